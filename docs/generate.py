@@ -1,0 +1,81 @@
+"""Writes the parts of the documentation that come from the code, so that they cannot go stale.
+
+    python docs/generate.py            brings every page up to date
+    python docs/generate.py --check    changes nothing; fails and names the pages that are stale
+
+Option tables stand between `<!-- options: KIND NAME -->` and `<!-- /options -->` (the second marker is
+added where it is missing; KIND may be `trainer` without a name). The command line's help is `cli.md`.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from nastk.report.options import options_markdown
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from nastk.cli.app import app
+from nastk.plugins import catalogue
+from nastk.training import TrainerOptions
+
+DOCS = Path(__file__).parent
+MARKER = re.compile(
+    r"<!-- options: (?P<kind>\w+) ?(?P<name>[\w-]*) -->\n(?:(?:(?!<!-- ).)*?\n<!-- /options -->\n)?",
+    re.DOTALL,
+)
+HELP_MARKER = re.compile(r"(?<=<!-- help -->\n).*?(?=<!-- /help -->\n)", re.DOTALL)
+TERMINAL = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
+
+
+def options(match: re.Match[str]) -> str:
+    """The marker with the option table of its component."""
+    kind, name = match["kind"], match["name"]
+    model = TrainerOptions if kind == "trainer" else catalogue().load(kind, name).Options
+    opening = f"<!-- options: {kind}{' ' * bool(name)}{name} -->"
+    return f"{opening}\n\n{options_markdown(model).strip()}\n\n<!-- /options -->\n"
+
+
+def help_text(*command: str) -> str:
+    """What `nastk COMMAND --help` prints on a terminal of 100 columns."""
+    found = CliRunner().invoke(app, [*command, "--help"], prog_name="nastk", env=TERMINAL)
+    return "\n".join(line.rstrip() for line in found.output.strip().splitlines())
+
+
+def reference() -> str:
+    """The help of nastk and of each of its commands, in fenced blocks."""
+    commands: Iterator[tuple[str, ...]] = ((name,) for name in get_command(app).commands)  # type: ignore[attr-defined]
+    parts = [
+        f"## {' '.join(('nastk', *command))}\n\n```text\n{help_text(*command)}\n```\n"
+        for command in [(), *commands]
+    ]
+    return "\n" + "\n".join(parts) + "\n"
+
+
+def updated(text: str) -> str:
+    """A page with everything generated in it brought up to date."""
+    return HELP_MARKER.sub(lambda match: reference(), MARKER.sub(options, text))
+
+
+def stale() -> dict[Path, str]:
+    """Pages that differ from what the code says, with what they should hold."""
+    pages = {page: page.read_text() for page in sorted(DOCS.rglob("*.md"))}
+    return {page: new for page, old in pages.items() if (new := updated(old)) != old}
+
+
+def main() -> int:
+    """Check or write; the exit code."""
+    found = stale()
+    if "--check" in sys.argv:
+        for page in found:
+            print(f"{page.relative_to(DOCS)} is stale; run `python docs/generate.py`.")
+        return bool(found)
+    for page, text in found.items():
+        page.write_text(text)
+        print(f"wrote {page.relative_to(DOCS)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,9 @@
+"""nastk: neural architecture search in which any updater drives the same supernet trainer.
+
+The names below are all that a plugin or a study needs; `__init__.pyi` is the table of contents.
+They load when first used, so that `nastk --help` never waits for torch.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

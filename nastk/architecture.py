@@ -1,0 +1,119 @@
+"""What was decided: `Architecture`, a frozen value with a canonical id and a versioned JSON form.
+
+It needs no torch and no search space to be read, compared or drawn; its space turns it into a network
+(`SearchSpace.network`) and into the text that the field exchanges (`SearchSpace.to_text`).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from nastk.errors import DataError
+from nastk.subspace import Edge
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The operations chosen on each edge of a space: usually one or none, two are legal.
+
+    `choices` has one tuple of operation names for each of `edges`, in the order of the space.
+    Two architectures are equal if space, edges and choices are.
+
+    >>> edge = Edge("cell:0->1", ("conv", "skip"), "cell", 0, 1)
+    >>> found = Architecture("toy", (edge,), (("conv",),))
+    >>> Architecture.from_json(found.to_json()) == found
+    True
+    """
+
+    space: str
+    edges: tuple[Edge, ...]
+    choices: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        if len(self.edges) != len(self.choices):
+            raise DataError(
+                f"An architecture of {len(self.edges)} edges needs as many choices, got {len(self.choices)}."
+            )
+        for edge, chosen in zip(self.edges, self.choices, strict=True):
+            for operation in chosen:
+                if operation not in edge.operations:
+                    raise DataError(
+                        f"Edge {edge.name} of space {self.space!r} has no operation {operation!r}. "
+                        f"It has: {', '.join(edge.operations)}."
+                    )
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits, the same for equal decisions whatever the machine or version."""
+        named = {
+            edge.name: sorted(chosen) for edge, chosen in zip(self.edges, self.choices, strict=True) if chosen
+        }
+        text = json.dumps([self.space, named], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def table(self) -> tuple[tuple[bool, ...], ...]:
+        """The choices as a padded edges x operations table, the shape of `Subspace.alive`."""
+        width = max(len(edge.operations) for edge in self.edges)
+        return tuple(
+            tuple(
+                column < len(edge.operations) and edge.operations[column] in chosen for column in range(width)
+            )
+            for edge, chosen in zip(self.edges, self.choices, strict=True)
+        )
+
+    def links(self) -> list[tuple[Edge, str]]:
+        """Every chosen (edge, operation name), in the order of the edges."""
+        return [
+            (edge, operation)
+            for edge, chosen in zip(self.edges, self.choices, strict=True)
+            for operation in chosen
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that says everything: schema version, id, space, and each edge with its choice."""
+        return {
+            "schema": SCHEMA,
+            "id": self.id,
+            "space": self.space,
+            "edges": [
+                {
+                    "name": edge.name,
+                    "group": edge.group,
+                    "source": edge.source,
+                    "node": edge.node,
+                    "operations": list(edge.operations),
+                    "chosen": list(chosen),
+                }
+                for edge, chosen in zip(self.edges, self.choices, strict=True)
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            DataError: the object is no architecture, or one of a newer schema.
+        """
+        if not isinstance(value, Mapping):
+            raise DataError(f"An architecture is a JSON object, got {type(value).__name__}.")
+        if value.get("schema") != SCHEMA:
+            raise DataError(
+                f"Expected an architecture of schema {SCHEMA}, got schema {value.get('schema')!r}. "
+                "If a newer nastk wrote it, upgrade with `pip install -U nastk`."
+            )
+        try:
+            rows = value["edges"]
+            edges = tuple(
+                Edge(
+                    row["name"], tuple(row["operations"]), row["group"], int(row["source"]), int(row["node"])
+                )
+                for row in rows
+            )
+            return cls(str(value["space"]), edges, tuple(tuple(row["chosen"]) for row in rows))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"This JSON object is no architecture: {error!r}.") from None

@@ -1,0 +1,174 @@
+"""Everything of a run put together and checked before the first second of training: `assemble`.
+
+Names and options were checked by `config.py`; here the data is opened, the splits a method needs are
+looked for, the plan is shown to the updater, and a tiny batch is pushed through the supernet.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from nastk.config import SearchConfig
+from nastk.cost import Ledger
+from nastk.data.pair import PairSource
+from nastk.data.source import DataSource
+from nastk.data.splits import Splits
+from nastk.data.stream import Stream, stream
+from nastk.data.task import Task
+from nastk.errors import ConfigurationError, NastkError
+from nastk.evaluator import Evaluator, Setting
+from nastk.execution import Execution
+from nastk.mixture import Mixture
+from nastk.plugins import Catalogue, catalogue
+from nastk.seeds import generator, seed_of
+from nastk.space import SearchSpace
+from nastk.trainer import Trainer
+from nastk.updater import ArchitectureUpdater, Plan
+
+
+@dataclass
+class Assembly:
+    """The parts of a run, ready: `trainer` trains, `evaluators` judge, `plan` says what is intended."""
+
+    config: SearchConfig
+    space: SearchSpace
+    task: Task
+    splits: Splits
+    trainer: Trainer
+    evaluators: list[Evaluator]
+    plan: Plan
+    execution: Execution
+
+
+def assemble(config: SearchConfig, data: Any = None, installed: Catalogue | None = None) -> Assembly:
+    """Build and check the parts of a run.
+
+    Args:
+        config: a resolved configuration.
+        data: where the configuration says `pair`, the (train, valid) or (train, valid, test) data sets.
+        installed: the catalogue to load classes from.
+
+    Raises:
+        ConfigurationError: the parts do not fit together; says why and what to do.
+        DataError: the images cannot be used.
+    """
+    installed = installed or catalogue()
+    execution = Execution.choose(config.device, config.precision, config.deterministic)
+    space: SearchSpace = _made(installed, "space", config.space.name, config.space.options)
+    source = _source(config, data, installed)
+    splits = source.splits(seed_of(config.seed, "data"))
+    updater_class: type[ArchitectureUpdater] = installed.load("updater", config.updater.name)
+    options = updater_class.parse_options(config.updater.options)
+    plan = _plan(config, splits)
+    _check_splits(updater_class, splits, config)
+    trainer = Trainer(
+        space,
+        source.task,
+        lambda space, rng, device: updater_class(space, options, rng, device),
+        _stream(splits, "train", config, execution),
+        _stream(splits, "valid", config, execution) if len(splits.valid) else None,
+        config.trainer,
+        execution,
+        config.seed,
+        Ledger(),
+    )
+    _check_plan(updater_class(space, options, generator(config.seed, "check"), "cpu"), plan)
+    _rehearse(trainer)
+    setting = Setting(space, source.task, splits, config.seed, execution.device)
+    judges = [_evaluator(installed, one.name, one.options, setting) for one in config.evaluators]
+    return Assembly(config, space, source.task, splits, trainer, judges, plan, execution)
+
+
+def evaluator(
+    assembly: Assembly, name: str, options: dict[str, Any], installed: Catalogue | None = None
+) -> Evaluator:
+    """Another evaluator for an assembled run."""
+    setting = Setting(
+        assembly.space, assembly.task, assembly.splits, assembly.config.seed, assembly.execution.device
+    )
+    return _evaluator(installed or catalogue(), name, options, setting)
+
+
+def _made(installed: Catalogue, kind: str, name: str, options: dict[str, Any]) -> Any:
+    found = installed.load(kind, name)
+    return found(found.parse_options(options))
+
+
+def _evaluator(installed: Catalogue, name: str, options: dict[str, Any], setting: Setting) -> Evaluator:
+    found: type[Evaluator] = installed.load("evaluator", name)
+    return found(setting, found.parse_options(options))
+
+
+def _source(config: SearchConfig, data: Any, installed: Catalogue) -> DataSource:
+    if config.data.name != PairSource.name:
+        return _made(installed, "data", config.data.name, config.data.options)  # type: ignore[no-any-return]
+    if not isinstance(data, Sequence) or not 1 <= len(data) <= 3:
+        raise ConfigurationError(
+            "This run's data sets were given in Python, and only Python can give them again: "
+            "use nastk.search(data=(train, valid)) or nastk.resume(path, data=(train, valid))."
+        )
+    train, valid, test = (*data, None, None)[:3]
+    return PairSource(train, valid, test, PairSource.parse_options(config.data.options))
+
+
+def _stream(splits: Splits, name: str, config: SearchConfig, execution: Execution) -> Stream:
+    return stream(
+        getattr(splits, name),
+        config.trainer.batch_size,
+        config.seed,
+        name,
+        execution.device,
+        workers=config.trainer.workers,
+    )
+
+
+def _plan(config: SearchConfig, splits: Splits) -> Plan:
+    images, batch = len(splits.train), config.trainer.batch_size
+    steps = max(-(-images // batch) - (images % batch == 1 and images > 1), 1)
+    return Plan(config.trainer.epochs, steps, batch, images, len(splits.valid))
+
+
+def _check_splits(updater: type[ArchitectureUpdater], splits: Splits, config: SearchConfig) -> None:
+    fraction = config.data.options.get("train_fraction")
+    for name in sorted(updater.needs):
+        if not len(getattr(splits, name)):
+            word = {"valid": "validation"}.get(name, name)
+            raise ConfigurationError(
+                f"Updater {updater.name!r} learns on the {word} split, which is empty (train_fraction = {fraction}). "
+                "Set -d train_fraction=0.5, or use a single-level updater."
+            )
+    if len(splits.train) < 2:
+        raise ConfigurationError(
+            f"The train split holds {len(splits.train)} images; training needs at least 2."
+        )
+
+
+def _check_plan(updater: ArchitectureUpdater, plan: Plan) -> None:
+    if why := updater.complaint(plan):
+        raise ConfigurationError(why)
+    if why := updater.space.complaint(updater.space.full()):
+        raise ConfigurationError(
+            f"Space {updater.space.name!r} with these options holds no architecture: {why}."
+        )
+
+
+def _rehearse(trainer: Trainer) -> None:
+    """Push two images through a supernet under every operation: shapes that do not fit show here."""
+    task, space = trainer.task, trainer.space
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            supernet = space.supernet(task)
+            images = torch.randn(2, task.channels, task.size, task.size)
+            logits = supernet(images, Mixture.uniform(space.full()))
+    except NastkError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        raise ConfigurationError(
+            f"Space {space.name!r} with these options cannot take images of {task.channels} x {task.size} x {task.size}: {error}"
+        ) from error
+    if tuple(logits.shape) != (2, task.classes):
+        raise ConfigurationError(
+            f"The supernet of space {space.name!r} answered logits of shape {tuple(logits.shape)}, expected (2, {task.classes})."
+        )

@@ -1,0 +1,193 @@
+"""Checkpoints: every branch, the cost and the place in the event log, in one file that is whole or absent.
+
+Tensors are stored as safetensors, plain values as JSON in the same file's header; no pickle is ever
+read. A file is written under a temporary name, flushed to disk and renamed, so that a crash or a full
+disk leaves the one before it untouched. `newest` skips files that do not verify.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from nastk.cost import Cost
+from nastk.errors import CheckpointError, NastkError
+
+FORMAT = 1
+KEPT = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run needs to go on: the branches' states, what was spent, and how long `events.jsonl` was.
+
+    Example: `write(folder, Checkpoint([branch.state_dict()], ledger.cost(), events=1234)); newest(folder)`
+    """
+
+    branches: list[dict[str, Any]]
+    cost: Cost
+    events: int = 0
+    version: str = ""
+
+
+def write(folder: Path, checkpoint: Checkpoint, name: str) -> Path:
+    """Store `checkpoint` as `folder/name.safetensors`, keeping the `KEPT` newest files.
+
+    Raises:
+        NastkError: the disk is full or not writable; what was there before is untouched.
+    """
+    tensors: dict[str, Tensor] = {}
+    plain = {
+        "format": FORMAT,
+        "version": checkpoint.version,
+        "torch": torch.__version__,
+        "cost": checkpoint.cost.to_json(),
+        "events": checkpoint.events,
+        "branches": [
+            _encode(state, f"branches.{number}", tensors) for number, state in enumerate(checkpoint.branches)
+        ],
+    }
+    # Equal tensors that share memory are refused by safetensors, so each is made its own.
+    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+    plain["checksum"] = _checksum(plain, tensors)
+    path = folder / f"{name}.safetensors"
+    write_atomically(path, save(tensors, {"nastk": json.dumps(plain)}))
+    for old in _files(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def read(path: Path) -> Checkpoint:
+    """The checkpoint stored in `path`.
+
+    Raises:
+        CheckpointError: it is damaged, no checkpoint of nastk, or of another format.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})["nastk"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no mapping)
+        if not isinstance(header, dict):
+            raise ValueError("its header is no JSON object")
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointError(f"The checkpoint {path} is damaged or none of nastk's: {error}.") from None
+    if header.get("format") != FORMAT:
+        raise CheckpointError(
+            f"The checkpoint {path} was written by nastk {header.get('version')} (format {header.get('format')}); "
+            f"this nastk reads format {FORMAT}. Upgrade with `pip install -U nastk`, or install that version."
+        )
+    if header.pop("checksum", None) != _checksum(header, tensors):
+        raise CheckpointError(f"The checkpoint {path} is damaged: its checksum does not fit its content.")
+    return Checkpoint(
+        [_decode(state, tensors) for state in header["branches"]],
+        Cost.from_json(header["cost"]),
+        header["events"],
+        header["version"],
+    )
+
+
+def newest(folder: Path) -> tuple[Checkpoint, list[str]] | None:
+    """The newest checkpoint of `folder` that verifies, and a complaint for each newer one that does not.
+
+    None where the folder has no checkpoint at all.
+
+    Raises:
+        CheckpointError: there are some, and none can be read.
+    """
+    files = _files(folder)
+    complaints: list[str] = []
+    for path in files:
+        try:
+            return read(path), complaints
+        except CheckpointError as error:
+            complaints.append(str(error))
+    if complaints:
+        raise CheckpointError(" ".join(complaints) + " No older checkpoint is left; start the search again.")
+    return None
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` so that `path` holds either all of it or what it held before.
+
+    Raises:
+        NastkError: the file could not be written (disk full, no permission).
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise NastkError(
+            f"{path} could not be written: {error.strerror or error}. Make room or choose another --out; "
+            "what was written before is untouched."
+        ) from None
+
+
+def _files(folder: Path) -> list[Path]:
+    """Checkpoint files, newest first: names carry a rising number."""
+    return sorted(folder.glob("*.safetensors"), reverse=True)
+
+
+def _checksum(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """A hash of all that a file holds: the plain values, and each tensor's name, form and bytes."""
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    for key in sorted(tensors):
+        digest.update(f"{key} {tensors[key].dtype} {tuple(tensors[key].shape)}".encode())
+        digest.update(tensors[key].reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
+    """`value` as JSON, its tensors put aside under their path."""
+    if isinstance(value, Tensor):
+        # {1: ...} and {"1": ...}, or "a.b" and "b" inside "a", are one path and must not become one tensor.
+        name = path if path not in tensors else f"{path}#{len(tensors)}"
+        tensors[name] = value
+        return {"$tensor": name}
+    if isinstance(value, Mapping):
+        for key in value:
+            if not (key is None or isinstance(key, (bool, int, float, str))):
+                raise CheckpointError(
+                    f"The state at {path} has the key {key!r}; a checkpoint stores numbers and strings as keys."
+                )
+        # Optimiser states have numbers as keys, which a JSON object cannot hold.
+        return {
+            "$items": [[key, _encode(item, f"{path}.{key}", tensors)] for key, item in value.items()],
+        }
+    if isinstance(value, (list, tuple)):
+        items = [_encode(item, f"{path}.{number}", tensors) for number, item in enumerate(value)]
+        return {"$tuple": items} if isinstance(value, tuple) else items
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise CheckpointError(
+        f"The state at {path} holds a {type(value).__name__}, which a checkpoint cannot store. "
+        "A state_dict may hold tensors, numbers, strings, None, and lists, tuples and dicts of them."
+    )
+
+
+def _decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """The inverse of `_encode`."""
+    if isinstance(value, list):
+        return [_decode(item, tensors) for item in value]
+    if isinstance(value, dict):
+        if "$tensor" in value:
+            return tensors[value["$tensor"]]
+        if "$tuple" in value:
+            return tuple(_decode(item, tensors) for item in value["$tuple"])
+        return {key: _decode(item, tensors) for key, item in value["$items"]}
+    return value

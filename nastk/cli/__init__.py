@@ -1,0 +1,32 @@
+"""The command line: `main` is what `nastk` runs.
+
+`app.py` declares the commands and their options without importing torch; each command's work is in a
+module of its own that is imported when the command runs. Results go to stdout, everything else to
+stderr. Exit codes: 0 fine, 1 failed, 2 usage, 130 interrupted.
+"""
+
+import os
+import sys
+
+from nastk.errors import NastkError
+
+
+def main() -> None:
+    """Run the command line; an error of nastk's ends in one message and its exit code."""
+    from nastk.cli.app import build
+
+    try:
+        build()()
+    except NastkError as error:
+        if os.environ.get("NASTK_TRACEBACK"):
+            raise
+        word = "stopped" if error.exit_code == 130 else "error"
+        print(f"{word}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped: interrupted.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of stdout (`| head`) has gone; nothing more can be said to it.
+        sys.stderr.close()
+        sys.exit(1)

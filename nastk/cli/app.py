@@ -1,0 +1,169 @@
+"""The commands and their options. Bodies only hand over: no torch is imported to show help."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Text = str | None
+JSON = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+RUN = Annotated[Path, typer.Argument(help="A run folder, e.g. runs/a.", metavar="RUN")]
+QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+OUT = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.")]
+
+
+def build() -> typer.Typer:
+    """The command line, with the commands that plugins add."""
+    from nastk.plugins import catalogue
+
+    catalogue().manager.hook.commands(app=app)
+    return app
+
+
+app = typer.Typer(
+    name="nastk",
+    help="Neural architecture search: any method, any space, one trainer, comparable results.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool | None) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"nastk {version('nastk')}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = None,
+) -> None:
+    """Neural architecture search: any method, any space, one trainer, comparable results."""
+
+
+@app.command()
+def search(
+    space: Annotated[Text, typer.Option(help="The search space, e.g. darts.")] = None,
+    updater: Annotated[Text, typer.Option(help="The method, e.g. shapley.")] = None,
+    data: Annotated[
+        Text, typer.Option(help="The images, e.g. cifar10 or folder:PATH. Default: digits.")
+    ] = None,
+    preset: Annotated[
+        Text, typer.Option(help="quick, or paper: the published setting of the updater.")
+    ] = None,
+    u: Annotated[list[str] | None, typer.Option("-u", help="An option of the updater: NAME=VALUE.")] = None,
+    s: Annotated[list[str] | None, typer.Option("-s", help="An option of the space: NAME=VALUE.")] = None,
+    d: Annotated[list[str] | None, typer.Option("-d", help="An option of the data: NAME=VALUE.")] = None,
+    t: Annotated[list[str] | None, typer.Option("-t", help="An option of the trainer: NAME=VALUE.")] = None,
+    evaluator: Annotated[
+        list[str] | None, typer.Option("--evaluator", "-e", help="Who judges; may be repeated.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of everything random. Default: 0.")] = None,
+    device: Annotated[Text, typer.Option(help="auto, cpu, cuda or cuda:N. Default: auto.")] = None,
+    precision: Annotated[Text, typer.Option(help="auto, fp32 or bf16. Default: auto.")] = None,
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Deterministic kernels.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The run folder. Default: a new one in runs/.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A YAML or JSON file with any of these.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, forecast the cost, and stop.")
+    ] = False,
+    quiet: QUIET = False,
+    json: JSON = False,
+) -> None:
+    """Search for an architecture."""
+    from nastk.cli import run
+
+    flags: dict[str, Any] = {"space": space, "updater": updater, "data": data, "preset": preset, "seed": seed}
+    flags |= {"device": device, "precision": precision, "deterministic": deterministic or None}
+    flags["evaluators"] = evaluator or None
+    run.search(
+        flags, {"space": s, "updater": u, "data": d, "trainer": t}, epochs, config, out, dry_run, quiet, json
+    )
+
+
+@app.command()
+def resume(path: RUN, quiet: QUIET = False, json: JSON = False) -> None:
+    """Continue an interrupted run exactly where it stopped."""
+    from nastk.cli import run
+
+    run.resume(path, quiet, json)
+
+
+@app.command()
+def evaluate(
+    path: RUN,
+    evaluator: Annotated[str, typer.Option("--evaluator", "-e", help="Who judges, e.g. supernet or size.")],
+    o: Annotated[list[str] | None, typer.Option("-o", help="An option of the evaluator: NAME=VALUE.")] = None,
+    json: JSON = False,
+) -> None:
+    """Judge the architecture that a run found."""
+    from nastk.cli import run
+
+    run.evaluate(path, evaluator, o or [], json)
+
+
+@app.command()
+def show(path: RUN, json: JSON = False) -> None:
+    """Show a run: what was asked, found and spent."""
+    from nastk.cli import look
+
+    look.show(path, json)
+
+
+@app.command()
+def runs(
+    place: Annotated[Path, typer.Argument(help="The folder that holds run folders.")] = Path("runs"),
+    json: JSON = False,
+) -> None:
+    """List the runs in a folder, with their state."""
+    from nastk.cli import look
+
+    look.runs(place, json)
+
+
+@app.command()
+def draw(
+    path: Annotated[Path, typer.Argument(help="A run folder, or an architecture.json.", metavar="RUN")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The picture: .svg, .png or .pdf.")] = None,
+) -> None:
+    """Draw the architecture that a run found."""
+    from nastk.cli import look
+
+    look.draw(path, out)
+
+
+@app.command()
+def plugins(json: JSON = False) -> None:
+    """List what is installed: spaces, updaters, evaluators, data sources."""
+    from nastk.cli import look
+
+    look.plugins(json)
+
+
+@app.command()
+def describe(
+    name: Annotated[str, typer.Argument(help="A name from `nastk plugins`, or trainer.")], json: JSON = False
+) -> None:
+    """Describe a component: its options with defaults and bounds, and its presets."""
+    from nastk.cli import look
+
+    look.describe(name, json)
+
+
+@app.command()
+def doctor(json: JSON = False) -> None:
+    """Say what this machine has, what is missing, and the command that mends it."""
+    from nastk.cli import doctor as report
+
+    report.doctor(json)

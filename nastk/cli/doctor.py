@@ -1,0 +1,114 @@
+"""`nastk doctor`: what this machine has, what is missing, and the command that mends it."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+from typing import Any
+
+from nastk.cli import output
+from nastk.plugins import catalogue
+
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pydantic",
+    "typer",
+    "rich",
+    "pluggy",
+    "safetensors",
+    "matplotlib",
+)
+
+
+def doctor(json: bool) -> None:
+    """Print the findings: a line each, with advice where something is missing."""
+    findings = examine()
+    if json:
+        output.print_json(findings)
+        return
+    console = output.stdout()
+    for one in findings:
+        sign = "ok  " if one["ok"] else "LACK"
+        console.print(f"{sign}  {one['what']:<22} {one['found']}", markup=False)
+        if one["advice"]:
+            console.print(f"      -> {one['advice']}", markup=False)
+
+
+def examine() -> list[dict[str, Any]]:
+    """Every finding as {what, found, ok, advice}."""
+    return [_python(), *_libraries(), *_torch(), _disk(), _data(), *_plugins()]
+
+
+def _finding(what: str, found: str, ok: bool = True, advice: str = "") -> dict[str, Any]:
+    return {"what": what, "found": found, "ok": ok, "advice": advice}
+
+
+def _python() -> dict[str, Any]:
+    return _finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _libraries() -> list[dict[str, Any]]:
+    findings = []
+    for name in ("nastk", *LIBRARIES):
+        try:
+            findings.append(_finding(name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            findings.append(_finding(name, "not installed", False, f"pip install {name}"))
+    return findings
+
+
+def _torch() -> list[dict[str, Any]]:
+    try:
+        import torch
+    except Exception as error:  # a broken install fails in many ways, all of which end in the same advice
+        return [
+            _finding(
+                "torch imports", f"{type(error).__name__}: {error}", False, "pip install -U torch torchvision"
+            )
+        ]
+    findings = []
+    try:
+        import torchvision
+
+        findings.append(_finding("torchvision imports", torchvision.__version__))
+    except Exception as error:  # see above: typically a CPU-only torch beside the ordinary torchvision
+        advice = "pip install --force-reinstall torch torchvision"
+        findings.append(_finding("torchvision imports", f"{type(error).__name__}: {error}", False, advice))
+    cuda = torch.cuda.is_available()
+    if cuda:
+        names = ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
+        findings.append(
+            _finding("cuda", f"{names}; bf16 {'yes' if torch.cuda.is_bf16_supported() else 'no'}")
+        )
+    else:
+        findings.append(_finding("cuda", "no device; searches run on the CPU"))
+    return [*findings, _finding("cpu threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores")]
+
+
+def _disk() -> dict[str, Any]:
+    free = shutil.disk_usage(".").free / 2**30
+    return _finding(
+        "free disk here",
+        f"{free:.1f} GiB",
+        free >= 1,
+        "" if free >= 1 else "make room, or use --out elsewhere",
+    )
+
+
+def _data() -> dict[str, Any]:
+    place = os.environ.get("NASTK_DATA") or os.path.join(os.path.expanduser("~"), ".cache", "nastk", "data")
+    there = os.path.isdir(place)
+    return _finding("downloaded data", f"{place} ({'exists' if there else 'empty so far'})", True)
+
+
+def _plugins() -> list[dict[str, Any]]:
+    found = catalogue()
+    count = len(found.all())
+    findings = [
+        _finding(
+            "plugins", f"{count} components from {len({one.distribution for one in found.all()})} packages"
+        )
+    ]
+    return [*findings, *(_finding("plugin", problem, False) for problem in found.problems)]

@@ -1,0 +1,172 @@
+"""The commands that only look: `show`, `runs`, `draw`, `plugins` and `describe`. None of them trains."""
+
+import json as json_module
+from pathlib import Path
+from typing import Any
+
+from nastk.architecture import Architecture
+from nastk.cli import output
+from nastk.errors import ConfigurationError, UnknownNameError
+from nastk.plugins import KINDS, catalogue
+from nastk.runs import RunFolder, find_runs
+
+
+def show(path: Path, json: bool) -> None:
+    """`nastk show`: a finished run's result, or how far an unfinished one has come."""
+    folder = RunFolder.open(path)
+    state = folder.state()
+    history = folder.events()
+    result: dict[str, Any] = folder.result() if state == "finished" else {}
+    result = {"run": str(path), "state": state, "error": folder.error(), "config": folder.config(), **result}
+    if json:
+        output.print_json({**result, "history": history})
+        return
+    from nastk.report.summary import summary
+
+    output.stdout().print(summary(result, history))
+    if state == "interrupted":
+        output.stderr().print(f"Continue it with `nastk resume {path}`.", markup=False)
+    if state == "failed":
+        output.stderr().print(f"It failed: {result['error']}", markup=False)
+
+
+def runs(place: Path, json: bool) -> None:
+    """`nastk runs`: a row for each run folder."""
+    if not place.is_dir():
+        raise ConfigurationError(
+            f"{place} is no folder. Give the folder that holds your runs, e.g. `nastk runs runs`."
+        )
+    rows = [_row(folder) for folder in find_runs(place)]
+    if json:
+        output.print_json(rows)
+    elif not rows:
+        output.stderr().print(f"No runs in {place}. Start one with `nastk search`.", markup=False)
+    else:
+        from nastk.report.tables import runs_table
+
+        output.stdout().print(runs_table(rows))
+
+
+def _row(folder: RunFolder) -> dict[str, Any]:
+    config, events, state = folder.config(), folder.events(), folder.state()
+    epochs = [event for event in events if event["kind"] == "epoch-done"]
+    result = folder.result() if state == "finished" else {}
+    metrics = {name: value for one in result.get("evaluations", []) for name, value in one["metrics"].items()}
+    return {
+        "path": str(folder.path),
+        "state": state,
+        "space": config["space"]["name"],
+        "updater": config["updater"]["name"],
+        "data": config["data"]["name"],
+        "seed": config["seed"],
+        "epoch": max((event["epoch"] for event in epochs), default=0),
+        "epochs": config["trainer"]["epochs"],
+        "accuracy": metrics.get("valid_accuracy"),
+        "architecture": result.get("architecture", {}).get("id"),
+        "started": events[0]["time"] if events else None,
+    }
+
+
+def draw(path: Path, out: Path | None) -> None:
+    """`nastk draw`: the architecture in the terminal, or as a picture where `out` names one."""
+    architecture, source = _architecture(path)
+    if out is None:
+        from nastk.report.terminal import cell
+
+        output.stdout().print(cell(architecture))
+        return
+    from nastk.report.cell import draw as picture
+
+    picture(architecture, out, title=f"{architecture.space}", subtitle=source)
+    output.stderr().print(f"drawn to {out}", markup=False)
+
+
+def _architecture(path: Path) -> tuple[Architecture, str]:
+    """The architecture of a run folder or of a JSON file, and where it comes from."""
+    if path.is_dir():
+        folder = RunFolder.open(path)
+        config = folder.config()
+        source = f"{config['updater']['name']} on {config['data']['name']}, seed {config['seed']}"
+        return Architecture.from_json(folder.result()["architecture"]), source
+    try:
+        value = json_module.loads(path.read_text())
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read: {error.strerror or error}. Give a run folder."
+        ) from None
+    except ValueError:
+        raise ConfigurationError(
+            f"{path} is no JSON file. Give a run folder or its architecture.json."
+        ) from None
+    return Architecture.from_json(value), path.name
+
+
+def plugins(json: bool) -> None:
+    """`nastk plugins`: everything installed, with the packages it comes from."""
+    found = catalogue()
+    rows = [
+        {
+            "kind": one.kind,
+            "name": one.offer.name,
+            "summary": one.offer.summary,
+            "distribution": one.distribution,
+            "version": one.version,
+        }
+        for one in found.all()
+    ]
+    if json:
+        output.print_json({"components": rows, "problems": found.problems})
+    else:
+        from nastk.report.tables import components_table
+
+        output.stdout().print(components_table(rows))
+    output.warn(found.problems)
+
+
+def describe(name: str, json: bool) -> None:
+    """`nastk describe`: options and presets of everything called `name`."""
+    found = _components(name)
+    from nastk.report.options import option_rows, options_table
+
+    if json:
+        output.print_json(
+            [
+                {
+                    "kind": kind,
+                    "name": name,
+                    "summary": summary,
+                    "options": option_rows(model),
+                    "presets": names,
+                }
+                for kind, summary, model, names in found
+            ]
+        )
+        return
+    console = output.stdout()
+    for kind, summary, model, names in found:
+        console.print(f"{kind} {name}: {summary}", markup=False)
+        console.print(options_table(name, option_rows(model)))
+        for line in names:
+            console.print(f"preset {line}", markup=False)
+
+
+def _components(name: str) -> list[tuple[str, str, Any, list[str]]]:
+    """Every (kind, summary, options model, presets in words) called `name`."""
+    if name == "trainer":
+        from nastk.training import TrainerOptions
+
+        return [("trainer", "how weights are trained, the same for every updater", TrainerOptions, [])]
+    installed = catalogue()
+    kinds = [kind for kind in KINDS if name in installed.names(kind)]
+    if not kinds:
+        known = {one.offer.name for one in installed.all()} | {"trainer"}
+        raise UnknownNameError.of("component", name, known, "List them with `nastk plugins`.")
+    found = []
+    for kind in kinds:
+        component = installed.load(kind, name)
+        names = [
+            f"{one.name}: {one.source} (space: {', '.join(one.space) or 'any'}; data: {', '.join(one.data) or 'any'})"
+            for one in component.presets
+        ]
+        found.append((kind, component.summary, component.Options, names))
+    return found

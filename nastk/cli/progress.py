@@ -1,0 +1,109 @@
+"""What a running search shows on stderr: bars on a terminal, a line for each epoch elsewhere."""
+
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from nastk.events import (
+    BranchContinued,
+    EpochDone,
+    Evaluated,
+    Event,
+    RunStarted,
+    StepDone,
+    UpdaterWorking,
+)
+
+
+class ProgressView:
+    """Hears a run's events and shows them. `epochs` and `steps_per_epoch` come from the plan.
+
+    Example: `with ProgressView(console, epochs=10, steps_per_epoch=100) as view: observers = [view]`
+    """
+
+    def __init__(self, console: Console, epochs: int, steps_per_epoch: int) -> None:
+        self._console = console
+        self._epochs = epochs
+        self._steps = steps_per_epoch
+        self._live = console.is_terminal
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._training: TaskID | None = None
+        self._updater: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._progress.start()
+            self._training = self._progress.add_task("training", total=self._epochs * self._steps, note="")
+            self._updater = self._progress.add_task("updater", total=None, note="", visible=False)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live:
+            self._progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if self._live:
+            self._move_bars(event)
+        line = self._line(event)
+        if line:
+            (self._progress.console if self._live else self._console).print(
+                line, markup=False, style="dim" if self._live else ""
+            )
+
+    def _move_bars(self, event: Event) -> None:
+        assert self._training is not None and self._updater is not None
+        if isinstance(event, StepDone):
+            branch = f" branch {event.branch}" if event.branch != "0" else ""
+            self._progress.update(
+                self._training,
+                completed=event.step,
+                description=f"epoch {event.epoch + 1}/{self._epochs}{branch}",
+                note=f"loss {event.loss:.3f}  accuracy {event.accuracy:6.1%}",
+            )
+        elif isinstance(event, UpdaterWorking):
+            self._progress.update(
+                self._updater,
+                visible=event.done < event.total,
+                completed=event.done,
+                total=event.total,
+                description=event.message,
+            )
+        elif isinstance(event, EpochDone):
+            self._progress.update(self._updater, visible=False)
+
+    def _line(self, event: Event) -> str | None:
+        if isinstance(event, RunStarted):
+            return f"{event.epochs} epochs of {event.steps_per_epoch} steps"
+        if isinstance(event, EpochDone):
+            branch = f"branch {event.branch}  " if event.branch != "0" else ""
+            return (
+                f"epoch {event.epoch}/{self._epochs}  {branch}loss {event.loss:.3f}  accuracy {event.accuracy:.1%}  "
+                f"learning rate {event.learning_rate:.4f}  images {event.images_forward:,}"
+            )
+        if isinstance(event, BranchContinued):
+            heirs = ", ".join(event.heirs) or "none: it ended"
+            return f"branch {event.branch} goes on as {heirs}"
+        if isinstance(event, Evaluated):
+            return f"evaluated by {event.evaluator}"
+        return None

@@ -1,0 +1,164 @@
+"""The commands that compute: `search`, `resume` and `evaluate`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nastk.assembly import assemble, evaluator
+from nastk.checkpoint import newest
+from nastk.cli import output
+from nastk.cli.progress import ProgressView
+from nastk.component import Use
+from nastk.config import assignments, merge, read_config, resolve
+from nastk.errors import ConfigurationError
+from nastk.plugins import catalogue
+from nastk.preflight import rehearse
+from nastk.report.numbers import count, seconds, size
+from nastk.report.summary import summary
+from nastk.result import Result
+from nastk.runs import RunFolder
+from nastk.search import Run, stop_on_signals
+
+FLAGS = {"space": "-s", "updater": "-u", "data": "-d", "trainer": "-t"}
+
+
+def search(
+    flags: Mapping[str, Any],
+    options: Mapping[str, Sequence[str] | None],
+    epochs: int | None,
+    file: Path | None,
+    out: Path | None,
+    dry_run: bool,
+    quiet: bool,
+    json: bool,
+) -> None:
+    """`nastk search`: resolve, check, train, show."""
+    output.warn(catalogue().problems)
+    wishes = merge(read_config(file) if file else {}, _wishes(flags, options, epochs))
+    config = resolve(wishes)
+    if dry_run:
+        RunFolder.new(out, "check")
+        forecast(resolve(wishes), json)
+        return
+    run = Run.new(config, out)
+    if not quiet:
+        preset = f", preset {config.preset}" if config.preset else ""
+        output.stderr().print(
+            f"searching {config.space.name} with {config.updater.name} on {config.data.name}{preset}, seed {config.seed}, "
+            f"on {run.assembly.execution.device} -> {run.folder.path}",
+            markup=False,
+        )
+    _drive(run, quiet, json)
+
+
+def resume(path: Path, quiet: bool, json: bool) -> None:
+    """`nastk resume`: go on from the newest checkpoint, or show a finished run."""
+    folder = RunFolder.open(path)
+    if folder.state() == "finished":
+        output.stderr().print(f"{path} is finished already; nothing is left to do.", markup=False)
+        _show_result(folder, json)
+        return
+    run = Run.resumed(folder)
+    output.warn(run.notices)
+    if not quiet:
+        at = (
+            f"step {run.restored.branches[0]['step']}"
+            if run.restored
+            else "the start (it has no checkpoint yet)"
+        )
+        output.stderr().print(f"resuming {path} from {at}", markup=False)
+    _drive(run, quiet, json)
+
+
+def evaluate(path: Path, name: str, options: Sequence[str], json: bool) -> None:
+    """`nastk evaluate`: let another evaluator judge what a finished run found."""
+    folder = RunFolder.open(path)
+    result = Result(folder)
+    architecture = result.architecture
+    installed = catalogue()
+    use = Use(name, assignments(options, "-o"))
+    judge_class = installed.load("evaluator", use.name)
+    judge_class.parse_options(use.options)
+    assembly = assemble(resolve(folder.config()))
+    judge = evaluator(assembly, use.name, dict(use.options))
+    probe = None
+    if judge.needs_supernet:
+        found = newest(folder.checkpoints)
+        if found is None:
+            raise ConfigurationError(
+                f"Evaluator {name!r} needs the trained supernet, and {path} has no checkpoint."
+            )
+        states = {state["name"]: state for state in found[0].branches}
+        branch = assembly.trainer.restore(states[folder.result()["branch"]])
+        probe = assembly.trainer.probe(branch)
+    with assembly.execution.settings():
+        evaluation = judge.evaluate(architecture, probe)
+    result.add(evaluation)
+    if json:
+        output.print_json(evaluation.to_json())
+    else:
+        _show_result(folder, json=False)
+
+
+def forecast(config: Any, json: bool) -> None:
+    """`nastk search --dry-run`: what the run would take."""
+    found = rehearse(assemble(config))
+    if json:
+        output.print_json({"config": config.model_dump(mode="json"), "forecast": found.to_json()})
+        return
+    updater = (
+        "unknown (the updater does not say)"
+        if found.updater_images_forward is None
+        else f"at most {count(found.updater_images_forward)} images forward, {count(found.updater_images_backward or 0)} backward"
+    )
+    output.stdout().print(
+        f"{config.space.name} with {config.updater.name} on {config.data.name}: everything fits together.\n"
+        f"  supernet     {count(found.parameters)} parameters on {found.device}\n"
+        f"  training     {found.epochs} passes, {count(found.steps)} steps, {count(found.images_forward)} images forward and backward\n"
+        f"  measuring    {updater}\n"
+        f"  time         about {seconds(found.seconds)}, if nothing is cut short\n"
+        f"  memory       {size(found.peak_memory)} at the largest step",
+        markup=False,
+    )
+
+
+def _wishes(
+    flags: Mapping[str, Any], options: Mapping[str, Sequence[str] | None], epochs: int | None
+) -> dict[str, Any]:
+    """What the command line asks for, in the form of a config file."""
+    wishes: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
+    for section, pairs in options.items():
+        given = assignments(pairs or [], FLAGS[section])
+        if section == "trainer":
+            given |= {} if epochs is None else {"epochs": epochs}
+            if given:
+                wishes["trainer"] = given
+        elif given:
+            wishes[section] = {"name": wishes.get(section), "options": given}
+    return wishes
+
+
+def _drive(run: Run, quiet: bool, json: bool) -> None:
+    plan = run.assembly.plan
+    with stop_on_signals(run):
+        if quiet:
+            for _ in run.events():
+                pass
+        else:
+            with ProgressView(output.stderr(), plan.epochs, plan.steps_per_epoch) as view:
+                run.observers.append(view)
+                for _ in run.events():
+                    pass
+    _show_result(run.folder, json)
+
+
+def _show_result(folder: RunFolder, json: bool) -> None:
+    if json:
+        output.print_json({"run": str(folder.path), **folder.result()})
+        return
+    result = {**folder.result(), "config": folder.config(), "run": str(folder.path)}
+    output.stdout().print(summary(result, folder.events()))
+    output.stdout().print(
+        f"run folder  {folder.path}\nnext        nastk draw {folder.path} -o cell.svg   or   nastk show {folder.path}",
+        markup=False,
+    )

@@ -1,0 +1,146 @@
+"""What every plugin class is: a name, one line of description, and options declared once.
+
+From one nested `Options` model come validation, `nastk describe NAME`, the table in the docs,
+`-u samples=20` on the command line and the section of the config file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nastk.errors import ConfigurationError, near_miss
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Options(BaseModel):
+    """Base of every component's options: unknown names are refused, values are frozen.
+
+    Every field has a description and, where it is a number, bounds:
+
+        class Options(nastk.Options):
+            samples: int = Field(10, ge=1, description="removal orders for each estimate")
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named setting that a component brings: what `--preset NAME` fills in where the user said nothing.
+
+    `space` and `data` restrict it to names (empty: any). The four mappings hold option values for the
+    space, the updater, the data source and the trainer. `source` cites where the values come from.
+
+    Example: `Preset("paper", "Xiao et al. 2022, section 4.1", space=("darts",), updater_options={"samples": 10})`
+    """
+
+    name: str
+    source: str
+    space: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    space_options: Mapping[str, Any] = field(default_factory=dict)
+    updater_options: Mapping[str, Any] = field(default_factory=dict)
+    data_options: Mapping[str, Any] = field(default_factory=dict)
+    trainer_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def fits(self, space: str, data: str) -> bool:
+        """Whether this preset speaks of that space and that data source (both by name)."""
+        return (not self.space or space in self.space) and (not self.data or data in self.data)
+
+
+class Component:
+    """Base of everything that a plugin offers: search spaces, updaters, evaluators, data sources.
+
+    A subclass sets `name` (what users type) and `summary` (one line for `nastk plugins`), and may
+    declare a nested `Options` model and `presets`.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    presets: ClassVar[tuple[Preset, ...]] = ()
+
+    class Options(Options):
+        """No options, unless a subclass declares some."""
+
+    @classmethod
+    def parse_options(cls, values: Mapping[str, Any] | None = None) -> Any:
+        """`values` as this component's `Options`.
+
+        Raises:
+            ConfigurationError: an unknown name (with its near miss), a wrong type, a value out of range.
+        """
+        return parse(cls.Options, values or {}, cls.name)
+
+
+@dataclass(frozen=True)
+class Use:
+    """A component named together with the options it is to be used with; `nastk.use` makes one."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """A `Use` from what people write: a name, a `Use`, or `{"name": ..., "options": {...}}`."""
+        if isinstance(value, Use):
+            return cls(value.name, dict(value.options))
+        if isinstance(value, Mapping):
+            options = value.get("options") or {}
+            strange = set(value) - {"name", "options"} or not isinstance(options, Mapping)
+            if strange or not isinstance(value.get("name"), str):
+                raise ConfigurationError(
+                    f"A component is written as a name or as {{name: ..., options: {{...}}}}, got {dict(value)!r}."
+                )
+            return cls(value["name"], dict(options))
+        if not isinstance(value, str):
+            raise ConfigurationError(f"A component is named by a string, got {value!r}.")
+        return cls(value)
+
+
+def use(name: str, **options: Any) -> Use:
+    """Name a component together with its options, for `nastk.search` and `nastk.stream`.
+
+    >>> use("shapley", samples=20)
+    Use(name='shapley', options={'samples': 20})
+    """
+    return Use(name, options)
+
+
+def parse(model: type[Model], values: Mapping[str, Any], owner: str) -> Model:
+    """`values` validated by a pydantic `model`, with pydantic's complaints turned into one readable line.
+
+    Raises:
+        ConfigurationError: naming `owner`, the field, what was got and what was expected.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigurationError(
+            "; ".join(_complaint(model, owner, each) for each in error.errors())
+        ) from None
+
+
+def _complaint(model: type[BaseModel], owner: str, error: Any) -> str:
+    """One of pydantic's errors in our words, such as `shapley: samples must be at least 1, got 0`."""
+    path = ".".join(str(part) for part in error["loc"])
+    kind, got, context = error["type"], error.get("input"), error.get("ctx") or {}
+    if kind == "extra_forbidden":
+        known = sorted(model.model_fields)
+        return (
+            f"{owner} has no option {path!r}.{near_miss(path, known)} It has: {', '.join(known) or 'none'}."
+        )
+    bounds = {
+        "greater_than_equal": f"at least {context.get('ge')}",
+        "greater_than": f"more than {context.get('gt')}",
+        "less_than_equal": f"at most {context.get('le')}",
+        "less_than": f"less than {context.get('lt')}",
+        "literal_error": f"one of {context.get('expected')}",
+        "missing": "given",
+    }
+    if kind in bounds:
+        return f"{owner}: {path} must be {bounds[kind]}, got {got!r}."
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{owner}: {path + ': ' if path else ''}expected {message}, got {got!r}."

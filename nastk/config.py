@@ -1,0 +1,245 @@
+"""What a run is asked to do: the command line, a config file and the Python API all become one `SearchConfig`.
+
+`resolve` checks every name and option against what is installed, fills in the preset where the user
+said nothing, and writes out every default, so that a run folder's `config.json` says everything and
+can be run again. Layers, weakest first: component defaults, preset, config file, command line or API.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field
+
+from nastk.component import Options, Preset, Use, parse
+from nastk.data.pair import PairSource
+from nastk.errors import ConfigurationError, near_miss
+from nastk.execution import Precision
+from nastk.plugins import Catalogue, catalogue
+from nastk.training import TrainerOptions
+
+SECTIONS = ("space", "updater", "data")
+DEFAULT_DATA = "digits"
+QUICK = Preset(
+    "quick", "a first look: minutes, not accuracy", trainer_options={"epochs": 8, "checkpoint_minutes": 2.0}
+)
+
+
+class ComponentConfig(Options):
+    """A component by name, with all its options."""
+
+    name: str = Field(description="its name, as `nastk plugins` lists it")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="its options, as `nastk describe NAME` lists them"
+    )
+
+
+class SearchConfig(Options):
+    """Everything that decides a run. `resolve` makes one; `config.json` in the run folder is one."""
+
+    space: ComponentConfig = Field(description="the search space")
+    updater: ComponentConfig = Field(description="the method that updates the architecture")
+    data: ComponentConfig = Field(description="the images")
+    trainer: TrainerOptions = Field(description="how weights are trained")
+    evaluators: list[ComponentConfig] = Field(description="who judges the architecture that was found")
+    preset: str | None = Field(None, description="the preset that filled in what was not given")
+    seed: int = Field(0, ge=0, description="the seed that every random stream derives from")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    precision: Precision = Field("auto", description="auto, fp32 or bf16")
+    deterministic: bool = Field(False, description="deterministic kernels, slower on a GPU")
+
+
+def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> SearchConfig:
+    """The complete configuration for what was asked.
+
+    Args:
+        wishes: keys of `SearchConfig`; `space`, `updater`, `data` and each of `evaluators` as a name, a
+            `Use`, or `{"name": ..., "options": {...}}`; `trainer` as a mapping.
+        installed: the catalogue to look names up in; this process's where None.
+
+    Raises:
+        ConfigurationError: an unknown name or option (with its near miss), a value out of range, a
+            preset that does not exist for this combination.
+    """
+    installed = installed or catalogue()
+    check_keys(wishes)
+    uses = {section: _use(section, wishes) for section in SECTIONS}
+    classes = {section: _class(section, use.name, installed) for section, use in uses.items()}
+    data = wishes.get("data")
+    unnamed = data is None or (isinstance(data, Mapping) and data.get("name") is None)
+    preset = wishes.get("preset") or (QUICK.name if unnamed else None)
+    filled = presets(preset, uses, classes) if preset else []
+    resolved: dict[str, Any] = {}
+    for section, use in uses.items():
+        options = {key: value for one in filled for key, value in getattr(one, f"{section}_options").items()}
+        parsed = classes[section].parse_options({**options, **use.options})
+        resolved[section] = {"name": use.name, "options": parsed.model_dump(mode="json")}
+    trainer = {key: value for one in filled for key, value in one.trainer_options.items()}
+    resolved["trainer"] = parse(TrainerOptions, {**trainer, **(wishes.get("trainer") or {})}, "trainer")
+    resolved["evaluators"] = [_evaluator(Use.of(one), installed) for one in _evaluators(wishes, installed)]
+    rest = {
+        key: wishes[key]
+        for key in ("seed", "device", "precision", "deterministic")
+        if wishes.get(key) is not None
+    }
+    return parse(SearchConfig, {**resolved, **rest, "preset": preset}, "config")
+
+
+def presets(name: str, uses: Mapping[str, Use], classes: Mapping[str, Any]) -> list[Preset]:
+    """The presets called `name` that fit this space and this data, from the components and from nastk.
+
+    Raises:
+        ConfigurationError: the updater has none that fits; says which it has.
+    """
+    space, data = uses["space"].name, uses["data"].name
+    offered = [one for section in SECTIONS for one in classes[section].presets]
+    fitting = [one for one in [QUICK, *offered] if one.name == name and one.fits(space, data)]
+    own = [one for one in classes["updater"].presets if one.name != QUICK.name]
+    if name != QUICK.name and not any(one in own for one in fitting):
+        has = "; ".join(
+            f"{one.name} on {', '.join(one.space) or 'any space'} with {', '.join(one.data) or 'any data'} ({one.source})"
+            for one in own
+        )
+        raise ConfigurationError(
+            f"Updater {uses['updater'].name!r} has no preset {name!r} for space {space!r} with data {data!r}."
+            f"{near_miss(name, ['quick', *(one.name for one in own)]) if name not in {one.name for one in own} else ''} "
+            f"It has: quick on any space with any data{'; ' + has if has else ''}."
+        )
+    return fitting
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The wishes in a YAML or JSON file; keys are checked, names and values by `resolve`.
+
+    Raises:
+        ConfigurationError: the file is missing, not readable as YAML or JSON, or has unknown keys.
+    """
+    try:
+        found = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigurationError(
+            f"The config file {path} cannot be read: {error.strerror or error}."
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:
+        where = getattr(error, "problem_mark", None)
+        place = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
+        raise ConfigurationError(
+            f"The config file {path} is neither YAML nor JSON{place}: {getattr(error, 'problem', None) or error}."
+        ) from None
+    if not isinstance(found, dict):
+        raise ConfigurationError(
+            f"The config file {path} must hold keys such as `space: darts`, got {type(found).__name__}."
+        )
+    check_keys(found, f"The config file {path}")
+    return found
+
+
+def check_keys(wishes: Mapping[Any, Any], owner: str = "config") -> None:
+    """Refuse a key that no configuration has, with its near miss, and a trainer or a preset of a wrong form."""
+    if not isinstance(wishes.get("trainer") or {}, Mapping):
+        raise ConfigurationError(
+            f"{owner}: trainer is written as {{epochs: 10, ...}}, got {wishes['trainer']!r}."
+        )
+    if not isinstance(wishes.get("preset") or "", str):
+        raise ConfigurationError(f"{owner}: preset is a name, got {wishes['preset']!r}.")
+    known = sorted(SearchConfig.model_fields)
+    for key in wishes:
+        if key not in known:
+            raise ConfigurationError(
+                f"{owner} has the unknown key {key!r}.{near_miss(str(key), known)} Known: {', '.join(known)}."
+            )
+
+
+def merge(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, Any]:
+    """Two layers of wishes as one. Options of a component are merged unless it is named anew."""
+    merged = dict(weaker)
+    for key, value in stronger.items():
+        if value is None:
+            continue
+        if key in SECTIONS and merged.get(key) is not None:
+            old, new = _named(key, merged[key]), _named(key, value, merged[key])
+            options = {**(old.options if old.name == new.name else {}), **new.options}
+            merged[key] = {"name": new.name, "options": options}
+        elif key == "trainer":
+            merged[key] = {**(merged.get(key) or {}), **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def _named(section: str, value: Any, fallback: Any = None) -> Use:
+    """A component as a `Use`; options without a name belong to the `fallback`'s name, or the default's."""
+    if isinstance(value, Mapping) and value.get("name") is None:
+        name = _named(section, fallback).name if fallback is not None else None
+        if name is None and section == "data":
+            name = DEFAULT_DATA
+        if name is None:
+            raise ConfigurationError(
+                f"Options for the {section} were given, but no {section}: name one with --{section}."
+            )
+        value = {**value, "name": name}
+    use = Use.of(value)
+    if section == "data" and ":" in use.name:
+        name, _, path = use.name.partition(":")
+        use = Use(name, {"path": path, **use.options})
+    return use
+
+
+def _use(section: str, wishes: Mapping[str, Any]) -> Use:
+    value = wishes.get(section)
+    if value is None and section == "data":
+        value = DEFAULT_DATA
+    if value is None:
+        raise ConfigurationError(
+            f"No {section} was named. Name one, e.g. --{section} {'darts' if section == 'space' else 'shapley'}; "
+            "`nastk plugins` lists them."
+        )
+    return _named(section, value)
+
+
+def _class(section: str, name: str, installed: Catalogue) -> Any:
+    """The component's class; data sets from Python are the core's own, which no plugin offers."""
+    return PairSource if (section, name) == ("data", PairSource.name) else installed.load(section, name)
+
+
+def _evaluators(wishes: Mapping[str, Any], installed: Catalogue) -> Sequence[Any]:
+    """The evaluators asked for; where none were, those that need nothing but the run itself."""
+    given = wishes.get("evaluators")
+    if given is None:
+        return [name for name in ("supernet", "size") if name in installed.names("evaluator")]
+    if isinstance(given, (str, Use)) or not isinstance(given, Sequence):
+        raise ConfigurationError(f"evaluators is a list, such as [supernet, size]; got {given!r}.")
+    return given
+
+
+def _evaluator(use: Use, installed: Catalogue) -> dict[str, Any]:
+    parsed = installed.load("evaluator", use.name).parse_options(use.options)
+    return {"name": use.name, "options": parsed.model_dump(mode="json")}
+
+
+def assignments(pairs: Sequence[str], flag: str) -> dict[str, Any]:
+    """`["samples=20", "risk=0.5"]` as a mapping, each value read as YAML reads a scalar.
+
+    Raises:
+        ConfigurationError: something is no `name=value`.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise ConfigurationError(f"{flag} takes name=value, such as {flag} samples=20; got {pair!r}.")
+        try:
+            read = yaml.safe_load(value) if value.strip() else None
+        except (yaml.YAMLError, ValueError):  # 2024-13-45 looks like a date and is none
+            read = value
+        # A date is somebody's folder: no option takes dates.
+        found[name.strip()] = value if isinstance(read, date) else read
+    return found
+
+
+def to_json(config: SearchConfig) -> str:
+    """The configuration as indented JSON; `resolve(json.loads(text))` gives it back."""
+    return json.dumps(config.model_dump(mode="json"), indent=2) + "\n"

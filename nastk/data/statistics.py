@@ -1,0 +1,37 @@
+"""The mean and the spread of a set's pixels, measured where no published constants exist."""
+
+import torch
+from jaxtyping import Float64, UInt8
+from torch import Tensor
+
+from nastk.data.splits import ImageFile
+
+IN_MEMORY, ON_DISK = 5000, 1000
+"""Images looked at: of a tensor, and of files that have to be decoded for it."""
+
+
+def statistics(
+    images: UInt8[Tensor, "images channels height width"] | ImageFile,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel (0..1 scale), over images evenly spaced in stored order.
+
+    A channel without any spread gets the spread of one grey level, so that it can be divided by.
+    """
+    most = IN_MEMORY if isinstance(images, Tensor) else ON_DISK
+    places = torch.linspace(0, len(images) - 1, min(most, len(images))).round().long().tolist()
+    total = square = torch.zeros((), dtype=torch.float64)
+    for start in range(0, len(places), 250):
+        part = places[start : start + 250]
+        some = (
+            images[part] if isinstance(images, Tensor) else torch.stack([images.read(i, None) for i in part])
+        )
+        scaled = some.double().div_(255).transpose(0, 1).flatten(1)  # channels x pixels
+        total, square = total + scaled.mean(1) * len(part), square + scaled.square().mean(1) * len(part)
+    mean = total / len(places)
+    spread = (square / len(places) - mean.square()).clamp(min=0).sqrt().clamp(min=1 / 255)
+    return _rounded(mean), _rounded(spread)
+
+
+def _rounded(values: Float64[Tensor, "channels"]) -> tuple[float, ...]:
+    """Four digits, as papers give them."""
+    return tuple(round(value, 4) for value in values.tolist())

@@ -1,0 +1,135 @@
+"""Batches as pure functions of (seed, step): nothing to save, so that a resume sees the same images."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from nastk.data.augment import augment as augmented
+from nastk.data.order import Order
+from nastk.data.splits import Split
+
+
+class Batch(NamedTuple):
+    """Normalised images and their labels, on the device of the run."""
+
+    images: Float[Tensor, "batch channels height width"]
+    labels: Int[Tensor, "batch"]
+
+
+class Stream(ABC):
+    """An endless, shuffled sequence of batches over one split: each depends on the seed and its step alone.
+
+    A pass is a permutation of the images cut into `len(stream)` batches; the last one is smaller where
+    the size does not divide (a rest of a single image is dropped, since batch norms need two).
+
+    Example: `for batch in stream.epoch(3): ...`
+    """
+
+    images: int
+    """How many images the split holds: what one pass pushes through a network, but for a dropped one."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Batches in one pass."""
+
+    @abstractmethod
+    def at(self, step: int) -> Batch:
+        """Batch number `step` of the endless sequence (0-based; passes follow each other)."""
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of pass `number` (0-based), from batch `start` of it on."""
+        for position in range(start, len(self)):
+            yield self.at(number * len(self) + position)
+
+    @abstractmethod
+    def once(self) -> Iterator[Batch]:
+        """Every image exactly once, unaugmented, in one mixed order for all seeds: for evaluation."""
+
+    @abstractmethod
+    def view(self, name: str, batch_size: int | None = None, augment: bool | None = None) -> "Stream":
+        """The same split as another stream: its own order (by `name`), batch size, augmentation on or off."""
+
+
+class TensorStream(Stream):
+    """A stream over a split whose images are one uint8 tensor in memory; they move to the device once.
+
+    Example: `TensorStream(splits.train, batch_size=64, seed=0, name="train").at(0).images.shape`
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        seed: int,
+        name: str,
+        device: torch.device | str = "cpu",
+        augment: bool = True,
+    ) -> None:
+        if not isinstance(split.images, Tensor):
+            raise TypeError(f"TensorStream expects images in one tensor, got {type(split.images).__name__}.")
+        self.images = len(split)
+        self._order = Order(len(split), batch_size, seed, name)
+        self._augmentation = split.augmentation
+        self._augment = augment
+        # The channels of a pixel side by side, as the network wants them; picking an image stays one copy.
+        self._pixels = split.images.permute(0, 2, 3, 1).contiguous().to(device)
+        self._labels = split.labels.long().to(device)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def at(self, step: int) -> Batch:
+        """See `Stream.at`."""
+        images, labels = self._pick(self._order.batch(step))
+        return Batch(augmented(images, self._augmentation, self._order.noise(step), self._augment), labels)
+
+    def once(self) -> Iterator[Batch]:
+        """See `Stream.once`."""
+        for indices in self._order.once():
+            images, labels = self._pick(indices)
+            yield Batch(augmented(images, self._augmentation, 0, False), labels)
+
+    def view(self, name: str, batch_size: int | None = None, augment: bool | None = None) -> "TensorStream":
+        """See `Stream.view`; the images are shared, not copied."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._order = self._order.view(name, batch_size)
+        other._augment = self._augment if augment is None else augment
+        return other
+
+    def _pick(
+        self, indices: Int[Tensor, "batch"]
+    ) -> tuple[UInt8[Tensor, "batch channels height width"], Int[Tensor, "batch"]]:
+        """The raw images and the labels at `indices`."""
+        indices = indices.to(self._labels.device, non_blocking=True)
+        return self._pixels.index_select(0, indices).permute(0, 3, 1, 2), self._labels.index_select(
+            0, indices
+        )
+
+
+def stream(
+    split: Split,
+    batch_size: int,
+    seed: int,
+    name: str,
+    device: torch.device | str = "cpu",
+    augment: bool = True,
+    workers: int | None = None,
+) -> Stream:
+    """The stream that suits `split`: from memory, or from files that `workers` processes read.
+
+    `workers` None means one for each core, at most 8; 0 reads in this process.
+
+    Raises:
+        DataError: the split is empty.
+    """
+    if isinstance(split.images, Tensor):
+        return TensorStream(split, batch_size, seed, name, device, augment)
+    # Only here, since loader.py builds on this module.
+    from nastk.data.loader import LoaderStream
+
+    return LoaderStream(split, batch_size, seed, name, device, augment, workers)

@@ -1,0 +1,16 @@
+"""What a data source offers and a network must fit: classes, channels, image size; inferred, never typed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Task:
+    """`classes` labels, images of `channels` x `size` x `size` pixels; `labels` names the classes in order.
+
+    Example: `Task(classes=10, channels=3, size=32)`
+    """
+
+    classes: int
+    channels: int
+    size: int
+    labels: tuple[str, ...] = ()

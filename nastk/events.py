@@ -1,0 +1,123 @@
+"""What happens in a run, as frozen values: progress bars, files and notebooks all hear the same events.
+
+In the order of a run: `RunStarted`, then for each epoch of each branch `StepDone` (now and then),
+`UpdaterWorking` and `UpdaterReported` (from inside the updater), `EpochDone`, `BranchContinued`; at the
+end `Evaluated` for each evaluator and `RunFinished`. Events that only show progress are `transient`:
+they reach observers but are not written to `events.jsonl`, which therefore holds the same lines
+whether a run was interrupted or not (but for the fields named `seconds`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events. `branch`, `epoch` (0-based) and `step` (weight steps taken) say where."""
+
+    kind: ClassVar[str] = "event"
+    transient: ClassVar[bool] = False
+
+    branch: str
+    epoch: int
+    step: int
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with the event's kind and its fields."""
+        return {"kind": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    """The run is assembled and training begins. `config` is the resolved configuration."""
+
+    kind: ClassVar[str] = "run-started"
+    epochs: int = 0
+    steps_per_epoch: int = 0
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StepDone(Event):
+    """Some weight steps are taken; `loss` and `accuracy` (0..1) are means over the epoch so far."""
+
+    kind: ClassVar[str] = "step-done"
+    transient: ClassVar[bool] = True
+    loss: float = 0.0
+    accuracy: float = 0.0
+    steps_per_epoch: int = 0
+
+
+@dataclass(frozen=True)
+class UpdaterWorking(Event):
+    """The updater is at piece `done` of `total` of something long, in words for a progress bar."""
+
+    kind: ClassVar[str] = "updater-working"
+    transient: ClassVar[bool] = True
+    message: str = ""
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True)
+class UpdaterReported(Event):
+    """Something the updater wants on record: a topic and JSON values (scores, errors, lineage)."""
+
+    kind: ClassVar[str] = "updater-reported"
+    topic: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EpochDone(Event):
+    """An epoch of a branch is trained: its mean training loss and accuracy (0..1), and the decision as of now."""
+
+    kind: ClassVar[str] = "epoch-done"
+    loss: float = 0.0
+    accuracy: float = 0.0
+    learning_rate: float = 0.0
+    architecture: str = ""
+    images_forward: int = 0
+    images_backward: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class BranchContinued(Event):
+    """The branch shrank, split or ended: the names and subspaces of its heirs (none: it ended)."""
+
+    kind: ClassVar[str] = "branch-continued"
+    heirs: Sequence[str] = ()
+    subspaces: Sequence[Sequence[str]] = ()
+    fresh: Sequence[bool] = ()
+
+
+@dataclass(frozen=True)
+class CheckpointSaved(Event):
+    """Everything up to here can be resumed."""
+
+    kind: ClassVar[str] = "checkpoint-saved"
+    transient: ClassVar[bool] = True
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluated(Event):
+    """An evaluator judged the architecture of the run."""
+
+    kind: ClassVar[str] = "evaluated"
+    evaluator: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunFinished(Event):
+    """The search is over: the architecture as its space's text, and its canonical id."""
+
+    kind: ClassVar[str] = "run-finished"
+    architecture: str = ""
+    architecture_id: str = ""
+    images_forward: int = 0
+    images_backward: int = 0
+    seconds: float = 0.0

@@ -1,0 +1,84 @@
+"""Where and how a supernet computes: device, precision and memory layout, decided once for a run."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from nastk.errors import ConfigurationError
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Execution:
+    """`device`, whether forward passes run under bf16 autocast, and deterministic mode.
+
+    Example: `Execution.choose("auto", "auto")` is CUDA with bf16 where the machine has both, else CPU and fp32.
+    """
+
+    device: torch.device
+    bf16: bool = False
+    deterministic: bool = False
+
+    @classmethod
+    def choose(
+        cls, device: str = "auto", precision: Precision = "auto", deterministic: bool = False
+    ) -> "Execution":
+        """Resolve `auto` for this machine.
+
+        Raises:
+            ConfigurationError: a device this machine does not have, or a precision it cannot compute.
+        """
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            chosen = torch.device(device)
+        except RuntimeError:
+            raise ConfigurationError(
+                f"Expected a device such as auto, cpu, cuda or cuda:1, got {device!r}."
+            ) from None
+        if chosen.type not in ("cpu", "cuda"):
+            raise ConfigurationError(f"nastk runs on cpu and cuda, got device {device!r}.")
+        if chosen.type == "cuda":
+            count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+            if (chosen.index or 0) >= count:
+                raise ConfigurationError(
+                    f"Device {device!r} was asked for, and this machine has {count} CUDA devices. Use --device cpu or auto."
+                )
+        able = chosen.type == "cpu" or torch.cuda.is_bf16_supported()
+        if precision == "bf16" and not able:
+            raise ConfigurationError(f"Device {device!r} has no bf16. Use --precision fp32 or auto.")
+        # On a CPU bf16 gains nothing for depthwise convolutions and loses digits, so auto means fp32 there.
+        bf16 = precision == "bf16" or (precision == "auto" and chosen.type == "cuda" and able)
+        return cls(chosen, bf16, deterministic)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context that forward passes run in; bf16 needs no loss scaling, so gradients stay true."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16) if self.bf16 else nullcontext()
+
+    def place(self, module: nn.Module) -> nn.Module:
+        """Move a network to the device, in channels-last memory layout (1.6 to 2 times faster here)."""
+        return module.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        """Torch's global switches for the length of a run, restored afterwards."""
+        before = (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.backends.cudnn.benchmark,
+            torch.backends.cudnn.deterministic,
+        )
+        warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+        torch.backends.cudnn.benchmark = not self.deterministic
+        torch.backends.cudnn.deterministic = self.deterministic
+        if self.deterministic:
+            torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=warn_only)
+            torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = before[1:]

@@ -1,0 +1,161 @@
+"""What is installed: the `Catalogue` of everything that plugin packages offer, found through pluggy.
+
+A package announces itself with an entry point in the group `nastk`. Offers are collected without
+importing the classes behind them; a class is loaded when it is used. A plugin that fails to load is
+named in `Catalogue.problems` with its error, and the others go on. `NASTK_DISABLE=name,name` leaves
+distributions (or entry points) out.
+"""
+
+import importlib
+import inspect
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from nastk import hookspecs
+from nastk.component import Component
+from nastk.errors import PluginError, UnknownNameError
+from nastk.hookspecs import Offer
+
+KINDS = {
+    "space": ("search_spaces", "search space"),
+    "updater": ("updaters", "updater"),
+    "evaluator": ("evaluators", "evaluator"),
+    "data": ("data_sources", "data source"),
+}
+"""For each kind of component: the hook that offers it, and what people call it."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An offer with where it comes from."""
+
+    kind: str
+    offer: Offer
+    distribution: str
+    version: str
+
+
+@dataclass
+class Catalogue:
+    """Everything that is installed, by kind and name.
+
+    Example: `catalogue().load("updater", "shapley")` is the class; `names("space")` lists the spaces.
+    """
+
+    manager: pluggy.PluginManager
+    installed: dict[str, dict[str, list[Installed]]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def names(self, kind: str) -> list[str]:
+        """The names installed of this kind, sorted."""
+        return sorted(self.installed[kind])
+
+    def all(self) -> list[Installed]:
+        """Everything, by kind and name; a name that two plugins offer comes twice."""
+        return [one for kind in KINDS for name in self.names(kind) for one in self.installed[kind][name]]
+
+    def find(self, kind: str, name: str) -> Installed:
+        """The one offer of that kind and name.
+
+        Raises:
+            UnknownNameError: nobody offers it; says the near miss.
+            PluginError: two plugins offer it; says how to choose.
+        """
+        found = self.installed[kind].get(name, [])
+        if not found:
+            error = UnknownNameError.of(
+                KINDS[kind][1], name, self.names(kind), "List them with `nastk plugins`."
+            )
+            raise UnknownNameError(" ".join([str(error), *self.problems]))
+        if len(found) > 1:
+            who = " and ".join(f"{one.distribution} {one.version}" for one in found)
+            raise PluginError(
+                f"Two plugins offer the {KINDS[kind][1]} {name!r}: {who}. "
+                f"Disable one with NASTK_DISABLE={found[-1].distribution}."
+            )
+        return found[0]
+
+    def load(self, kind: str, name: str) -> Any:
+        """The class behind the offer of that kind and name.
+
+        Raises:
+            UnknownNameError: nobody offers it.
+            PluginError: its module does not import, or holds no such component.
+        """
+        one = self.find(kind, name)
+        module, _, attribute = one.offer.load.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except (
+            Exception
+        ) as error:  # whatever a plugin raises while it imports is its own error, said in one line
+            raise PluginError(
+                f"The {KINDS[kind][1]} {name!r} of {one.distribution} {one.version} does not load from "
+                f"{one.offer.load}: {type(error).__name__}: {error}."
+            ) from error
+        if not (inspect.isclass(found) and issubclass(found, Component)) or getattr(found, "name", "") != name:
+            raise PluginError(
+                f"{one.distribution} offers {name!r} at {one.offer.load}, which is no component named {name!r}."
+            )
+        return found
+
+
+@cache
+def catalogue() -> Catalogue:
+    """The catalogue of this process; made once, without importing torch."""
+    return collect(tuple(entry_points(group="nastk")), disabled=os.environ.get("NASTK_DISABLE", "").split(","))
+
+
+def collect(points: Iterable[EntryPoint], disabled: Iterable[str] = ()) -> Catalogue:
+    """The catalogue of these entry points, less the disabled ones."""
+    manager = pluggy.PluginManager("nastk")
+    manager.add_hookspecs(hookspecs)
+    found = Catalogue(manager, {kind: {} for kind in KINDS})
+    unwanted = {name.strip().lower() for name in disabled if name.strip()}
+    seen: set[tuple[str, str]] = set()
+    for point in sorted(points, key=lambda point: point.name):
+        distribution, version = (point.dist.name, point.dist.version) if point.dist else (point.name, "")
+        if {point.name.lower(), distribution.lower()} & unwanted or (point.name, point.value) in seen:
+            continue
+        seen.add((point.name, point.value))
+        # Two distributions may call their entry points alike, and both count.
+        plugin = f"{point.name} ({distribution})" if manager.has_plugin(point.name) else point.name
+        try:
+            manager.register(point.load(), plugin)
+            manager.check_pending()
+        except Exception as error:  # one broken package must not take the others with it
+            manager.unregister(name=plugin)
+            found.problems.append(_problem(point.name, distribution, version, error))
+            continue
+        _collect_offers(found, plugin, distribution, version)
+    return found
+
+
+def _collect_offers(found: Catalogue, plugin: str, distribution: str, version: str) -> None:
+    module = found.manager.get_plugin(plugin)
+    for kind, (hook, _) in KINDS.items():
+        implementation = getattr(module, hook, None)
+        if implementation is None:
+            continue
+        try:
+            for offer in implementation():
+                if not isinstance(offer, Offer):
+                    raise TypeError(f"{hook} must return a list of nastk.Offer, got {offer!r} in it")
+                found.installed[kind].setdefault(offer.name, []).append(
+                    Installed(kind, offer, distribution, version)
+                )
+        except Exception as error:  # see above
+            found.problems.append(_problem(plugin, distribution, version, error))
+
+
+def _problem(plugin: str, distribution: str, version: str, error: Exception) -> str:
+    return (
+        f"The plugin {plugin!r} of {distribution} {version} did not load: {type(error).__name__}: {error}. "
+        f"Mend it, uninstall it, or leave it out with NASTK_DISABLE={distribution}."
+    )

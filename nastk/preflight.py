@@ -1,0 +1,105 @@
+"""What a run will take, before it takes it: `rehearse`, behind `nastk search --dry-run`.
+
+Two real weight steps and one forward pass are timed on the assembled run; the updater's own forecast
+says how many images it will measure at most. Nothing is written.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nastk.assembly import Assembly
+from nastk.branch import Branch
+from nastk.mixture import Mixture
+from nastk.search import peak_memory
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Weight steps and images of the whole run, seconds expected, and bytes at the largest step.
+
+    `updater_images_forward` and `_backward` are upper bounds, None where the updater does not say.
+    """
+
+    epochs: int
+    steps: int
+    images_forward: int
+    images_backward: int
+    updater_images_forward: int | None
+    updater_images_backward: int | None
+    seconds: float
+    peak_memory: int
+    device: str
+    parameters: int
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return asdict(self)
+
+
+def rehearse(assembly: Assembly) -> Forecast:
+    """Take two weight steps and forget them; say what the whole run will take."""
+    trainer, plan = assembly.trainer, assembly.plan
+    branch = trainer.root()
+    steps = plan.epochs * plan.steps_per_epoch
+    weight_seconds, updater_seconds = _time_step(assembly, branch)
+    forward = _time_forward(assembly, branch)
+    backward = max(weight_seconds / plan.batch_size - forward, 0.0)
+    own = branch.updater.forecast(plan)
+    if own is None:
+        measuring = steps * updater_seconds
+    else:
+        measuring = own.images_forward * forward + own.images_backward * backward
+    images = plan.epochs * plan.train_images
+    return Forecast(
+        plan.epochs,
+        steps,
+        images,
+        images,
+        own.images_forward if own else None,
+        own.images_backward if own else None,
+        steps * weight_seconds + measuring,
+        peak_memory(assembly.execution.device),
+        str(assembly.execution.device),
+        sum(weight.numel() for weight in branch.supernet.parameters()),
+    )
+
+
+def _time_step(assembly: Assembly, branch: Branch) -> tuple[float, float]:
+    """Seconds of the second weight step (the first one warms up), and of the updater inside it.
+
+    A pass of one step, or a run of one step, is timed on its only step.
+    """
+    trainer = assembly.trainer
+    moments = trainer.run([branch])
+    with assembly.execution.settings():
+        if assembly.plan.steps_per_epoch > 1:
+            next(moments)
+        before, started = _updater_seconds(assembly), time.perf_counter()
+        next(moments)
+        _wait(branch)
+        total = time.perf_counter() - started
+    updater = _updater_seconds(assembly) - before
+    return max(total - updater, 1e-9), updater
+
+
+def _time_forward(assembly: Assembly, branch: Branch) -> float:
+    """Seconds to push one image forward, measured on one training batch."""
+    batch = assembly.trainer.train.at(0)
+    probe = assembly.trainer.probe(branch)
+    mixtures = [Mixture.uniform(branch.subspace)] * 2
+    scores = probe.scores(mixtures, [batch])
+    next(scores)
+    started = time.perf_counter()
+    next(scores)
+    return (time.perf_counter() - started) / len(batch.labels)
+
+
+def _updater_seconds(assembly: Assembly) -> float:
+    phase = assembly.trainer.ledger.cost().phases.get("updater")
+    return phase.seconds if phase else 0.0
+
+
+def _wait(branch: Branch) -> None:
+    """Reading the tally waits for the device to finish the step."""
+    branch.tally.means()

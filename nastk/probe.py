@@ -1,0 +1,216 @@
+"""All that an updater may see and do: `Probe` measures the supernet and changes nothing.
+
+Losses, gradients, accuracies of many mixtures, the weights after a step not taken: whatever a method
+wants to know it asks here. Weights, buffers, training mode and random streams are the same before and
+after, every image pushed through is charged to the run's cost, and the test split cannot be reached.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nastk.cost import Ledger
+from nastk.data.stream import Batch, Stream
+from nastk.errors import ConfigurationError, StopRequested
+from nastk.events import Event, UpdaterReported, UpdaterWorking
+from nastk.mixture import Mixture
+from nastk.subspace import Subspace
+
+if TYPE_CHECKING:
+    from nastk.branch import Branch
+
+Weights = Mapping[str, Tensor]
+
+
+class Probe:
+    """Measures one branch's supernet for its updater.
+
+    Example, one first-order DARTS step:
+
+        loss = probe.loss(Mixture.softmax(alpha, probe.subspace), probe.valid.at(probe.step))
+        (gradient,) = torch.autograd.grad(loss, alpha)
+    """
+
+    def __init__(
+        self,
+        branch: "Branch",
+        train: Stream,
+        valid: Stream | None,
+        epochs: int,
+        ledger: Ledger,
+        emit: Callable[[Event], None] = lambda event: None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._branch = branch
+        self._train = train
+        self._valid = valid
+        self._ledger = ledger
+        self._emit = emit
+        self._stopping = stopping
+        self.epochs = epochs
+
+    @property
+    def subspace(self) -> Subspace:
+        """What is alive in this branch."""
+        return self._branch.subspace
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished in this branch (0 during the first)."""
+        return self._branch.epoch
+
+    @property
+    def step(self) -> int:
+        """Weight steps taken in this branch."""
+        return self._branch.step
+
+    @property
+    def progress(self) -> float:
+        """How much of the run this branch has behind it, 0 to 1."""
+        return self.step / max(self.epochs * len(self._train), 1)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the current weight step."""
+        return float(self._branch.optimizer.param_groups[0]["lr"])
+
+    @property
+    def rng(self) -> torch.Generator:
+        """The branch's own random stream, on the CPU; saved with every checkpoint."""
+        return self._branch.rng
+
+    @property
+    def train(self) -> Stream:
+        """The images that train the weights."""
+        return self._train
+
+    @property
+    def valid(self) -> Stream:
+        """The images that updaters learn from; an updater that needs them says so in `needs`."""
+        if self._valid is None:
+            raise ConfigurationError(
+                "This run has no valid split (train_fraction is 1). Use -d train_fraction=0.5, or a single-level updater."
+            )
+        return self._valid
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The supernet's parameters by name, detached: read them, or compute others from them."""
+        return {name: weight.detach() for name, weight in self._branch.supernet.named_parameters()}
+
+    def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
+        """(edge, operation, module) for every operation of every cell: to hook, and to tell weights apart."""
+        return self._branch.supernet.operations()
+
+    def logits(
+        self,
+        mixture: Mixture,
+        images: Float[Tensor, "batch channels height width"],
+        weights: Weights | None = None,
+        exact: bool = False,
+    ) -> Float[Tensor, "batch classes"]:
+        """The supernet's answer under `mixture`, with its own weights or with others.
+
+        `exact` leaves reduced precision aside: for differences of nearly equal numbers.
+        """
+        self._check_stop()
+        self._ledger.charge(forward=len(images))
+        cuda = [images.device] if images.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):
+            # An operation that draws (noise) draws the same for every mixture of a step, and nobody else's numbers.
+            torch.manual_seed(self.step)
+            answer = self._branch.logits(mixture, images, weights, exact)
+        if answer.requires_grad:
+            # The backward pass belongs to the caller; count it when its gradient comes by.
+            answer.register_hook(self._charge_backward)  # type: ignore[no-untyped-call]
+        return answer
+
+    def loss(
+        self, mixture: Mixture, batch: Batch, weights: Weights | None = None, exact: bool = False
+    ) -> Float[Tensor, ""]:
+        """Mean cross-entropy on `batch`: differentiable in `mixture.weights` and in `weights`."""
+        return F.cross_entropy(self.logits(mixture, batch.images, weights, exact), batch.labels)
+
+    def gradients(
+        self, mixture: Mixture, batch: Batch, of: Iterable[str] | None = None, weights: Weights | None = None
+    ) -> dict[str, Tensor]:
+        """The gradient of the loss for each weight named in `of` (all where None); zero where it has none."""
+        found = self._reached(mixture, batch, of, weights)
+        at = self.weights if weights is None else weights
+        return {
+            name: torch.zeros_like(at[name]) if gradient is None else gradient
+            for name, gradient in found.items()
+        }
+
+    def lookahead(self, mixture: Mixture, batch: Batch) -> dict[str, Tensor]:
+        """The weights after one step of the trainer's own optimiser on `batch`, the step not taken.
+
+        No clipping (DARTS, equation 6). Weights that `mixture` leaves out stay as they are, as they do in a
+        real step. The answer is detached; give it to `loss` or `gradients` as `weights`.
+        """
+        found = self._reached(mixture, batch)
+        return self._branch.stepped(
+            {name: gradient for name, gradient in found.items() if gradient is not None}
+        )
+
+    def scores(
+        self,
+        mixtures: Iterable[Mixture],
+        batches: Sequence[Batch],
+        of: Literal["accuracy", "loss"] = "accuracy",
+        weights: Weights | None = None,
+    ) -> Iterator[float]:
+        """Accuracy (0..1) or mean loss over `batches` for each mixture, in their order.
+
+        Lazy: nothing is measured before it is asked for, so a caller may stop early.
+        """
+        for mixture in mixtures:
+            total = torch.zeros((), dtype=torch.float64)
+            images = 0
+            for batch in batches:
+                # A generator gives control away between items: switch gradients off here, not around it.
+                with torch.no_grad():
+                    answer = self.logits(mixture, batch.images, weights)
+                    if of == "accuracy":
+                        part = (answer.argmax(1) == batch.labels).sum()
+                    else:
+                        part = F.cross_entropy(answer, batch.labels, reduction="sum")
+                total = total.to(part.device) + part
+                images += len(batch.labels)
+            yield float(total) / max(images, 1)
+
+    def working(self, message: str, done: int, total: int) -> None:
+        """Tell progress bars that piece `done` of `total` of something long is finished."""
+        branch = self._branch
+        self._emit(UpdaterWorking(branch.name, branch.epoch, branch.step, message, done, total))
+
+    def report(self, topic: str, **values: Any) -> None:
+        """Put JSON values on the run's record (`events.jsonl`), e.g. scores with their standard errors."""
+        branch = self._branch
+        self._emit(UpdaterReported(branch.name, branch.epoch, branch.step, topic, values))
+
+    def _reached(
+        self, mixture: Mixture, batch: Batch, of: Iterable[str] | None = None, weights: Weights | None = None
+    ) -> dict[str, Tensor | None]:
+        """The gradient of the loss for each named weight; None for one that `mixture` leaves out."""
+        live = dict(self._branch.supernet.named_parameters())
+        at = (
+            live
+            if weights is None
+            else {name: value.detach().requires_grad_() for name, value in weights.items()}
+        )
+        names = list(live) if of is None else list(of)
+        loss = self.loss(mixture.detach(), batch, None if weights is None else at)
+        found = torch.autograd.grad(loss, [at[name] for name in names], allow_unused=True)
+        return dict(zip(names, found, strict=True))
+
+    def _charge_backward(self, gradient: Tensor) -> None:
+        self._ledger.charge(backward=len(gradient))
+
+    def _check_stop(self) -> None:
+        if self._stopping():
+            raise StopRequested("The run was asked to stop while its updater was measuring.")

@@ -1,0 +1,142 @@
+"""The values of a drawing: boxes, curves, placed nodes and links, in points (x to the right, y up)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nastk.report.graph import Link
+
+Point = tuple[float, float]
+LabelSize = Callable[[Link], tuple[float, float]]
+NodeSize = Callable[[int], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle by its middle, width and height, in points.
+
+    >>> Box(0.0, 0.0, 4.0, 2.0).overlaps(Box(3.0, 0.0, 4.0, 2.0))
+    True
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def left(self) -> float:
+        """The left side's x."""
+        return self.x - self.width / 2
+
+    @property
+    def right(self) -> float:
+        """The right side's x."""
+        return self.x + self.width / 2
+
+    def overlaps(self, other: "Box", margin: float = 0.0) -> bool:
+        """Whether the boxes come nearer to each other than `margin` points, in both directions."""
+        near = abs(self.x - other.x) < (self.width + other.width) / 2 + margin
+        return near and abs(self.y - other.y) < (self.height + other.height) / 2 + margin
+
+    def holds(self, point: Point) -> bool:
+        """Whether a point lies inside."""
+        return abs(point[0] - self.x) < self.width / 2 and abs(point[1] - self.y) < self.height / 2
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A cubic Bezier curve: where it starts, two control points, where it ends."""
+
+    start: Point
+    leave: Point
+    arrive: Point
+    end: Point
+
+    def at(self, t: float) -> Point:
+        """The point at parameter `t` (0..1)."""
+        weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
+        points = (self.start, self.leave, self.arrive, self.end)
+        x = sum(weight * point[0] for weight, point in zip(weights, points, strict=True))
+        y = sum(weight * point[1] for weight, point in zip(weights, points, strict=True))
+        return x, y
+
+
+@dataclass(frozen=True)
+class PlacedNode:
+    """A node and its box."""
+
+    node: int
+    box: Box
+
+
+@dataclass(frozen=True)
+class PlacedLink:
+    """A link's curve, from its source to its target, and the box of its label.
+
+    `link` and `label` are None where the output joins what a node computed.
+    """
+
+    source: int
+    node: int
+    link: Link | None
+    curve: tuple[Segment, ...]
+    label: Box | None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Everything placed in the rectangle from (0, 0) to (width, height), in points."""
+
+    width: float
+    height: float
+    nodes: tuple[PlacedNode, ...]
+    links: tuple[PlacedLink, ...]
+
+
+def flat(start: Point, end: Point) -> Segment:
+    """A curve that leaves and arrives horizontally."""
+    middle = (start[0] + end[0]) / 2
+    return Segment(start, (middle, start[1]), (middle, end[1]), end)
+
+
+def straight(start: Point, end: Point) -> Segment:
+    """A straight line."""
+    third = ((end[0] - start[0]) / 3, (end[1] - start[1]) / 3)
+    return Segment(
+        start, (start[0] + third[0], start[1] + third[1]), (end[0] - third[0], end[1] - third[1]), end
+    )
+
+
+def at_origin(nodes: Sequence[PlacedNode], links: Sequence[PlacedLink]) -> Layout:
+    """Move everything so that its bounding rectangle begins at (0, 0)."""
+    boxes = [each.box for each in nodes] + [each.label for each in links if each.label]
+    points = [point for link in links for part in link.curve for point in (part.start, part.end)]
+    left = min([box.left for box in boxes] + [x for x, _ in points])
+    right = max([box.right for box in boxes] + [x for x, _ in points])
+    bottom = min([box.y - box.height / 2 for box in boxes] + [y for _, y in points])
+    top = max([box.y + box.height / 2 for box in boxes] + [y for _, y in points])
+
+    def move(point: Point) -> Point:
+        return point[0] - left, point[1] - bottom
+
+    def shift(box: Box) -> Box:
+        return Box(box.x - left, box.y - bottom, box.width, box.height)
+
+    return Layout(
+        right - left,
+        top - bottom,
+        tuple(PlacedNode(each.node, shift(each.box)) for each in nodes),
+        tuple(
+            PlacedLink(
+                each.source,
+                each.node,
+                each.link,
+                tuple(
+                    Segment(move(part.start), move(part.leave), move(part.arrive), move(part.end))
+                    for part in each.curve
+                ),
+                shift(each.label) if each.label else None,
+            )
+            for each in links
+        ),
+    )

@@ -1,0 +1,141 @@
+"""The options of a component, read from its pydantic model: as rows, as a table, as Markdown."""
+
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nastk.report.plain import Plain
+
+BOUNDS = {
+    "ge": ">= {}",
+    "gt": "> {}",
+    "le": "<= {}",
+    "lt": "< {}",
+    "multiple_of": "multiple of {}",
+    "min_length": "at least {} long",
+    "max_length": "at most {} long",
+    "pattern": "like {}",
+}
+
+
+def option_rows(model: type[BaseModel]) -> list[dict[str, str]]:
+    """A row of texts for each field: name, type, default (or `required`), bounds, description."""
+    return [
+        {
+            "name": name,
+            "type": type_name(field.annotation),
+            "default": _default(field),
+            "bounds": _bounds(field),
+            "description": field.description or "",
+        }
+        for name, field in model.model_fields.items()
+    ]
+
+
+def options_table(component: str, fields: Sequence[Mapping[str, str]]) -> RenderableType:
+    """The rows of `option_rows` as a table, for `nastk describe`."""
+    if not fields:
+        return Plain(Text(f"{component} has no options."))
+    return Plain(_Options(fields))
+
+
+class _Options:
+    """Five columns where they fit with room to read, else two: the name, and what is to be said of it."""
+
+    def __init__(self, fields: Sequence[Mapping[str, str]]) -> None:
+        self._fields = fields
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield self._wide() if options.max_width >= 90 else self._narrow()
+
+    def _wide(self) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        table.add_column("option", style="bold", no_wrap=True)
+        for heading, style in (("type", "cyan"), ("default", ""), ("bounds", "")):
+            table.add_column(heading, style=style, overflow="fold")
+        table.add_column("description", overflow="fold", ratio=1)
+        for field in self._fields:
+            table.add_row(*(Text(field[key]) for key in ("name", "type", "default", "bounds", "description")))
+        return table
+
+    def _narrow(self) -> Table:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for field in self._fields:
+            default = field["default"] if field["default"] == "required" else f"default {field['default']}"
+            facts = ", ".join(part for part in (field["type"], field["bounds"], default) if part)
+            table.add_row(Text(field["name"]), Text.assemble((facts, "cyan"), "\n", field["description"]))
+        return table
+
+
+def options_markdown(model: type[BaseModel]) -> str:
+    """The options as a Markdown table, for a page of the documentation."""
+    rows = option_rows(model)
+    if not rows:
+        return "It has no options.\n"
+    lines = ["| option | type | default | bounds | description |", "|---|---|---|---|---|"]
+    for row in rows:
+        bounds = row["bounds"].replace(">=", "≥").replace("<=", "≤")
+        cells = [_code(row["name"]), _code(row["type"]), _code(row["default"]), bounds, row["description"]]
+        lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def type_name(annotation: Any) -> str:
+    """A type as people write it.
+
+    >>> type_name(int | None), type_name(Literal["auto", "cpu"]), type_name(tuple[int, ...])
+    ('int or null', 'auto, cpu', 'list of int')
+    """
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation is type(None):
+        return "null"
+    if origin in (Union, types.UnionType):
+        return " or ".join(type_name(each) for each in arguments)
+    if origin is Literal:
+        return ", ".join(str(each) for each in arguments)
+    if origin in (list, tuple, set, frozenset):
+        return f"list of {type_name(arguments[0])}" if arguments else "list"
+    if origin is dict or annotation is dict:
+        return "mapping"
+    if hasattr(annotation, "__metadata__"):
+        return type_name(arguments[0])
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return ", ".join(str(each.value) for each in annotation)
+    name = getattr(annotation, "__name__", str(annotation))
+    return {"str": "text", "bool": "true or false"}.get(name, name)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, (list, tuple, set, frozenset, dict)):
+        return ", ".join(map(str, value)) or "empty"
+    return (f"{value:.10g}" if isinstance(value, float) else str(value)) or "empty"
+
+
+def _bounds(field: FieldInfo) -> str:
+    parts = [
+        words.format(f"{limit:g}" if isinstance(limit, float) else limit)
+        for rule in field.metadata
+        for key, words in BOUNDS.items()
+        if (limit := getattr(rule, key, None)) is not None
+    ]
+    return ", ".join(parts)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""

@@ -1,0 +1,47 @@
+"""`Plain` shows anything on terminals without line drawing: sign by sign, so that columns stay columns."""
+
+from collections.abc import Iterator
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+_LIKENESSES = {
+    "-": "─━═╌╴╶–—−",
+    "|": "│┃║",
+    "+": "╭╮╰╯┌┐└┘├┤┬┴┼",
+    ">": "▶≥",
+    "<": "◀≤",
+    ".": "·…▃",
+    "*": "●•▆",
+    "x": "×",
+    "_": "▁▂",
+    ":": "▄",
+    "=": "▅",
+    "#": "▇█",
+}
+_SIGNS = str.maketrans({sign: plain for plain, signs in _LIKENESSES.items() for sign in signs})
+
+
+class Plain:
+    """Renders `renderable`, and where the terminal is dumb or not UTF-8, in ASCII of the same width.
+
+    Example: `console.print(Plain(Panel("text")))`
+    """
+
+    def __init__(self, renderable: RenderableType) -> None:
+        self.renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        ascii_only = options.ascii_only or console.is_dumb_terminal
+        for segment in console.render(self.renderable, options):
+            yield Segment(to_ascii(segment.text), segment.style, segment.control) if ascii_only else segment
+
+
+def to_ascii(text: str) -> str:
+    """`text` in ASCII of the same width: lines as `+-|`, arrows as `>`, what has no likeness as `?`.
+
+    >>> to_ascii("0 ─ 3×3 ─▶ 1")
+    '0 - 3x3 -> 1'
+    """
+    return "".join(sign if sign.isascii() else "?" * cell_len(sign) for sign in text.translate(_SIGNS))

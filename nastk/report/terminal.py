@@ -1,0 +1,137 @@
+"""The picture of an architecture in characters: `cell` answers something that rich prints.
+
+A cell has a row for each link, joined where they add up to a node; a chain has its layers in rows:
+
+    c_{k-2} ─ sep_conv_3x3 ─┬─▶ 0          1  mbconv_3x3_e3 ─▶ skip_connect ─▶
+    c_{k-1} ─ skip_connect ─╯              3  mbconv_5x5_e6 ─▶ mbconv_3x3_e6
+"""
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from nastk.architecture import Architecture
+from nastk.report.families import family
+from nastk.report.graph import Graph, Link, graphs
+from nastk.report.plain import Plain
+
+ARROW = " ─▶ "
+FRAME = 4
+"""Columns that a panel's sides and padding take."""
+
+
+def cell(architecture: Architecture) -> RenderableType:
+    """The cells of an architecture, coloured as in the picture; in ASCII where the terminal asks for it.
+
+    Cells stand side by side where the terminal is wide enough, else one below the other.
+
+    Example: `rich.print(cell(result.architecture))`
+    """
+    return Plain(_Cells(graphs(architecture)))
+
+
+class _Cells:
+    """Panels for cells, arranged once the width is known."""
+
+    def __init__(self, cells: Sequence[Graph]) -> None:
+        self._cells = cells
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        room = options.max_width - FRAME
+        drawn = [_chain(graph, room) if _is_long(graph) else _rows(graph) for graph in self._cells]
+        widths = [max(line.cell_len for line in lines) + FRAME for lines in drawn]
+        if sum(widths) + len(widths) - 1 <= options.max_width:
+            grid = Table.grid(padding=(0, 1, 0, 0))
+            height = max(len(lines) for lines in drawn)
+            padded = [[*lines, *[Text()] * (height - len(lines))] for lines in drawn]
+            grid.add_row(*(_panel(graph, lines) for graph, lines in zip(self._cells, padded, strict=True)))
+            yield grid
+            return
+        width = min(max(widths), options.max_width)
+        for graph, lines in zip(self._cells, drawn, strict=True):
+            yield _panel(graph, lines, width)
+
+
+def _is_long(graph: Graph) -> bool:
+    """Whether a cell is drawn as rows of layers: a chain of more than a few."""
+    return graph.chain and len(graph.nodes) > 4
+
+
+def _panel(graph: Graph, lines: Sequence[Text], width: int | None = None) -> Panel:
+    body = Text("\n").join(lines)
+    body.overflow = "fold"
+    return Panel(
+        body, box=box.ROUNDED, title=Text(graph.group, "bold"), title_align="left", border_style="dim",
+        padding=(0, 1), expand=False, width=width,
+    )  # fmt: skip
+
+
+def _rows(graph: Graph) -> list[Text]:
+    """A row for each link, and one for what the output joins."""
+    names = max(len(graph.name(node)) for node in (*graph.inputs, *graph.middle))
+    wide = max((len(link.operation) for link in graph.links), default=0)
+    lines: list[Text] = []
+    for node in (*graph.middle, graph.output):
+        links = graph.into(node)
+        if node == graph.output and graph.joined:
+            parts = ", ".join(graph.name(each) for each in graph.joined)
+            lines.append(
+                Text.assemble((parts, "bold"), (" ─ concatenate", "dim"), (ARROW, "dim"), _name(graph, node))
+            )
+        elif not links:
+            lines.append(Text.assemble(("nothing".rjust(names), "dim"), (ARROW, "dim"), _name(graph, node)))
+        for row, link in enumerate(links):
+            lines.append(_row(graph, link, names, wide, row, len(links)))
+    return lines
+
+
+def _row(graph: Graph, link: Link, names: int, wide: int, row: int, count: int) -> Text:
+    """One link: where it comes from, its operation, and its part of the bracket that leads to the node."""
+    colour = family(link.operation).terminal
+    source = _name(graph, link.source)
+    line = Text.assemble(
+        " " * (names - len(source[0])), source, (" ─ ", colour), (link.operation, f"bold {colour}")
+    )
+    line.append(" " + "─" * (wide - len(link.operation) + 1), colour)
+    middle = row == (count - 1) // 2
+    if count == 1:
+        corner = "─"
+    elif row == 0:
+        corner = "┬" if middle else "╮"
+    else:
+        corner = "╯" if row == count - 1 else "┼" if middle else "┤"
+    line.append(corner, "dim")
+    if middle:
+        line.append("─▶ ", "dim").append(*_name(graph, link.node))
+    return line
+
+
+def _name(graph: Graph, node: int) -> tuple[str, str]:
+    return graph.name(node), "bold"
+
+
+def _chain(graph: Graph, room: int) -> list[Text]:
+    """The layers of a chain in rows of `room` columns, each row led by the number of its first layer."""
+    texts = [_layer(graph.into(node)) for node in graph.nodes[1:]]
+    wide = max(text.cell_len for text in texts)
+    gutter = len(str(len(texts))) + 2
+    a_row = max((room - gutter) // (wide + len(ARROW)), 1)
+    lines = [Text.assemble(" " * gutter, _name(graph, graph.inputs[0]), (ARROW.rstrip(), "dim"))]
+    for first in range(0, len(texts), a_row):
+        line = Text(f"{first + 1:>{gutter - 2}}  ", "dim")
+        for text in texts[first : first + a_row]:
+            line.append_text(text).append(" " * (wide - text.cell_len)).append(ARROW, "dim")
+        line.rstrip()
+        lines.append(line)
+    return [*lines, Text.assemble(" " * gutter, _name(graph, graph.output))]
+
+
+def _layer(links: Sequence[Link]) -> Text:
+    """The operations of one layer; `(nothing)` where none is chosen."""
+    if not links:
+        return Text("(nothing)", "dim")
+    return Text(" + ").join(Text(link.operation, f"bold {family(link.operation).terminal}") for link in links)

@@ -1,0 +1,99 @@
+"""What a finished run found, read from its folder: `Result`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from nastk.architecture import Architecture
+from nastk.checkpoint import write_atomically
+from nastk.cost import Cost
+from nastk.evaluator import Evaluation
+from nastk.runs import ARCHITECTURE, RESULT, RunFolder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run found: `architecture`, `evaluation`, `cost`, `history`, and `network()`.
+
+    Example: `nastk.resume("runs/a").network()`
+    """
+
+    folder: RunFolder
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        return self.folder.result()
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture that was found."""
+        return Architecture.from_json(self._values["architecture"])
+
+    @property
+    def text(self) -> str:
+        """The architecture as its space's text, such as a genotype."""
+        return str(self._values["text"])
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """What each evaluator said."""
+        return [
+            Evaluation(one["evaluator"], one["metrics"], tuple(one["notes"]))
+            for one in self._values["evaluations"]
+        ]
+
+    @property
+    def evaluation(self) -> dict[str, float]:
+        """The metrics of all evaluators together; of a metric that two give, the later one's."""
+        return {name: value for one in self.evaluations for name, value in one.metrics.items()}
+
+    @property
+    def cost(self) -> Cost:
+        """What the search has cost, phase by phase."""
+        return Cost.from_json(self._values["cost"])
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The events of the run, in order; those of kind `epoch-done` make the curves."""
+        return self.folder.events()
+
+    def network(self) -> "nn.Module":
+        """A fresh stand-alone network of the architecture, for the run's images: a plain module to train."""
+        from nastk.assembly import assemble
+        from nastk.config import resolve
+
+        assembly = assemble(resolve(self.folder.config()))
+        return assembly.space.network(self.architecture, assembly.task)
+
+    @staticmethod
+    def store(
+        folder: RunFolder,
+        architecture: Architecture,
+        text: str,
+        evaluations: Sequence[Evaluation],
+        cost: Cost,
+        branch: str,
+    ) -> None:
+        """Write `architecture.json` and, last, `result.json`: with it the run counts as finished."""
+        found = {**architecture.to_json(), "text": text}
+        values = {
+            "architecture": found,
+            "text": text,
+            "branch": branch,
+            "evaluations": [one.to_json() for one in evaluations],
+            "cost": cost.to_json(),
+        }
+        write_atomically(folder.path / ARCHITECTURE, (json.dumps(found, indent=2) + "\n").encode())
+        write_atomically(folder.path / RESULT, (json.dumps(values, indent=2) + "\n").encode())
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Put another evaluation into `result.json`; one by the same evaluator is replaced."""
+        kept = [one for one in self._values["evaluations"] if one["evaluator"] != evaluation.evaluator]
+        values = {**self._values, "evaluations": [*kept, evaluation.to_json()]}
+        write_atomically(self.folder.path / RESULT, (json.dumps(values, indent=2) + "\n").encode())
+        self.__dict__.pop("_values", None)

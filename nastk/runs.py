@@ -1,0 +1,221 @@
+"""The run folder: the truth about a run, readable without nastk and without torch.
+
+    config.json         the resolved configuration; `nastk search --config` runs it again
+    events.jsonl        what happened, one JSON object a line
+    checkpoints/        the newest states, to resume from
+    architecture.json   what was found
+    result.json         architecture, evaluations and cost; present once the run is finished
+    run.lock            held while a process works on the run
+
+`RunFolder` reads and writes it; `find_runs` lists the folders below a place.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from filelock import FileLock, Timeout
+
+from nastk.errors import ConfigurationError, NastkError
+
+CONFIG, EVENTS, RESULT, ARCHITECTURE = "config.json", "events.jsonl", "result.json", "architecture.json"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run. `state` is running, finished, interrupted or failed.
+
+    Example: `RunFolder(Path("runs/a")).result()["architecture"]["text"]`
+    """
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunFolder":
+        """An existing run.
+
+        Raises:
+            ConfigurationError: there is no run at `path`; lists runs nearby.
+        """
+        folder = cls(Path(path))
+        if (folder.path / CONFIG).is_file():
+            return folder
+        near = [
+            str(run.path)
+            for run in find_runs(folder.path.parent if folder.path.parent.is_dir() else Path("runs"))
+        ]
+        raise ConfigurationError(
+            f"{path} is no run folder (it has no {CONFIG}). "
+            + (f"Runs there: {', '.join(near[:8])}." if near else "Start one with `nastk search`.")
+        )
+
+    @classmethod
+    def new(cls, out: str | Path | None, stem: str) -> "RunFolder":
+        """A folder for a new run: `out`, or the first free `runs/STEM-NNN`.
+
+        Raises:
+            ConfigurationError: `out` already holds a run, or is a file.
+        """
+        if out is None:
+            number = 1
+            while (Path("runs") / f"{stem}-{number:03d}").exists():
+                number += 1
+            return cls(Path("runs") / f"{stem}-{number:03d}")
+        folder = cls(Path(out))
+        if folder.path.exists() and not folder.path.is_dir():
+            raise ConfigurationError(f"--out {out} is a file. Choose a folder.")
+        if (folder.path / CONFIG).exists():
+            state = folder.state()
+            ending = "" if state == "finished" else f", or continue it with `nastk resume {out}`"
+            kind = "a finished" if state == "finished" else "an unfinished"
+            raise ConfigurationError(
+                f"The run folder {out} already holds {kind} search. Choose another --out{ending}."
+            )
+        return folder
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints lie."""
+        return self.path / "checkpoints"
+
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration."""
+        return self._read(CONFIG)
+
+    def result(self) -> dict[str, Any]:
+        """The result.
+
+        Raises:
+            ConfigurationError: the run is not finished.
+        """
+        if not (self.path / RESULT).exists():
+            raise ConfigurationError(
+                f"The run {self.path} has no result yet (it is {self.state()}). Continue it with `nastk resume {self.path}`."
+            )
+        return self._read(RESULT)
+
+    def events(self) -> list[dict[str, Any]]:
+        """Everything that happened; a last line cut short by a crash is left out."""
+        found = []
+        if (self.path / EVENTS).exists():
+            for line in (self.path / EVENTS).read_text().splitlines():
+                with contextlib.suppress(json.JSONDecodeError):
+                    found.append(json.loads(line))
+        return found
+
+    def state(self) -> str:
+        """`running` (a process holds the lock), `finished`, `failed` (with an error), else `interrupted`."""
+        if (self.path / RESULT).exists():
+            return "finished"
+        if self.path.exists() and not self._lock_is_free():
+            return "running"
+        return "failed" if (self.path / "error.txt").exists() else "interrupted"
+
+    def error(self) -> str | None:
+        """What ended a failed run."""
+        path = self.path / "error.txt"
+        return path.read_text().strip() if path.exists() else None
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process.
+
+        Raises:
+            NastkError: another process works on it, or the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / "run.lock")
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise NastkError(
+                f"Another process works on {self.path}. Wait for it, or stop it first."
+            ) from None
+        except OSError as error:
+            raise NastkError(
+                f"The run folder {self.path} cannot be written: {error.strerror or error}."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _lock_is_free(self) -> bool:
+        if not (self.path / "run.lock").exists():
+            return True
+        lock = FileLock(self.path / "run.lock")
+        try:
+            lock.acquire(timeout=0)
+        except (Timeout, OSError):
+            return False
+        lock.release()
+        return True
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            value = json.loads((self.path / name).read_text())
+        except (OSError, ValueError) as error:
+            raise NastkError(f"{self.path / name} cannot be read: {error}.") from None
+        if not isinstance(value, dict):
+            raise NastkError(f"{self.path / name} holds no JSON object.")
+        return value
+
+
+class EventLog:
+    """Appends events to `events.jsonl`, each line written through to the file.
+
+    `position` is the length in bytes that a checkpoint remembers; opening the log at a position cuts
+    what came after, which the resumed run writes again.
+
+    Raises:
+        NastkError: the file cannot be written.
+    """
+
+    def __init__(self, folder: RunFolder, position: int = 0) -> None:
+        self._path = folder.path / EVENTS
+        try:
+            self._file: IO[bytes] = open(self._path, "ab")  # noqa: SIM115  (closed by `close`)
+            # Never lengthened: a file that was lost would come back as zeros.
+            self._file.truncate(min(position, self._path.stat().st_size))
+        except OSError as error:
+            raise NastkError(f"{self._path} could not be written: {error.strerror or error}.") from None
+
+    def write(self, event: Mapping[str, Any]) -> None:
+        """Append one event.
+
+        Raises:
+            NastkError: the disk is full or the file is gone.
+        """
+        line = json.dumps({**event, "time": round(time.time(), 3)}, separators=(",", ":")) + "\n"
+        try:
+            self._file.write(line.encode())
+            self._file.flush()
+        except OSError as error:
+            raise NastkError(
+                f"{self._path} could not be written: {error.strerror or error}. Make room, then `nastk resume {self._path.parent}`."
+            ) from None
+
+    @property
+    def position(self) -> int:
+        """Bytes written so far, flushed to the disk."""
+        self._file.flush()
+        with contextlib.suppress(OSError):
+            os.fsync(self._file.fileno())
+        return self._path.stat().st_size
+
+    def close(self) -> None:
+        """Close the file."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
+def find_runs(place: str | Path) -> list[RunFolder]:
+    """The run folders in and directly below `place`, by name."""
+    root = Path(place)
+    found = [path.parent for path in [root / CONFIG, *sorted(root.glob(f"*/{CONFIG}"))] if path.is_file()]
+    return [RunFolder(path) for path in found]

@@ -1,0 +1,121 @@
+"""What can be decided, and what a decision means: `SearchSpace`.
+
+A space lists its edges, builds the supernet that a search trains and the stand-alone network of an
+architecture, and owns the rule by which scores become an architecture. `subspace.py` and
+`architecture.py` hold the values it speaks in.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nastk.architecture import Architecture
+from nastk.component import Component
+from nastk.data.task import Task
+from nastk.errors import DataError, PluginError
+from nastk.subspace import Edge, Subspace
+from nastk.supernet import Supernet
+
+
+class SearchSpace(Component, ABC):
+    """What can be decided (`edges`), and what a decision means (`network`).
+
+    A space is made from its options: `Darts(Darts.Options(channels=8))`. `edges` is set in `__init__`
+    and never changes.
+
+    Example:
+        space = DartsSpace(DartsSpace.Options())
+        architecture = space.decide(torch.rand(28, 7), space.full())
+        network = space.network(architecture, task)
+    """
+
+    edges: tuple[Edge, ...]
+
+    def __init__(self, options: Any = None) -> None:
+        self.options = self.parse_options() if options is None else options
+
+    @abstractmethod
+    def supernet(self, task: Task) -> Supernet:
+        """Called once for every fresh branch, under the run's `weights` random stream."""
+
+    @abstractmethod
+    def network(self, architecture: Architecture, task: Task) -> nn.Module:
+        """Called to train, count or export an architecture: a plain stand-alone module, freshly initialised."""
+
+    @abstractmethod
+    def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
+        """Called by updaters: the space's own rule from scores (higher is better) to an architecture.
+
+        Only operations alive in `subspace` may be chosen; ties go to the lower index.
+        """
+
+    @abstractmethod
+    def to_text(self, architecture: Architecture) -> str:
+        """The text form that the field exchanges (a genotype, a benchmark's string)."""
+
+    @abstractmethod
+    def from_text(self, text: str) -> Architecture:
+        """The inverse of `to_text`.
+
+        Raises:
+            DataError: the text is no architecture of this space; says where it stops being one.
+        """
+
+    def complaint(self, subspace: Subspace) -> str | None:
+        """Called on every subspace an updater returns: why no architecture lies in it; None if one does."""
+        for edge, row in zip(self.edges, subspace.alive, strict=True):
+            if not any(row):
+                return f"edge {edge.name} has no operation left"
+        return None
+
+    def full(self) -> Subspace:
+        """Every operation of every edge."""
+        return Subspace.full(self.edges)
+
+    def sample(self, subspace: Subspace, rng: torch.Generator) -> Architecture:
+        """An architecture of `subspace` by the rule of `decide` on uniform random scores.
+
+        Spaces whose rule would not make this uniform over their architectures override it.
+        """
+        return self.decide(torch.rand(len(subspace.alive), len(subspace.alive[0]), generator=rng), subspace)
+
+    def readable(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Float[Tensor, "edges ops"]:
+        """For `decide`: a CPU copy of `scores` in float64, checked, with minus infinity where nothing is alive.
+
+        Raises:
+            PluginError: the scores of a living operation are not a number, or have another shape.
+        """
+        alive = subspace.mask
+        if scores.shape != alive.shape:
+            raise PluginError(
+                f"Space {self.name!r} decides on scores of shape {tuple(alive.shape)} (edges x operations), got {tuple(scores.shape)}."
+            )
+        table = scores.detach().to("cpu", torch.float64, copy=True)
+        if bool(table[alive].isnan().any()):
+            bad = [self.edges[int(row)].name for row in (table.isnan() & alive).any(1).nonzero().flatten()]
+            raise PluginError(
+                f"The scores to decide on are not a number on {', '.join(bad[:3])}{' ...' if len(bad) > 3 else ''}. "
+                "The updater that computed them must not return NaN."
+            )
+        return table.masked_fill(~alive, -torch.inf)
+
+    def architecture(self, choices: Iterable[Sequence[str]]) -> Architecture:
+        """The architecture with these operation names on the edges, in their order."""
+        return Architecture(self.name, self.edges, tuple(tuple(chosen) for chosen in choices))
+
+    def check(self, architecture: Architecture) -> Architecture:
+        """`architecture` itself if it is one of this space with these options.
+
+        Raises:
+            DataError: it belongs to another space, or to other edges.
+        """
+        if architecture.space != self.name or architecture.edges != self.edges:
+            raise DataError(
+                f"Expected an architecture of space {self.name!r} with {len(self.edges)} edges, got one of "
+                f"{architecture.space!r} with {len(architecture.edges)}. Use the space options of the run it came from."
+            )
+        return architecture

@@ -1,0 +1,307 @@
+"""The contracts, as tests to inherit: what every updater, space, evaluator and data source must hold.
+
+A plugin's test is four lines:
+
+    class TestMine(UpdaterContract):
+        updater, options = Mine, {"samples": 2}
+
+pytest collects the inherited tests. They run on the toy, on a CPU, in seconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import nn
+
+from nastk import checkpoint
+from nastk.component import Component
+from nastk.data.source import DataSource
+from nastk.data.stream import stream
+from nastk.data.task import Task
+from nastk.errors import ConfigurationError, DataError
+from nastk.evaluator import Evaluator, Setting
+from nastk.mixture import Mixture
+from nastk.space import SearchSpace
+from nastk.subspace import Subspace
+from nastk.testing.harness import Harness, fingerprint
+from nastk.testing.toy import ToySpace
+from nastk.updater import ArchitectureUpdater
+
+
+def check_component(component: type[Component]) -> None:
+    """A name, one line of description, and options that describe themselves and refuse strangers."""
+    assert component.name and component.name == component.name.lower()
+    assert component.summary and "\n" not in component.summary
+    for name, field in component.Options.model_fields.items():
+        assert field.description, f"option {name} has no description"
+    with pytest.raises(ConfigurationError, match="has no option 'no_such_option'"):
+        component.parse_options({"no_such_option": 1})
+
+
+class UpdaterContract:
+    """What every updater must hold. Set `updater`, and `options` that make it learn within three epochs."""
+
+    updater: ClassVar[type[ArchitectureUpdater]]
+    options: ClassVar[Mapping[str, Any]] = {}
+    space: ClassVar[type[SearchSpace]] = ToySpace
+    space_options: ClassVar[Mapping[str, Any]] = {}
+    trainer_options: ClassVar[Mapping[str, Any]] = {}
+
+    def harness(self, **changes: Any) -> Harness:
+        """A fresh harness for this updater."""
+        space = self.space(self.space.parse_options(self.space_options))
+        return Harness(self.updater, self.options, space, trainer_options=self.trainer_options, **changes)
+
+    def test_declares_itself(self) -> None:
+        check_component(self.updater)
+        assert self.updater.needs <= {"train", "valid"}
+
+    def test_plan_is_accepted_and_forecast_bounds_the_cost(self) -> None:
+        harness = self.harness()
+        branch = harness.trainer.root()
+        assert branch.updater.complaint(harness.plan) is None
+        forecast = branch.updater.forecast(harness.plan)
+        harness.run([branch])
+        spent = harness.trainer.ledger.cost().phases["updater"]
+        if forecast is not None:
+            assert spent.images_forward <= forecast.images_forward
+            assert spent.images_backward <= forecast.images_backward
+
+    def test_mixtures_are_finite_and_inside_the_subspace(self) -> None:
+        harness = self.harness()
+        for branch in harness.run():
+            for mixture in branch.updater.mixtures(harness.trainer.probe(branch)):
+                outside = ~branch.subspace.mask
+                assert torch.isfinite(mixture.weights).all()
+                assert not (mixture.active & outside).any()
+                assert (mixture.weights.detach().cpu()[outside] == 0).all()
+
+    def test_measuring_changes_nothing(self) -> None:
+        harness = self.harness()
+        branches = harness.until("epoch")
+        branch = branches[0]
+        probe = harness.trainer.probe(branch)
+        before = fingerprint(branch.supernet.state_dict()), branch.supernet.training
+        branch.updater.before_step(probe, harness.trainer.train.at(branch.step))
+        branch.updater.after_epoch(probe)
+        branch.updater.architecture(probe)
+        assert (fingerprint(branch.supernet.state_dict()), branch.supernet.training) == before
+
+    def test_asking_for_the_architecture_changes_nothing_and_repeats(self) -> None:
+        harness = self.harness()
+        for branch in harness.run():
+            probe = harness.trainer.probe(branch)
+            before = fingerprint(branch.state_dict())
+            first, second = branch.updater.architecture(probe), branch.updater.architecture(probe)
+            assert first == second
+            assert fingerprint(branch.state_dict()) == before
+
+    def test_the_architecture_lies_in_the_subspace(self) -> None:
+        harness = self.harness()
+        for branch in harness.run():
+            architecture = branch.updater.architecture(harness.trainer.probe(branch))
+            assert branch.subspace.contains(Subspace(architecture.table()))
+            assert harness.space.check(architecture) == architecture
+
+    def test_the_same_seed_gives_the_same_bits_and_another_seed_other_weights(self) -> None:
+        prints = [fingerprint([b.state_dict() for b in self.harness(seed=seed).run()]) for seed in (0, 0, 1)]
+        assert prints[0] == prints[1] != prints[2]
+
+    @pytest.mark.parametrize("steps", [1, 3, 4, 7])
+    def test_stop_store_load_continue_equals_the_straight_run(self, steps: int, tmp_path: Path) -> None:
+        straight = self.harness().run()
+        stopped = self.harness()
+        states = [branch.state_dict() for branch in stopped.run(steps=steps)]
+        checkpoint.write(tmp_path, checkpoint.Checkpoint(states, stopped.trainer.ledger.cost()), "1")
+        stored = checkpoint.read(tmp_path / "1.safetensors")
+        again = self.harness()
+        resumed = again.run([again.trainer.restore(state) for state in stored.branches])
+        assert fingerprint([b.state_dict() for b in resumed]) == fingerprint(
+            [b.state_dict() for b in straight]
+        )
+
+    def test_a_fork_does_not_touch_its_parent(self) -> None:
+        harness = self.harness()
+        (parent, *_) = harness.until("epoch")
+        before = fingerprint(parent.state_dict())
+        fork = harness.trainer.restore(parent.state_dict())
+        harness.run([fork])
+        assert fingerprint(parent.state_dict()) == before
+
+    def test_goes_on_in_a_smaller_subspace(self) -> None:
+        harness = self.harness()
+        branches = harness.until("epoch")
+        branch = branches[0]
+        row = max(range(len(branch.subspace.alive)), key=lambda edge: sum(branch.subspace.alive[edge]))
+        branch.subspace = branch.subspace.drop(row, branch.subspace.operations(row)[-1])
+        for heir in harness.run(branches):
+            architecture = heir.updater.architecture(harness.trainer.probe(heir))
+            assert branch.subspace.contains(Subspace(architecture.table()))
+
+
+class SearchSpaceContract:
+    """What every space must hold. Set `space`, `options` that make it small, and `task`."""
+
+    space: ClassVar[type[SearchSpace]]
+    options: ClassVar[Mapping[str, Any]] = {}
+    task: ClassVar[Task] = Task(3, 3, 8)
+
+    def made(self) -> SearchSpace:
+        """The space."""
+        return self.space(self.space.parse_options(self.options))
+
+    def images(self, count: int = 4) -> torch.Tensor:
+        """Random images that fit the task."""
+        rng = torch.Generator().manual_seed(0)
+        return torch.randn(count, self.task.channels, self.task.size, self.task.size, generator=rng)
+
+    def test_declares_itself(self) -> None:
+        check_component(self.space)
+        space = self.made()
+        assert space.edges and len({edge.name for edge in space.edges}) == len(space.edges)
+        assert space.complaint(space.full()) is None
+
+    def test_text_round_trip(self) -> None:
+        space, rng = self.made(), torch.Generator().manual_seed(0)
+        for _ in range(20):
+            architecture = space.sample(space.full(), rng)
+            assert space.from_text(space.to_text(architecture)) == architecture
+        with pytest.raises(DataError):
+            space.from_text("no architecture at all")
+
+    def test_samples_lie_in_the_subspace_and_differ(self) -> None:
+        space, rng = self.made(), torch.Generator().manual_seed(0)
+        samples = [space.sample(space.full(), rng) for _ in range(20)]
+        assert len({sample.id for sample in samples}) > 1
+        assert all(space.full().contains(Subspace(sample.table())) for sample in samples)
+
+    def test_decides_by_the_scores_inside_the_subspace(self) -> None:
+        space = self.made()
+        architecture = space.sample(space.full(), torch.Generator().manual_seed(1))
+        wanted = torch.tensor(architecture.table())
+        assert space.decide(wanted.double(), space.full()) == architecture
+        assert space.decide(torch.rand(wanted.shape), Subspace.of(wanted)) == architecture
+
+    def test_refuses_scores_that_are_not_numbers(self) -> None:
+        space = self.made()
+        with pytest.raises(Exception, match="not a number"):
+            space.decide(torch.full(space.full().mask.shape, torch.nan), space.full())
+
+    def test_an_emptied_edge_table_is_complained_about(self) -> None:
+        space = self.made()
+        assert space.complaint(Subspace.of(torch.zeros_like(space.full().mask)))
+
+    def test_supernet_keeps_nothing_of_a_forward_pass(self) -> None:
+        space = self.made()
+        supernet = space.supernet(self.task)
+        before = fingerprint(supernet.state_dict())
+        logits = supernet(self.images(), Mixture.uniform(space.full()))
+        assert logits.shape == (4, self.task.classes)
+        assert torch.isfinite(logits).all()
+        assert fingerprint(supernet.state_dict()) == before
+
+    def test_an_inactive_operation_equals_one_of_weight_zero(self) -> None:
+        space = self.made()
+        supernet = space.supernet(self.task).double()
+        full = Mixture.uniform(space.full())
+        full = replace(full, weights=full.weights.double())
+        for edge, operation in space.full().players()[:: max(len(space.full().players()) // 8, 1)]:
+            skipped = full.without(edge, operation)
+            zeroed = replace(skipped, active=full.active)
+            images = self.images().double()
+            torch.testing.assert_close(
+                supernet(images, skipped), supernet(images, zeroed), rtol=1e-10, atol=1e-12
+            )
+
+    def test_gradient_reaches_the_mixture_and_the_weights(self) -> None:
+        space = self.made()
+        supernet = space.supernet(self.task)
+        alpha = torch.zeros(space.full().mask.shape, requires_grad=True)
+        supernet(self.images(), Mixture.softmax(alpha, space.full())).square().sum().backward()
+        assert alpha.grad is not None
+        assert torch.isfinite(alpha.grad).all()
+        assert (alpha.grad != 0).any()
+        assert all(parameter.grad is not None for parameter in supernet.parameters())
+
+    def test_operations_name_every_edge_and_operation(self) -> None:
+        space = self.made()
+        named = {(edge, operation) for edge, operation, _ in space.supernet(self.task).operations()}
+        assert named == set(space.full().players())
+
+    def test_network_stands_alone(self) -> None:
+        space = self.made()
+        architecture = space.sample(space.full(), torch.Generator().manual_seed(0))
+        network = space.network(architecture, self.task).eval()
+        assert isinstance(network, nn.Module)
+        with torch.no_grad():
+            assert network(self.images(2)).shape == (2, self.task.classes)
+
+    def test_the_same_torch_seed_gives_the_same_weights(self) -> None:
+        prints = []
+        for _ in range(2):
+            torch.manual_seed(3)
+            prints.append(fingerprint(self.made().supernet(self.task).state_dict()))
+        assert prints[0] == prints[1]
+
+
+class EvaluatorContract:
+    """What every evaluator must hold. Set `evaluator` and `options`; `updater` trains the supernet it may need."""
+
+    evaluator: ClassVar[type[Evaluator]]
+    options: ClassVar[Mapping[str, Any]] = {}
+    updater: ClassVar[type[ArchitectureUpdater]]
+
+    def test_declares_itself(self) -> None:
+        check_component(self.evaluator)
+
+    def test_evaluates_repeatably_and_changes_nothing(self) -> None:
+        harness = Harness(self.updater)
+        (branch, *_) = harness.until("epoch")
+        probe = harness.trainer.probe(branch)
+        setting = Setting(harness.space, harness.data.task, harness.splits)
+        evaluator = self.evaluator(setting, self.evaluator.parse_options(self.options))
+        architecture = branch.updater.architecture(probe)
+        before = fingerprint(branch.state_dict())
+        first = evaluator.evaluate(architecture, probe)
+        assert first == evaluator.evaluate(architecture, probe)
+        assert first.evaluator == self.evaluator.name
+        assert first.metrics and all(value == value for value in first.metrics.values())
+        assert fingerprint(branch.state_dict()) == before
+
+
+class DataSourceContract:
+    """What every data source must hold. Set `source` and `options` that make it small."""
+
+    source: ClassVar[type[DataSource]]
+    options: ClassVar[Mapping[str, Any]] = {}
+
+    def made(self) -> DataSource:
+        """The source."""
+        return self.source(self.source.parse_options(self.options))
+
+    def test_declares_itself(self) -> None:
+        check_component(self.source)
+
+    def test_splits_fit_the_task(self) -> None:
+        source = self.made()
+        task, splits = source.task, source.splits(0)
+        for split in (splits.train, splits.valid, splits.test):
+            assert len(split.images) == len(split.labels)
+            if len(split):
+                assert 0 <= int(split.labels.min()) <= int(split.labels.max()) < task.classes
+        batch = stream(splits.train, 4, 0, "train", torch.device("cpu")).at(0)
+        assert batch.images.shape[1:] == (task.channels, task.size, task.size)
+        assert torch.isfinite(batch.images).all()
+
+    def test_the_test_split_does_not_depend_on_the_seed(self) -> None:
+        first, second = self.made().splits(0).test, self.made().splits(1).test
+        assert torch.equal(first.labels, second.labels)
+
+    def test_the_same_seed_gives_the_same_splits(self) -> None:
+        first, second = self.made().splits(5), self.made().splits(5)
+        assert torch.equal(first.train.labels, second.train.labels)
+        assert torch.equal(first.valid.labels, second.valid.labels)

@@ -1,0 +1,120 @@
+"""A whole search on the toy in a second: `Harness`, for tests that need a trainer and no files."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nastk.branch import Branch
+from nastk.cost import Ledger
+from nastk.data.source import DataSource
+from nastk.data.stream import stream
+from nastk.events import Event
+from nastk.execution import Execution
+from nastk.space import SearchSpace
+from nastk.testing.toy import ToyData, ToySpace
+from nastk.trainer import Moment, Trainer
+from nastk.training import TrainerOptions
+from nastk.updater import ArchitectureUpdater, Plan
+
+
+@dataclass
+class Harness:
+    """Trains an updater on a space and on data, small by default, and keeps the events.
+
+    Example:
+        harness = Harness(Shapley, {"samples": 2, "warmup": 0})
+        (branch,) = harness.run()
+        branch.updater.architecture(harness.trainer.probe(branch))
+    """
+
+    updater: type[ArchitectureUpdater]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    space: SearchSpace = field(default_factory=ToySpace)
+    data: DataSource = field(default_factory=ToyData)
+    trainer_options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    device: str = "cpu"
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        options = TrainerOptions(
+            **{"epochs": 3, "batch_size": 16, "learning_rate": 0.05, **self.trainer_options}
+        )
+        execution = Execution(torch.device(self.device))
+        self.splits = self.data.splits(self.seed)
+        parsed = self.updater.parse_options(self.options)
+
+        def batches(name: str) -> Any:
+            split = getattr(self.splits, name)
+            return (
+                stream(split, options.batch_size, self.seed, name, execution.device) if len(split) else None
+            )
+
+        self.trainer = Trainer(
+            self.space,
+            self.data.task,
+            lambda space, rng, device: self.updater(space, parsed, rng, device),
+            batches("train"),
+            batches("valid"),
+            options,
+            execution,
+            self.seed,
+            Ledger(),
+            self.events.append,
+        )
+
+    @property
+    def plan(self) -> Plan:
+        """What this run intends, as the updater's `complaint` and `forecast` are told."""
+        options = self.trainer.options
+        sizes = len(self.splits.train), len(self.splits.valid)
+        return Plan(options.epochs, len(self.trainer.train), options.batch_size, *sizes)
+
+    def run(self, branches: list[Branch] | None = None, steps: int | None = None) -> list[Branch]:
+        """Train to the end, or for `steps` weight steps, from `branches` or from the start."""
+        branches = [self.trainer.root()] if branches is None else branches
+        taken = 0
+        for moment in self.trainer.run(branches):
+            taken += moment == "step"
+            if steps is not None and taken >= steps:
+                break
+        return branches
+
+    def until(self, moment: Moment) -> list[Branch]:
+        """Train from the start up to the first such moment."""
+        branches = [self.trainer.root()]
+        for each in self.trainer.run(branches):
+            if each == moment:
+                break
+        return branches
+
+    def resumed(self, branches: list[Branch]) -> list[Branch]:
+        """The same branches, rebuilt from their state as a resume rebuilds them."""
+        return [self.trainer.restore(branch.state_dict()) for branch in branches]
+
+
+def fingerprint(value: Any) -> str:
+    """A hash of a nest of tensors and plain values: equal only for equal bits."""
+    digest = hashlib.sha256()
+
+    def add(item: Any) -> None:
+        if isinstance(item, Tensor):
+            digest.update(f"{item.dtype}{tuple(item.shape)}".encode())
+            digest.update(item.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        elif isinstance(item, Mapping):
+            for key in item:
+                digest.update(repr(key).encode())
+                add(item[key])
+        elif isinstance(item, (list, tuple)):
+            digest.update(f"{len(item)}".encode())
+            for each in item:
+                add(each)
+        else:
+            digest.update(repr(item).encode())
+
+    add(value)
+    return digest.hexdigest()

@@ -1,0 +1,27 @@
+"""The toy space, updater and data as a plugin: offered like any other, for tests and first steps."""
+
+from nastk.hookspecs import Offer, hookimpl
+
+
+@hookimpl
+def search_spaces() -> list[Offer]:
+    """The toy space."""
+    return [Offer("toy", "two small cells for tests and tutorials", "nastk.testing.toy:ToySpace")]
+
+
+@hookimpl
+def updaters() -> list[Offer]:
+    """The splitting toy."""
+    return [
+        Offer(
+            "toy-split",
+            "splits, shrinks and draws at random; for tests of the trainer",
+            "nastk.testing.split:ToySplit",
+        )
+    ]
+
+
+@hookimpl
+def data_sources() -> list[Offer]:
+    """The toy data."""
+    return [Offer("toy", "synthetic 8x8 images for tests and tutorials", "nastk.testing.toy:ToyData")]

@@ -1,0 +1,48 @@
+"""An updater that learns nothing and goes through every way a branch can continue: for tests of the trainer."""
+
+from collections.abc import Sequence
+
+import torch
+from pydantic import Field
+
+from nastk.architecture import Architecture
+from nastk.mixture import Mixture
+from nastk.probe import Probe
+from nastk.updater import ArchitectureUpdater, Continuation
+
+
+class ToySplit(ArchitectureUpdater):
+    """Splits in two after epoch `split` (the second heir with fresh weights), shrinks in each later epoch.
+
+    Example: `nastk search --space toy --updater toy-split --data toy`
+    """
+
+    name = "toy-split"
+    summary = "splits, shrinks and draws at random; for tests of the trainer"
+
+    class Options(ArchitectureUpdater.Options):
+        """Options of the splitting toy."""
+
+        split: int = Field(1, ge=1, description="epochs after which the branch splits")
+
+    def mixtures(self, probe: Probe) -> Sequence[Mixture]:
+        """A random mixture, so that the random stream of a branch matters."""
+        logits = torch.randn(len(probe.subspace.alive), len(probe.subspace.alive[0]), generator=probe.rng)
+        return [Mixture.softmax(logits, probe.subspace)]
+
+    def architecture(self, probe: Probe) -> Architecture:
+        """The first living operation everywhere."""
+        return self.space.decide(torch.zeros(probe.subspace.mask.shape), probe.subspace)
+
+    def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
+        """Split once, then drop the last operation of the widest edge as long as two are left."""
+        subspace = probe.subspace
+        edge = max(range(len(subspace.alive)), key=lambda row: len(subspace.operations(row)))
+        operations = subspace.operations(edge)
+        if probe.epoch == self.options.split:
+            middle = len(operations) // 2
+            left, right = subspace.split(edge, [operations[:middle], operations[middle:]])
+            return [Continuation(left), Continuation(right, fresh=True)]
+        if probe.epoch > self.options.split and len(operations) > 2:
+            return [Continuation(subspace.drop(edge, operations[-1]))]
+        return [Continuation(subspace)]

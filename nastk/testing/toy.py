@@ -1,0 +1,220 @@
+"""A space and data small enough to hold in the head: a five-epoch search takes about a second on a CPU.
+
+Two cell types, five edges, four operations (one type lacks pooling, so that tables are ragged), images
+of 8x8 pixels in three classes.
+"""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, cast
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from nastk.architecture import Architecture
+from nastk.component import Options
+from nastk.data.augment import Augmentation
+from nastk.data.source import DataSource
+from nastk.data.splits import Split, Splits
+from nastk.data.task import Task
+from nastk.errors import DataError
+from nastk.mixture import Mixture
+from nastk.seeds import generator
+from nastk.space import SearchSpace
+from nastk.subspace import Edge, Subspace
+from nastk.supernet import Supernet
+
+WIDE = ("none", "skip", "conv", "pool")
+NARROW = ("none", "skip", "conv")
+EDGES = (
+    Edge("first:0->1", WIDE, "first", 0, 1),
+    Edge("first:0->2", WIDE, "first", 0, 2),
+    Edge("first:1->2", WIDE, "first", 1, 2),
+    Edge("second:0->1", NARROW, "second", 0, 1),
+    Edge("second:1->2", NARROW, "second", 1, 2),
+)
+CELLS = ("first", "first", "second")
+
+
+class Zero(nn.Module):
+    """The operation `none`: zeros of the input's shape."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Zeros."""
+        return torch.zeros_like(features)
+
+
+def operation(name: str, channels: int) -> nn.Module:
+    """A fresh operation of the toy space, for features of `channels` channels."""
+    if name == "none":
+        return Zero()
+    if name == "skip":
+        return nn.Identity()
+    if name == "pool":
+        return nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(channels, affine=False, track_running_stats=False),
+    )
+
+
+class ToyCell(nn.Module):
+    """One cell of the supernet: the operations of the edges of one group, by edge index."""
+
+    def __init__(self, group: str, channels: int) -> None:
+        super().__init__()
+        self.edges = [index for index, edge in enumerate(EDGES) if edge.group == group]
+        self.operations = nn.ModuleList(
+            nn.ModuleList(operation(name, channels) for name in EDGES[index].operations)
+            for index in self.edges
+        )
+
+    def forward(self, features: Tensor, mixture: Mixture) -> Tensor:
+        """The last node: every node is the sum of its edges, every edge the sum of its weighted operations."""
+        nodes = [features, *(torch.zeros_like(features) for _ in range(2))]
+        for index, modules in zip(self.edges, self.operations, strict=True):
+            edge = EDGES[index]
+            for column, module in enumerate(cast(nn.ModuleList, modules)):
+                if mixture.active[index, column]:
+                    came = mixture.weights[index, column] * module(nodes[edge.source])
+                    nodes[edge.node] = nodes[edge.node] + came
+        return nodes[-1]
+
+
+class ToySupernet(Supernet):
+    """A stem, three cells and a classifier."""
+
+    def __init__(self, channels: int, task: Task) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(task.channels, channels, 3, padding=1)
+        self.cells = nn.ModuleList(ToyCell(group, channels) for group in CELLS)
+        self.head = nn.Linear(channels, task.classes)
+
+    def forward(self, images: Tensor, mixture: Mixture) -> Tensor:
+        """Logits under `mixture`."""
+        features = self.stem(images)
+        for cell in self.cells:
+            features = cell(features, mixture)
+        answer: Tensor = self.head(features.mean((2, 3)))
+        return answer
+
+    def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
+        """Every operation of every cell."""
+        for cell in self.cells:
+            assert isinstance(cell, ToyCell)
+            for index, modules in zip(cell.edges, cell.operations, strict=True):
+                for column, module in enumerate(cast(nn.ModuleList, modules)):
+                    yield index, column, module
+
+
+class ToyNetwork(nn.Module):
+    """The stand-alone network of a toy architecture: the same skeleton, only what was chosen."""
+
+    def __init__(self, architecture: Architecture, channels: int, task: Task) -> None:
+        super().__init__()
+        self.links = [[link for link in architecture.links() if link[0].group == group] for group in CELLS]
+        self.stem = nn.Conv2d(task.channels, channels, 3, padding=1)
+        self.cells = nn.ModuleList(
+            nn.ModuleList(operation(name, channels) for _, name in links) for links in self.links
+        )
+        self.head = nn.Linear(channels, task.classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits."""
+        features = self.stem(images)
+        for cell, links in zip(self.cells, self.links, strict=True):
+            nodes = [features, *(torch.zeros_like(features) for _ in range(2))]
+            for module, (edge, _) in zip(cast(nn.ModuleList, cell), links, strict=True):
+                nodes[edge.node] = nodes[edge.node] + module(nodes[edge.source])
+            features = nodes[-1]
+        answer: Tensor = self.head(features.mean((2, 3)))
+        return answer
+
+
+class ToySpace(SearchSpace):
+    """Five edges in two cell types; one operation an edge, never `none` where there is a choice.
+
+    Example: `ToySpace().from_text("conv,skip,pool,conv,skip")`
+    """
+
+    name: ClassVar[str] = "toy"
+    summary: ClassVar[str] = "two small cells for tests and tutorials"
+
+    class Options(Options):
+        """Options of the toy space."""
+
+        channels: int = Field(4, ge=1, description="channels of every feature map")
+
+    def __init__(self, options: Any = None) -> None:
+        super().__init__(options)
+        self.edges = EDGES
+
+    def supernet(self, task: Task) -> Supernet:
+        """See `SearchSpace.supernet`."""
+        return ToySupernet(self.options.channels, task)
+
+    def network(self, architecture: Architecture, task: Task) -> nn.Module:
+        """See `SearchSpace.network`."""
+        return ToyNetwork(self.check(architecture), self.options.channels, task)
+
+    def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
+        """The best alive operation of each edge, `none` only where nothing else is alive."""
+        best = self.readable(scores, subspace)
+        best[:, 0] = torch.where(best[:, 1:].isneginf().all(1), best[:, 0], -torch.inf)
+        return self.architecture(
+            [edge.operations[int(row.argmax())]] for edge, row in zip(EDGES, best, strict=True)
+        )
+
+    def to_text(self, architecture: Architecture) -> str:
+        """The operations, joined by commas."""
+        return ",".join("+".join(chosen) or "-" for chosen in architecture.choices)
+
+    def from_text(self, text: str) -> Architecture:
+        """See `SearchSpace.from_text`."""
+        parts = text.strip().split(",")
+        if len(parts) != len(EDGES):
+            raise DataError(
+                f"A toy architecture has {len(EDGES)} operations joined by commas, got {len(parts)}: {text!r}."
+            )
+        return self.architecture([] if part == "-" else part.split("+") for part in parts)
+
+
+class ToyData(DataSource):
+    """Images whose class is a faint pattern under noise; learnable, not trivial.
+
+    Example: `ToyData().splits(seed=0).train.images.shape`
+    """
+
+    name: ClassVar[str] = "toy"
+    summary: ClassVar[str] = "synthetic 8x8 images for tests and tutorials"
+
+    class Options(DataSource.Options):
+        """Options of the toy data."""
+
+        images: int = Field(96, ge=8, description="images for training and validation together")
+
+    @property
+    def task(self) -> Task:
+        """Three classes, three channels, eight pixels."""
+        return Task(3, 3, 8, ("zero", "one", "two"))
+
+    def splits(self, seed: int) -> Splits:
+        """Every third image is of the same class; valid is the end of the images, test is other images."""
+        images, labels = self._draw(self.options.images, 0)
+        middle = round(self.options.images * self.options.train_fraction)
+        test_images, test_labels = self._draw(48, 1)
+        treat = Augmentation((0.5,) * 3, (0.25,) * 3, crop_padding=1)
+        return Splits(
+            Split(images[:middle], labels[:middle], treat),
+            Split(images[middle:], labels[middle:], treat),
+            Split(test_images, test_labels, treat),
+        )
+
+    def _draw(self, count: int, part: int) -> tuple[Tensor, Tensor]:
+        rng = generator(part, "toy")
+        patterns = torch.randint(0, 2, (3, 3, 8, 8), generator=generator(0, "toy", "patterns"))
+        labels = torch.arange(count) % 3
+        noise = torch.randint(0, 160, (count, 3, 8, 8), generator=rng)
+        return (noise + 60 * patterns[labels]).clamp(0, 255).to(torch.uint8), labels

@@ -1,0 +1,314 @@
+"""The one trainer. It trains branches; a branch's updater answers what to train and where to go on.
+
+    for batch in the epoch's batches:
+        updater.before_step(probe, batch)
+        mean loss over updater.mixtures(probe) -> backward, clip, optimiser step
+        updater.after_step(probe)
+    heirs = continue_as(branch, updater.after_epoch(probe))      # none, one or several
+
+It knows no algorithm: what differs between methods is in the answers, never here. `run` is a
+generator that hands back control after every step, so that its caller can write checkpoints, pass
+events on and stop. Next: `checkpoint.py` stores branches, `search.py` drives `run`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nastk.branch import Branch, Tally
+from nastk.cost import Ledger
+from nastk.data.stream import Batch, Stream
+from nastk.data.task import Task
+from nastk.errors import DivergenceError, PluginError
+from nastk.events import BranchContinued, EpochDone, Event, StepDone
+from nastk.execution import Execution
+from nastk.mixture import Mixture
+from nastk.probe import Probe
+from nastk.seeds import generator, seed_of
+from nastk.space import SearchSpace
+from nastk.training import Schedule, TrainerOptions
+from nastk.updater import ArchitectureUpdater, Continuation
+
+UpdaterFactory = Callable[[SearchSpace, torch.Generator, torch.device], ArchitectureUpdater]
+Moment = Literal["step", "epoch", "end"]
+
+
+@dataclass
+class Trainer:
+    """Trains the branches of one run.
+
+    Args:
+        space, task: what is searched, and what its networks must fit.
+        make_updater: makes the updater of a branch from (space, rng, device).
+        train, valid: the batches that weights and updaters learn from; no test images come near.
+        options, execution, seed: how, where, and from which randomness.
+        ledger, emit, stopping: where cost and events go, and who may ask for a stop.
+
+    Example:
+        branches = [trainer.root()]
+        for moment in trainer.run(branches):
+            if moment == "epoch": save(branches)
+    """
+
+    space: SearchSpace
+    task: Task
+    make_updater: UpdaterFactory
+    train: Stream
+    valid: Stream | None
+    options: TrainerOptions
+    execution: Execution
+    seed: int = 0
+    ledger: Ledger = field(default_factory=Ledger)
+    emit: Callable[[Event], None] = lambda event: None
+    stopping: Callable[[], bool] = lambda: False
+
+    # ------------------------------------------------------------------ making branches
+
+    def root(self) -> Branch:
+        """The branch that a run starts with: fresh weights, the whole space."""
+        return self._fresh("0", 0)
+
+    def restore(self, state: dict[str, object]) -> Branch:
+        """A branch that goes on from `state`; resumes and forks both come this way."""
+        return self._fresh("0", 0).load_state_dict(state)
+
+    def _fresh(self, name: str, epoch: int) -> Branch:
+        """Fresh weights, optimiser and updater, and a schedule over the epochs that are left."""
+        options = self.options
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed_of(self.seed, "weights", *(() if epoch == 0 else (name, epoch))))
+            supernet = self.space.supernet(self.task)
+        self.execution.place(supernet)
+        optimizer = torch.optim.SGD(
+            supernet.parameters(),
+            options.learning_rate,
+            momentum=options.momentum,
+            nesterov=options.nesterov,
+            weight_decay=options.weight_decay,
+            fused=self.execution.device.type == "cuda",
+        )
+        schedule = Schedule(
+            options.learning_rate,
+            options.minimum_learning_rate,
+            epoch,
+            options.epochs,
+            min(options.warmup_epochs, max(options.epochs - epoch - 1, 0)),
+        )
+        rng = generator(self.seed, "updater", name)
+        updater = self.make_updater(self.space, rng, self.execution.device)
+        return Branch(
+            name, self.space.full(), supernet, optimizer, schedule, updater, rng, self.execution, epoch
+        )
+
+    def probe(self, branch: Branch, stopping: Callable[[], bool] = lambda: False) -> Probe:
+        """What the branch's updater measures with."""
+        return Probe(branch, self.train, self.valid, self.options.epochs, self.ledger, self.emit, stopping)
+
+    # ------------------------------------------------------------------ the loop
+
+    def run(self, branches: list[Branch]) -> Iterator[Moment]:
+        """Train `branches` (changed in place) to the end of the run.
+
+        Hands back control with `step` after every weight step, `epoch` when the steps of an epoch are
+        taken and its `after_epoch` is still to come, and `end`. Branches may be stored at each of them.
+        """
+        while branch := self._next(branches):
+            yield from self._steps(branch)
+            yield "epoch"
+            heirs = self._close_epoch(branch)
+            place = branches.index(branch)
+            branches[place : place + 1] = heirs
+        yield "end"
+
+    def _next(self, branches: Sequence[Branch]) -> Branch | None:
+        """The branch that is furthest behind, so that all finish an epoch before any begins the next."""
+        alive = [branch for branch in branches if not branch.ended and branch.epoch < self.options.epochs]
+        return min(alive, key=lambda branch: branch.epoch, default=None)
+
+    def _steps(self, branch: Branch) -> Iterator[Moment]:
+        """The weight steps of the branch's epoch that are still to be taken."""
+        probe = self.probe(branch)
+        branch.supernet.train()
+        for group in branch.optimizer.param_groups:
+            group["lr"] = branch.schedule.rate(branch.epoch)
+        first = branch.step - branch.epoch * len(self.train)
+        for index, batch in enumerate(self.train.epoch(branch.epoch, first), first + 1):
+            self._weight_step(branch, probe, batch)
+            if (
+                index % self.options.log_every == 0
+                or index == len(self.train)
+                or branch.execution.device.type == "cpu"
+            ):
+                loss, accuracy = self.check(branch)
+                if index % self.options.log_every == 0 or index == len(self.train):
+                    self.emit(
+                        StepDone(branch.name, branch.epoch, branch.step, loss, accuracy, len(self.train))
+                    )
+            yield "step"
+
+    def _weight_step(self, branch: Branch, probe: Probe, batch: Batch) -> None:
+        """Ask, train one step on the mean loss of the answers, tell."""
+        # Operations that draw (noise, dropout) draw from the step's own stream: nothing to save for a resume.
+        torch.manual_seed(seed_of(self.seed, "noise", branch.name, branch.step))
+        with self.ledger.phase("updater"):
+            branch.updater.before_step(probe, batch)
+            mixtures = self._mixtures(branch, probe)
+        branch.optimizer.zero_grad(set_to_none=True)
+        loss, hits = self._backward(branch, mixtures, batch)
+        if self.options.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(branch.supernet.parameters(), self.options.gradient_clip)
+        branch.optimizer.step()
+        branch.step += 1
+        branch.tally.add(loss, hits, len(batch.images))
+        with self.ledger.phase("updater"):
+            branch.updater.after_step(probe)
+
+    def _backward(self, branch: Branch, mixtures: Sequence[Mixture], batch: Batch) -> tuple[Tensor, Tensor]:
+        """Gradients of the mean loss over `mixtures`, one network graph at a time; the loss and the hits."""
+        total = hits = torch.zeros((), device=self.execution.device)
+        leaves = [
+            Mixture(each.weights.detach().requires_grad_(each.weights.requires_grad), each.active)
+            for each in mixtures
+        ]
+        for leaf in leaves:
+            logits = branch.logits(leaf, batch.images)
+            loss = F.cross_entropy(logits, batch.labels) / len(leaves)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total = total + loss.detach()
+            hits = hits + (logits.detach().argmax(1) == batch.labels).sum() / len(leaves)
+            self.ledger.charge(forward=len(batch.images), backward=len(batch.images))
+        # Mixtures may share a graph behind their weights (one alpha), which a backward pass each would free.
+        pairs = [
+            (each.weights, leaf.weights.grad)
+            for each, leaf in zip(mixtures, leaves, strict=True)
+            if leaf.weights.grad is not None
+        ]
+        if pairs:
+            torch.autograd.backward([weights for weights, _ in pairs], [gradient for _, gradient in pairs])
+        return total, hits
+
+    def _close_epoch(self, branch: Branch) -> list[Branch]:
+        """Record the epoch, and go on as the updater answers."""
+        loss, accuracy = self.check(branch)
+        branch.tally = Tally.empty(self.execution.device)
+        rate = branch.schedule.rate(branch.epoch)
+        branch.epoch += 1
+        probe = self.probe(branch, self.stopping)
+        with self.ledger.phase("updater"):
+            continuations = list(branch.updater.after_epoch(probe))
+            architecture = self.space.to_text(branch.updater.architecture(probe))
+        spent = self.ledger.cost().total
+        self.emit(
+            EpochDone(
+                branch.name,
+                branch.epoch,
+                branch.step,
+                loss,
+                accuracy,
+                rate,
+                architecture,
+                spent.images_forward,
+                spent.images_backward,
+                spent.seconds,
+            )
+        )
+        return self._continue_as(branch, continuations)
+
+    # ------------------------------------------------------------------ what the answers mean
+
+    def _continue_as(self, branch: Branch, continuations: Sequence[Continuation]) -> list[Branch]:
+        """One continuation goes on as it is; several are forks; none ends the branch. A fork is a resume."""
+        for continuation in continuations:
+            self._check_continuation(branch, continuation)
+        if not continuations:
+            branch.ended = True
+            heirs = [branch]
+        elif len(continuations) == 1:
+            heirs = [branch]
+        else:
+            state = branch.state_dict()
+            heirs = [self._fork(state, f"{branch.name}.{number}") for number in range(len(continuations))]
+        changed = len(continuations) != 1 or continuations[0] != Continuation(branch.subspace)
+        for heir, continuation in zip(heirs, continuations, strict=False):
+            heir.subspace = continuation.subspace
+            if continuation.fresh:
+                new = self._fresh(heir.name, heir.epoch)
+                heir.supernet, heir.optimizer, heir.schedule = new.supernet, new.optimizer, new.schedule
+        if changed:
+            self.emit(
+                BranchContinued(
+                    branch.name,
+                    branch.epoch,
+                    branch.step,
+                    [heir.name for heir in heirs] if continuations else [],
+                    [continuation.subspace.to_json() for continuation in continuations],
+                    [continuation.fresh for continuation in continuations],
+                )
+            )
+        return heirs
+
+    def _fork(self, state: dict[str, object], name: str) -> Branch:
+        """A branch like the one `state` was taken of, with a name and a random stream of its own."""
+        heir = self.restore(state)
+        heir.name = name
+        heir.rng.manual_seed(seed_of(self.seed, "updater", name))
+        return heir
+
+    def _check_continuation(self, branch: Branch, continuation: Continuation) -> None:
+        name = branch.updater.name
+        got, expected = ([len(row) for row in each.alive] for each in (continuation.subspace, branch.subspace))
+        if got != expected:
+            raise PluginError(
+                f"{name} gave branch {branch.name} a subspace of {len(got)} edges with {got} columns; "
+                f"this space has {len(expected)} with {expected}."
+            )
+        if not branch.subspace.contains(continuation.subspace):
+            raise PluginError(
+                f"{name} gave branch {branch.name} a subspace with operations that were dead before. "
+                "An updater may shrink or split its subspace, not grow it."
+            )
+        if why := self.space.complaint(continuation.subspace):
+            raise PluginError(f"{name} left branch {branch.name} a subspace without an architecture: {why}.")
+
+    def _mixtures(self, branch: Branch, probe: Probe) -> Sequence[Mixture]:
+        """The updater's mixtures, checked for their form (their numbers are checked with the loss)."""
+        mixtures = list(branch.updater.mixtures(probe))
+        if not mixtures:
+            raise PluginError(f"{branch.updater.name} answered no mixture to train; it needs at least one.")
+        alive = branch.subspace.mask
+        for mixture in mixtures:
+            if mixture.weights.shape != alive.shape or mixture.active.shape != alive.shape:
+                raise PluginError(
+                    f"{branch.updater.name} answered a mixture of shape {tuple(mixture.weights.shape)} (active: "
+                    f"{tuple(mixture.active.shape)}); this space has {tuple(alive.shape)} (edges x operations)."
+                )
+            if bool((mixture.active & ~alive).any()):
+                raise PluginError(
+                    f"{branch.updater.name} answered a mixture with operations that are not alive."
+                )
+        return mixtures
+
+    def check(self, branch: Branch) -> tuple[float, float]:
+        """Mean loss and accuracy of the epoch so far.
+
+        Raises:
+            DivergenceError, PluginError: the loss is not finite; says where, and whose numbers were bad.
+        """
+        loss, accuracy = branch.tally.means()
+        if torch.isfinite(torch.tensor(loss)):
+            return loss, accuracy
+        place = f"in branch {branch.name}, epoch {branch.epoch}, at or before step {branch.step}"
+        mixtures = branch.updater.mixtures(self.probe(branch))
+        if not all(bool(torch.isfinite(mixture.weights).all()) for mixture in mixtures):
+            raise PluginError(
+                f"{branch.updater.name} answered a mixture with weights that are not finite, {place}. "
+                "Nothing after the last checkpoint is kept."
+            )
+        raise DivergenceError(
+            f"The training loss is {loss} {place}. Lower the learning rate (now "
+            f"{branch.schedule.rate(branch.epoch):g}) or set gradient_clip, then start again."
+        )

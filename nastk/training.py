@@ -1,0 +1,78 @@
+"""How weights are trained: `TrainerOptions`, what a user may set, and `Schedule`, the learning rate by epoch."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from nastk.component import Options
+
+
+class TrainerOptions(Options):
+    """Settings of the weight training, the same for every updater.
+
+    Example: `TrainerOptions(epochs=50, batch_size=64)`
+    """
+
+    epochs: int = Field(50, ge=1, description="passes over the training images")
+    batch_size: int = Field(64, ge=2, description="images in one weight step")
+    learning_rate: float = Field(0.025, gt=0, description="learning rate of SGD at the start")
+    minimum_learning_rate: float = Field(0.001, ge=0, description="learning rate that the cosine ends at")
+    warmup_epochs: int = Field(0, ge=0, description="epochs in which the learning rate rises linearly")
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
+    nesterov: bool = Field(False, description="Nesterov momentum")
+    weight_decay: float = Field(3e-4, ge=0, description="L2 penalty on the weights")
+    gradient_clip: float | None = Field(
+        5.0, gt=0, description="largest L2 norm of a step's gradient; null is off"
+    )
+    log_every: int = Field(10, ge=1, description="weight steps between two progress readings")
+    checkpoint_minutes: float = Field(
+        10.0,
+        gt=0,
+        description="write a checkpoint inside an epoch after so many minutes; one is written after each epoch",
+    )
+    workers: int = Field(2, ge=0, description="processes that read images of sets too large for memory")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.minimum_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"a minimum_learning_rate ({self.minimum_learning_rate}) not above learning_rate ({self.learning_rate})"
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"fewer warmup_epochs ({self.warmup_epochs}) than epochs ({self.epochs})")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("a momentum above 0 for nesterov")
+        return self
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Cosine learning rate, constant within an epoch, with a linear rise over the first `warmup` epochs.
+
+    It spans the epochs from `start` to `end` (a fresh branch starts in the middle of a run).
+
+    >>> schedule = Schedule(base=0.1, minimum=0.0, start=0, end=50)
+    >>> schedule.rate(0), round(schedule.rate(25), 6), round(schedule.rate(50), 6)
+    (0.1, 0.05, 0.0)
+    """
+
+    base: float
+    minimum: float
+    start: int
+    end: int
+    warmup: int = 0
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate of `epoch` (0-based, counted from the run's start)."""
+        here = epoch - self.start
+        if here < self.warmup:
+            return self.base * (here + 1) / self.warmup
+        length = max(self.end - self.start - self.warmup, 1)
+        cosine = 0.5 * (1 + math.cos(math.pi * (here - self.warmup) / length))
+        return self.minimum + (self.base - self.minimum) * cosine
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `Schedule(**value)` is its inverse."""
+        return asdict(self)

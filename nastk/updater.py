@@ -1,0 +1,125 @@
+"""Learns which operations to keep: `ArchitectureUpdater`, the interface of every search method.
+
+The trainer asks in this order, for every weight step: `before_step`, `mixtures`, (it takes the step),
+`after_step`; after every epoch: `after_epoch`; and `architecture` whenever somebody wants to know.
+Answers are values. An updater never calls the trainer; what it wants to know of the supernet it asks
+of the `Probe` (`probe.py`), which measures everything and changes nothing.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from nastk.architecture import Architecture
+from nastk.component import Component
+from nastk.cost import PhaseCost
+from nastk.data.stream import Batch
+from nastk.mixture import Mixture
+from nastk.probe import Probe
+from nastk.space import SearchSpace
+from nastk.subspace import Subspace
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Go on in this subspace, with the weights trained so far or with fresh ones."""
+
+    subspace: Subspace
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run intends, for checks and forecasts: epochs, weight steps an epoch, images of each split."""
+
+    epochs: int
+    steps_per_epoch: int
+    batch_size: int
+    train_images: int
+    valid_images: int
+
+
+class ArchitectureUpdater(Component, ABC):
+    """Learns which operations to keep, from a supernet that the trainer trains.
+
+    Two questions must be answered (`mixtures`, `architecture`); everything else has a harmless default.
+    State that must survive a resume or a fork goes through `state_dict` / `load_state_dict`: tensors,
+    numbers, strings, None, and lists, tuples and dicts of them.
+
+    Args (set by the trainer, kept as attributes):
+        space: the space that is searched.
+        options: this class's `Options`.
+        rng: the branch's own random stream (CPU); during the search it is `probe.rng`.
+        device: where the supernet lives; keep tensors that enter mixtures there.
+
+    Example: a search that decides by a coin.
+
+        class Coin(ArchitectureUpdater):
+            name, summary = "coin", "tosses a coin"
+
+            def mixtures(self, probe):
+                return [Mixture.uniform(probe.subspace)]
+
+            def architecture(self, probe):
+                return self.space.sample(probe.subspace, torch.Generator().manual_seed(probe.epoch))
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Splits without which this method cannot learn, e.g. {"valid"}: checked when the run is assembled."""
+
+    def __init__(
+        self, space: SearchSpace, options: Any, rng: torch.Generator, device: torch.device | str = "cpu"
+    ) -> None:
+        self.space = space
+        self.options = options
+        self.device = torch.device(device)
+        self.setup(rng)
+
+    def setup(self, rng: torch.Generator) -> None:
+        """Called once when the updater is made, before any other question: create alpha and the like here."""
+
+    def complaint(self, plan: Plan) -> str | None:
+        """Called when the run is assembled: why this plan cannot work (epochs against milestones); None if it can."""
+        return None
+
+    def forecast(self, plan: Plan) -> PhaseCost | None:
+        """Called by `--dry-run`: the most images this updater will measure in the whole run; None if unknown."""
+        return None
+
+    @abstractmethod
+    def mixtures(self, probe: Probe) -> Sequence[Mixture]:
+        """Called once before every weight step: what the step trains. Several: the mean of their losses.
+
+        Must not learn. Random draws come from `probe.rng`. Weights that carry gradient get it.
+        """
+
+    @abstractmethod
+    def architecture(self, probe: Probe) -> Architecture:
+        """Called after every epoch and at the end: the decision as of now, inside `probe.subspace`.
+
+        Must not change the updater, nor draw from `probe.rng`.
+        """
+
+    def before_step(self, probe: Probe, batch: Batch) -> None:
+        """Called once before every weight step, with the batch the step will use: bi-level updates go here."""
+
+    def after_step(self, probe: Probe) -> None:
+        """Called once after every weight step; gradients that reached your own tensors are still there."""
+
+    def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
+        """Called once after every epoch: in which subspaces to go on.
+
+        The same subspace means continue, a smaller one shrink, several a split, none the end of the branch.
+        `probe.epoch` is the number of epochs finished.
+        """
+        return [Continuation(probe.subspace)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Called for every checkpoint and fork: everything the updater has learned."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Called on a freshly made updater: go on exactly where `state` was taken."""

@@ -1,0 +1,82 @@
+"""The accuracy of an architecture as a path of the trained supernet: a proxy that needs no training."""
+
+from pydantic import Field
+
+import nastk.component
+from nastk.architecture import Architecture
+from nastk.data.splits import Split
+from nastk.data.stream import stream
+from nastk.errors import ConfigurationError
+from nastk.evaluator import Evaluation, Evaluator
+from nastk.mixture import Mixture
+from nastk.probe import Probe
+
+
+class SupernetAccuracy(Evaluator):
+    """Accuracy of the one-hot mixture of an architecture, with the weights that the search shared.
+
+    Metrics `valid_accuracy` and `test_accuracy` (0..1); a split without images is left out.
+
+    Example: `SupernetAccuracy(setting).evaluate(architecture, probe).metrics["valid_accuracy"]`
+    """
+
+    name = "supernet"
+    summary = "accuracy of the architecture with the supernet's weights"
+    needs_supernet = True
+
+    class Options(nastk.component.Options):
+        """How the images are cut into batches."""
+
+        batch_size: int = Field(
+            250, ge=2, description="images in a batch; norms use the statistics of each batch"
+        )
+
+    def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
+        """Called once at the end of a search, and by `nastk evaluate`: measures on valid and test.
+
+        Raises:
+            ConfigurationError: there is no supernet to measure, or no image to measure it on.
+        """
+        if probe is None:
+            raise ConfigurationError(
+                "Evaluator 'supernet' measures the weights that a search shared, and got none. "
+                "Point it at a run folder with a checkpoint: `nastk evaluate runs/a --evaluator supernet`."
+            )
+        path = Mixture.of(self.setting.space.check(architecture))
+        splits = {"valid": self.setting.splits.valid, "test": self.setting.splits.test}
+        metrics = {
+            f"{name}_accuracy": self._accuracy(path, probe, name, split)
+            for name, split in splits.items()
+            if len(split)
+        }
+        if not metrics:
+            raise ConfigurationError(
+                "Evaluator 'supernet' has nothing to measure: the valid and the test split are both empty. "
+                "Set `-d train_fraction=0.5`, or give test images."
+            )
+        return Evaluation(self.name, metrics, self._notes())
+
+    def _accuracy(self, path: Mixture, probe: Probe, name: str, split: Split) -> float:
+        batches = stream(
+            split,
+            self.options.batch_size,
+            self.setting.seed,
+            f"evaluator/{name}",
+            self.setting.device,
+            augment=False,
+        )
+        hits = images = 0
+        # A shuffled pass: images are often stored class by class, and a batch of one class has its own
+        # statistics. One batch at a time, since a whole split need not fit on the device.
+        for batch in batches.epoch(0):
+            (accuracy,) = probe.scores([path], [batch])
+            hits += round(accuracy * len(batch.labels))
+            images += len(batch.labels)
+        return hits / images
+
+    def _notes(self) -> tuple[str, ...]:
+        return (
+            f"Norms use the statistics of each batch of {self.options.batch_size} images; another size or "
+            "another order of the images gives another accuracy.",
+            "Shared weights rank architectures only roughly; train the network to know its accuracy.",
+        )

@@ -1,0 +1,108 @@
+"""DARTS: alpha descends the validation loss while the weights descend the training loss.
+
+Before each weight step alpha takes one Adam step on a fresh validation batch; the gradient is one of
+the two in `hypergradient.py`. Alpha, its Adam and the decision are `relaxed.py`.
+"""
+
+from typing import Literal
+
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from nastk.component import Preset
+from nastk.cost import PhaseCost
+from nastk.data.stream import Batch
+from nastk.probe import Probe
+from nastk.updater import Plan
+from nastk_gradient.hypergradient import first_order, second_order
+from nastk_gradient.relaxed import Relaxed
+
+
+def _paper(name: str, what: str, **options: int | float) -> Preset:
+    """The published search on CIFAR-10, with the kind of gradient in `options`."""
+    return Preset(
+        name,
+        f"Liu et al., ICLR 2019, section 3.1 and appendix A.1.1: {what}",
+        space=("darts",),
+        data=("cifar10",),
+        space_options={
+            "channels": 16,
+            "cells": 8,
+            "partial_channels": 1,
+            "include_none": True,
+            "pool_norm": True,
+        },
+        updater_options={
+            "learning_rate": 3e-4,
+            "beta1": 0.5,
+            "beta2": 0.999,
+            "weight_decay": 1e-3,
+            "alpha_init": 1e-3,
+            "warmup": 0,
+            **options,
+        },
+        data_options={"train_fraction": 0.5},
+        trainer_options={
+            "epochs": 50,
+            "batch_size": 64,
+            "learning_rate": 0.025,
+            "minimum_learning_rate": 0.001,
+            "momentum": 0.9,
+            "weight_decay": 3e-4,
+            "gradient_clip": 5.0,
+        },
+    )
+
+
+class Darts(Relaxed):
+    """Differentiable architecture search (Liu, Simonyan and Yang, ICLR 2019, arXiv 1806.09055).
+
+    With `order=1` the weights are constants for alpha; with `order=2` alpha also sees how the next
+    weight step would follow it.
+
+    Example: `nastk.search(space="darts", updater=nastk.use("darts", order=2), data="cifar10", epochs=50)`
+    """
+
+    name = "darts"
+    summary = "learns a softmax over operations by gradient descent on validation loss"
+    needs = frozenset({"valid"})
+
+    class Options(Relaxed.Options):
+        """Relaxed's options and the kind of gradient."""
+
+        order: Literal[1, 2] = Field(
+            1, description="1: weights are constants for alpha; 2: look one weight step ahead"
+        )
+        epsilon: float = Field(
+            0.01, gt=0, le=1, description="order 2: length of the finite-difference step in weight space"
+        )
+
+    presets = (
+        _paper("paper", "second order, its best result", order=2, epsilon=0.01),
+        _paper("paper-first-order", "first order", order=1),
+        Preset(
+            "quick",
+            "not published: ten times the paper's learning rate of alpha, for runs of some hundred steps",
+            updater_options={"order": 1, "learning_rate": 3e-3, "warmup": 1},
+        ),
+    )
+
+    def before_step(self, probe: Probe, batch: Batch) -> None:
+        """Called once before every weight step: one step of alpha on the next validation batch."""
+        if self.learning(probe):
+            self.learn(self.gradient(probe, batch), probe.subspace)
+
+    def gradient(self, probe: Probe, batch: Batch) -> Float[Tensor, "edges ops"]:
+        """Called for every step of alpha: the gradient of the validation loss, by `order`."""
+        valid = probe.valid.at(probe.step)
+        if self.options.order == 1:
+            return first_order(probe, self.alpha, valid)
+        return second_order(probe, self.alpha, batch, valid, self.options.epsilon)
+
+    def forecast(self, plan: Plan) -> PhaseCost:
+        """Called by `--dry-run`: images measured, exact where the batch size divides both splits."""
+        steps = max(plan.epochs - self.options.warmup, 0) * plan.steps_per_epoch
+        valid, train = min(plan.batch_size, plan.valid_images), min(plan.batch_size, plan.train_images)
+        images = steps * (valid if self.options.order == 1 else valid + 3 * train)
+        return PhaseCost(images_forward=images, images_backward=images)

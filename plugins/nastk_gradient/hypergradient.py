@@ -1,0 +1,72 @@
+"""The gradient of the validation loss with respect to alpha, where the weights answer to alpha too.
+
+Symbols of Liu et al. (ICLR 2019): w the weights, alpha the logits, xi the learning rate of w,
+w' = w - xi * grad_w L_train(w, alpha) the weights one step ahead.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nastk.data.stream import Batch
+from nastk.mixture import Mixture
+from nastk.probe import Probe, Weights
+
+
+def first_order(
+    probe: Probe,
+    alpha: Float[Tensor, "edges ops"],
+    batch: Batch,
+    weights: Weights | None = None,
+    exact: bool = False,
+) -> Float[Tensor, "edges ops"]:
+    """grad_alpha L(weights, alpha) on `batch`, the weights taken as constants (equation 6 with xi = 0).
+
+    Costs one forward and one backward pass of `batch`; `exact` as in `Probe.logits`.
+    """
+    loss = probe.loss(Mixture.softmax(alpha, probe.subspace), batch, weights, exact)
+    (gradient,) = torch.autograd.grad(loss, alpha)
+    return gradient
+
+
+def second_order(
+    probe: Probe, alpha: Float[Tensor, "edges ops"], train: Batch, valid: Batch, epsilon: float = 0.01
+) -> Float[Tensor, "edges ops"]:
+    """grad_alpha L_valid(w'(alpha), alpha), with w' one step of the trainer's optimiser on `train`.
+
+    The matrix of second derivatives meets only one vector v, and a central difference along v replaces
+    it (equations 7 and 8); `epsilon` is the length of the step along v. Costs three forward and backward
+    passes of `train` and one of `valid`.
+    """
+    ahead = _lookahead(probe, alpha, train)
+    loss = probe.loss(Mixture.softmax(alpha, probe.subspace), valid, ahead)
+    direct, *vector = torch.autograd.grad(loss, [alpha, *ahead.values()], materialize_grads=True)
+    along = dict(zip(ahead, vector, strict=True))
+    return direct - probe.learning_rate * mixed_derivative(probe, alpha, train, along, epsilon)
+
+
+def mixed_derivative(
+    probe: Probe, alpha: Float[Tensor, "edges ops"], batch: Batch, vector: Weights, epsilon: float = 0.01
+) -> Float[Tensor, "edges ops"]:
+    """(d/dalpha d/dw L(w, alpha)) applied to `vector`: a central difference of gradients (equation 8).
+
+    Costs two forward and backward passes of `batch`.
+    """
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in vector.values()]))
+    # A vector of zeros moves nothing; the floor keeps it from becoming 0 * inf.
+    scale = epsilon / norm.clamp(min=1e-12)
+    here = probe.weights
+    # The two gradients are nearly equal: under bf16 their difference would be rounding.
+    plus, minus = (
+        first_order(
+            probe, alpha, batch, {name: here[name] + sign * part for name, part in vector.items()}, exact=True
+        )
+        for sign in (scale, -scale)
+    )
+    derivative: Tensor = (plus - minus) / (2 * scale)
+    return derivative
+
+
+def _lookahead(probe: Probe, alpha: Float[Tensor, "edges ops"], train: Batch) -> dict[str, Tensor]:
+    mixture = Mixture.softmax(alpha.detach(), probe.subspace)
+    return {name: weight.requires_grad_() for name, weight in probe.lookahead(mixture, train).items()}

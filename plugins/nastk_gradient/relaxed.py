@@ -1,0 +1,131 @@
+"""Alpha and its Adam: `Relaxed`, the base of updaters that learn one logit for each operation.
+
+A method that builds on it says what gradient alpha gets (`before_step`, ending in `learn`) and, where it
+is not the softmax, what mixture alpha means (`mixture`). Next: `darts.py`, the plainest of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+import nastk.component
+from nastk.architecture import Architecture
+from nastk.errors import DivergenceError
+from nastk.mixture import Mixture
+from nastk.probe import Probe
+from nastk.subspace import Subspace
+from nastk.updater import ArchitectureUpdater, Continuation, Plan
+
+
+class Relaxed(ArchitectureUpdater):
+    """Learns `alpha` (edges x operations) with Adam; the softmax of a row is the mixture of its edge.
+
+    Operations that the subspace lost keep the logit they had: neither gradient nor weight decay moves them.
+
+    Example: `class Mine(Relaxed)` with a `before_step` that calls `self.learn(gradient, probe.subspace)`.
+    """
+
+    class Options(nastk.component.Options):
+        """Alpha's optimiser; the defaults are those of DARTS (Liu et al. 2019, appendix A.1.1)."""
+
+        learning_rate: float = Field(3e-4, gt=0, le=10, description="Adam's learning rate for alpha")
+        beta1: float = Field(0.5, ge=0, lt=1, description="Adam's decay of the mean gradient")
+        beta2: float = Field(0.999, ge=0, lt=1, description="Adam's decay of the mean squared gradient")
+        weight_decay: float = Field(
+            1e-3, ge=0, le=1, description="L2 penalty on alpha, added to its gradient"
+        )
+        alpha_init: float = Field(
+            1e-3, ge=0, le=10, description="standard deviation of the normal noise alpha starts from"
+        )
+        warmup: int = Field(0, ge=0, description="epochs that train weights only, before alpha learns")
+
+    def setup(self, rng: torch.Generator) -> None:
+        """Called once when the updater is made: alpha from `rng`, and its optimiser."""
+        rows, columns = len(self.space.edges), max(len(edge.operations) for edge in self.space.edges)
+        noise = torch.randn(rows, columns, generator=rng)
+        self.alpha: Float[Tensor, "edges ops"] = (
+            (self.options.alpha_init * noise).to(self.device).requires_grad_()
+        )
+        self._adam = torch.optim.Adam(
+            [self.alpha],
+            lr=self.options.learning_rate,
+            betas=(self.options.beta1, self.options.beta2),
+            weight_decay=self.options.weight_decay,
+        )
+
+    def complaint(self, plan: Plan) -> str | None:
+        """Called when the run is assembled: a warm-up as long as the run would leave alpha at its noise."""
+        if self.options.warmup < plan.epochs:
+            return None
+        return (
+            f"{self.name}: warmup={self.options.warmup} leaves alpha no epoch of {plan.epochs} to learn in. "
+            f"Use `-u warmup={plan.epochs - 1}` or less, or `--epochs {self.options.warmup + 1}` or more."
+        )
+
+    def mixture(self, probe: Probe) -> Mixture:
+        """Called wherever the method mixes: alpha as a mixture of what is alive, differentiable in alpha."""
+        return Mixture.softmax(self.alpha, probe.subspace)
+
+    def mixtures(self, probe: Probe) -> Sequence[Mixture]:
+        """Called once before every weight step: the mixture, without gradient to alpha."""
+        return [self.mixture(probe).detach()]
+
+    def architecture(self, probe: Probe) -> Architecture:
+        """Called after every epoch and at the end: the space's rule on the softmax over what is alive."""
+        return self.space.decide(self.scores(probe.subspace), probe.subspace)
+
+    def scores(self, subspace: Subspace) -> Float[Tensor, "edges ops"]:
+        """The softmax of alpha over what is alive, on the CPU: what is thought of each operation."""
+        return Mixture.softmax(self.alpha.detach(), subspace).weights.cpu()
+
+    def learning(self, probe: Probe) -> bool:
+        """Called before a gradient is computed: whether the warm-up is over."""
+        return probe.epoch >= int(self.options.warmup)
+
+    def learn(self, gradient: Float[Tensor, "edges ops"], subspace: Subspace) -> None:
+        """Called with each gradient of alpha: one Adam step on the operations that are alive."""
+        alive, before = subspace.mask.to(self.device), self.alpha.detach().clone()
+        self.alpha.grad = gradient
+        self._adam.step()
+        self.alpha.grad = None
+        with torch.no_grad():
+            self.alpha.copy_(torch.where(alive, self.alpha, before))
+
+    def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
+        """Called once after every epoch: puts the scores on record, and goes on.
+
+        Raises:
+            DivergenceError: alpha is no longer finite.
+        """
+        if not torch.isfinite(self.alpha).all():
+            raise DivergenceError(
+                f"{self.name}: alpha is not finite after epoch {probe.epoch} (step {probe.step}). "
+                f"Lower the learning rate of the weights, or of alpha (`-u learning_rate`, now "
+                f"{self.options.learning_rate:g})."
+            )
+        probe.report("scores", scores=self.scores(probe.subspace).tolist())
+        return [Continuation(probe.subspace)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Called for every checkpoint and fork: alpha, and Adam's step and moments once it has stepped."""
+        moments = self._adam.state.get(self.alpha, {})
+        return {
+            "alpha": self.alpha.detach().clone(),
+            "adam": {name: value.clone() for name, value in moments.items()},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Called on a freshly made updater: the saved alpha and Adam, sharing no tensor with `state`."""
+        with torch.no_grad():
+            self.alpha.copy_(state["alpha"])
+        self._adam.state.clear()
+        if state["adam"]:
+            # Adam counts its steps on the CPU; the moments live beside alpha.
+            self._adam.state[self.alpha] = {
+                name: value.clone() if name == "step" else value.to(self.device, copy=True)
+                for name, value in state["adam"].items()
+            }

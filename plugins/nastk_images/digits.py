@@ -1,0 +1,50 @@
+"""Handwritten digits that come with scikit-learn: a real set for the first minute, no download."""
+
+from functools import cached_property
+
+import torch
+
+from nastk.data.source import DataSource
+from nastk.data.splits import Split, Splits, divide, stratified
+from nastk.data.statistics import statistics
+from nastk.data.task import Task
+from nastk.seeds import generator
+
+
+class Digits(DataSource):
+    """1,797 grey images of 8x8 pixels: the test part of the UCI digits (Alpaydin and Kaynak 1998).
+
+    A fifth of each class is the test split, the same for every seed.
+
+    Example: `Digits().splits(seed=0).train.images.shape`
+    """
+
+    name = "digits"
+    summary = "1,797 handwritten digits of 8x8 pixels; no download"
+
+    @property
+    def task(self) -> Task:
+        """See `DataSource.task`."""
+        return Task(classes=10, channels=1, size=8, labels=tuple("0123456789"))
+
+    def splits(self, seed: int) -> Splits:
+        """See `DataSource.splits`."""
+        training, test = self._whole
+        train, valid = divide(training, self.options.train_fraction, self.options.limit, seed)
+        return Splits(train, valid, test)
+
+    @cached_property
+    def _whole(self) -> tuple[Split, Split]:
+        """All training images and the test split."""
+        # Imported late: scikit-learn takes a second to load.
+        from sklearn.datasets import load_digits
+
+        found = load_digits()
+        levels = torch.from_numpy(found.images)[:, None]  # images x 1 x 8 x 8, values 0..16
+        images = (levels * (255 / 16)).round().to(torch.uint8)
+        labels = torch.from_numpy(found.target).long()
+        test, training = stratified(labels, round(0.2 * len(labels)), generator(0, "data", "held-out test"))
+        mean, std = statistics(images[training])
+        # Digits keep their side: a mirrored 2 is no 2.
+        whole = Split(images, labels, self.augmentation(mean, std, crop_padding=1, flip=False))
+        return whole.select(training), whole.select(test)

@@ -1,0 +1,120 @@
+"""Any folder of images as a data source: `--data folder:PATH`."""
+
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from pydantic import Field
+
+from nastk.data.augment import Augmentation
+from nastk.data.source import DataSource
+from nastk.data.splits import Split, Splits, divide, stratified
+from nastk.data.statistics import statistics
+from nastk.data.task import Task
+from nastk.seeds import generator
+from nastk_images.form import Form, form_of
+from nastk_images.listing import Listing, Tree, check_enough, scan
+from nastk_images.pictures import RANDOM_CROP_FROM, PictureFiles
+from nastk_images.presets import QUICK
+
+
+class Folder(DataSource):
+    """Images in class folders: `PATH/<class>/<image>`, or `PATH/train/<class>/<image>` + `valid/`, `test/`.
+
+    Without a folder `test`, a fifth of each class is held out as the test split before anything else, the
+    same for every seed. `train_fraction` divides the rest, unless there is a folder `valid` (or `val`).
+    Mean and deviation are measured on the training images.
+
+    Example: `Folder(Folder.Options(path="flowers", size=64)).task`
+    """
+
+    name = "folder"
+    summary = "a folder of your own images: `--data folder:PATH`"
+    presets = (QUICK,)
+
+    class Options(DataSource.Options):
+        """Which folder, and how to read it."""
+
+        path: Path = Field(description="the folder; `--data folder:PATH` sets it")
+        size: int | None = Field(
+            None, ge=4, le=1024, description="pixels of the square images; unset: inferred from the images"
+        )
+        memory: float = Field(
+            2.0,
+            ge=0,
+            description="GiB that decoded images may take; larger sets are read while the run goes on",
+        )
+
+    @cached_property
+    def task(self) -> Task:
+        """See `DataSource.task`; looks at the pictures' headers."""
+        return Task(len(self._tree.classes), self._form.channels, self._form.size, self._tree.classes)
+
+    def splits(self, seed: int) -> Splits:
+        """See `DataSource.splits`; decodes the pictures where they fit in memory."""
+        training, valid, test = self._whole
+        fraction = self.options.train_fraction if valid is None else 1.0
+        train, rest = divide(training, fraction, self.options.limit, seed)
+        return Splits(train, rest if valid is None else valid, test)
+
+    @cached_property
+    def _tree(self) -> Tree:
+        tree = scan(self.options.path.expanduser())
+        parts = ["train"]
+        if tree.valid is None and self.options.train_fraction < 1:
+            parts.append("valid")
+        if tree.test is None:
+            parts.append("test")
+            self.notes.append(
+                "There is no folder test/: a fifth of the images is held out as test, for all seeds alike."
+            )
+        if tree.valid is not None:
+            self.notes.append(
+                "The folder's own valid images are the valid split; train_fraction is not used."
+            )
+        check_enough(tree, len(parts), " and ".join(parts))
+        return tree
+
+    @cached_property
+    def _form(self) -> Form:
+        listings = (self._tree.train, self._tree.valid, self._tree.test)
+        form = form_of([file for listing in listings if listing for file in listing.files], self.options.size)
+        self.notes.extend(form.notes)
+        return form
+
+    @cached_property
+    def _in_memory(self) -> bool:
+        """Whether all decoded images fit in what `memory` allows."""
+        listings = (self._tree.train, self._tree.valid, self._tree.test)
+        count = sum(len(listing.files) for listing in listings if listing)
+        needed = count * self.task.size**2 * self.task.channels
+        return bool(needed <= self.options.memory * 2**30)
+
+    @cached_property
+    def _whole(self) -> tuple[Split, Split | None, Split]:
+        """Training images, valid where the folder has its own, and test."""
+        unknown = Augmentation((), ())
+        training = self._split(self._tree.train, unknown)
+        if self._tree.test is not None:
+            test = self._split(self._tree.test, unknown)
+        else:
+            held_out, rest = stratified(
+                training.labels, round(0.2 * len(training)), generator(0, "data", "held-out test")
+            )
+            test, training = training.select(held_out), training.select(rest)
+        valid = self._split(self._tree.valid, unknown) if self._tree.valid is not None else None
+        # Files that are cropped at random while they are read need no second random crop.
+        padding = 0 if self._crops else self.task.size // 8
+        treatment = self.augmentation(*statistics(training.images), crop_padding=padding, flip=True)
+        training, test = (replace(split, augmentation=treatment) for split in (training, test))
+        return training, replace(valid, augmentation=treatment) if valid is not None else None, test
+
+    @property
+    def _crops(self) -> bool:
+        """Whether pictures are cropped at random places and scales while they are read."""
+        return not self._in_memory and self.task.size >= RANDOM_CROP_FROM
+
+    def _split(self, listing: Listing, treatment: Augmentation) -> Split:
+        files = PictureFiles(listing.files, self.task.size, self.task.channels, self._crops)
+        return Split(files.read_all() if self._in_memory else files, torch.tensor(listing.labels), treatment)

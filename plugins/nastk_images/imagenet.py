@@ -1,0 +1,101 @@
+"""ImageNet 2012 from its class folders, or from the archives that its authors give out."""
+
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from pydantic import Field
+
+from nastk.data.source import DataSource
+from nastk.data.splits import Split, Splits, divide
+from nastk.data.task import Task
+from nastk.errors import DataError
+from nastk_images.listing import Listing, Tree, scan
+from nastk_images.pictures import RANDOM_CROP_FROM, PictureFiles
+from nastk_images.published import data_root
+
+ARCHIVES = {
+    "train": ("ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_img_train.tar"),
+    "val": ("ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_img_val.tar"),
+}
+CLASSES = 1000
+
+
+class ImageNet(DataSource):
+    """ImageNet 2012 (Russakovsky et al. 2015): 1,281,167 training photos; the 50,000 of validation are test.
+
+    It cannot be downloaded. `root` (or `root/imagenet`) holds `train/<class>/*.JPEG` and
+    `val/<class>/*.JPEG`, or the three archives, which are unpacked to that form at the first use.
+    Photos are read while the run goes on, cropped at random places and scales in training.
+
+    Example: `ImageNet(ImageNet.Options(root="/data/imagenet")).task`
+    """
+
+    name = "imagenet"
+    summary = "ImageNet 2012: 1.3 million photos in 1,000 classes"
+
+    class Options(DataSource.Options):
+        """Where the photos are, and their size."""
+
+        root: Path | None = Field(
+            None, description="folder of the photos; unset: $NASTK_DATA, or else ~/.cache/nastk/data"
+        )
+        size: int = Field(224, ge=32, le=1024, description="pixels of the square images")
+
+    @cached_property
+    def task(self) -> Task:
+        """See `DataSource.task`; the labels are WordNet identifiers such as n01440764."""
+        return Task(CLASSES, 3, self.options.size, self._tree.classes)
+
+    def splits(self, seed: int) -> Splits:
+        """See `DataSource.splits`."""
+        tree = self._tree
+        assert tree.valid is not None
+        training, test = self._split(tree.train), self._split(tree.valid)
+        train, valid = divide(training, self.options.train_fraction, self.options.limit, seed)
+        return Splits(train, valid, test)
+
+    def _split(self, listing: Listing) -> Split:
+        crops = self.options.size >= RANDOM_CROP_FROM
+        padding = 0 if crops else self.options.size // 8
+        treatment = self.augmentation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), padding, flip=True)
+        files = PictureFiles(listing.files, self.options.size, 3, random_crop=crops)
+        return Split(files, torch.tensor(listing.labels), treatment)
+
+    @cached_property
+    def _tree(self) -> Tree:
+        folder = self._folder()
+        tree = scan(folder, test=())
+        if len(tree.classes) != CLASSES or tree.valid is None:
+            without = "" if tree.valid else " and no folder val/"
+            raise DataError(
+                f"{folder} holds {len(tree.classes)} classes{without}; ImageNet has train/ and val/ with "
+                f"{CLASSES} folders each. For a part of it use `--data folder:PATH`."
+            )
+        return tree
+
+    def _folder(self) -> Path:
+        """The folder with train/ and val/, made from the archives where only those are there."""
+        root = data_root(self.options.root)
+        for folder in (root, root / "imagenet"):
+            splits = [split for split in ARCHIVES if not (folder / split).is_dir()]
+            if all((folder / name).is_file() for split in splits for name in ARCHIVES[split]):
+                _unpack(folder, splits)
+                return folder
+        raise DataError(
+            f"ImageNet is not in {root}, and nastk cannot download it: image-net.org asks for an account. "
+            "Put there train/ and val/ with a folder for each class, or the archives "
+            f"{', '.join(sorted({name for names in ARCHIVES.values() for name in names}))}; "
+            "name another folder with `-d root=PATH`."
+        )
+
+
+def _unpack(folder: Path, splits: list[str]) -> None:
+    """Unpack the archives of these splits into class folders, checked by torchvision."""
+    for split in splits:
+        from torchvision.datasets import ImageNet as Archives
+
+        try:
+            Archives(str(folder), split=split)
+        except (OSError, RuntimeError) as error:
+            raise DataError(f"The ImageNet archives in {folder} cannot be unpacked: {error}") from error

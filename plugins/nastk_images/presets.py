@@ -1,0 +1,7 @@
+"""The preset that the larger sources share."""
+
+from nastk.component import Preset
+
+QUICK = Preset(
+    "quick", "nastk: a look at the whole path in minutes, not from a paper", data_options={"limit": 8000}
+)

@@ -1,0 +1,175 @@
+"""The options of the updater `shapley`, and which of them `variant` decides where the user says nothing."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from nastk.component import Options
+from nastk_shapley.coalitions import ValueName, likelihood_left
+from nastk_shapley.estimate import Rules, share_left
+from nastk_shapley.exact import MOST_PLAYERS
+from nastk_shapley.update import Normalisation, UpdateRule
+
+BY_VARIANT: dict[str, dict[str, Any]] = {
+    "paper": {
+        "risk": 0.0,
+        "normalise": "l2",
+        "normalise_momentum": True,
+        "momentum_noise": 0.0,
+        "warmup": 15,
+    },
+    "official": {
+        "risk": 1.0,
+        "normalise": "zscore",
+        "normalise_momentum": False,
+        "momentum_noise": 1e-3,
+        "warmup": 25,
+    },
+}
+"""What an unset option means: the paper's text, or the authors' code (which differs in these five)."""
+
+
+class ShapleyOptions(Options):
+    """Options of `shapley`. Those that may be unset follow `variant`; `resolved` fills them in."""
+
+    variant: Literal["paper", "official"] = Field(
+        "paper", description="whose settings unset options take: the paper's text or the authors' code"
+    )
+    samples: int = Field(10, ge=1, description="removal orders for each estimate")
+    min_ratio: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="an order stops once less than this share of its full value is left; 0 never stops",
+    )
+    unvisited: Literal["zero", "skip"] = Field(
+        "zero", description="operations that a stopped order did not reach count as zero, or not at all"
+    )
+    risk: float | None = Field(
+        None,
+        ge=0,
+        description="standard deviations over orders taken off the mean; unset: 0 (paper), 1 (official)",
+    )
+    momentum: float = Field(
+        0.8, ge=0, lt=1, description="share of the old momentum average kept at each update"
+    )
+    step_size: float = Field(
+        0.1, ge=0, description="how far alpha moves at each update; 0 keeps it where it is"
+    )
+    warmup: int | None = Field(
+        None,
+        ge=0,
+        description="epochs of weight training before the first update; unset: 15 (paper), 25 (official)",
+    )
+    every: int = Field(1, ge=1, description="epochs from one update to the next")
+    batch_size: int = Field(
+        1024, ge=2, description="images of the valid split for each order; at most all of them"
+    )
+    share_batch: bool = Field(
+        False, description="one batch for all orders of an estimate, not a fresh one for each"
+    )
+    augment: bool = Field(True, description="estimate on augmented images, as the authors do")
+    normalise: Normalisation | None = Field(
+        None, description="how values are scaled in each cell type; unset: l2 (paper), zscore (official)"
+    )
+    normalise_momentum: bool | None = Field(
+        None,
+        description="step along the momentum average at length 1; unset: true (paper), false (official)",
+    )
+    momentum_noise: float | None = Field(
+        None,
+        ge=0,
+        description="standard deviation of the first momentum average; unset: 0 (paper), 0.001 (official)",
+    )
+    alpha_noise: float = Field(1e-3, ge=0, description="standard deviation of the first alpha")
+    value: ValueName = Field(
+        "accuracy", description="what a coalition is worth: its accuracy or minus its loss"
+    )
+    mixing: Literal["alpha", "uniform"] = Field(
+        "alpha", description="weights under which coalitions are measured: softmax of alpha, or all equal"
+    )
+    discretise_by: Literal["alpha", "phi"] = Field(
+        "alpha",
+        description="decide by alpha, or by the last Shapley values (then estimated once more at the end)",
+    )
+    antithetic: bool = Field(
+        False, description="follow each order by its reverse; needs an even number of samples"
+    )
+    keep_last: bool = Field(
+        False, description="never take out the last operation of an edge, as the authors' ImageNet script"
+    )
+    exact: Literal["never", "auto", "always"] = Field(
+        "never",
+        description="evaluate all coalitions instead of sampling: always, or where it costs no more (auto)",
+    )
+    stable_gap: float = Field(
+        0.0,
+        ge=0,
+        description="stop sampling once each edge's best leads by this many standard errors; 0 takes all",
+    )
+
+    @property
+    def resolved(self) -> "ShapleyOptions":
+        """The same with every unset option filled in by `variant`; what was given wins."""
+        unset = {
+            name: value for name, value in BY_VARIANT[self.variant].items() if getattr(self, name) is None
+        }
+        return self.model_copy(update=unset)
+
+    def rules(self) -> Rules:
+        """How orders are walked and reduced."""
+        risk = self.resolved.risk
+        assert risk is not None
+        stops = share_left if self.value == "accuracy" else likelihood_left
+        return Rules(self.min_ratio, self.unvisited, risk, self.antithetic, stops)
+
+    def update_rule(self) -> UpdateRule:
+        """How values move alpha."""
+        full = self.resolved
+        assert full.normalise is not None and full.normalise_momentum is not None
+        return UpdateRule(self.momentum, self.step_size, full.normalise, full.normalise_momentum)
+
+    def updates(self, epochs: int) -> range:
+        """The numbers of finished epochs after which alpha moves, in a run of `epochs`.
+
+        The authors estimate before epoch e is trained, e counted from 0: that is after e epochs.
+        """
+        return range(max(self.resolved_warmup, 1), epochs, self.every)
+
+    @property
+    def resolved_warmup(self) -> int:
+        """The epochs before the first update."""
+        warmup = self.resolved.warmup
+        assert warmup is not None
+        return warmup
+
+    def takes_exact(self, players: int) -> bool:
+        """Whether all coalitions are evaluated: always, or (auto) where sampling may take no fewer."""
+        if self.exact == "auto":
+            return players <= MOST_PLAYERS and 2**players <= self.samples * (1 + players)
+        return self.exact == "always"
+
+    def conflict(self, epochs: int, players: int) -> str | None:
+        """Why these options cannot work in a run of `epochs` on a space of `players`; None if they can."""
+        warmup = self.resolved_warmup
+        if self.discretise_by == "alpha" and not self.updates(epochs):
+            return (
+                f"shapley: warmup={warmup} leaves none of {epochs} epochs for alpha to move in. "
+                f"Use `-u warmup={epochs // 2}`, or `--epochs {max(warmup, 1) + 1}` or more."
+            )
+        if self.antithetic and self.samples % 2:
+            return (
+                f"shapley: antithetic orders come in pairs, got samples={self.samples}. "
+                f"Use `-u samples={self.samples + 1}` or antithetic=false."
+            )
+        if self.keep_last and self.exact != "never":
+            return (
+                f"shapley: with keep_last a coalition's worth depends on the order, got exact={self.exact}. "
+                "Use exact=never or keep_last=false."
+            )
+        if self.exact == "always" and players > MOST_PLAYERS:
+            return (
+                f"shapley: exact=always takes at most {MOST_PLAYERS} operations, this space has {players} "
+                f"(2^{players} coalitions). Use exact=auto or exact=never."
+            )
+        return None

@@ -1,0 +1,34 @@
+"""When enough orders are sampled: `Settled` compares the lead on each edge with its standard error."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from nastk_shapley.estimate import Estimate
+
+
+class Settled:
+    """Says whether, on each edge, the best operation leads the second by more than `gap` standard errors.
+
+    The error of a lead is the root of the two squared standard errors together. `edges` gives the edge
+    of each player. An edge where nothing differs is never settled.
+
+    Example: `monte_carlo(game, orders, rules, enough=Settled([0, 0, 1, 1], gap=2.0))`
+    """
+
+    def __init__(self, edges: Sequence[int], gap: float) -> None:
+        self.edges = torch.tensor(edges)
+        self.gap = gap
+
+    def __call__(self, estimate: Estimate) -> bool:
+        """Called by `monte_carlo` after each order; an edge with one operation is always settled."""
+        return all(self._leads(estimate, self.edges == edge) for edge in set(self.edges.tolist()))
+
+    def _leads(self, estimate: Estimate, on_edge: Tensor) -> bool:
+        values, errors = estimate.values[on_edge], estimate.standard_errors[on_edge]
+        if len(values) < 2:
+            return True
+        first, second = values.topk(2).indices
+        lead, error = values[first] - values[second], torch.hypot(errors[first], errors[second])
+        return bool(lead > self.gap * error)

@@ -1,0 +1,83 @@
+"""How Shapley values move alpha: equations (6) and (7) of Xiao et al., for each cell type on its own.
+
+    s <- momentum * s + (1 - momentum) * normalised(phi)          (7)
+    alpha <- alpha + step_size * s / ||s||_2                      (6)
+
+The paper normalises phi by its L2 norm; the authors' code by the z-score, and leaves s as it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from nastk.subspace import Edge
+
+Normalisation = Literal["l2", "zscore", "none"]
+
+# Below this share of the largest entry a spread is rounding, and a z-score would blow it up.
+SPREAD = 1e-12
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """One step of alpha along a momentum average of normalised Shapley values.
+
+    Example: `alpha, s = UpdateRule().step(alpha, s, phi, subspace.mask, cell_types(space.edges))`
+    """
+
+    momentum: float = 0.8
+    step_size: float = 0.1
+    normalise: Normalisation = "l2"
+    normalise_momentum: bool = True
+
+    def step(
+        self,
+        alpha: Float[Tensor, "edges ops"],
+        average: Float[Tensor, "edges ops"],
+        values: Float[Tensor, "edges ops"],
+        players: Bool[Tensor, "edges ops"],
+        types: Sequence[Sequence[int]],
+    ) -> tuple[Float[Tensor, "edges ops"], Float[Tensor, "edges ops"]]:
+        """The next alpha and momentum average. `types` lists the edges of each cell type.
+
+        Entries that are no players (padding, removed operations) stay as they are and enter no norm.
+        """
+        alpha, average = alpha.clone(), average.clone()
+        for rows in types:
+            member = torch.zeros_like(players)
+            member[list(rows)] = players[list(rows)]
+            fresh = normalised(values[member], self.normalise)
+            average[member] = self.momentum * average[member] + (1 - self.momentum) * fresh
+            direction = normalised(average[member], "l2" if self.normalise_momentum else "none")
+            alpha[member] += self.step_size * direction
+        return alpha, average
+
+
+def normalised(entries: Float[Tensor, "players"], how: Normalisation) -> Float[Tensor, "players"]:
+    """`entries` at L2 norm 1, or as z-scores (sample standard deviation), or unchanged.
+
+    Zeros stay zeros under "l2"; entries without any spread become zeros under "zscore".
+    """
+    if how == "none" or entries.numel() == 0:
+        return entries
+    if how == "l2":
+        # Scaled by the largest first, so that no square under- or overflows.
+        scaled = entries / entries.abs().max().clamp(min=torch.finfo(entries.dtype).tiny)
+        length: Tensor = torch.linalg.vector_norm(scaled)
+        return scaled / length.clamp(min=1.0)
+    spread = entries.std(correction=1) if entries.numel() > 1 else entries.new_zeros(())
+    if spread <= SPREAD * entries.abs().max():
+        return torch.zeros_like(entries)
+    return (entries - entries.mean()) / spread
+
+
+def cell_types(edges: Sequence[Edge]) -> list[list[int]]:
+    """The numbers of the edges of each cell type (`Edge.group`), in the order in which types first appear."""
+    groups: dict[str, list[int]] = {}
+    for number, edge in enumerate(edges):
+        groups.setdefault(edge.group, []).append(number)
+    return list(groups.values())

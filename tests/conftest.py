@@ -1,0 +1,45 @@
+"""The test process is stricter than the user's.
+
+Shapes in signatures are checked at every call (`strict.py`), torch is deterministic and single-threaded,
+and nothing of the caller's environment reaches nastk. Warnings are errors too: `pyproject.toml` says so.
+A test that writes below `runs/` asks for `workplace`, an empty folder of its own.
+"""
+
+import os
+
+from jaxtyping import install_import_hook
+
+os.environ["COLUMNS"] = "100"
+os.environ["NO_COLOR"] = "1"
+for name in [name for name in os.environ if name.startswith("NASTK_")]:
+    del os.environ[name]
+
+PLUGINS = ["evaluators", "gradient", "images", "sampling", "shapley", "spaces_darts"]
+
+# Before anything imports nastk: a module that is loaded already stays unchecked.
+install_import_hook(["nastk", *(f"nastk_{plugin}" for plugin in PLUGINS)], "strict.checked")
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+settings.register_profile("suite", max_examples=40, deadline=None, derandomize=True, database=None)
+settings.load_profile("suite")
+
+
+def pytest_configure(config):
+    # The checks look at one random item of a long list, also where a strategy makes a value of nastk.
+    config.addinivalue_line("filterwarnings", "ignore:Do not use the `random` module inside strategies")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_deterministic_thread():
+    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """An empty folder that is the current one, so that `runs/` is made there."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,0 +1,95 @@
+"""The registry is the test matrix: what everything installed must hold, whoever made it."""
+
+import pytest
+import torch
+
+from nastk import Evaluator, Mixture, SearchSpace, Setting, Subspace, Task
+from nastk.data.source import DataSource
+from nastk.plugins import catalogue
+from nastk.testing import Harness, ToySpace, check_component, fingerprint
+from nastk.updater import ArchitectureUpdater
+
+BASES = {"space": SearchSpace, "updater": ArchitectureUpdater, "evaluator": Evaluator, "data": DataSource}
+SMALL = {"darts": {"channels": 4, "cells": 3, "nodes": 2, "network_channels": 4, "network_cells": 3}}
+TASK = Task(classes=3, channels=3, size=8)
+
+
+def installed(kind):
+    return [pytest.param(kind, name, id=f"{kind}-{name}") for name in catalogue().names(kind)]
+
+
+def load(name, kind):
+    return catalogue().load(kind, name)
+
+
+def quick(updater):
+    """The options of an updater's preset `quick`, with which it learns within a few epochs."""
+    return {
+        name: value
+        for preset in updater.presets
+        if preset.name == "quick" and preset.fits("toy", "toy")
+        for name, value in preset.updater_options.items()
+    }
+
+
+def test_something_of_every_kind_is_installed_and_nothing_is_broken():
+    assert {kind: bool(catalogue().names(kind)) for kind in BASES} == dict.fromkeys(BASES, True)
+    assert not catalogue().problems
+
+
+@pytest.mark.parametrize(("kind", "name"), [each for kind in BASES for each in installed(kind)])
+def test_a_component_is_what_its_offer_says_and_describes_itself(kind, name):
+    one = catalogue().find(kind, name)
+    component = load(name, kind)
+    assert issubclass(component, BASES[kind])
+    assert one.offer.summary == component.summary
+    check_component(component)
+    for preset in component.presets:
+        assert preset.name and preset.source
+
+
+@pytest.mark.parametrize(("kind", "name"), installed("updater"))
+def test_an_updater_trains_the_toy_and_decides(kind, name):
+    updater = load(name, kind)
+    harness = Harness(updater, quick(updater), trainer_options={"epochs": 3})
+    for branch in harness.run():
+        architecture = branch.updater.architecture(harness.trainer.probe(branch))
+        assert harness.space.check(architecture) == architecture
+        assert branch.subspace.contains(Subspace(architecture.table()))
+    assert harness.trainer.ledger.cost().total.images_backward >= 3 * len(harness.splits.train)
+
+
+@pytest.mark.parametrize(("kind", "name"), installed("updater"))
+@pytest.mark.parametrize("space", catalogue().names("space"))
+def test_an_updater_takes_a_step_on_every_space(kind, name, space):
+    updater, found = load(name, kind), load(space, "space")
+    harness = Harness(updater, quick(updater), found(found.parse_options(SMALL.get(space, {}))))
+    (branch,) = harness.run(steps=1)
+    assert found.check(harness.space, branch.updater.architecture(harness.trainer.probe(branch)))
+
+
+@pytest.mark.parametrize(("kind", "name"), installed("space"))
+def test_a_space_speaks_of_the_same_edges_everywhere(kind, name):
+    space = load(name, kind)(load(name, kind).parse_options(SMALL.get(name, {})))
+    architecture = space.sample(space.full(), torch.Generator().manual_seed(0))
+    assert space.complaint(space.full()) is None
+    assert space.from_text(space.to_text(architecture)) == architecture
+    images = torch.randn(2, TASK.channels, TASK.size, TASK.size, generator=torch.Generator().manual_seed(0))
+    supernet = space.supernet(TASK)
+    assert supernet(images, Mixture.of(architecture)).shape == (2, TASK.classes)
+    assert {(edge, column) for edge, column, _ in supernet.operations()} == set(space.full().players())
+    assert space.network(architecture, TASK).eval()(images).shape == (2, TASK.classes)
+
+
+@pytest.mark.parametrize(("kind", "name"), installed("evaluator"))
+def test_an_evaluator_repeats_itself_and_changes_nothing(kind, name):
+    harness = Harness(load("random", "updater"))
+    (branch,) = harness.run(steps=2)
+    probe = harness.trainer.probe(branch)
+    evaluator = load(name, kind)(Setting(harness.space, harness.data.task, harness.splits))
+    architecture = ToySpace().from_text("conv,skip,pool,conv,skip")
+    before = fingerprint(branch.state_dict())
+    first = evaluator.evaluate(architecture, probe)
+    assert first == evaluator.evaluate(architecture, probe)
+    assert first.metrics
+    assert fingerprint(branch.state_dict()) == before

@@ -1,0 +1,22 @@
+"""The toy holds the contracts that it is used to test others with, and so do the simplest updaters."""
+
+from core_kit import Still
+
+from nastk.testing import DataSourceContract, SearchSpaceContract, ToyData, ToySpace, UpdaterContract
+from nastk.testing.split import ToySplit
+
+
+class TestStill(UpdaterContract):
+    updater = Still
+
+
+class TestToySplit(UpdaterContract):
+    updater = ToySplit
+
+
+class TestToySpace(SearchSpaceContract):
+    space = ToySpace
+
+
+class TestToyData(DataSourceContract):
+    source = ToyData

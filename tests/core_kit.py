@@ -1,0 +1,87 @@
+"""What the tests of the core share: updaters that do one thing, and a search in a folder."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+import nastk
+from nastk import ArchitectureUpdater, Continuation, Mixture, Probe
+from nastk.testing import Harness, ToySpace
+from nastk.testing.toy import ToySupernet
+
+WISHES = {
+    "space": "toy",
+    "updater": "toy-split",
+    "data": "toy",
+    "trainer": {"epochs": 2, "batch_size": 16, "log_every": 1},
+}
+
+
+class Still(ArchitectureUpdater):
+    """Learns nothing: a uniform mixture and the first architecture."""
+
+    name, summary = "still", "learns nothing"
+
+    def mixtures(self, probe):
+        return [Mixture.uniform(probe.subspace)]
+
+    def architecture(self, probe):
+        return self.space.decide(torch.zeros(probe.subspace.mask.shape), probe.subspace)
+
+
+def answering(
+    mixtures: Callable[[Probe], Any] | None = None,
+    after_epoch: Callable[[Probe], Sequence[Continuation]] | None = None,
+    **attributes: Any,
+) -> type[ArchitectureUpdater]:
+    """An updater class like `Still` with these answers instead."""
+    methods: dict[str, Any] = dict(attributes)
+    if mixtures:
+        methods["mixtures"] = lambda self, probe: mixtures(probe)
+    if after_epoch:
+        methods["after_epoch"] = lambda self, probe: after_epoch(probe)
+    return type("Answering", (Still,), {"name": "answering", **methods})
+
+
+def small(updater: type[ArchitectureUpdater] = Still, options: Mapping[str, Any] | None = None, **changes: Any) -> Harness:
+    """A harness, one epoch long unless `changes` say otherwise."""
+    trainer_options = {"epochs": 1, **changes.pop("trainer_options", {})}
+    return Harness(updater, options or {}, trainer_options=trainer_options, **changes)
+
+
+def started(updater: type[ArchitectureUpdater] = Still, steps: int = 0, **changes: Any) -> tuple[Any, Any, Any]:
+    """(harness, branch, probe) after `steps` weight steps."""
+    harness = small(updater, **changes)
+    branches = [harness.trainer.root()]
+    if steps:
+        harness.run(branches, steps=steps)
+    return harness, branches[0], harness.trainer.probe(branches[0])
+
+
+def searched(out: Any, **wishes: Any) -> nastk.Result:
+    """A finished search on the toy, two epochs long."""
+    return nastk.search(**{**WISHES, **wishes}, out=out)
+
+
+def rewrite(path: Any, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change the JSON object in a file."""
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+class NoisySupernet(ToySupernet):
+    """Draws from torch's global stream in every forward pass, as dropout does."""
+
+    def forward(self, images, mixture):
+        return F.dropout(super().forward(images, mixture), 0.5)
+
+
+class NoisySpace(ToySpace):
+    """The toy with operations that draw."""
+
+    def supernet(self, task):
+        return NoisySupernet(self.options.channels, task)

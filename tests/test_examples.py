@@ -1,0 +1,66 @@
+"""Every example runs, small; the plugin of the tutorial holds the contract."""
+
+import ast
+import importlib
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from nastk.plugins import collect
+from nastk.testing import UpdaterContract
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+PLUGIN = EXAMPLES / "third_party_plugin"
+sys.path.insert(0, str(PLUGIN))
+
+from nastk_coin.coin import Coin  # noqa: E402
+from nastk_coin.lucky import LuckyCoin  # noqa: E402
+
+RUNS = {
+    "first_search": (["--space", "toy", "--data", "toy", "--epochs", "4"], "parameters     "),
+    "own_images": (["--space", "toy", "--count", "80", "--epochs", "2"], "valid_accuracy"),
+    "write_an_updater": (["--epochs", "1"], "as a path of the supernet"),
+    "nastk_in_one_file": (["--epochs", "1"], "trained from scratch"),
+}
+
+
+def test_every_example_is_run_here():
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(RUNS)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_an_example_runs(name, capsys, workplace):
+    arguments, words = RUNS[name]
+    importlib.import_module(name).main(arguments)
+    assert words in capsys.readouterr().out
+
+
+def test_the_second_method_of_the_one_file_runs_on_the_same_trainer(capsys):
+    importlib.import_module("nastk_in_one_file").main(["--updater", "random", "--epochs", "1"])
+    assert "trained from scratch" in capsys.readouterr().out
+
+
+def test_one_file_means_one_file():
+    tree = ast.parse((EXAMPLES / "nastk_in_one_file.py").read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not {name for name in imported if name.startswith("nastk")}
+
+
+class TestCoin(UpdaterContract):
+    updater = Coin
+
+
+class TestLuckyCoin(UpdaterContract):
+    updater, options = LuckyCoin, {"tosses": 2}
+
+
+def test_the_plugin_of_the_tutorial_is_found_by_its_entry_point():
+    found = collect([EntryPoint("nastk_coin", "nastk_coin", "nastk")])
+    assert found.names("updater") == ["coin", "lucky-coin"]
+    assert not found.problems
+    for updater in (Coin, LuckyCoin):
+        assert found.load("updater", updater.name) is updater
+        assert found.find("updater", updater.name).offer.summary == updater.summary

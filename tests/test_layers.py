@@ -1,0 +1,67 @@
+"""House rules that readers rely on: imports point down, the trainer knows no method, plugins are light."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from nastk.plugins import catalogue
+
+ROOT = Path(__file__).parent.parent
+TRAINER = ROOT / "nastk" / "trainer.py"
+OURS = [point for point in entry_points(group="nastk") if point.dist and point.dist.name == "nastk"]
+SOURCES = sorted([*(ROOT / "nastk").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
+
+
+def test_imports_point_down():
+    linter = Path(sys.executable).with_name("lint-imports")
+    if not linter.exists():
+        pytest.skip("import-linter is not installed")
+    done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("word", ["isinstance", "hasattr", "getattr", "type"])
+def test_the_trainer_asks_nobody_what_it_is(word):
+    called = [node.func for node in ast.walk(ast.parse(TRAINER.read_text())) if isinstance(node, ast.Call)]
+    assert word not in {function.id for function in called if isinstance(function, ast.Name)}
+
+
+@pytest.mark.parametrize("kind", ["space", "updater"])
+def test_the_trainer_names_no_plugin(kind):
+    tree = ast.parse(TRAINER.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
+            node.body[0] = ast.Pass()
+    # `random` is also a module of torch's, and an ordinary word in docstrings and comments.
+    code = ast.unparse(tree).lower().replace("torch.random", "torch")
+    assert "nastk_" not in code
+    assert not [name for name in catalogue().names(kind) if re.search(rf"\b{re.escape(name)}\b", code)]
+
+
+@pytest.mark.parametrize("point", OURS, ids=lambda point: point.name)
+def test_a_plugin_announces_itself_with_hooks_alone(point):
+    tree = ast.parse(Path(find_spec(point.value).origin).read_text())
+    imported = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert [ast.unparse(node) for node in imported] == ["from nastk.hookspecs import Offer, hookimpl"]
+    assert all(isinstance(node, (ast.ImportFrom, ast.FunctionDef)) for node in tree.body[1:])
+
+
+def test_everything_ours_comes_in_through_entry_points():
+    folders = {folder.name for folder in (ROOT / "plugins").glob("nastk_*")}
+    assert folders | {"nastk.testing.plugin"} == {point.value for point in OURS}
+    assert not catalogue().problems
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_is_short_begins_with_what_it_is_for_and_postpones_nothing(source):
+    text = source.read_text()
+    assert len(text.splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(text))
+    assert "from __future__" not in text
+    assert not re.search(r"\b(TODO|FIXME|XXX)\b", text)

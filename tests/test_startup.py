@@ -1,0 +1,42 @@
+"""The help stays light: what only looks does not import torch. Each case is a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+RUN = """
+import sys
+from nastk.cli import main
+sys.argv = ["nastk", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as ending:
+    assert not ending.code, ending.code
+heavy = {"torch", "torchvision", "sklearn", "scipy", "matplotlib", "pytest"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--help"], "Usage: nastk"),
+        (["--version"], "nastk "),
+        (["search", "--help"], "--updater"),
+        (["plugins"], "shapley"),
+        (["plugins", "--json"], '"shapley"'),
+    ],
+)
+def test_no_torch_is_imported(arguments, words, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert words in done.stdout
+    assert not done.stderr
+
+
+def test_the_public_names_are_listed_without_torch():
+    code = "import sys, nastk, nastk.testing; dir(nastk), nastk.__all__; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

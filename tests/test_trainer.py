@@ -1,0 +1,433 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from core_kit import Still, answering, small, started
+
+from nastk import Continuation, Mixture, Subspace
+from nastk.branch import copied
+from nastk.checkpoint import Checkpoint, read, write
+from nastk.cost import Ledger
+from nastk.errors import DivergenceError, PluginError, StopRequested
+from nastk.events import BranchContinued, EpochDone, StepDone
+from nastk.plugins import catalogue
+from nastk.testing import Harness, ToySpace, fingerprint
+from nastk.testing.split import ToySplit
+
+FULL = ToySpace().full()
+UPDATERS = {
+    "darts": {},
+    "shapley": {"samples": 2, "warmup": 1, "batch_size": 16},
+    "random": {"candidates": 3},
+    "toy-split": {},
+}
+
+
+def installed(name):
+    return catalogue().load("updater", name)
+
+
+def harness_of(name, **changes):
+    return Harness(installed(name), UPDATERS[name], **changes)
+
+
+def weights(branch):
+    return fingerprint(branch.supernet.state_dict())
+
+
+def events(harness, kind):
+    return [event for event in harness.events if isinstance(event, kind)]
+
+
+def continued(*continuations, at=1):
+    """An updater class that goes on with these after epoch `at`, and as it is after the others."""
+    return answering(
+        after_epoch=lambda probe: list(continuations) if probe.epoch == at else [Continuation(probe.subspace)]
+    )
+
+
+def closed(updater, epochs=3, **changes):
+    """(harness, parent, branches, moments) one weight step after the first epoch was closed."""
+    harness = small(updater, trainer_options={"epochs": epochs}, **changes)
+    branches = [harness.trainer.root()]
+    parent = branches[0]
+    moments = harness.trainer.run(branches)
+    for moment in moments:
+        if moment == "epoch":
+            break
+    state = copied(parent.state_dict())
+    next(moments)
+    return harness, parent, state, branches
+
+
+# ---------------------------------------------------------------------- the weight step
+
+
+@pytest.mark.parametrize("clip", [None, 0.01])
+def test_a_weight_step_is_autograd_clip_and_sgd(clip):
+    harness = small(trainer_options={"gradient_clip": clip, "weight_decay": 0.01})
+    (branch,) = harness.run(steps=2)
+    twin = harness.trainer.root()
+    for step in range(2):
+        batch = harness.trainer.train.at(step)
+        twin.optimizer.zero_grad()
+        loss = F.cross_entropy(twin.supernet(batch.images, Mixture.uniform(FULL)), batch.labels)
+        loss.backward()
+        if clip:
+            torch.nn.utils.clip_grad_norm_(twin.supernet.parameters(), clip)
+        twin.optimizer.step()
+    torch.testing.assert_close(branch.supernet.state_dict(), twin.supernet.state_dict(), rtol=1e-6, atol=1e-7)
+
+
+def test_several_mixtures_train_the_mean_of_their_losses_through_one_alpha():
+    """Closed form: gradients of weights and of alpha equal those of the mean loss, taken at once."""
+
+    class Shared(Still):
+        def setup(self, rng):
+            self.alpha = torch.randn(5, 4, generator=rng, requires_grad=True)
+
+        def mixtures(self, probe):
+            shared = self.alpha.exp()  # one graph behind both
+            return [Mixture.softmax(shared, probe.subspace), Mixture.softmax(2 * shared, probe.subspace)]
+
+        def after_step(self, probe):
+            self.seen = self.alpha.grad.clone()
+
+    harness = small(Shared, trainer_options={"gradient_clip": None, "momentum": 0.0, "weight_decay": 0.0})
+    twin = harness.trainer.root()
+    (branch,) = harness.run(steps=1)
+    batch = harness.trainer.train.at(0)
+    losses = [
+        F.cross_entropy(twin.supernet(batch.images, each), batch.labels)
+        for each in twin.updater.mixtures(harness.trainer.probe(twin))
+    ]
+    parameters = dict(twin.supernet.named_parameters())
+    found = torch.autograd.grad(sum(losses) / 2, [twin.updater.alpha, *parameters.values()])
+    torch.testing.assert_close(branch.updater.seen, found[0])
+    for (name, weight), gradient in zip(parameters.items(), found[1:], strict=True):
+        expected = weight - 0.05 * gradient
+        torch.testing.assert_close(dict(branch.supernet.named_parameters())[name], expected, rtol=1e-5, atol=1e-7)
+    loss, _ = branch.tally.means()
+    assert loss == pytest.approx(sum(each.item() for each in losses) / 2, rel=1e-5)
+    spent = harness.trainer.ledger.cost().phases["train"]
+    assert (spent.images_forward, spent.images_backward) == (32, 32)
+
+
+def test_questions_come_in_their_order():
+    asked = []
+
+    def noting(name, answer=None):
+        def method(self, probe, *rest):
+            asked.append((name, probe.epoch, probe.step))
+            return answer(self, probe) if answer else None
+
+        return method
+
+    noted = answering(
+        before_step=noting("before"),
+        after_step=noting("after"),
+    )
+    noted.mixtures = noting("mixtures", Still.mixtures)
+    noted.after_epoch = noting("epoch", Still.after_epoch)
+    small(noted).run()
+    step = [("before", 0), ("mixtures", 0), ("after", 1)]
+    assert asked == [(name, 0, taken + more) for taken in range(3) for name, more in step] + [("epoch", 1, 3)]
+
+
+def test_before_step_sees_the_batch_that_the_step_uses():
+    seen = []
+    harness = small(answering(before_step=lambda self, probe, batch: seen.append(batch)))
+    harness.run()
+    for step, batch in enumerate(seen):
+        assert torch.equal(batch.images, harness.trainer.train.at(step).images)
+
+
+def test_two_updaters_with_one_seed_see_the_same_batches_and_start_from_the_same_weights():
+    prints = set()
+    for name in UPDATERS:
+        harness = harness_of(name, seed=5)
+        branch = harness.trainer.root()
+        batches = [harness.trainer.train.at(step) for step in range(4)]
+        prints.add((weights(branch), fingerprint(batches), fingerprint(harness.trainer.valid.at(2))))
+    assert len(prints) == 1
+    assert weights(harness_of("darts", seed=6).trainer.root()) not in {first for first, *_ in prints}
+
+
+def test_making_branches_leaves_the_global_random_state_alone():
+    harness = small()
+    before = torch.get_rng_state()
+    harness.trainer.restore(harness.trainer.root().state_dict())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_learning_rate_follows_torch_s_cosine():
+    rates = []
+    updater = answering(before_step=lambda self, probe, batch: rates.append(probe.learning_rate))
+    harness = small(updater, trainer_options={"epochs": 5, "minimum_learning_rate": 0.01})
+    harness.run()
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.05)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 5, 0.01)
+    expected = []
+    for _ in range(5):
+        expected += cosine.get_last_lr() * 3
+        optimizer.step()
+        cosine.step()
+    assert rates == pytest.approx(expected, rel=1e-9)
+    assert [event.learning_rate for event in events(harness, EpochDone)] == pytest.approx(expected[::3], rel=1e-9)
+
+
+def test_readings_come_as_often_as_asked_and_at_the_end_of_an_epoch():
+    harness = small(trainer_options={"epochs": 2, "batch_size": 8, "log_every": 4})
+    harness.run()
+    assert [(event.epoch, event.step) for event in events(harness, StepDone)] == [(0, 4), (0, 6), (1, 10), (1, 12)]
+    first, last = events(harness, StepDone)[1], events(harness, EpochDone)[0]
+    assert (first.loss, first.accuracy) == (last.loss, last.accuracy)
+    assert 0 <= last.accuracy <= 1
+    assert (last.epoch, last.step, last.images_forward, last.images_backward) == (1, 6, 48, 48)
+
+
+# ---------------------------------------------------------------------- going on in other subspaces
+
+
+def test_the_same_subspace_just_goes_on():
+    harness, parent, _, branches = closed(Still)
+    assert branches == [parent] and parent.step == 4
+    assert events(harness, BranchContinued) == []
+
+
+def test_a_smaller_subspace_shrinks_the_branch_in_its_place():
+    smaller = FULL.drop(0, 1)
+    harness, parent, _, branches = closed(continued(Continuation(smaller)))
+    assert branches == [parent]
+    assert (parent.name, parent.subspace, parent.step) == ("0", smaller, 4)
+    (event,) = events(harness, BranchContinued)
+    assert event == BranchContinued("0", 1, 3, ["0"], [smaller.to_json()], [False])
+
+
+def test_several_subspaces_split_the_branch_and_heirs_inherit_its_state():
+    left, right = FULL.split(0, [(0, 1), (2, 3)])
+    harness, parent, state, branches = closed(continued(Continuation(left), Continuation(right)))
+    assert [branch.name for branch in branches] == ["0.0", "0.1"]
+    assert [branch.subspace for branch in branches] == [left, right]
+    assert [branch.step for branch in branches] == [4, 3]
+    untouched = branches[1].state_dict()
+    assert (untouched["epoch"], untouched["step"]) == (1, 3)
+    for part in ("supernet", "optimizer", "updater", "schedule"):
+        assert fingerprint(untouched[part]) == fingerprint(state[part]), part
+    (event,) = events(harness, BranchContinued)
+    assert event == BranchContinued("0", 1, 3, ["0.0", "0.1"], [left.to_json(), right.to_json()], [False, False])
+
+
+def test_siblings_draw_from_streams_of_their_own():
+    splits = continued(*(Continuation(each) for each in FULL.split(0, [(0, 1), (2, 3)])))
+    _, parent, _, branches = closed(splits)
+    streams = {fingerprint(branch.rng.get_state()) for branch in [parent, *branches]}
+    assert len(streams) == 3
+    _, _, _, again = closed(splits)
+    assert [fingerprint(branch.rng.get_state()) for branch in again] == [
+        fingerprint(branch.rng.get_state()) for branch in branches
+    ]
+
+
+def test_a_fresh_heir_starts_anew_with_a_schedule_over_what_is_left():
+    left, right = FULL.split(0, [(0, 1), (2, 3)])
+    updater = continued(Continuation(left), Continuation(right, fresh=True))
+    harness, _, state, branches = closed(updater, epochs=5)
+    fresh = branches[1]
+    assert (fresh.name, fresh.epoch, fresh.step, fresh.subspace) == ("0.1", 1, 3, right)
+    assert weights(fresh) not in (fingerprint(state["supernet"]), weights(harness.trainer.root()))
+    assert fresh.optimizer.state_dict()["state"] == {}
+    assert (fresh.schedule.start, fresh.schedule.end) == (1, 5)
+    assert fresh.schedule.rate(1) == 0.05
+    assert fingerprint(fresh.updater.state_dict()) == fingerprint(state["updater"])
+    assert weights(closed(updater, epochs=5)[3][1]) == weights(fresh)
+    (event,) = events(harness, BranchContinued)
+    assert event.fresh == [False, True]
+
+
+def test_fresh_weights_in_the_same_subspace_keep_the_name():
+    harness, parent, state, branches = closed(continued(Continuation(FULL, fresh=True)))
+    assert branches == [parent]
+    assert parent.name == "0" and parent.schedule.start == 1
+    assert len(events(harness, BranchContinued)) == 1
+    assert weights(parent) != fingerprint(state["supernet"])
+
+
+def test_a_branch_that_ends_stays_in_the_list_and_is_trained_no_further():
+    left, right = FULL.split(0, [(0, 1), (2, 3)])
+
+    def after_epoch(probe):
+        if probe.epoch == 1:
+            return [Continuation(left), Continuation(right)]
+        return [] if probe.epoch == 2 and probe.subspace == left else [Continuation(probe.subspace)]
+
+    harness = small(answering(after_epoch=after_epoch), trainer_options={"epochs": 4})
+    ended, other = harness.run()
+    assert (ended.name, ended.ended, ended.epoch, ended.step) == ("0.0", True, 2, 6)
+    assert (other.name, other.ended, other.epoch, other.step) == ("0.1", False, 4, 12)
+    assert ended.updater.architecture(harness.trainer.probe(ended))
+    assert events(harness, BranchContinued)[-1] == BranchContinued("0.0", 2, 6, [], [], [])
+    assert harness.trainer.restore(ended.state_dict()).ended
+
+
+def test_when_every_branch_has_ended_the_run_ends():
+    harness = small(continued(), trainer_options={"epochs": 4})
+    (branch,) = harness.run()
+    assert (branch.ended, branch.epoch) == (True, 1)
+
+
+def test_a_split_of_a_split_and_epochs_taken_in_turn():
+    def after_epoch(probe):
+        groups = [probe.subspace.operations(probe.epoch)[:1], probe.subspace.operations(probe.epoch)[1:]]
+        return [Continuation(each) for each in probe.subspace.split(probe.epoch, groups)]
+
+    harness = small(answering(after_epoch=after_epoch), trainer_options={"epochs": 3, "batch_size": 48})
+    branches = harness.run()
+    assert [event.branch for event in events(harness, EpochDone)] == ["0", "0.0", "0.1", "0.0.0", "0.0.1", "0.1.0", "0.1.1"]
+    assert [branch.name for branch in branches][:3] == ["0.0.0.0", "0.0.0.1", "0.0.1.0"]
+    assert len({branch.subspace for branch in branches}) == len(branches) == 8
+
+
+# ---------------------------------------------------------------------- answers that are refused
+
+NARROW = Subspace(tuple(row[:3] for row in FULL.alive))
+
+
+@pytest.mark.parametrize(
+    ("continuations", "message"),
+    [
+        (
+            [Continuation(Subspace(((True,) * 4,) * 5))],
+            "answering gave branch 0 a subspace with operations that were dead before. An updater may shrink or split",
+        ),
+        (
+            [Continuation(FULL), Continuation(FULL.only(2, []))],
+            "answering left branch 0 a subspace without an architecture: edge first:1->2 has no operation left",
+        ),
+        ([Continuation(NARROW)], r"a subspace of 5 edges with \[3, 3, 3, 3, 3\] columns; this space has 5 with \[4, "),
+        ([Continuation(Subspace(FULL.alive[:4]))], "a subspace of 4 edges"),
+    ],
+)
+def test_a_subspace_that_cannot_be_is_refused(continuations, message):
+    with pytest.raises(PluginError, match=message):
+        small(continued(*continuations)).run()
+
+
+def table(*shape):
+    return torch.ones(*shape), torch.ones(*shape, dtype=torch.bool)
+
+
+@pytest.mark.parametrize(
+    ("mixtures", "message"),
+    [
+        (lambda probe: [], "answering answered no mixture to train; it needs at least one"),
+        (lambda probe: iter([]), "answering answered no mixture to train"),
+        (
+            lambda probe: [Mixture(*table(4, 4))],
+            r"answering answered a mixture of shape \(4, 4\) \(active: \(4, 4\)\); this space has \(5, 4\)",
+        ),
+        (lambda probe: [Mixture.uniform(probe.subspace), Mixture(*table(5, 3))], r"of shape \(5, 3\)"),
+        (lambda probe: [Mixture(*table(5, 4))], "answering answered a mixture with operations that are not alive"),
+    ],
+)
+def test_a_mixture_that_does_not_fit_is_refused(mixtures, message):
+    with pytest.raises(PluginError, match=message):
+        small(answering(mixtures)).run()
+
+
+def test_a_loss_that_is_not_finite_says_where():
+    harness = small(trainer_options={"epochs": 3, "learning_rate": 1e38, "gradient_clip": None})
+    with pytest.raises(DivergenceError, match=r"training loss is (nan|inf) in branch 0, epoch 0, at or before step [23]\. Lower"):
+        harness.run()
+
+
+def test_a_loss_that_is_not_finite_in_a_later_branch_and_epoch_says_so():
+    splits = continued(*(Continuation(each) for each in FULL.split(0, [(0, 1), (2, 3)])))
+    harness, _, _, branches = closed(splits)
+    with torch.no_grad():
+        branches[1].supernet.head.bias.fill_(torch.nan)
+    with pytest.raises(DivergenceError, match=r"is nan in branch 0\.1, epoch 1, at or before step 4"):
+        harness.run(branches)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_weights_of_a_mixture_that_are_not_finite_are_the_updater_s(bad):
+    def mixtures(probe):
+        mixture = Mixture.uniform(probe.subspace)
+        return [mixture, Mixture(mixture.weights.masked_fill(mixture.active, bad), mixture.active)]
+
+    message = "answering answered a mixture with weights that are not finite, in branch 0, epoch 0, at or before step 1"
+    with pytest.raises(PluginError, match=message):
+        small(answering(mixtures)).run()
+
+
+# ---------------------------------------------------------------------- stop and go on, at every moment
+
+
+class Recorded:
+    """A run taken moment by moment, with everything a checkpoint would hold kept at each of them."""
+
+    def __init__(self, name, kept=None, stop_after=None):
+        self.harness = harness_of(name, seed=2)
+        trainer = self.harness.trainer
+        self.kept = []
+        asked = [0]
+
+        def stopping():
+            asked[0] += 1
+            return stop_after is not None and asked[0] > stop_after
+
+        trainer.stopping = stopping
+        if kept:
+            states, cost, self.harness.events[:] = kept[0], kept[1], kept[2]
+            trainer.ledger = Ledger(cost)
+            self.branches = [trainer.restore(state) for state in states]
+        else:
+            self.branches = [trainer.root()]
+        self.measurements = asked
+
+    def run(self):
+        trainer = self.harness.trainer
+        for _ in trainer.run(self.branches):
+            states = copied([branch.state_dict() for branch in self.branches])
+            self.kept.append((states, trainer.ledger.cost(), list(self.harness.events)))
+        return self
+
+    def outcome(self):
+        lasting = [event.to_json() for event in self.harness.events if not event.transient]
+        return fingerprint([branch.state_dict() for branch in self.branches]), [
+            {key: value for key, value in event.items() if key != "seconds"} for event in lasting
+        ]
+
+
+@pytest.mark.parametrize("name", UPDATERS)
+def test_going_on_from_every_moment_equals_the_straight_run(name, tmp_path):
+    straight = Recorded(name).run()
+    assert len(straight.kept) == (21 if name == "toy-split" else 13)
+    for number, (states, cost, heard) in enumerate(straight.kept):
+        write(tmp_path, Checkpoint(states, cost), f"{number:03d}")
+        stored = read(tmp_path / f"{number:03d}.safetensors")
+        resumed = Recorded(name, (stored.branches, stored.cost, heard)).run()
+        assert resumed.outcome() == straight.outcome(), f"moment {number}"
+
+
+def test_a_stop_inside_after_epoch_leaves_the_moment_before_to_go_on_from():
+    straight = Recorded("shapley").run()
+    assert straight.measurements[0] > 10
+    for stop_after in range(0, straight.measurements[0], straight.measurements[0] // 4):
+        stopped = Recorded("shapley", stop_after=stop_after)
+        with pytest.raises(StopRequested):
+            stopped.run()
+        resumed = Recorded("shapley", stopped.kept[-1]).run()
+        assert resumed.outcome() == straight.outcome(), f"measurement {stop_after}"
+
+
+def test_the_splitting_toy_goes_through_every_way_to_continue():
+    harness = harness_of("toy-split")
+    harness.run()
+    continued_as = events(harness, BranchContinued)
+    assert [len(event.heirs) for event in continued_as][0] == 2
+    assert any(len(event.heirs) == 1 for event in continued_as)
+    assert any(True in event.fresh for event in continued_as)
+    assert ToySplit is installed("toy-split")
+    _, branch, _ = started(ToySplit)
+    assert branch.subspace == FULL

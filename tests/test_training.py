@@ -1,0 +1,64 @@
+import warnings
+
+import pytest
+import torch
+
+from nastk.errors import ConfigurationError
+from nastk.component import parse
+from nastk.training import Schedule, TrainerOptions
+
+
+@pytest.mark.parametrize(("base", "minimum", "epochs"), [(0.025, 0.001, 50), (0.1, 0.0, 7), (0.5, 0.5, 3), (1.0, 0.0, 1)])
+def test_without_warmup_it_is_torch_s_cosine(base, minimum, epochs):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], base)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, minimum)
+    schedule = Schedule(base, minimum, 0, epochs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch wants an optimizer step between two of the scheduler's
+        for epoch in range(epochs):
+            assert schedule.rate(epoch) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+            cosine.step()
+
+
+def test_warmup_rises_linearly_to_the_base_and_the_cosine_follows():
+    schedule = Schedule(0.4, 0.0, 0, 10, warmup=4)
+    assert [schedule.rate(epoch) for epoch in range(5)] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4])
+    assert schedule.rate(7) == pytest.approx(0.2)
+    assert schedule.rate(10) == pytest.approx(0.0)
+
+
+def test_a_schedule_may_start_in_the_middle_of_a_run():
+    late = Schedule(0.1, 0.0, 5, 15)
+    early = Schedule(0.1, 0.0, 0, 10)
+    assert [late.rate(epoch + 5) for epoch in range(10)] == [early.rate(epoch) for epoch in range(10)]
+    assert Schedule(**late.to_json()) == late
+
+
+def test_a_schedule_of_no_length_does_not_divide_by_zero():
+    assert Schedule(0.1, 0.0, 5, 5).rate(5) == 0.1
+    assert Schedule(0.1, 0.0, 0, 2, warmup=2).rate(1) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": 0}, "trainer: epochs must be at least 1, got 0"),
+        ({"batch_size": 1}, "trainer: batch_size must be at least 2, got 1"),
+        ({"momentum": 1.0}, "trainer: momentum must be less than 1"),
+        ({"learning_rat": 1}, "trainer has no option 'learning_rat'. Did you mean 'learning_rate'"),
+        (
+            {"learning_rate": 0.1, "minimum_learning_rate": 0.2},
+            r"expected a minimum_learning_rate \(0.2\) not above learning_rate \(0.1\)",
+        ),
+        ({"epochs": 3, "warmup_epochs": 3}, r"expected fewer warmup_epochs \(3\) than epochs \(3\)"),
+        ({"nesterov": True, "momentum": 0}, "expected a momentum above 0 for nesterov"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(values, message):
+    with pytest.raises(ConfigurationError, match=message):
+        parse(TrainerOptions, values, "trainer")
+
+
+def test_every_setting_is_described():
+    assert all(field.description for field in TrainerOptions.model_fields.values())
+    assert TrainerOptions(gradient_clip=None).gradient_clip is None
