@@ -40,6 +40,7 @@ class Assembly:
     evaluators: list[Evaluator]
     plan: Plan
     execution: Execution
+    notes: list[str]
 
 
 def assemble(config: SearchConfig, data: Any = None, installed: Catalogue | None = None) -> Assembly:
@@ -61,7 +62,6 @@ def assemble(config: SearchConfig, data: Any = None, installed: Catalogue | None
     splits = source.splits(seed_of(config.seed, "data"))
     updater_class: type[ArchitectureUpdater] = installed.load("updater", config.updater.name)
     options = updater_class.parse_options(config.updater.options)
-    plan = _plan(config, splits)
     _check_splits(updater_class, splits, config)
     trainer = Trainer(
         space,
@@ -74,11 +74,18 @@ def assemble(config: SearchConfig, data: Any = None, installed: Catalogue | None
         config.seed,
         Ledger(),
     )
+    plan = Plan(
+        config.trainer.epochs,
+        len(trainer.train),
+        config.trainer.batch_size,
+        len(splits.train),
+        len(splits.valid),
+    )
     _check_plan(updater_class(space, options, generator(config.seed, "check"), "cpu"), plan)
     _rehearse(trainer)
     setting = Setting(space, source.task, splits, config.seed, execution.device)
     judges = [_evaluator(installed, one.name, one.options, setting) for one in config.evaluators]
-    return Assembly(config, space, source.task, splits, trainer, judges, plan, execution)
+    return Assembly(config, space, source.task, splits, trainer, judges, plan, execution, source.notes)
 
 
 def evaluator(
@@ -122,12 +129,6 @@ def _stream(splits: Splits, name: str, config: SearchConfig, execution: Executio
         execution.device,
         workers=config.trainer.workers,
     )
-
-
-def _plan(config: SearchConfig, splits: Splits) -> Plan:
-    images, batch = len(splits.train), config.trainer.batch_size
-    steps = max(-(-images // batch) - (images % batch == 1 and images > 1), 1)
-    return Plan(config.trainer.epochs, steps, batch, images, len(splits.valid))
 
 
 def _check_splits(updater: type[ArchitectureUpdater], splits: Splits, config: SearchConfig) -> None:

@@ -8,6 +8,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+
 from nastk.assembly import Assembly
 from nastk.branch import Branch
 from nastk.mixture import Mixture
@@ -72,7 +74,9 @@ def _time_step(assembly: Assembly, branch: Branch) -> tuple[float, float]:
     """
     trainer = assembly.trainer
     moments = trainer.run([branch])
-    with assembly.execution.settings():
+    device = assembly.execution.device
+    caller = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    with assembly.execution.settings(), caller:
         if assembly.plan.steps_per_epoch > 1:
             next(moments)
         before, started = _updater_seconds(assembly), time.perf_counter()

@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nastk.architecture import Architecture
 from nastk.checkpoint import write_atomically
 from nastk.cost import Cost
+from nastk.data.task import Task
 from nastk.evaluator import Evaluation
+from nastk.plugins import catalogue
 from nastk.runs import ARCHITECTURE, RESULT, RunFolder
+from nastk.space import SearchSpace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,13 +65,18 @@ class Result:
         """The events of the run, in order; those of kind `epoch-done` make the curves."""
         return self.folder.events()
 
+    @property
+    def task(self) -> Task:
+        """What a network of the architecture must fit: the images of the run."""
+        values = dict(self._values["task"])
+        return Task(**{**values, "labels": tuple(values["labels"])})
+
     def network(self) -> "nn.Module":
         """A fresh stand-alone network of the architecture, for the run's images: a plain module to train."""
-        from nastk.assembly import assemble
-        from nastk.config import resolve
-
-        assembly = assemble(resolve(self.folder.config()))
-        return assembly.space.network(self.architecture, assembly.task)
+        named = self.folder.config()["space"]
+        space_class = catalogue().load("space", named["name"])
+        space: SearchSpace = space_class(space_class.parse_options(named["options"]))
+        return space.network(self.architecture, self.task)
 
     @staticmethod
     def store(
@@ -78,6 +86,7 @@ class Result:
         evaluations: Sequence[Evaluation],
         cost: Cost,
         branch: str,
+        task: Task,
     ) -> None:
         """Write `architecture.json` and, last, `result.json`: with it the run counts as finished."""
         found = {**architecture.to_json(), "text": text}
@@ -85,6 +94,7 @@ class Result:
             "architecture": found,
             "text": text,
             "branch": branch,
+            "task": asdict(task),
             "evaluations": [one.to_json() for one in evaluations],
             "cost": cost.to_json(),
         }

@@ -206,7 +206,7 @@ class EventLog:
         self._file.flush()
         with contextlib.suppress(OSError):
             os.fsync(self._file.fileno())
-        return self._path.stat().st_size
+        return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
         """Close the file."""

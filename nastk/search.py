@@ -249,7 +249,7 @@ class Run:
                 total.seconds,
             )
         )
-        Result.store(self.folder, architecture, text, evaluations, cost, branch.name)
+        Result.store(self.folder, architecture, text, evaluations, cost, branch.name, self.assembly.task)
         yield from self._drained()
 
     def _best(self, branches: list[Branch]) -> Branch:
@@ -278,9 +278,15 @@ class Run:
         if self._log is not None and not event.transient:
             self._log.write(event.to_json())
         self._waiting.append(event)
-        for observer in self.observers:
-            observer(event)
-        catalogue().manager.hook.observe(event=event)
+        try:
+            for observer in self.observers:
+                observer(event)
+            catalogue().manager.hook.observe(event=event)
+        except Exception as error:
+            raise PluginError(
+                f"An observer of the run failed at {event.kind}: {type(error).__name__}: {error}. "
+                f"Set NASTK_TRACEBACK=1 to see which, mend it, then `nastk resume {self.folder.path}`."
+            ) from error
 
     def _drained(self) -> Iterator[Event]:
         while self._waiting:

@@ -9,7 +9,9 @@ import torch.nn.functional as F
 
 import nastk
 from nastk import ArchitectureUpdater, Continuation, Mixture, Probe
-from nastk.testing import Harness, ToySpace
+from nastk.hookspecs import Offer
+from nastk.plugins import Catalogue, Installed, catalogue
+from nastk.testing import Harness, ToySpace, fingerprint
 from nastk.testing.toy import ToySupernet
 
 WISHES = {
@@ -17,6 +19,12 @@ WISHES = {
     "updater": "toy-split",
     "data": "toy",
     "trainer": {"epochs": 2, "batch_size": 16, "log_every": 1},
+}
+UPDATERS = {
+    "darts": {},
+    "shapley": {"samples": 2, "warmup": 1, "batch_size": 16},
+    "random": {"candidates": 3},
+    "toy-split": {},
 }
 
 
@@ -46,13 +54,17 @@ def answering(
     return type("Answering", (Still,), {"name": "answering", **methods})
 
 
-def small(updater: type[ArchitectureUpdater] = Still, options: Mapping[str, Any] | None = None, **changes: Any) -> Harness:
+def small(
+    updater: type[ArchitectureUpdater] = Still, options: Mapping[str, Any] | None = None, **changes: Any
+) -> Harness:
     """A harness, one epoch long unless `changes` say otherwise."""
     trainer_options = {"epochs": 1, **changes.pop("trainer_options", {})}
     return Harness(updater, options or {}, trainer_options=trainer_options, **changes)
 
 
-def started(updater: type[ArchitectureUpdater] = Still, steps: int = 0, **changes: Any) -> tuple[Any, Any, Any]:
+def started(
+    updater: type[ArchitectureUpdater] = Still, steps: int = 0, **changes: Any
+) -> tuple[Any, Any, Any]:
     """(harness, branch, probe) after `steps` weight steps."""
     harness = small(updater, **changes)
     branches = [harness.trainer.root()]
@@ -85,3 +97,34 @@ class NoisySpace(ToySpace):
 
     def supernet(self, task):
         return NoisySupernet(self.options.channels, task)
+
+
+def installed(name):
+    return catalogue().load("updater", name)
+
+
+def harness_of(name, **changes):
+    return Harness(installed(name), UPDATERS[name], **changes)
+
+
+def weights(branch):
+    return fingerprint(branch.supernet.state_dict())
+
+
+def events(harness, kind):
+    return [event for event in harness.events if isinstance(event, kind)]
+
+
+def with_classes(**classes):
+    """The catalogue with these classes beside what is installed: `updater=Still`."""
+    real = catalogue()
+
+    class Wider(Catalogue):
+        def load(self, kind, name):
+            one = classes.get(kind)
+            return one if one is not None and one.name == name else real.load(kind, name)
+
+    installed = {kind: dict(found) for kind, found in real.installed.items()}
+    for kind, one in classes.items():
+        installed[kind][one.name] = [Installed(kind, Offer(one.name, one.summary, ""), "test", "0")]
+    return Wider(real.manager, installed)

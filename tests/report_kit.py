@@ -86,8 +86,8 @@ def cells(draw):
 
 @st.composite
 def chains(draw):
-    """Any chain of one to twenty layers, up to three operations on a layer."""
+    """Any chain of one to fourteen layers, up to three operations on a layer."""
     layers = draw(
-        st.lists(st.lists(st.sampled_from(DARTS), max_size=3, unique=True), min_size=1, max_size=20)
+        st.lists(st.lists(st.sampled_from(DARTS), max_size=3, unique=True), min_size=1, max_size=14)
     )
     return cell("chain", DARTS, {(place, place + 1): tuple(each) for place, each in enumerate(layers)})

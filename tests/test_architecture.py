@@ -28,7 +28,9 @@ edges = some.builds(
 @some.composite
 def architectures(draw):
     drawn = tuple(draw(some.lists(edges, min_size=1, max_size=4, unique_by=lambda edge: edge.name)))
-    choices = tuple(tuple(draw(some.lists(some.sampled_from(edge.operations), max_size=2, unique=True))) for edge in drawn)
+    choices = tuple(
+        tuple(draw(some.lists(some.sampled_from(edge.operations), max_size=2, unique=True))) for edge in drawn
+    )
     return Architecture(draw(words), drawn, choices)
 
 
@@ -79,8 +81,14 @@ def test_choices_must_fit_the_edges(choices, message):
         (lambda value: [], "JSON object, got list"),
         (lambda value: {"schema": 1}, "no architecture: KeyError"),
         (lambda value: {**value, "edges": 3}, "no architecture: TypeError"),
-        (lambda value: {**value, "edges": [{**value["edges"][0], "node": "last"}]}, "no architecture: ValueError"),
-        (lambda value: {**value, "edges": [{**value["edges"][0], "chosen": ["pool"]}]}, "has no operation 'pool'"),
+        (
+            lambda value: {**value, "edges": [{**value["edges"][0], "node": "last"}]},
+            "no architecture: ValueError",
+        ),
+        (
+            lambda value: {**value, "edges": [{**value["edges"][0], "chosen": ["pool"]}]},
+            "has no operation 'pool'",
+        ),
     ],
 )
 def test_what_is_no_architecture_is_refused(change, message):

@@ -32,7 +32,10 @@ class Required(Options):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"sample": 3}, r"^sample has no option 'sample'. Did you mean 'samples'\? It has: kind, risk, samples, word\.$"),
+        (
+            {"sample": 3},
+            r"^sample has no option 'sample'. Did you mean 'samples'\? It has: kind, risk, samples, word\.$",
+        ),
         ({"xyz": 3}, r"^sample has no option 'xyz'. It has: kind, risk, samples, word\.$"),
         ({"samples": 0}, r"^sample: samples must be at least 1, got 0\.$"),
         ({"samples": 101}, r"^sample: samples must be at most 100, got 101\.$"),
@@ -65,7 +68,7 @@ def test_a_component_without_options_refuses_all():
     class Bare(Component):
         name, summary = "bare", "none"
 
-    with pytest.raises(ConfigurationError, match="bare has no option 'a'. It has: none."):
+    with pytest.raises(ConfigurationError, match=r"bare has no option 'a'\. It has: none\."):
         Bare.parse_options({"a": 1})
     assert Bare.parse_options() == Bare.Options()
 

@@ -22,7 +22,7 @@ def test_the_test_process_checks_shapes_and_types():
 
     from nastk import Mixture, Schedule
 
-    with pytest.raises(TypeError, match="(?i)type-check"):
+    with pytest.raises(TypeError, match=r"(?i)type-check"):
         Mixture(torch.ones(2, 3), torch.ones(2, 2, dtype=torch.bool))
-    with pytest.raises(TypeError, match="(?i)type-check"):
+    with pytest.raises(TypeError, match=r"(?i)type-check"):
         Schedule(0.1, 0.0, 0, 5).rate("first")

@@ -17,7 +17,11 @@ EXIT_CODES = {
 
 
 def test_every_error_is_in_the_tree_and_in_the_docstring():
-    raised = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    raised = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
     assert raised == set(EXIT_CODES)
     assert all(name in errors.__doc__ for name in raised)
     assert all(issubclass(getattr(errors, name), NastkError) for name in raised)

@@ -7,7 +7,11 @@ import pytest
 from nastk import events
 from nastk.events import BranchContinued, Event
 
-KINDS = [value for value in vars(events).values() if inspect.isclass(value) and issubclass(value, Event) and value is not Event]
+KINDS = [
+    value
+    for value in vars(events).values()
+    if inspect.isclass(value) and issubclass(value, Event) and value is not Event
+]
 
 
 def test_every_kind_has_a_name_of_its_own():

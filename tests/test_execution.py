@@ -54,9 +54,11 @@ def test_chosen_with_a_gpu(one_gpu, asked, able, device, bf16):
 
 def test_what_a_gpu_lacks_is_said(one_gpu):
     one_gpu[0] = False
-    with pytest.raises(ConfigurationError, match="'cuda' has no bf16. Use --precision fp32 or auto"):
+    with pytest.raises(ConfigurationError, match=r"'cuda' has no bf16\. Use --precision fp32 or auto"):
         Execution.choose("cuda", "bf16")
-    with pytest.raises(ConfigurationError, match="'cuda:1' was asked for, and this machine has 1 CUDA devices"):
+    with pytest.raises(
+        ConfigurationError, match="'cuda:1' was asked for, and this machine has 1 CUDA devices"
+    ):
         Execution.choose("cuda:1")
 
 
@@ -101,13 +103,13 @@ def test_settings_hold_inside_and_are_restored(before, deterministic, failing):
     torch.use_deterministic_algorithms(before[0], warn_only=before[1])
     try:
         found = switches()
-        with pytest.raises(KeyError) if failing else nullcontext():
-            with Execution(torch.device("cpu"), deterministic=deterministic).settings():
-                assert torch.backends.cudnn.deterministic is deterministic
-                assert torch.backends.cudnn.benchmark is not deterministic
-                assert torch.are_deterministic_algorithms_enabled() is (deterministic or before[0])
-                if failing:
-                    raise KeyError
+        fails = pytest.raises(KeyError) if failing else nullcontext()
+        with fails, Execution(torch.device("cpu"), deterministic=deterministic).settings():
+            assert torch.backends.cudnn.deterministic is deterministic
+            assert torch.backends.cudnn.benchmark is not deterministic
+            assert torch.are_deterministic_algorithms_enabled() is (deterministic or before[0])
+            if failing:
+                raise KeyError
         assert switches() == found
     finally:
         torch.use_deterministic_algorithms(True)

@@ -24,7 +24,11 @@ def test_uniform():
 def test_softmax_is_over_the_alive_operations():
     logits = torch.tensor([[0.0, 0.0, 9.0], [1.0, 2.0, 3.0]])
     row = torch.softmax(torch.tensor([1.0, 3.0]), 0).tolist()
-    close(Mixture.softmax(logits, ROOT.drop(1, 1)), [[HALF, HALF, 0], [row[0], 0, row[1]]], [[1, 1, 0], [1, 0, 1]])
+    close(
+        Mixture.softmax(logits, ROOT.drop(1, 1)),
+        [[HALF, HALF, 0], [row[0], 0, row[1]]],
+        [[1, 1, 0], [1, 0, 1]],
+    )
 
 
 def test_softmax_gives_true_gradient_and_none_to_the_dead():
@@ -48,11 +52,19 @@ def test_a_path():
     ("change", "weights", "active"),
     [
         (lambda m: m.without(1, 2), [[HALF, HALF, 0], [THIRD, THIRD, 0]], [[1, 1, 0], [1, 1, 0]]),
-        (lambda m: m.without_all([(0, 0), (0, 1)]), [[0.0, 0, 0], [THIRD, THIRD, THIRD]], [[0, 0, 0], [1, 1, 1]]),
+        (
+            lambda m: m.without_all([(0, 0), (0, 1)]),
+            [[0.0, 0, 0], [THIRD, THIRD, THIRD]],
+            [[0, 0, 0], [1, 1, 1]],
+        ),
         (lambda m: m.without_all([]), [[HALF, HALF, 0], [THIRD, THIRD, THIRD]], [[1, 1, 0], [1, 1, 1]]),
         (lambda m: m.only(1, 1), [[HALF, HALF, 0], [0.0, 1, 0]], [[1, 1, 0], [0, 1, 0]]),
         (lambda m: m.without(1, 1).only(1, 1), [[HALF, HALF, 0], [0.0, 1, 0]], [[1, 1, 0], [0, 1, 0]]),
-        (lambda m: m.masked(ROOT.drop(0, 0).mask), [[0.0, HALF, 0], [THIRD, THIRD, THIRD]], [[0, 1, 0], [1, 1, 1]]),
+        (
+            lambda m: m.masked(ROOT.drop(0, 0).mask),
+            [[0.0, HALF, 0], [THIRD, THIRD, THIRD]],
+            [[0, 1, 0], [1, 1, 1]],
+        ),
     ],
 )
 def test_changes_make_new_mixtures_without_renormalising(change, weights, active):

@@ -27,7 +27,9 @@ def point(tmp_path, monkeypatch):
         module = f"acme_{next(numbers)}"
         (tmp_path / f"{module}.py").write_text(source)
         made.append(module)
-        return EntryPoint(name or module, module, "nastk")._for(SimpleNamespace(name=distribution, version=version))
+        return EntryPoint(name or module, module, "nastk")._for(
+            SimpleNamespace(name=distribution, version=version)
+        )
 
     yield make
     for module in made:
@@ -80,23 +82,31 @@ def test_an_entry_point_without_a_distribution_goes_by_its_own_name(point):
 
 def test_an_unknown_name_says_the_near_miss_and_what_did_not_load(point):
     found = collect([point(coin()), point("raise ValueError('torn')", "other")])
-    message = r"^No updater is named 'coim'\. Did you mean 'coin'\? Known: coin\. List them with `nastk plugins`\. The plugin .* of other"
+    message = (
+        r"^No updater is named 'coim'\. Did you mean 'coin'\? Known: coin\. "
+        r"List them with `nastk plugins`\. The plugin .* of other"
+    )
     with pytest.raises(UnknownNameError, match=message):
         found.find("updater", "coim")
-    with pytest.raises(ConfigurationError, match="No search space is named 'coin'. Known: none."):
+    with pytest.raises(ConfigurationError, match=r"No search space is named 'coin'\. Known: none\."):
         found.load("space", "coin")
 
 
 def test_two_plugins_with_one_name_are_both_listed_and_neither_is_chosen(point):
     found = collect([point(coin(), "acme-nas"), point(coin(), "other-nas", version="0.1")])
     assert [one.distribution for one in found.all()] == ["acme-nas", "other-nas"]
-    message = r"^Two plugins offer the updater 'coin': acme-nas 2\.0 and other-nas 0\.1\. Disable one with NASTK_DISABLE=other-nas\.$"
+    message = (
+        r"^Two plugins offer the updater 'coin': acme-nas 2\.0 and other-nas 0\.1\. "
+        r"Disable one with NASTK_DISABLE=other-nas\.$"
+    )
     with pytest.raises(PluginError, match=message):
         found.load("updater", "coin")
 
 
 def test_entry_points_of_one_name_in_two_distributions_both_count(point):
-    found = collect([point(coin(), "acme-nas", "plugin"), point(coin().replace("coin", "dice"), "other-nas", "plugin")])
+    found = collect(
+        [point(coin(), "acme-nas", "plugin"), point(coin().replace("coin", "dice"), "other-nas", "plugin")]
+    )
     assert found.problems == []
     assert found.names("updater") == ["coin", "dice"]
 
@@ -106,7 +116,9 @@ def test_the_same_entry_point_seen_twice_counts_once(point):
     assert len(collect([made, made]).all()) == 1
 
 
-@pytest.mark.parametrize("disabled", [["acme-nas"], ["ACME-NAS"], [" acme-nas "], ["mine"], ["", "mine", "x"]])
+@pytest.mark.parametrize(
+    "disabled", [["acme-nas"], ["ACME-NAS"], [" acme-nas "], ["mine"], ["", "mine", "x"]]
+)
 def test_what_is_disabled_is_left_out(disabled, point):
     points = [point(coin(), "acme-nas", "mine"), point(coin(), "other-nas")]
     found = collect(points, disabled)
@@ -130,7 +142,10 @@ def test_the_environment_disables(monkeypatch):
         ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
         ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
         ("def broken(:", "SyntaxError"),
-        (HEAD + "@hookimpl\ndef updater():\n    return []\n", "PluginValidationError: .*unknown hook 'updater'"),
+        (
+            HEAD + "@hookimpl\ndef updater():\n    return []\n",
+            "PluginValidationError: .*unknown hook 'updater'",
+        ),
         (HEAD + "@hookimpl\ndef updaters(event):\n    return []\n", "PluginValidationError.*updaters"),
         (HEAD + "@hookimpl\ndef updaters():\n    raise OSError('gone')\n", "OSError: gone"),
         (HEAD + "@hookimpl\ndef updaters():\n    pass\n", "TypeError: 'NoneType' object is not iterable"),
@@ -139,7 +154,16 @@ def test_the_environment_disables(monkeypatch):
             r"TypeError: updaters must return a list of nastk\.Offer, got 'coin' in it",
         ),
     ],
-    ids=["raises", "needs another", "syntax", "unknown hook", "wrong signature", "hook raises", "no list", "no offer"],
+    ids=[
+        "raises",
+        "needs another",
+        "syntax",
+        "unknown hook",
+        "wrong signature",
+        "hook raises",
+        "no list",
+        "no offer",
+    ],
 )
 def test_a_broken_plugin_is_named_and_the_others_go_on(source, said, point):
     found = collect([point(source, "broken-nas", "a_broken"), point(coin())])
@@ -150,7 +174,9 @@ def test_a_broken_plugin_is_named_and_the_others_go_on(source, said, point):
 
 
 def test_a_plugin_that_breaks_in_one_hook_keeps_the_others(point):
-    source = coin("nastk.testing.split:ToySplit") + "@hookimpl\ndef search_spaces():\n    raise OSError('gone')\n"
+    source = (
+        coin("nastk.testing.split:ToySplit") + "@hookimpl\ndef search_spaces():\n    raise OSError('gone')\n"
+    )
     found = collect([point(source)])
     assert len(found.problems) == 1
     assert found.names("updater") == ["coin"]
@@ -159,11 +185,17 @@ def test_a_plugin_that_breaks_in_one_hook_keeps_the_others(point):
 @pytest.mark.parametrize(
     ("load", "message"),
     [
-        ("no_such_module:Coin", r"'coin' of acme-nas 2\.0 does not load from no_such_module:Coin: ModuleNotFoundError"),
+        (
+            "no_such_module:Coin",
+            r"'coin' of acme-nas 2\.0 does not load from no_such_module:Coin: ModuleNotFoundError",
+        ),
         ("nastk.testing.split:Coin", "does not load from nastk.testing.split:Coin: AttributeError"),
         ("nastk.testing.split", "does not load from nastk.testing.split: AttributeError"),
         ("", "does not load from : ValueError"),
-        (TOY, r"acme-nas offers 'coin' at nastk\.testing\.split:ToySplit, which is no component named 'coin'"),
+        (
+            TOY,
+            r"acme-nas offers 'coin' at nastk\.testing\.split:ToySplit, which is no component named 'coin'",
+        ),
         ("nastk.seeds:seed_of", "which is no component named 'coin'"),
         ("nastk.cost:Cost", "which is no component named 'coin'"),
         ("nastk.component:Component", "which is no component named 'coin'"),

@@ -36,7 +36,9 @@ MEASUREMENTS = {
     "loss": loss_and_gradient,
     "gradients": lambda probe: probe.gradients(path(probe), probe.train.at(0)),
     "gradients elsewhere": lambda probe: probe.gradients(
-        uniform(probe), probe.train.at(0), weights={name: 2 * weight for name, weight in probe.weights.items()}
+        uniform(probe),
+        probe.train.at(0),
+        weights={name: 2 * weight for name, weight in probe.weights.items()},
     ),
     "lookahead": lambda probe: probe.lookahead(uniform(probe), probe.train.at(0)),
     "accuracy": lambda probe: list(probe.scores([uniform(probe), path(probe)], [probe.valid.at(0)])),
@@ -54,7 +56,10 @@ def test_measuring_changes_nothing(name, space):
     def everything():
         return (
             fingerprint(branch.state_dict()),
-            [(key, weight.requires_grad, fingerprint(weight.grad)) for key, weight in branch.supernet.named_parameters()],
+            [
+                (key, weight.requires_grad, fingerprint(weight.grad))
+                for key, weight in branch.supernet.named_parameters()
+            ],
             [module.training for module in branch.supernet.modules()],
             torch.get_rng_state().tolist(),
             probe.rng.get_state().tolist(),
@@ -155,7 +160,7 @@ def test_gradients_are_autograd_s_with_zeros_for_what_is_left_out(mixture):
 
 
 def test_gradients_of_some_weights_at_other_weights():
-    harness, branch, probe = started()
+    _, branch, probe = started()
     batch, other = probe.train.at(1), {name: 1.5 * weight for name, weight in probe.weights.items()}
     found = probe.gradients(uniform(probe), batch, of=["head.bias", "stem.weight"], weights=other)
     assert list(found) == ["head.bias", "stem.weight"]
@@ -213,7 +218,7 @@ def test_scores_are_those_of_a_plain_loop():
 
 
 def test_scores_at_other_weights():
-    _, branch, probe = started()
+    _, _, probe = started()
     zeros = {name: torch.zeros_like(weight) for name, weight in probe.weights.items()}
     (loss,) = probe.scores([uniform(probe)], [probe.valid.at(0)], of="loss", weights=zeros)
     assert loss == pytest.approx(torch.log(torch.tensor(3.0)).item())
@@ -258,7 +263,9 @@ def test_it_says_where_the_branch_is():
 def test_without_a_valid_split_it_says_what_to_do():
     data = ToyData(ToyData.parse_options({"train_fraction": 1.0}))
     _, _, probe = started(data=data)
-    with pytest.raises(ConfigurationError, match="no valid split .* Use -d train_fraction=0.5, or a single-level"):
+    with pytest.raises(
+        ConfigurationError, match=r"no valid split .* Use -d train_fraction=0\.5, or a single-level"
+    ):
         _ = probe.valid
 
 

@@ -84,7 +84,7 @@ def test_labels_are_as_wide_as_their_text():
     widths = {text.get_text(): text.get_window_extent().width / scale for text in figure.axes[0].texts}
     from nastk.report.cell import _text_width
 
-    assert _text_width("nor conv 3×3", 8.5) == pytest.approx(widths["nor conv 3×3"], abs=2.0)
+    assert _text_width("nor conv 3×3", 8.5) == pytest.approx(widths["nor conv 3×3"], rel=0.05)
 
 
 @pytest.mark.parametrize("name", ["cell.gif", "cell", "cell.svg.txt"])

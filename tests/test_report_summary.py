@@ -38,14 +38,30 @@ def test_docstrings_say_the_truth(name):
 @pytest.mark.parametrize(
     "words, value, expected",
     [
-        (count, 0, "0"), (count, 999, "999"), (count, 999.9, "1.00 k"), (count, 12_300, "12.3 k"),
-        (count, 999_600, "1.00 M"), (count, 3_603_400, "3.60 M"), (count, 558.2e6, "558 M"), (count, 2.5e9, "2.50 G"),
-        (seconds, 0, "0 s"), (seconds, 0.0123, "12.3 ms"), (seconds, 0.5, "0.5 s"), (seconds, 9.94, "9.9 s"),
-        (seconds, 42.4, "42 s"), (seconds, 59.6, "1 min"), (seconds, 80, "1 min 20 s"), (seconds, 3599.7, "1 h"),
-        (seconds, 4_800, "1 h 20 min"), (seconds, 90_000, "1 d 1 h"),
-        (size, 0, "0 B"), (size, 2**20, "1.00 MiB"), (size, 9.5 * 2**30, "9.50 GiB"), (percent, 1.0, "100.00 %"),
+        (count, 0, "0"),
+        (count, 999, "999"),
+        (count, 999.9, "1.00 k"),
+        (count, 12_300, "12.3 k"),
+        (count, 999_600, "1.00 M"),
+        (count, 3_603_400, "3.60 M"),
+        (count, 558.2e6, "558 M"),
+        (count, 2.5e9, "2.50 G"),
+        (seconds, 0, "0 s"),
+        (seconds, 0.0123, "12.3 ms"),
+        (seconds, 0.5, "0.5 s"),
+        (seconds, 9.94, "9.9 s"),
+        (seconds, 42.4, "42 s"),
+        (seconds, 59.6, "1 min"),
+        (seconds, 80, "1 min 20 s"),
+        (seconds, 3599.7, "1 h"),
+        (seconds, 4_800, "1 h 20 min"),
+        (seconds, 90_000, "1 d 1 h"),
+        (size, 0, "0 B"),
+        (size, 2**20, "1.00 MiB"),
+        (size, 9.5 * 2**30, "9.50 GiB"),
+        (percent, 1.0, "100.00 %"),
     ],
-)  # fmt: skip
+)
 def test_numbers_in_words(words, value, expected):
     assert words(value) == expected
 
@@ -61,9 +77,15 @@ def test_counts_are_true_to_three_digits(value):
 
 @pytest.mark.parametrize(
     "name, value, expected",
-    [("test_accuracy", 0.9733, "97.33 %"), ("parameters", 3.6e6, "3.60 M"), ("multiply_adds", 5.582e8, "558 M"),
-     ("latency_seconds", 0.0021, "2.1 ms"), ("kendall_tau", 0.5, "0.5"), ("loss", float("nan"), "nan")],
-)  # fmt: skip
+    [
+        ("test_accuracy", 0.9733, "97.33 %"),
+        ("parameters", 3.6e6, "3.60 M"),
+        ("multiply_adds", 5.582e8, "558 M"),
+        ("latency_seconds", 0.0021, "2.1 ms"),
+        ("kendall_tau", 0.5, "0.5"),
+        ("loss", float("nan"), "nan"),
+    ],
+)
 def test_metrics_in_words(name, value, expected):
     assert metric(name, value) == expected
 
@@ -84,14 +106,23 @@ RESULT = {
     "architecture": BENCH.to_json(),
     "text": "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|",
     "evaluations": [
-        {"evaluator": "supernet", "metrics": {"valid_accuracy": 0.8812}, "notes": ["Norms use batch statistics."]},
+        {
+            "evaluator": "supernet",
+            "metrics": {"valid_accuracy": 0.8812},
+            "notes": ["Norms use batch statistics."],
+        },
         {"evaluator": "size", "metrics": {"parameters": 3_603_400.0, "multiply_adds": 558.2e6}, "notes": []},
     ],
     "cost": {
-        "train": {"images_forward": 12_300, "images_backward": 12_300, "seconds": 80.0, "peak_memory": 3 * 2**29},
+        "train": {
+            "images_forward": 12_300,
+            "images_backward": 12_300,
+            "seconds": 80.0,
+            "peak_memory": 3 * 2**29,
+        },
         "updater": {"images_forward": 4_000, "images_backward": 0, "seconds": 20.0, "peak_memory": 0},
     },
-}  # fmt: skip
+}
 
 
 def epoch(branch, number, loss, accuracy):
@@ -117,10 +148,10 @@ evaluators  supernet, size
 seed        0
 
 Training
-  branch  epochs  loss       accuracy
-  0          1–2  █▁  1.000  ▁█        50.00 %
-  ├─ 0.0       3  ▁   0.500  ▁         75.00 %
-  └─ 0.1     3–4  █▁  0.250  ▁█        87.50 %
+  branch  epochs  loss         accuracy
+  0          1–2  █▁    1.000  ▁█        50.00 %
+  ├─ 0.0       3  ▁     0.500  ▁         75.00 %
+  └─ 0.1     3–4  █▁    0.250  ▁█        87.50 %
 
 Architecture
   ╭─ cell ───────────────────────────╮
@@ -220,25 +251,46 @@ def test_branches_make_a_tree():
 
 
 ROWS = [
-    {"path": "runs/darts-shapley-001", "state": "finished", "space": "darts", "updater": "shapley", "data": "cifar10",
-     "seed": 0, "epoch": 50, "epochs": 50, "accuracy": 0.8812, "architecture": "0123456789ab", "started": "yesterday"},
-    {"path": "runs/b", "state": "running", "space": "toy", "updater": "darts", "data": "digits", "epoch": 3, "epochs": 8,
-     "accuracy": None, "architecture": None, "started": None},
-]  # fmt: skip
+    {
+        "path": "runs/darts-001",
+        "state": "finished",
+        "space": "darts",
+        "updater": "shapley",
+        "data": "cifar10",
+        "seed": 0,
+        "epoch": 50,
+        "epochs": 50,
+        "accuracy": 0.8812,
+        "architecture": "0123456789ab",
+        "started": "yesterday",
+    },
+    {
+        "path": "runs/b",
+        "state": "running",
+        "space": "toy",
+        "updater": "darts",
+        "data": "digits",
+        "epoch": 3,
+        "epochs": 8,
+        "accuracy": None,
+        "architecture": None,
+        "started": None,
+    },
+]
 
 
 def test_runs():
     assert shown(runs_table(ROWS), 120) == (
-        "run                     state     epochs  accuracy  updater, space, data, seed  started    architecture\n"
-        "runs/darts-shapley-001  finished   50/50   88.12 %  shapley darts cifar10 #0    yesterday  0123456789ab\n"
-        "runs/b                  running      3/8         -  darts toy digits            -          -"
+        "run             state     epochs  accuracy  updater, space, data, seed  started    architecture\n"
+        "runs/darts-001  finished   50/50   88.12 %  shapley darts cifar10 #0    yesterday  0123456789ab\n"
+        "runs/b          running      3/8         -  darts toy digits            -          -"
     )
 
 
 def test_narrow_terminals_see_fewer_columns_of_runs():
     text = shown(runs_table(ROWS), 60)
     assert max(map(cell_len, text.splitlines())) <= 60
-    assert "runs/darts-shapley-001  finished   50/50   88.12 %" in text
+    assert "runs/darts-001  finished   50/50   88.12 %" in text
     assert "0123456789ab" not in text
 
 
@@ -333,8 +385,16 @@ def test_options_in_the_terminal(width):
 
 @pytest.mark.parametrize(
     "annotation, expected",
-    [(str | None, "text or null"), (list[str], "list of text"), (list, "list"), (dict, "mapping"),
-     (Annotated[int, "x"], "int"), (Colour, "red"), (Literal[1, 2], "1, 2"), (set[bool], "list of true or false")],
-)  # fmt: skip
+    [
+        (str | None, "text or null"),
+        (list[str], "list of text"),
+        (list, "list"),
+        (dict, "mapping"),
+        (Annotated[int, "x"], "int"),
+        (Colour, "red"),
+        (Literal[1, 2], "1, 2"),
+        (set[bool], "list of true or false"),
+    ],
+)
 def test_types_in_words(annotation, expected):
     assert type_name(annotation) == expected

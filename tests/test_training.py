@@ -3,12 +3,14 @@ import warnings
 import pytest
 import torch
 
-from nastk.errors import ConfigurationError
 from nastk.component import parse
+from nastk.errors import ConfigurationError
 from nastk.training import Schedule, TrainerOptions
 
 
-@pytest.mark.parametrize(("base", "minimum", "epochs"), [(0.025, 0.001, 50), (0.1, 0.0, 7), (0.5, 0.5, 3), (1.0, 0.0, 1)])
+@pytest.mark.parametrize(
+    ("base", "minimum", "epochs"), [(0.025, 0.001, 50), (0.1, 0.0, 7), (0.5, 0.5, 3), (1.0, 0.0, 1)]
+)
 def test_without_warmup_it_is_torch_s_cosine(base, minimum, epochs):
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], base)
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, minimum)

@@ -57,10 +57,10 @@ def search(
     preset: Annotated[
         Text, typer.Option(help="quick, or paper: the published setting of the updater.")
     ] = None,
-    u: Annotated[list[str] | None, typer.Option("-u", help="An option of the updater: NAME=VALUE.")] = None,
-    s: Annotated[list[str] | None, typer.Option("-s", help="An option of the space: NAME=VALUE.")] = None,
-    d: Annotated[list[str] | None, typer.Option("-d", help="An option of the data: NAME=VALUE.")] = None,
-    t: Annotated[list[str] | None, typer.Option("-t", help="An option of the trainer: NAME=VALUE.")] = None,
+    u: Annotated[list[str] | None, typer.Option("-u", metavar="NAME=VALUE", help="An option of the updater.")] = None,
+    s: Annotated[list[str] | None, typer.Option("-s", metavar="NAME=VALUE", help="An option of the space.")] = None,
+    d: Annotated[list[str] | None, typer.Option("-d", metavar="NAME=VALUE", help="An option of the data.")] = None,
+    t: Annotated[list[str] | None, typer.Option("-t", metavar="NAME=VALUE", help="An option of the trainer.")] = None,
     evaluator: Annotated[
         list[str] | None, typer.Option("--evaluator", "-e", help="Who judges; may be repeated.")
     ] = None,
@@ -104,7 +104,7 @@ def resume(path: RUN, quiet: QUIET = False, json: JSON = False) -> None:
 def evaluate(
     path: RUN,
     evaluator: Annotated[str, typer.Option("--evaluator", "-e", help="Who judges, e.g. supernet or size.")],
-    o: Annotated[list[str] | None, typer.Option("-o", help="An option of the evaluator: NAME=VALUE.")] = None,
+    o: Annotated[list[str] | None, typer.Option("-o", metavar="NAME=VALUE", help="An option of the evaluator.")] = None,
     json: JSON = False,
 ) -> None:
     """Judge the architecture that a run found."""

@@ -9,7 +9,7 @@ from nastk.checkpoint import newest
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
 from nastk.component import Use
-from nastk.config import assignments, merge, read_config, resolve
+from nastk.config import SearchConfig, assignments, merge, read_config, resolve
 from nastk.errors import ConfigurationError
 from nastk.plugins import catalogue
 from nastk.preflight import rehearse
@@ -38,9 +38,10 @@ def search(
     config = resolve(wishes)
     if dry_run:
         RunFolder.new(out, "check")
-        forecast(resolve(wishes), json)
+        forecast(config, json)
         return
     run = Run.new(config, out)
+    output.warn(run.assembly.notes)
     if not quiet:
         preset = f", preset {config.preset}" if config.preset else ""
         output.stderr().print(
@@ -100,9 +101,11 @@ def evaluate(path: Path, name: str, options: Sequence[str], json: bool) -> None:
         _show_result(folder, json=False)
 
 
-def forecast(config: Any, json: bool) -> None:
+def forecast(config: SearchConfig, json: bool) -> None:
     """`nastk search --dry-run`: what the run would take."""
-    found = rehearse(assemble(config))
+    assembly = assemble(config)
+    output.warn(assembly.notes)
+    found = rehearse(assembly)
     if json:
         output.print_json({"config": config.model_dump(mode="json"), "forecast": found.to_json()})
         return
@@ -156,9 +159,12 @@ def _show_result(folder: RunFolder, json: bool) -> None:
     if json:
         output.print_json({"run": str(folder.path), **folder.result()})
         return
-    result = {**folder.result(), "config": folder.config(), "run": str(folder.path)}
+    result = folder.result()
     output.stdout().print(summary(result, folder.events()))
     output.stdout().print(
-        f"run folder  {folder.path}\nnext        nastk draw {folder.path} -o cell.svg   or   nastk show {folder.path}",
+        f"\nThe run is in {folder.path}. Type next:\n"
+        f"  nastk show {folder.path}\n"
+        f"  nastk draw {folder.path} -o cell.svg",
         markup=False,
+        soft_wrap=True,
     )

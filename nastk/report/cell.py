@@ -81,7 +81,9 @@ def picture(
     cells = graphs(architecture, scores)
     panels = [(graph, place(graph, _label_size, _node_size(graph))) for graph in cells]
     legend = _legend(cells)
-    inner = max([layout.width for _, layout in panels] + [_text_width(title or "", 15.0) - 2 * PADDING, 260.0])
+    inner = max(
+        [layout.width for _, layout in panels] + [_text_width(title or "", 15.0, "bold") - 2 * PADDING, 260.0]
+    )
     inner = max(inner, _text_width(subtitle or "", 9.5) - 2 * PADDING)
     width = inner + 2 * (PADDING + MARGIN)
     rows = _legend_rows(legend, width - 2 * MARGIN)
@@ -144,7 +146,7 @@ def _draw_link(axes: "Axes", placed: PlacedLink, shift: tuple[float, float], str
     )
     axes.add_patch(PathPatch(path, fill=False, edgecolor=colour, linewidth=thick, linestyle=dashes, zorder=1))
     x, y = tip
-    size = ARROW if placed.link is not None else ARROW * 0.75
+    size = ARROW * 0.75 if placed.link is None else ARROW + max(thick - 1.9, 0.0) * 2.0
     corners = [(x, y), (x - size, y + size * 0.42), (x - size * 0.75, y), (x - size, y - size * 0.42)]
     if placed.curve[-1].arrive[0] > placed.curve[-1].end[0]:
         corners = [(2 * x - a, b) for a, b in corners]
@@ -256,13 +258,13 @@ def _score(link: Link) -> str:
 
 
 @cache
-def _text_width(text: str, size: float) -> float:
+def _text_width(text: str, size: float, weight: str = "normal") -> float:
     """The width of a text in points, the same on every machine: the font comes with matplotlib."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextToPath
 
     width, _, _ = TextToPath().get_text_width_height_descent(
-        text, FontProperties(family=FONT, size=size), False
+        text, FontProperties(family=FONT, size=size, weight=weight), False
     )
     return float(width) if text else 0.0
 

@@ -41,7 +41,8 @@ def distance(upper: Item, lower: Item) -> float:
 
 def unrest(order: Order) -> float:
     """How much the routes go up and down: the squared heights of all segments, in square points."""
-    return sum((item.y - other.y) ** 2 for column in order for item in column for other in item.after)
+    climbs = (item.y - other.y for column in order for item in column for other in item.after)
+    return sum((climb**2 for climb in climbs), 0.0)
 
 
 def _settle_column(column: Sequence[Item]) -> None:

@@ -65,7 +65,7 @@ def _spans(order: Order) -> list[tuple[float, float]]:
     for column in order:
         climb = max((abs(item.y - other.y) for item in column for other in item.before), default=0.0)
         left = right + (min(max(SLOPE * climb, NARROW), WIDE) if spans else 0.0)
-        right = left + max(item.width for item in column)
+        right = left + max((item.width for item in column), default=0.0)
         spans.append((left, right))
     return spans
 

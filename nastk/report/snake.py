@@ -52,7 +52,7 @@ def _seat(layer: int) -> tuple[int, int, int]:
 
 
 def _stack_height(links: list[Link], label_size: LabelSize, node_height: float) -> float:
-    labels = sum(label_size(link)[1] + LABEL_GAP for link in links) - LABEL_GAP
+    labels = sum((label_size(link)[1] + LABEL_GAP for link in links), -LABEL_GAP)
     return max(labels, node_height)
 
 

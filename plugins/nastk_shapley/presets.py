@@ -37,6 +37,6 @@ PRESETS = (
     Preset(
         "quick",
         "small enough to watch; not a published setting",
-        updater_options={"samples": 2, "batch_size": 128, "warmup": 2},
+        updater_options={"samples": 2, "batch_size": 64, "warmup": 2, "every": 2},
     ),
 )
