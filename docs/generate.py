@@ -12,12 +12,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from nastk.report.options import options_markdown
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from nastk.cli.app import app
 from nastk.plugins import catalogue
+from nastk.report.options import options_markdown
 from nastk.training import TrainerOptions
 
 DOCS = Path(__file__).parent

@@ -16,7 +16,9 @@ def main(arguments: list[str] | None = None) -> nastk.Result:
     parser.add_argument("--updater", default="shapley")
     parser.add_argument("--data", default="digits")
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--out", default=None, help="the run folder; a new one in runs/ where not given")
+    parser.add_argument(
+        "--out", default=None, help="the run folder; a new one in runs/ where not given"
+    )
     asked = parser.parse_args(arguments)
 
     result = nastk.search(

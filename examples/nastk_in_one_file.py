@@ -74,7 +74,9 @@ class Cells(nn.Module):
         self.stem = nn.Conv2d(1, CHANNELS, 3, padding=1)
         self.norms = nn.ModuleList(norm(past) for _ in range(CELLS))
         self.cells = nn.ModuleList(
-            nn.ModuleList(nn.ModuleList(operation(name, past) for name in names) for names in operations)
+            nn.ModuleList(
+                nn.ModuleList(operation(name, past) for name in names) for names in operations
+            )
             for _ in range(CELLS)
         )
         self.head = nn.Linear(CHANNELS, 10)
@@ -134,7 +136,9 @@ def digits(seed: int) -> list[Images]:
         torch.tensor(found.images, dtype=torch.float32)[:, None] / 8 - 1,
         torch.tensor(found.target),
     )
-    parts = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0)).split([700, 700, 397])
+    parts = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0)).split(
+        [700, 700, 397]
+    )
     return [Images(pixels[part], labels[part], seed) for part in parts]
 
 
@@ -158,7 +162,9 @@ class Probe:
         """Accuracy (0..1) on the validation images."""
         self.images += len(self.valid.labels)
         return float(
-            (self.supernet(self.valid.pixels, mixture).argmax(1) == self.valid.labels).float().mean()
+            (self.supernet(self.valid.pixels, mixture).argmax(1) == self.valid.labels)
+            .float()
+            .mean()
         )
 
 
@@ -200,12 +206,15 @@ class RandomPath:
     def architecture(self, probe: Probe) -> Architecture:
         """A random search with the shared weights."""
         return max(
-            (self.draw(probe) for _ in range(20)), key=lambda drawn: probe.accuracy(Mixture.path(drawn))
+            (self.draw(probe) for _ in range(20)),
+            key=lambda drawn: probe.accuracy(Mixture.path(drawn)),
         )
 
     def draw(self, probe: Probe) -> Architecture:
         """A random operation for each edge."""
-        return tuple(OPERATIONS[int(torch.randint(len(OPERATIONS), (), generator=probe.rng))] for _ in EDGES)
+        return tuple(
+            OPERATIONS[int(torch.randint(len(OPERATIONS), (), generator=probe.rng))] for _ in EDGES
+        )
 
 
 # ---------------------------------------------------------------- the trainer, which knows neither
@@ -226,7 +235,9 @@ class Weights:
         self.cosine.step()
 
 
-def search(updater: Darts | RandomPath, train: Images, valid: Images, epochs: int, seed: int) -> Architecture:
+def search(
+    updater: Darts | RandomPath, train: Images, valid: Images, epochs: int, seed: int
+) -> Architecture:
     """Train a supernet as `updater` answers, and return its decision."""
     trained = supernet()
     weights = Weights(trained, epochs * len(train))
@@ -235,12 +246,16 @@ def search(updater: Darts | RandomPath, train: Images, valid: Images, epochs: in
         images, labels = train.batch(probe.step)
         updater.before_step(probe)
         mixtures = updater.mixtures(probe)
-        loss = torch.stack([F.cross_entropy(trained(images, mixture), labels) for mixture in mixtures]).mean()
+        loss = torch.stack(
+            [F.cross_entropy(trained(images, mixture), labels) for mixture in mixtures]
+        ).mean()
         weights.step(loss)
         if (probe.step + 1) % len(train) == 0:
             print(f"epoch {(probe.step + 1) // len(train):2d}  loss {loss.item():.3f}")
     architecture = updater.architecture(probe)
-    print(f"valid accuracy {probe.accuracy(Mixture.path(architecture)):.1%} as a path of the supernet")
+    print(
+        f"valid accuracy {probe.accuracy(Mixture.path(architecture)):.1%} as a path of the supernet"
+    )
     print(f"{probe.images:,} images measured")
     return architecture
 
@@ -255,7 +270,9 @@ def retrain(architecture: Architecture, train: Images, test: Images, epochs: int
         images, labels = train.batch(step)
         weights.step(F.cross_entropy(trained(images, everything), labels))
     with torch.no_grad():
-        return float((trained.eval()(test.pixels, everything).argmax(1) == test.labels).float().mean())
+        return float(
+            (trained.eval()(test.pixels, everything).argmax(1) == test.labels).float().mean()
+        )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -271,7 +288,9 @@ def main(arguments: list[str] | None = None) -> None:
     architecture = search(updater, train, valid, asked.epochs, asked.seed)
     for (source, node), name in zip(EDGES, architecture, strict=True):
         print(f"  {source} -> {node}  {name}")
-    print(f"test accuracy {retrain(architecture, train, test, asked.epochs):.1%}, trained from scratch")
+    print(
+        f"test accuracy {retrain(architecture, train, test, asked.epochs):.1%}, trained from scratch"
+    )
 
 
 if __name__ == "__main__":

@@ -35,13 +35,17 @@ def main(arguments: list[str] | None = None) -> nastk.Result:
     parser.add_argument("--count", type=int, default=600, help="pictures to write")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--space", default="darts")
-    parser.add_argument("--out", default=None, help="the run folder; a new one in runs/ where not given")
+    parser.add_argument(
+        "--out", default=None, help="the run folder; a new one in runs/ where not given"
+    )
     asked = parser.parse_args(arguments)
 
     with tempfile.TemporaryDirectory() as place:
         write_images(Path(place), asked.count)
         data = nastk.use("folder", path=place, train_fraction=0.5)
-        result = nastk.search(asked.space, "darts", data, preset="quick", epochs=asked.epochs, out=asked.out)
+        result = nastk.search(
+            asked.space, "darts", data, preset="quick", epochs=asked.epochs, out=asked.out
+        )
         print("found   ", result.text)
         print("accuracy", result.evaluation)
     return result

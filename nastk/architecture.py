@@ -45,12 +45,24 @@ class Architecture:
                         f"Edge {edge.name} of space {self.space!r} has no operation {operation!r}. "
                         f"It has: {', '.join(edge.operations)}."
                     )
+            if len(set(chosen)) != len(chosen):
+                raise DataError(
+                    f"Edge {edge.name} of space {self.space!r} has an operation twice: {', '.join(chosen)}."
+                )
+        # One order for what has none, so that equal decisions are equal values.
+        ordered = tuple(
+            tuple(sorted(chosen, key=edge.operations.index))
+            for edge, chosen in zip(self.edges, self.choices, strict=True)
+        )
+        object.__setattr__(self, "choices", ordered)
 
     @property
     def id(self) -> str:
         """Twelve hexadecimal digits, the same for equal decisions whatever the machine or version."""
         named = {
-            edge.name: sorted(chosen) for edge, chosen in zip(self.edges, self.choices, strict=True) if chosen
+            edge.name: sorted(chosen)
+            for edge, chosen in zip(self.edges, self.choices, strict=True)
+            if chosen
         }
         text = json.dumps([self.space, named], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -60,7 +72,8 @@ class Architecture:
         width = max(len(edge.operations) for edge in self.edges)
         return tuple(
             tuple(
-                column < len(edge.operations) and edge.operations[column] in chosen for column in range(width)
+                column < len(edge.operations) and edge.operations[column] in chosen
+                for column in range(width)
             )
             for edge, chosen in zip(self.edges, self.choices, strict=True)
         )
@@ -110,7 +123,11 @@ class Architecture:
             rows = value["edges"]
             edges = tuple(
                 Edge(
-                    row["name"], tuple(row["operations"]), row["group"], int(row["source"]), int(row["node"])
+                    row["name"],
+                    tuple(row["operations"]),
+                    row["group"],
+                    int(row["source"]),
+                    int(row["node"]),
                 )
                 for row in rows
             )

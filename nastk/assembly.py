@@ -43,7 +43,9 @@ class Assembly:
     notes: list[str]
 
 
-def assemble(config: SearchConfig, data: Any = None, installed: Catalogue | None = None) -> Assembly:
+def assemble(
+    config: SearchConfig, data: Any = None, installed: Catalogue | None = None
+) -> Assembly:
     """Build and check the parts of a run.
 
     Args:
@@ -85,7 +87,9 @@ def assemble(config: SearchConfig, data: Any = None, installed: Catalogue | None
     _rehearse(trainer)
     setting = Setting(space, source.task, splits, config.seed, execution.device)
     judges = [_evaluator(installed, one.name, one.options, setting) for one in config.evaluators]
-    return Assembly(config, space, source.task, splits, trainer, judges, plan, execution, source.notes)
+    return Assembly(
+        config, space, source.task, splits, trainer, judges, plan, execution, source.notes
+    )
 
 
 def evaluator(
@@ -93,7 +97,11 @@ def evaluator(
 ) -> Evaluator:
     """Another evaluator for an assembled run."""
     setting = Setting(
-        assembly.space, assembly.task, assembly.splits, assembly.config.seed, assembly.execution.device
+        assembly.space,
+        assembly.task,
+        assembly.splits,
+        assembly.config.seed,
+        assembly.execution.device,
     )
     return _evaluator(installed or catalogue(), name, options, setting)
 
@@ -103,7 +111,9 @@ def _made(installed: Catalogue, kind: str, name: str, options: dict[str, Any]) -
     return found(found.parse_options(options))
 
 
-def _evaluator(installed: Catalogue, name: str, options: dict[str, Any], setting: Setting) -> Evaluator:
+def _evaluator(
+    installed: Catalogue, name: str, options: dict[str, Any], setting: Setting
+) -> Evaluator:
     found: type[Evaluator] = installed.load("evaluator", name)
     return found(setting, found.parse_options(options))
 

@@ -53,7 +53,8 @@ def write(folder: Path, checkpoint: Checkpoint, name: str) -> Path:
         "cost": checkpoint.cost.to_json(),
         "events": checkpoint.events,
         "branches": [
-            _encode(state, f"branches.{number}", tensors) for number, state in enumerate(checkpoint.branches)
+            _encode(state, f"branches.{number}", tensors)
+            for number, state in enumerate(checkpoint.branches)
         ],
     }
     # Equal tensors that share memory are refused by safetensors, so each is made its own.
@@ -61,7 +62,10 @@ def write(folder: Path, checkpoint: Checkpoint, name: str) -> Path:
     plain["checksum"] = _checksum(plain, tensors)
     path = folder / f"{name}.safetensors"
     write_atomically(path, save(tensors, {"nastk": json.dumps(plain)}))
-    for old in _files(folder)[KEPT:]:
+    for old in [
+        *_files(folder)[KEPT:],
+        *folder.glob(".*.tmp"),
+    ]:  # a killed process leaves its .tmp behind
         old.unlink(missing_ok=True)
     return path
 
@@ -79,14 +83,18 @@ def read(path: Path) -> Checkpoint:
         if not isinstance(header, dict):
             raise ValueError("its header is no JSON object")
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise CheckpointError(f"The checkpoint {path} is damaged or none of nastk's: {error}.") from None
+        raise CheckpointError(
+            f"The checkpoint {path} is damaged or none of nastk's: {error}."
+        ) from None
     if header.get("format") != FORMAT:
         raise CheckpointError(
             f"The checkpoint {path} was written by nastk {header.get('version')} (format {header.get('format')}); "
             f"this nastk reads format {FORMAT}. Upgrade with `pip install -U nastk`, or install that version."
         )
     if header.pop("checksum", None) != _checksum(header, tensors):
-        raise CheckpointError(f"The checkpoint {path} is damaged: its checksum does not fit its content.")
+        raise CheckpointError(
+            f"The checkpoint {path} is damaged: its checksum does not fit its content."
+        )
     return Checkpoint(
         [_decode(state, tensors) for state in header["branches"]],
         Cost.from_json(header["cost"]),
@@ -111,7 +119,9 @@ def newest(folder: Path) -> tuple[Checkpoint, list[str]] | None:
         except CheckpointError as error:
             complaints.append(str(error))
     if complaints:
-        raise CheckpointError(" ".join(complaints) + " No older checkpoint is left; start the search again.")
+        raise CheckpointError(
+            " ".join(complaints) + " No older checkpoint is left; start the search again."
+        )
     return None
 
 
@@ -167,7 +177,9 @@ def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
                 )
         # Optimiser states have numbers as keys, which a JSON object cannot hold.
         return {
-            "$items": [[key, _encode(item, f"{path}.{key}", tensors)] for key, item in value.items()],
+            "$items": [
+                [key, _encode(item, f"{path}.{key}", tensors)] for key, item in value.items()
+            ],
         }
     if isinstance(value, (list, tuple)):
         items = [_encode(item, f"{path}.{number}", tensors) for number, item in enumerate(value)]

@@ -24,7 +24,13 @@ class Options(BaseModel):
             samples: int = Field(10, ge=1, description="removal orders for each estimate")
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        coerce_numbers_to_str=True,  # a folder may be called 2024
+    )
 
 
 @dataclass(frozen=True)
@@ -129,9 +135,7 @@ def _complaint(model: type[BaseModel], owner: str, error: Any) -> str:
     kind, got, context = error["type"], error.get("input"), error.get("ctx") or {}
     if kind == "extra_forbidden":
         known = sorted(model.model_fields)
-        return (
-            f"{owner} has no option {path!r}.{near_miss(path, known)} It has: {', '.join(known) or 'none'}."
-        )
+        return f"{owner} has no option {path!r}.{near_miss(path, known)} It has: {', '.join(known) or 'none'}."
     bounds = {
         "greater_than_equal": f"at least {context.get('ge')}",
         "greater_than": f"more than {context.get('gt')}",

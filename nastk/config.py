@@ -7,7 +7,6 @@ can be run again. Layers, weakest first: component defaults, preset, config file
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,9 @@ from nastk.training import TrainerOptions
 SECTIONS = ("space", "updater", "data")
 DEFAULT_DATA = "digits"
 QUICK = Preset(
-    "quick", "a first look: minutes, not accuracy", trainer_options={"epochs": 8, "checkpoint_minutes": 2.0}
+    "quick",
+    "a first look: minutes, not accuracy",
+    trainer_options={"epochs": 8, "checkpoint_minutes": 2.0},
 )
 
 
@@ -44,7 +45,9 @@ class SearchConfig(Options):
     updater: ComponentConfig = Field(description="the method that updates the architecture")
     data: ComponentConfig = Field(description="the images")
     trainer: TrainerOptions = Field(description="how weights are trained")
-    evaluators: list[ComponentConfig] = Field(description="who judges the architecture that was found")
+    evaluators: list[ComponentConfig] = Field(
+        description="who judges the architecture that was found"
+    )
     preset: str | None = Field(None, description="the preset that filled in what was not given")
     seed: int = Field(0, ge=0, description="the seed that every random stream derives from")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
@@ -74,12 +77,20 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
     filled = presets(preset, uses, classes) if preset else []
     resolved: dict[str, Any] = {}
     for section, use in uses.items():
-        options = {key: value for one in filled for key, value in getattr(one, f"{section}_options").items()}
+        options = {
+            key: value
+            for one in filled
+            for key, value in getattr(one, f"{section}_options").items()
+        }
         parsed = classes[section].parse_options({**options, **use.options})
         resolved[section] = {"name": use.name, "options": parsed.model_dump(mode="json")}
     trainer = {key: value for one in filled for key, value in one.trainer_options.items()}
-    resolved["trainer"] = parse(TrainerOptions, {**trainer, **(wishes.get("trainer") or {})}, "trainer")
-    resolved["evaluators"] = [_evaluator(Use.of(one), installed) for one in _evaluators(wishes, installed)]
+    resolved["trainer"] = parse(
+        TrainerOptions, {**trainer, **(wishes.get("trainer") or {})}, "trainer"
+    )
+    resolved["evaluators"] = [
+        _evaluator(Use.of(one), installed) for one in _evaluators(wishes, installed)
+    ]
     rest = {
         key: wishes[key]
         for key in ("seed", "device", "precision", "deterministic")
@@ -202,7 +213,11 @@ def _use(section: str, wishes: Mapping[str, Any]) -> Use:
 
 def _class(section: str, name: str, installed: Catalogue) -> Any:
     """The component's class; data sets from Python are the core's own, which no plugin offers."""
-    return PairSource if (section, name) == ("data", PairSource.name) else installed.load(section, name)
+    return (
+        PairSource
+        if (section, name) == ("data", PairSource.name)
+        else installed.load(section, name)
+    )
 
 
 def _evaluators(wishes: Mapping[str, Any], installed: Catalogue) -> Sequence[Any]:
@@ -221,7 +236,7 @@ def _evaluator(use: Use, installed: Catalogue) -> dict[str, Any]:
 
 
 def assignments(pairs: Sequence[str], flag: str) -> dict[str, Any]:
-    """`["samples=20", "risk=0.5"]` as a mapping, each value read as YAML reads a scalar.
+    """`["samples=20", "variant=official"]` as a mapping: JSON where a value is JSON, else the text itself.
 
     Raises:
         ConfigurationError: something is no `name=value`.
@@ -230,13 +245,13 @@ def assignments(pairs: Sequence[str], flag: str) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
-            raise ConfigurationError(f"{flag} takes name=value, such as {flag} samples=20; got {pair!r}.")
+            raise ConfigurationError(
+                f"{flag} takes name=value, such as {flag} samples=20; got {pair!r}."
+            )
         try:
-            read = yaml.safe_load(value) if value.strip() else None
-        except (yaml.YAMLError, ValueError):  # 2024-13-45 looks like a date and is none
-            read = value
-        # A date is somebody's folder: no option takes dates.
-        found[name.strip()] = value if isinstance(read, date) else read
+            found[name.strip()] = json.loads(value)
+        except ValueError:
+            found[name.strip()] = value or None
     return found
 
 

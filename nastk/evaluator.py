@@ -29,7 +29,11 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
-        return {"evaluator": self.evaluator, "metrics": dict(self.metrics), "notes": list(self.notes)}
+        return {
+            "evaluator": self.evaluator,
+            "metrics": dict(self.metrics),
+            "notes": list(self.notes),
+        }
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class Event:
-    """Base of all events. `branch`, `epoch` (0-based) and `step` (weight steps taken) say where."""
+    """Base of all events, which say where: `branch`, `epoch` and `step`, both counted when finished."""
 
     kind: ClassVar[str] = "event"
     transient: ClassVar[bool] = False

@@ -37,7 +37,9 @@ class Mixture:
         mask = subspace.mask
         alive = mask.to(logits.device)
         # An edge with nothing alive would be 0/0: give it any finite row, then take it away.
-        filled = logits.masked_fill(~alive, -torch.inf).masked_fill(~alive.any(-1, keepdim=True), 0.0)
+        filled = logits.masked_fill(~alive, -torch.inf).masked_fill(
+            ~alive.any(-1, keepdim=True), 0.0
+        )
         return cls(torch.softmax(filled, -1) * alive, mask)
 
     @classmethod

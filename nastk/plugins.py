@@ -58,7 +58,9 @@ class Catalogue:
 
     def all(self) -> list[Installed]:
         """Everything, by kind and name; a name that two plugins offer comes twice."""
-        return [one for kind in KINDS for name in self.names(kind) for one in self.installed[kind][name]]
+        return [
+            one for kind in KINDS for name in self.names(kind) for one in self.installed[kind][name]
+        ]
 
     def find(self, kind: str, name: str) -> Installed:
         """The one offer of that kind and name.
@@ -92,16 +94,17 @@ class Catalogue:
         module, _, attribute = one.offer.load.partition(":")
         try:
             found = getattr(importlib.import_module(module), attribute)
-        except (
-            Exception
-        ) as error:  # whatever a plugin raises while it imports is its own error, said in one line
+        except Exception as error:  # whatever a plugin raises while it imports is its own error
             raise PluginError(
                 f"The {KINDS[kind][1]} {name!r} of {one.distribution} {one.version} does not load from "
                 f"{one.offer.load}: {type(error).__name__}: {error}."
             ) from error
-        if not (inspect.isclass(found) and issubclass(found, Component)) or getattr(found, "name", "") != name:
+        if (
+            not (inspect.isclass(found) and issubclass(found, _base(kind)))
+            or getattr(found, "name", "") != name
+        ):
             raise PluginError(
-                f"{one.distribution} offers {name!r} at {one.offer.load}, which is no component named {name!r}."
+                f"{one.distribution} offers {name!r} at {one.offer.load}, which is no {KINDS[kind][1]} named {name!r}."
             )
         return found
 
@@ -109,7 +112,9 @@ class Catalogue:
 @cache
 def catalogue() -> Catalogue:
     """The catalogue of this process; made once, without importing torch."""
-    return collect(tuple(entry_points(group="nastk")), disabled=os.environ.get("NASTK_DISABLE", "").split(","))
+    return collect(
+        tuple(entry_points(group="nastk")), disabled=os.environ.get("NASTK_DISABLE", "").split(",")
+    )
 
 
 def collect(points: Iterable[EntryPoint], disabled: Iterable[str] = ()) -> Catalogue:
@@ -120,8 +125,13 @@ def collect(points: Iterable[EntryPoint], disabled: Iterable[str] = ()) -> Catal
     unwanted = {name.strip().lower() for name in disabled if name.strip()}
     seen: set[tuple[str, str]] = set()
     for point in sorted(points, key=lambda point: point.name):
-        distribution, version = (point.dist.name, point.dist.version) if point.dist else (point.name, "")
-        if {point.name.lower(), distribution.lower()} & unwanted or (point.name, point.value) in seen:
+        distribution, version = (
+            (point.dist.name, point.dist.version) if point.dist else (point.name, "")
+        )
+        if {point.name.lower(), distribution.lower()} & unwanted or (
+            point.name,
+            point.value,
+        ) in seen:
             continue
         seen.add((point.name, point.value))
         # Two distributions may call their entry points alike, and both count.
@@ -138,20 +148,37 @@ def collect(points: Iterable[EntryPoint], disabled: Iterable[str] = ()) -> Catal
 
 
 def _collect_offers(found: Catalogue, plugin: str, distribution: str, version: str) -> None:
-    module = found.manager.get_plugin(plugin)
+    """Put what one plugin offers into the catalogue.
+
+    Each plugin's own implementation is called by itself, where `manager.hook` would call all of them:
+    so an offer is known by its package, and one that raises does not silence the others.
+    """
     for kind, (hook, _) in KINDS.items():
-        implementation = getattr(module, hook, None)
-        if implementation is None:
-            continue
-        try:
-            for offer in implementation():
-                if not isinstance(offer, Offer):
-                    raise TypeError(f"{hook} must return a list of nastk.Offer, got {offer!r} in it")
-                found.installed[kind].setdefault(offer.name, []).append(
-                    Installed(kind, offer, distribution, version)
-                )
-        except Exception as error:  # see above
-            found.problems.append(_problem(plugin, distribution, version, error))
+        for implementation in getattr(found.manager.hook, hook).get_hookimpls():
+            if implementation.plugin_name != plugin:
+                continue
+            try:
+                for offer in implementation.function():
+                    if not isinstance(offer, Offer):
+                        raise TypeError(
+                            f"{hook} must return a list of nastk.Offer, got {offer!r} in it"
+                        )
+                    one = Installed(kind, offer, distribution, version)
+                    found.installed[kind].setdefault(offer.name, []).append(one)
+            except Exception as error:  # see above
+                found.problems.append(_problem(plugin, distribution, version, error))
+
+
+def _base(kind: str) -> type[Component]:
+    """The interface that a component of this kind implements; imported only when one is loaded."""
+    module, name = {
+        "space": ("nastk.space", "SearchSpace"),
+        "updater": ("nastk.updater", "ArchitectureUpdater"),
+        "evaluator": ("nastk.evaluator", "Evaluator"),
+        "data": ("nastk.data.source", "DataSource"),
+    }[kind]
+    base: type[Component] = getattr(importlib.import_module(module), name)
+    return base
 
 
 def _problem(plugin: str, distribution: str, version: str, error: Exception) -> str:

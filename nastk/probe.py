@@ -5,7 +5,7 @@ wants to know it asks here. Weights, buffers, training mode and random streams a
 after, every image pushed through is charged to the run's cost, and the test split cannot be reached.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -136,7 +136,11 @@ class Probe:
         return F.cross_entropy(self.logits(mixture, batch.images, weights, exact), batch.labels)
 
     def gradients(
-        self, mixture: Mixture, batch: Batch, of: Iterable[str] | None = None, weights: Weights | None = None
+        self,
+        mixture: Mixture,
+        batch: Batch,
+        of: Iterable[str] | None = None,
+        weights: Weights | None = None,
     ) -> dict[str, Tensor]:
         """The gradient of the loss for each weight named in `of` (all where None); zero where it has none."""
         found = self._reached(mixture, batch, of, weights)
@@ -160,13 +164,14 @@ class Probe:
     def scores(
         self,
         mixtures: Iterable[Mixture],
-        batches: Sequence[Batch],
+        batches: Iterable[Batch],
         of: Literal["accuracy", "loss"] = "accuracy",
         weights: Weights | None = None,
     ) -> Iterator[float]:
         """Accuracy (0..1) or mean loss over `batches` for each mixture, in their order.
 
-        Lazy: nothing is measured before it is asked for, so a caller may stop early.
+        Lazy: nothing is measured before it is asked for, so a caller may stop early. Several mixtures
+        need `batches` that can be gone through several times, such as a list.
         """
         for mixture in mixtures:
             total = torch.zeros((), dtype=torch.float64)
@@ -194,7 +199,11 @@ class Probe:
         self._emit(UpdaterReported(branch.name, branch.epoch, branch.step, topic, values))
 
     def _reached(
-        self, mixture: Mixture, batch: Batch, of: Iterable[str] | None = None, weights: Weights | None = None
+        self,
+        mixture: Mixture,
+        batch: Batch,
+        of: Iterable[str] | None = None,
+        weights: Weights | None = None,
     ) -> dict[str, Tensor | None]:
         """The gradient of the loss for each named weight; None for one that `mixture` leaves out."""
         live = dict(self._branch.supernet.named_parameters())

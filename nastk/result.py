@@ -103,7 +103,9 @@ class Result:
 
     def add(self, evaluation: Evaluation) -> None:
         """Put another evaluation into `result.json`; one by the same evaluator is replaced."""
-        kept = [one for one in self._values["evaluations"] if one["evaluator"] != evaluation.evaluator]
+        kept = [
+            one for one in self._values["evaluations"] if one["evaluator"] != evaluation.evaluator
+        ]
         values = {**self._values, "evaluations": [*kept, evaluation.to_json()]}
         write_atomically(self.folder.path / RESULT, (json.dumps(values, indent=2) + "\n").encode())
         self.__dict__.pop("_values", None)

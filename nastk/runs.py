@@ -23,7 +23,12 @@ from filelock import FileLock, Timeout
 
 from nastk.errors import ConfigurationError, NastkError
 
-CONFIG, EVENTS, RESULT, ARCHITECTURE = "config.json", "events.jsonl", "result.json", "architecture.json"
+CONFIG, EVENTS, RESULT, ARCHITECTURE = (
+    "config.json",
+    "events.jsonl",
+    "result.json",
+    "architecture.json",
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,9 @@ class RunFolder:
             return folder
         near = [
             str(run.path)
-            for run in find_runs(folder.path.parent if folder.path.parent.is_dir() else Path("runs"))
+            for run in find_runs(
+                folder.path.parent if folder.path.parent.is_dir() else Path("runs")
+            )
         ]
         raise ConfigurationError(
             f"{path} is no run folder (it has no {CONFIG}). "
@@ -151,8 +158,10 @@ class RunFolder:
         lock = FileLock(self.path / "run.lock")
         try:
             lock.acquire(timeout=0)
-        except (Timeout, OSError):
+        except Timeout:
             return False
+        except OSError:
+            return True  # somebody else's folder, which we may only read
         lock.release()
         return True
 
@@ -183,7 +192,9 @@ class EventLog:
             # Never lengthened: a file that was lost would come back as zeros.
             self._file.truncate(min(position, self._path.stat().st_size))
         except OSError as error:
-            raise NastkError(f"{self._path} could not be written: {error.strerror or error}.") from None
+            raise NastkError(
+                f"{self._path} could not be written: {error.strerror or error}."
+            ) from None
 
     def write(self, event: Mapping[str, Any]) -> None:
         """Append one event.
@@ -217,5 +228,7 @@ class EventLog:
 def find_runs(place: str | Path) -> list[RunFolder]:
     """The run folders in and directly below `place`, by name."""
     root = Path(place)
-    found = [path.parent for path in [root / CONFIG, *sorted(root.glob(f"*/{CONFIG}"))] if path.is_file()]
+    found = [
+        path.parent for path in [root / CONFIG, *sorted(root.glob(f"*/{CONFIG}"))] if path.is_file()
+    ]
     return [RunFolder(path) for path in found]

@@ -126,15 +126,25 @@ class Run:
         observers: Iterable[Observer] = (),
     ) -> "Run":
         """A run from the start. Everything is checked before its folder is made."""
-        folder = RunFolder.new(out, "-".join((config.space.name, config.updater.name, config.data.name)))
+        folder = RunFolder.new(
+            out, "-".join((config.space.name, config.updater.name, config.data.name))
+        )
         return cls(folder, assemble(config, data), list(observers))
 
     @classmethod
-    def resumed(cls, folder: RunFolder, data: Any = None, observers: Iterable[Observer] = ()) -> "Run":
+    def resumed(
+        cls, folder: RunFolder, data: Any = None, observers: Iterable[Observer] = ()
+    ) -> "Run":
         """A run that goes on from its newest checkpoint, or from the start if it has none yet."""
         assembly = assemble(resolve(folder.config()), data)
         found = checkpoint.newest(folder.checkpoints)
-        return cls(folder, assembly, list(observers), found[0] if found else None, found[1] if found else [])
+        return cls(
+            folder,
+            assembly,
+            list(observers),
+            found[0] if found else None,
+            found[1] if found else [],
+        )
 
     def stop(self) -> None:
         """Ask the run to stop at the next moment of rest; `events` then raises `StopRequested`."""
@@ -185,7 +195,10 @@ class Run:
             self._emit(RunStarted("0", 0, 0, plan.epochs, plan.steps_per_epoch, config))
         with trainer.ledger.phase("train"):
             yield from self._train(branches)
-        yield from self._finish(branches)
+        try:
+            yield from self._finish(branches)
+        except StopRequested:
+            raise self._stopped() from None
 
     def _train(self, branches: list[Branch]) -> Iterator[Event]:
         trainer = self.assembly.trainer
@@ -223,16 +236,26 @@ class Run:
     def _finish(self, branches: list[Branch]) -> Iterator[Event]:
         trainer, space = self.assembly.trainer, self.assembly.space
         branch = self._best(branches)
-        probe = trainer.probe(branch)
+        probe = trainer.probe(branch, self._stop.is_set)
         architecture = space.check(branch.updater.architecture(probe))
         text = space.to_text(architecture)
         evaluations: list[Evaluation] = []
         with trainer.ledger.phase("evaluate"):
             for judge in self.assembly.evaluators:
-                evaluation = judge.evaluate(architecture, probe)
+                try:
+                    evaluation = judge.evaluate(architecture, probe)
+                except NastkError:
+                    raise
+                except Exception as error:
+                    raise PluginError(
+                        f"Evaluator {judge.name!r} failed: {type(error).__name__}: {error}. The search itself is "
+                        f"kept in {self.folder.path}; mend the evaluator, then `nastk resume {self.folder.path}`."
+                    ) from error
                 evaluations.append(evaluation)
                 self._emit(
-                    Evaluated(branch.name, branch.epoch, branch.step, judge.name, dict(evaluation.metrics))
+                    Evaluated(
+                        branch.name, branch.epoch, branch.step, judge.name, dict(evaluation.metrics)
+                    )
                 )
         trainer.ledger.memory(peak_memory(self.assembly.execution.device))
         cost = trainer.ledger.cost()
@@ -249,7 +272,9 @@ class Run:
                 total.seconds,
             )
         )
-        Result.store(self.folder, architecture, text, evaluations, cost, branch.name, self.assembly.task)
+        Result.store(
+            self.folder, architecture, text, evaluations, cost, branch.name, self.assembly.task
+        )
         yield from self._drained()
 
     def _best(self, branches: list[Branch]) -> Branch:
@@ -258,17 +283,18 @@ class Run:
         trainer = self.assembly.trainer
         if len(leaves) == 1 or trainer.valid is None:
             return leaves[0]
-        batches = list(trainer.valid.once())
         scores = []
         with trainer.ledger.phase("evaluate"):
             for leaf in leaves:
                 probe = trainer.probe(leaf)
                 mixture = Mixture.of(leaf.updater.architecture(probe))
-                scores.append(next(probe.scores([mixture], batches)))
+                scores.append(next(probe.scores([mixture], trainer.valid.once())))
         best = leaves[max(range(len(leaves)), key=scores.__getitem__)]
         accuracies = {leaf.name: score for leaf, score in zip(leaves, scores, strict=True)}
         self._emit(
-            UpdaterReported(best.name, best.epoch, best.step, "leaves", {"valid_accuracy": accuracies})
+            UpdaterReported(
+                best.name, best.epoch, best.step, "leaves", {"valid_accuracy": accuracies}
+            )
         )
         return best
 
@@ -298,7 +324,9 @@ class Run:
             self.assembly.trainer.check(branch)
         states = [branch.state_dict() for branch in branches]
         steps = sum(branch.step for branch in branches)
-        stored = Checkpoint(states, self.assembly.trainer.ledger.cost(), self._log.position, version("nastk"))
+        stored = Checkpoint(
+            states, self.assembly.trainer.ledger.cost(), self._log.position, version("nastk")
+        )
         path = checkpoint.write(self.folder.checkpoints, stored, f"{steps:012d}")
         branch = branches[0]
         self._emit(CheckpointSaved(branch.name, branch.epoch, branch.step, str(path)))
@@ -350,4 +378,6 @@ def peak_memory(device: torch.device) -> int:
     import resource
     import sys
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )

@@ -81,9 +81,13 @@ class SearchSpace(Component, ABC):
 
         Spaces whose rule would not make this uniform over their architectures override it.
         """
-        return self.decide(torch.rand(len(subspace.alive), len(subspace.alive[0]), generator=rng), subspace)
+        return self.decide(
+            torch.rand(len(subspace.alive), len(subspace.alive[0]), generator=rng), subspace
+        )
 
-    def readable(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Float[Tensor, "edges ops"]:
+    def readable(
+        self, scores: Float[Tensor, "edges ops"], subspace: Subspace
+    ) -> Float[Tensor, "edges ops"]:
         """For `decide`: a CPU copy of `scores` in float64, checked, with minus infinity where nothing is alive.
 
         Raises:
@@ -96,7 +100,10 @@ class SearchSpace(Component, ABC):
             )
         table = scores.detach().to("cpu", torch.float64, copy=True)
         if bool(table[alive].isnan().any()):
-            bad = [self.edges[int(row)].name for row in (table.isnan() & alive).any(1).nonzero().flatten()]
+            bad = [
+                self.edges[int(row)].name
+                for row in (table.isnan() & alive).any(1).nonzero().flatten()
+            ]
             raise PluginError(
                 f"The scores to decide on are not a number on {', '.join(bad[:3])}{' ...' if len(bad) > 3 else ''}. "
                 "The updater that computed them must not return NaN."

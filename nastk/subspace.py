@@ -51,7 +51,9 @@ class Subspace:
     def full(cls, edges: Sequence[Edge]) -> Self:
         """Everything alive on these edges."""
         width = max(len(edge.operations) for edge in edges)
-        return cls(tuple(tuple(column < len(edge.operations) for column in range(width)) for edge in edges))
+        return cls(
+            tuple(tuple(column < len(edge.operations) for column in range(width)) for edge in edges)
+        )
 
     @classmethod
     def of(cls, mask: "Bool[Tensor, 'edges ops'] | Iterable[Iterable[bool]]") -> Self:
@@ -86,6 +88,8 @@ class Subspace:
 
     def only(self, edge: int, operations: Iterable[int]) -> Self:
         """The same with nothing but `operations` (those that are alive) on `edge`."""
+        if not 0 <= edge < len(self.alive):
+            raise IndexError(f"There are edges 0 to {len(self.alive) - 1}, got {edge}.")
         wanted = set(operations)
         row = tuple(alive and column in wanted for column, alive in enumerate(self.alive[edge]))
         return type(self)((*self.alive[:edge], row, *self.alive[edge + 1 :]))

@@ -101,12 +101,22 @@ class Trainer:
         rng = generator(self.seed, "updater", name)
         updater = self.make_updater(self.space, rng, self.execution.device)
         return Branch(
-            name, self.space.full(), supernet, optimizer, schedule, updater, rng, self.execution, epoch
+            name,
+            self.space.full(),
+            supernet,
+            optimizer,
+            schedule,
+            updater,
+            rng,
+            self.execution,
+            epoch,
         )
 
     def probe(self, branch: Branch, stopping: Callable[[], bool] = lambda: False) -> Probe:
         """What the branch's updater measures with."""
-        return Probe(branch, self.train, self.valid, self.options.epochs, self.ledger, self.emit, stopping)
+        return Probe(
+            branch, self.train, self.valid, self.options.epochs, self.ledger, self.emit, stopping
+        )
 
     # ------------------------------------------------------------------ the loop
 
@@ -126,7 +136,9 @@ class Trainer:
 
     def _next(self, branches: Sequence[Branch]) -> Branch | None:
         """The branch that is furthest behind, so that all finish an epoch before any begins the next."""
-        alive = [branch for branch in branches if not branch.ended and branch.epoch < self.options.epochs]
+        alive = [
+            branch for branch in branches if not branch.ended and branch.epoch < self.options.epochs
+        ]
         return min(alive, key=lambda branch: branch.epoch, default=None)
 
     def _steps(self, branch: Branch) -> Iterator[Moment]:
@@ -146,7 +158,9 @@ class Trainer:
                 loss, accuracy = self.check(branch)
                 if index % self.options.log_every == 0 or index == len(self.train):
                     self.emit(
-                        StepDone(branch.name, branch.epoch, branch.step, loss, accuracy, len(self.train))
+                        StepDone(
+                            branch.name, branch.epoch, branch.step, loss, accuracy, len(self.train)
+                        )
                     )
             yield "step"
 
@@ -167,7 +181,9 @@ class Trainer:
         with self.ledger.phase("updater"):
             branch.updater.after_step(probe)
 
-    def _backward(self, branch: Branch, mixtures: Sequence[Mixture], batch: Batch) -> tuple[Tensor, Tensor]:
+    def _backward(
+        self, branch: Branch, mixtures: Sequence[Mixture], batch: Batch
+    ) -> tuple[Tensor, Tensor]:
         """Gradients of the mean loss over `mixtures`, one network graph at a time; the loss and the hits."""
         total = hits = torch.zeros((), device=self.execution.device)
         leaves = [
@@ -188,7 +204,9 @@ class Trainer:
             if leaf.weights.grad is not None
         ]
         if pairs:
-            torch.autograd.backward([weights for weights, _ in pairs], [gradient for _, gradient in pairs])
+            torch.autograd.backward(
+                [weights for weights, _ in pairs], [gradient for _, gradient in pairs]
+            )
         return total, hits
 
     def _close_epoch(self, branch: Branch) -> list[Branch]:
@@ -231,13 +249,19 @@ class Trainer:
             heirs = [branch]
         else:
             state = branch.state_dict()
-            heirs = [self._fork(state, f"{branch.name}.{number}") for number in range(len(continuations))]
+            heirs = [
+                self._fork(state, f"{branch.name}.{number}") for number in range(len(continuations))
+            ]
         changed = len(continuations) != 1 or continuations[0] != Continuation(branch.subspace)
         for heir, continuation in zip(heirs, continuations, strict=False):
             heir.subspace = continuation.subspace
             if continuation.fresh:
                 new = self._fresh(heir.name, heir.epoch)
-                heir.supernet, heir.optimizer, heir.schedule = new.supernet, new.optimizer, new.schedule
+                heir.supernet, heir.optimizer, heir.schedule = (
+                    new.supernet,
+                    new.optimizer,
+                    new.schedule,
+                )
         if changed:
             self.emit(
                 BranchContinued(
@@ -260,7 +284,9 @@ class Trainer:
 
     def _check_continuation(self, branch: Branch, continuation: Continuation) -> None:
         name = branch.updater.name
-        got, expected = ([len(row) for row in each.alive] for each in (continuation.subspace, branch.subspace))
+        got, expected = (
+            [len(row) for row in each.alive] for each in (continuation.subspace, branch.subspace)
+        )
         if got != expected:
             raise PluginError(
                 f"{name} gave branch {branch.name} a subspace of {len(got)} edges with {got} columns; "
@@ -272,13 +298,17 @@ class Trainer:
                 "An updater may shrink or split its subspace, not grow it."
             )
         if why := self.space.complaint(continuation.subspace):
-            raise PluginError(f"{name} left branch {branch.name} a subspace without an architecture: {why}.")
+            raise PluginError(
+                f"{name} left branch {branch.name} a subspace without an architecture: {why}."
+            )
 
     def _mixtures(self, branch: Branch, probe: Probe) -> Sequence[Mixture]:
         """The updater's mixtures, checked for their form (their numbers are checked with the loss)."""
         mixtures = list(branch.updater.mixtures(probe))
         if not mixtures:
-            raise PluginError(f"{branch.updater.name} answered no mixture to train; it needs at least one.")
+            raise PluginError(
+                f"{branch.updater.name} answered no mixture to train; it needs at least one."
+            )
         alive = branch.subspace.mask
         for mixture in mixtures:
             if mixture.weights.shape != alive.shape or mixture.active.shape != alive.shape:

@@ -18,8 +18,12 @@ class TrainerOptions(Options):
     epochs: int = Field(50, ge=1, description="passes over the training images")
     batch_size: int = Field(64, ge=2, description="images in one weight step")
     learning_rate: float = Field(0.025, gt=0, description="learning rate of SGD at the start")
-    minimum_learning_rate: float = Field(0.001, ge=0, description="learning rate that the cosine ends at")
-    warmup_epochs: int = Field(0, ge=0, description="epochs in which the learning rate rises linearly")
+    minimum_learning_rate: float = Field(
+        0.001, ge=0, description="learning rate that the cosine ends at"
+    )
+    warmup_epochs: int = Field(
+        0, ge=0, description="epochs in which the learning rate rises linearly"
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
     nesterov: bool = Field(False, description="Nesterov momentum")
     weight_decay: float = Field(3e-4, ge=0, description="L2 penalty on the weights")
@@ -32,7 +36,9 @@ class TrainerOptions(Options):
         gt=0,
         description="write a checkpoint inside an epoch after so many minutes; one is written after each epoch",
     )
-    workers: int = Field(2, ge=0, description="processes that read images of sets too large for memory")
+    workers: int = Field(
+        2, ge=0, description="processes that read images of sets too large for memory"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -41,7 +47,9 @@ class TrainerOptions(Options):
                 f"a minimum_learning_rate ({self.minimum_learning_rate}) not above learning_rate ({self.learning_rate})"
             )
         if self.warmup_epochs >= self.epochs:
-            raise ValueError(f"fewer warmup_epochs ({self.warmup_epochs}) than epochs ({self.epochs})")
+            raise ValueError(
+                f"fewer warmup_epochs ({self.warmup_epochs}) than epochs ({self.epochs})"
+            )
         if self.nesterov and self.momentum == 0:
             raise ValueError("a momentum above 0 for nesterov")
         return self

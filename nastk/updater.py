@@ -71,7 +71,11 @@ class ArchitectureUpdater(Component, ABC):
     """Splits without which this method cannot learn, e.g. {"valid"}: checked when the run is assembled."""
 
     def __init__(
-        self, space: SearchSpace, options: Any, rng: torch.Generator, device: torch.device | str = "cpu"
+        self,
+        space: SearchSpace,
+        options: Any,
+        rng: torch.Generator,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.space = space
         self.options = options

@@ -29,7 +29,9 @@ settings.load_profile("suite")
 
 def pytest_configure(config):
     # The checks look at one random item of a long list, also where a strategy makes a value of nastk.
-    config.addinivalue_line("filterwarnings", "ignore:Do not use the `random` module inside strategies")
+    config.addinivalue_line(
+        "filterwarnings", "ignore:Do not use the `random` module inside strategies"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -55,7 +55,9 @@ def answering(
 
 
 def small(
-    updater: type[ArchitectureUpdater] = Still, options: Mapping[str, Any] | None = None, **changes: Any
+    updater: type[ArchitectureUpdater] = Still,
+    options: Mapping[str, Any] | None = None,
+    **changes: Any,
 ) -> Harness:
     """A harness, one epoch long unless `changes` say otherwise."""
     trainer_options = {"epochs": 1, **changes.pop("trainer_options", {})}

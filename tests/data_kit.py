@@ -50,5 +50,7 @@ def all_same(one: Iterator[Batch], other: Iterator[Batch]) -> bool:
 
 
 def expected_normal(images: Tensor, augmentation: Augmentation) -> Tensor:
-    mean, std = (torch.tensor(each)[:, None, None] for each in (augmentation.mean, augmentation.std))
+    mean, std = (
+        torch.tensor(each)[:, None, None] for each in (augmentation.mean, augmentation.std)
+    )
     return (images.float() / 255 - mean) / std

@@ -80,7 +80,9 @@ def cells(draw):
     chosen = {}
     for node in range(inputs, inputs + nodes):
         for source in range(node):
-            chosen[source, node] = tuple(draw(st.lists(st.sampled_from(DARTS), max_size=2, unique=True)))
+            chosen[source, node] = tuple(
+                draw(st.lists(st.sampled_from(DARTS), max_size=2, unique=True))
+            )
     return cell("any", DARTS, chosen)
 
 
@@ -90,4 +92,6 @@ def chains(draw):
     layers = draw(
         st.lists(st.lists(st.sampled_from(DARTS), max_size=3, unique=True), min_size=1, max_size=14)
     )
-    return cell("chain", DARTS, {(place, place + 1): tuple(each) for place, each in enumerate(layers)})
+    return cell(
+        "chain", DARTS, {(place, place + 1): tuple(each) for place, each in enumerate(layers)}
+    )

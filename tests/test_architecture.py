@@ -29,7 +29,8 @@ edges = some.builds(
 def architectures(draw):
     drawn = tuple(draw(some.lists(edges, min_size=1, max_size=4, unique_by=lambda edge: edge.name)))
     choices = tuple(
-        tuple(draw(some.lists(some.sampled_from(edge.operations), max_size=2, unique=True))) for edge in drawn
+        tuple(draw(some.lists(some.sampled_from(edge.operations), max_size=2, unique=True)))
+        for edge in drawn
     )
     return Architecture(draw(words), drawn, choices)
 
@@ -65,7 +66,10 @@ def test_table_and_links():
     ("choices", "message"),
     [
         ((("skip",),), "An architecture of 2 edges needs as many choices, got 1."),
-        ((("pool",), ()), "Edge cell:0->1 of space 'toy' has no operation 'pool'. It has: conv, skip."),
+        (
+            (("pool",), ()),
+            "Edge cell:0->1 of space 'toy' has no operation 'pool'. It has: conv, skip.",
+        ),
     ],
 )
 def test_choices_must_fit_the_edges(choices, message):

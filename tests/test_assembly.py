@@ -60,7 +60,9 @@ def test_putting_together_leaves_the_random_state_alone():
 
 
 def test_one_seed_is_one_run_and_another_is_not():
-    first, again, other = (assembled(seed=seed).trainer.root().supernet.stem.weight for seed in (1, 1, 2))
+    first, again, other = (
+        assembled(seed=seed).trainer.root().supernet.stem.weight for seed in (1, 1, 2)
+    )
     assert torch.equal(first, again) and not torch.equal(first, other)
 
 
@@ -75,14 +77,17 @@ def test_an_updater_that_learns_on_valid_needs_one(updater):
 
 
 def test_without_a_valid_split_a_single_level_updater_runs():
-    found = assembled(with_classes(updater=Still), updater="still", data=nastk.use("toy", train_fraction=1.0))
+    found = assembled(
+        with_classes(updater=Still), updater="still", data=nastk.use("toy", train_fraction=1.0)
+    )
     assert found.trainer.valid is None and found.plan.valid_images == 0
     assert len(found.trainer.train) == 6
 
 
 def test_a_plan_that_cannot_work_is_refused_in_the_updater_s_words():
     with pytest.raises(
-        ConfigurationError, match=r"shapley: warmup=15 leaves none of 2 epochs for alpha to move in\. Use"
+        ConfigurationError,
+        match=r"shapley: warmup=15 leaves none of 2 epochs for alpha to move in\. Use",
     ):
         assembled(updater="shapley")
 
@@ -122,7 +127,11 @@ class Narrow(nn.Module):
             ConfigurationError,
             r"The supernet of space 'odd' answered logits of shape \(2, 5\), expected \(2, 3\)",
         ),
-        (RuntimeError("size mismatch"), ConfigurationError, "cannot take images of 3 x 8 x 8: size mismatch"),
+        (
+            RuntimeError("size mismatch"),
+            ConfigurationError,
+            "cannot take images of 3 x 8 x 8: size mismatch",
+        ),
         (DataError("too small"), DataError, "^too small$"),
     ],
 )
@@ -174,7 +183,8 @@ def test_data_sets_from_python_must_be_given_again(tmp_path):
 @pytest.mark.parametrize(("fraction", "images"), [(0.1, 1), (0.05, 0)])
 def test_a_train_split_too_small_to_train_on(fraction, images):
     with pytest.raises(
-        ConfigurationError, match=rf"The train split holds {images} images; training needs at least 2\."
+        ConfigurationError,
+        match=rf"The train split holds {images} images; training needs at least 2\.",
     ):
         assembled(data=nastk.use("toy", images=8, train_fraction=fraction))
 

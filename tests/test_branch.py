@@ -58,4 +58,6 @@ def test_a_weight_without_gradient_is_passed_by():
     weights = dict(branch.supernet.named_parameters())
     after = branch.stepped({"head.bias": torch.ones_like(weights["head.bias"])})
     assert after.keys() == weights.keys()
-    assert [name for name, weight in after.items() if not torch.equal(weight, weights[name])] == ["head.bias"]
+    assert [name for name, weight in after.items() if not torch.equal(weight, weights[name])] == [
+        "head.bias"
+    ]

@@ -96,7 +96,15 @@ def test_any_nest_comes_back(nest):
         },
         {},
     ],
-    ids=["keys of two types", "dotted keys", "one tensor twice", "views", "gradient", "odd values", "empty"],
+    ids=[
+        "keys of two types",
+        "dotted keys",
+        "one tensor twice",
+        "views",
+        "gradient",
+        "odd values",
+        "empty",
+    ],
 )
 def test_odd_states_come_back(state):
     (found,) = round_trip(state).branches
@@ -179,7 +187,10 @@ def test_a_file_cut_short_anywhere_is_noticed(stored):
             {"nastk": json.dumps({"format": 2, "version": "9.9"})},
             r"was written by nastk 9\.9 \(format 2\); this nastk reads format 1\. Upgrade with `pip install",
         ),
-        ({"nastk": json.dumps({"format": 1, "version": "0.1"})}, "its checksum does not fit its content"),
+        (
+            {"nastk": json.dumps({"format": 1, "version": "0.1"})},
+            "its checksum does not fit its content",
+        ),
     ],
 )
 def test_a_file_of_something_else_is_refused(metadata, message, tmp_path):
@@ -202,7 +213,9 @@ def fill(folder, count=KEPT):
 
 def test_only_the_newest_are_kept(tmp_path):
     files = fill(tmp_path, KEPT + 3)
-    assert [path.name for path in files] == [f"{number:012d}.safetensors" for number in range(4, KEPT + 4)]
+    assert [path.name for path in files] == [
+        f"{number:012d}.safetensors" for number in range(4, KEPT + 4)
+    ]
     checkpoint, complaints = newest(tmp_path)
     assert (checkpoint.branches, complaints) == ([{"step": KEPT + 3}], [])
 
@@ -219,7 +232,9 @@ def test_when_none_can_be_read_all_complaints_are_said(tmp_path):
     files = fill(tmp_path)
     for path in files:
         path.write_bytes(b"")
-    with pytest.raises(CheckpointError, match="No older checkpoint is left; start the search again") as error:
+    with pytest.raises(
+        CheckpointError, match="No older checkpoint is left; start the search again"
+    ) as error:
         newest(tmp_path)
     assert all(str(path) in str(error.value) for path in files)
 
@@ -237,7 +252,8 @@ def failing(number):
 
 
 @pytest.mark.parametrize(
-    ("number", "said"), [(errno.ENOSPC, "No space left on device"), (errno.EACCES, "Permission denied")]
+    ("number", "said"),
+    [(errno.ENOSPC, "No space left on device"), (errno.EACCES, "Permission denied")],
 )
 @pytest.mark.parametrize("where", ["fsync", "open", "replace", "mkdir"])
 def test_a_failed_write_leaves_what_was_there(where, number, said, tmp_path, monkeypatch):
@@ -250,9 +266,7 @@ def test_a_failed_write_leaves_what_was_there(where, number, said, tmp_path, mon
             patched.setattr(checkpoint, "open", failing(number), raising=False)
         else:
             patched.setattr(Path, where, failing(number))
-        message = (
-            rf"{files[-1].name} could not be written: {said}\. Make room or choose another --out; what was"
-        )
+        message = rf"{files[-1].name} could not be written: {said}\. Make room or choose another --out; what was"
         with pytest.raises(NastkError, match=message):
             write(tmp_path, Checkpoint([{"step": 0}], COST), files[-1].stem)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

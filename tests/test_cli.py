@@ -11,7 +11,19 @@ from PIL import Image
 
 from nastk import cli
 
-TOY = ["search", "--space", "toy", "--updater", "darts", "--data", "toy", "-t", "batch_size=16", "--epochs", "2"]
+TOY = [
+    "search",
+    "--space",
+    "toy",
+    "--updater",
+    "darts",
+    "--data",
+    "toy",
+    "-t",
+    "batch_size=16",
+    "--epochs",
+    "2",
+]
 
 
 @pytest.fixture
@@ -35,12 +47,27 @@ def nastk(monkeypatch, capsys, tmp_path):
 def test_a_search_ends_with_the_cell_its_evaluation_its_cost_and_what_to_type_next(nastk, tmp_path):
     code, out, err = nastk(*TOY, "--out", "a")
     assert code == 0
-    for words in ("first", "second", "conv", "parameters", "accuracy", "images", "a", "nastk draw a"):
+    for words in (
+        "first",
+        "second",
+        "conv",
+        "parameters",
+        "accuracy",
+        "images",
+        "a",
+        "nastk draw a",
+    ):
         assert words in out
     assert "searching toy with darts on toy" in err
     assert "epoch 2/2" in err
     names = {path.name for path in (tmp_path / "a").iterdir()}
-    assert names >= {"config.json", "events.jsonl", "checkpoints", "architecture.json", "result.json"}
+    assert names >= {
+        "config.json",
+        "events.jsonl",
+        "checkpoints",
+        "architecture.json",
+        "result.json",
+    }
 
 
 def test_json_goes_to_stdout_alone(nastk):
@@ -60,8 +87,12 @@ def test_the_config_of_a_run_runs_again_to_the_same_architecture(nastk):
 
 
 def test_flags_are_stronger_than_the_config_file(nastk, tmp_path):
-    (tmp_path / "c.yaml").write_text("space: toy\nupdater: darts\ndata: toy\nseed: 4\ntrainer: {epochs: 1, batch_size: 16}\n")
-    code, _, _ = nastk("search", "--config", "c.yaml", "--seed", "5", "-u", "warmup=0", "--out", "a", "-q")
+    (tmp_path / "c.yaml").write_text(
+        "space: toy\nupdater: darts\ndata: toy\nseed: 4\ntrainer: {epochs: 1, batch_size: 16}\n"
+    )
+    code, _, _ = nastk(
+        "search", "--config", "c.yaml", "--seed", "5", "-u", "warmup=0", "--out", "a", "-q"
+    )
     config = json.loads((tmp_path / "a" / "config.json").read_text())
     assert (code, config["seed"], config["trainer"]["epochs"]) == (0, 5, 1)
 
@@ -87,7 +118,12 @@ def test_show_runs_and_evaluate(nastk):
     assert shown["state"] == "finished" and shown["history"][0]["kind"] == "run-started"
     code, out, _ = nastk("runs", "--json")
     (row,) = json.loads(out)
-    assert (row["state"], row["epoch"], row["epochs"], row["updater"]) == ("finished", 2, 2, "darts")
+    assert (row["state"], row["epoch"], row["epochs"], row["updater"]) == (
+        "finished",
+        2,
+        2,
+        "darts",
+    )
     code, out, _ = nastk("runs")
     assert code == 0 and "finished" in out
     code, out, _ = nastk("evaluate", "runs/a", "--evaluator", "size", "--json")
@@ -95,7 +131,9 @@ def test_show_runs_and_evaluate(nastk):
     code, out, _ = nastk("evaluate", "runs/a", "--evaluator", "supernet", "--json")
     evaluation = json.loads(out)
     stored = next(one for one in shown["evaluations"] if one["evaluator"] == "supernet")
-    assert evaluation["metrics"] == stored["metrics"], "the checkpoint gives the supernet that was trained"
+    assert evaluation["metrics"] == stored["metrics"], (
+        "the checkpoint gives the supernet that was trained"
+    )
 
 
 @pytest.mark.parametrize("suffix", ["svg", "png"])
@@ -126,17 +164,33 @@ def test_plugins_describe_and_doctor(nastk):
 
 
 BAD = {
-    "a space with a slip": (["search", "--space", "dart", "--updater", "darts"], 2, "Did you mean 'darts'"),
-    "an updater with a slip": (["search", "--space", "toy", "--updater", "shaply"], 2, "Did you mean 'shapley'"),
+    "a space with a slip": (
+        ["search", "--space", "dart", "--updater", "darts"],
+        2,
+        "Did you mean 'darts'",
+    ),
+    "an updater with a slip": (
+        ["search", "--space", "toy", "--updater", "shaply"],
+        2,
+        "Did you mean 'shapley'",
+    ),
     "data with a slip": ([*TOY[:5], "--data", "cifar11"], 2, "Did you mean 'cifar10'"),
     "no updater": (["search", "--space", "toy"], 2, "No updater was named"),
     "an unknown option": ([*TOY, "-u", "learning_rat=1"], 2, "Did you mean 'learning_rate'"),
-    "an option out of range": ([*TOY, "-u", "learning_rate=-1"], 2, "learning_rate must be more than 0"),
+    "an option out of range": (
+        [*TOY, "-u", "learning_rate=-1"],
+        2,
+        "learning_rate must be more than 0",
+    ),
     "an option of the wrong type": ([*TOY, "-u", "learning_rate=fast"], 2, "learning_rate"),
     "no assignment": ([*TOY, "-u", "learning_rate"], 2, "-u takes name=value"),
     "no epochs": ([*TOY, "--epochs", "0"], 2, "epochs must be at least 1"),
     "epochs within the warm-up": ([*TOY, "-u", "warmup=5"], 2, "warmup"),
-    "no valid split": ([*TOY, "-d", "train_fraction=1"], 2, "learns on the validation split, which is empty"),
+    "no valid split": (
+        [*TOY, "-d", "train_fraction=1"],
+        2,
+        "learns on the validation split, which is empty",
+    ),
     "an unknown preset": ([*TOY, "--preset", "papr"], 2, "quick"),
     "a paper setting that does not exist": ([*TOY, "--preset", "paper"], 2, "It has: quick"),
     "no such device": ([*TOY, "--device", "gpu"], 2, "Expected a device"),
@@ -152,7 +206,11 @@ BAD = {
     "no run to draw": (["draw", "nowhere"], 2, "cannot be read"),
     "nothing called so": (["describe", "shaply"], 2, "Did you mean 'shapley'"),
     "no such command": (["serch"], 2, "No such command"),
-    "a space option out of range": (["search", "--space", "darts", "--updater", "random", "-s", "channels=0"], 2, "channels must be at least 2"),
+    "a space option out of range": (
+        ["search", "--space", "darts", "--updater", "random", "-s", "channels=0"],
+        2,
+        "channels must be at least 2",
+    ),
 }
 
 
@@ -188,8 +246,18 @@ def test_the_draw_suffix_is_checked(nastk):
 
 
 def test_ctrl_c_stops_with_a_checkpoint_and_says_how_to_go_on(tmp_path):
-    command = [sys.executable, "-c", "from nastk.cli import main; main()", *TOY[:-1], "5000", "--out", "a"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-c",
+        "from nastk.cli import main; main()",
+        *TOY[:-1],
+        "5000",
+        "--out",
+        "a",
+    ]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     events = tmp_path / "a" / "events.jsonl"
     while not (events.exists() and "epoch-done" in events.read_text()):
         assert process.poll() is None

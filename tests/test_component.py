@@ -44,7 +44,10 @@ class Required(Options):
         ({"kind": "third"}, r"^sample: kind must be one of 'first' or 'second', got 'third'\.$"),
         ({"samples": "many"}, r"^sample: samples: expected a valid integer.*, got 'many'\.$"),
         ({"word": "bad"}, r"^sample: word: expected a good word, got 'bad'\.$"),
-        ({"samples": 0, "risk": 2}, r"samples must be at least 1, got 0\.; sample: risk must be less than 1"),
+        (
+            {"samples": 0, "risk": 2},
+            r"samples must be at least 1, got 0\.; sample: risk must be less than 1",
+        ),
     ],
 )
 def test_a_wrong_option_is_said_in_one_line(values, message):

@@ -55,7 +55,11 @@ def test_every_crop_is_a_window_of_the_image_padded_with_black() -> None:
         found = (windows == crop).flatten(2).all(-1).nonzero()
         assert len(found) == 1
         places.add(tuple(found[0].tolist()))
-    assert {row for row, _ in places} == {column for _, column in places} == set(range(2 * padding + 1))
+    assert (
+        {row for row, _ in places}
+        == {column for _, column in places}
+        == set(range(2 * padding + 1))
+    )
 
 
 def test_black_padding_is_normalised_like_any_black_pixel() -> None:
@@ -75,7 +79,9 @@ def test_half_of_the_images_are_mirrored_and_the_others_untouched() -> None:
 
 def cutout_area(size: int, side: int) -> list[list[int]]:
     """For each centre, the pixels of the square that lie inside the image."""
-    lengths = [min(size, centre - side // 2 + side) - max(0, centre - side // 2) for centre in range(size)]
+    lengths = [
+        min(size, centre - side // 2 + side) - max(0, centre - side // 2) for centre in range(size)
+    ]
     return [[height * width for width in lengths] for height in lengths]
 
 
@@ -131,7 +137,9 @@ def test_a_pass_holds_every_image_once_but_for_a_single_rest(
     images: int, batch_size: int, number: int
 ) -> None:
     order = Order(images, batch_size, seed=1, name="train")
-    batches = [order.batch(number * len(order) + position).tolist() for position in range(len(order))]
+    batches = [
+        order.batch(number * len(order) + position).tolist() for position in range(len(order))
+    ]
     seen = [index for batch in batches for index in batch]
     dropped = images > batch_size > 1 and images % batch_size == 1
     assert len(seen) == len(set(seen)) == images - dropped
@@ -142,7 +150,9 @@ def test_a_pass_holds_every_image_once_but_for_a_single_rest(
 
 @given(images=st.integers(1, 120), batch_size=st.integers(1, 150))
 @settings(max_examples=150, deadline=None)
-def test_once_holds_every_image_exactly_once_and_no_batch_of_one(images: int, batch_size: int) -> None:
+def test_once_holds_every_image_exactly_once_and_no_batch_of_one(
+    images: int, batch_size: int
+) -> None:
     batches = [batch.tolist() for batch in Order(images, batch_size, seed=1, name="train").once()]
     assert sorted(index for batch in batches for index in batch) == list(range(images))
     assert min(map(len, batches)) > 1 or batch_size == 1 or images == 1
@@ -150,7 +160,9 @@ def test_once_holds_every_image_exactly_once_and_no_batch_of_one(images: int, ba
 
 
 def test_passes_seeds_and_names_have_orders_of_their_own() -> None:
-    orders = [Order(50, 50, seed, name).batch(step) for seed in (0, 1) for name in "ab" for step in (0, 1)]
+    orders = [
+        Order(50, 50, seed, name).batch(step) for seed in (0, 1) for name in "ab" for step in (0, 1)
+    ]
     assert not any(torch.equal(a, b) for a, b in pairwise(orders))
     assert torch.equal(Order(50, 50, 1, "b").batch(1), orders[-1])
 
@@ -164,7 +176,12 @@ def test_a_batch_larger_than_the_split_is_one_batch_of_all() -> None:
 @pytest.mark.parametrize(
     ("images", "batch_size", "error", "message"),
     [
-        (0, 4, DataError, "split of stream 'valid' holds no images. A valid split needs train_fraction"),
+        (
+            0,
+            4,
+            DataError,
+            "split of stream 'valid' holds no images. A valid split needs train_fraction",
+        ),
         (4, 0, ConfigurationError, "batch_size must be at least 1, got 0"),
     ],
 )
@@ -230,7 +247,9 @@ def test_stratified_parts_are_disjoint_complete_and_proportional(
 def test_division_is_exact_in_balanced_classes_and_depends_on_the_seed_alone() -> None:
     split = random_split(120, classes=4)
     train, valid = divide(split, 0.5, None, seed=0)
-    assert torch.bincount(train.labels).tolist() == torch.bincount(valid.labels).tolist() == [15] * 4
+    assert (
+        torch.bincount(train.labels).tolist() == torch.bincount(valid.labels).tolist() == [15] * 4
+    )
     again, _ = divide(split, 0.5, None, seed=0)
     other, _ = divide(split, 0.5, None, seed=1)
     assert torch.equal(train.images, again.images)
@@ -261,7 +280,12 @@ def test_fraction_and_limit_give_these_sizes(
     ("labels", "fraction", "limit", "message"),
     [
         ([0, 0, 0, 1], 0.5, None, r"Class 1 has 1 image\(s\), and 2 are needed"),
-        ([0, 1, 2] * 4, 0.5, 5, "limit=5 is too small for 3 classes in 2 part.*Set it to 6 or more"),
+        (
+            [0, 1, 2] * 4,
+            0.5,
+            5,
+            "limit=5 is too small for 3 classes in 2 part.*Set it to 6 or more",
+        ),
         ([0, 1, 2] * 4, 1.0, 2, "limit=2 is too small for 3 classes in 1 part"),
     ],
 )

@@ -44,7 +44,10 @@ class Constant(DataSource):
     ("options", "expected"),
     [
         ({}, Augmentation((0.5,), (0.2,), 1, True, 0)),
-        ({"crop_padding": 3, "flip": False, "cutout": 4}, Augmentation((0.5,), (0.2,), 3, False, 4)),
+        (
+            {"crop_padding": 3, "flip": False, "cutout": 4},
+            Augmentation((0.5,), (0.2,), 3, False, 4),
+        ),
         ({"crop_padding": 0}, Augmentation((0.5,), (0.2,), 0, True, 0)),
     ],
 )
@@ -59,7 +62,8 @@ def test_options_take_the_place_of_the_sources_own_treatment(
 def test_a_treatment_as_large_as_the_image_is_refused(name: str) -> None:
     source = Constant(Constant.parse_options({name: 8}))
     with pytest.raises(
-        ConfigurationError, match=f"{name} must be less than the image's 8 pixels, got 8.*-d {name}=2"
+        ConfigurationError,
+        match=f"{name} must be less than the image's 8 pixels, got 8.*-d {name}=2",
     ):
         source.augmentation((0.5,), (0.2,))
 
@@ -85,8 +89,13 @@ GREY = np.arange(16, dtype=np.uint8).reshape(4, 4)
 COLOUR = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
 
 
-def pictures(count: int = 12, classes: int = 2, size: int = 4, start: int = 0) -> list[tuple[object, object]]:
-    return [(image, start + index % classes) for index, image in enumerate(random_images(count, size=size))]
+def pictures(
+    count: int = 12, classes: int = 2, size: int = 4, start: int = 0
+) -> list[tuple[object, object]]:
+    return [
+        (image, start + index % classes)
+        for index, image in enumerate(random_images(count, size=size))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +141,9 @@ def test_a_pair_gives_its_task_and_keeps_the_valid_set_whole() -> None:
 
 def test_a_single_set_is_divided_and_a_test_set_is_kept() -> None:
     source = PairSource(
-        Listed(pictures(12)), test=Listed(pictures(4)), options=PairSource.parse_options({"limit": 8})
+        Listed(pictures(12)),
+        test=Listed(pictures(4)),
+        options=PairSource.parse_options({"limit": 8}),
     )
     splits = source.splits(seed=0)
     assert (len(splits.train), len(splits.valid), len(splits.test)) == (4, 4, 4)
@@ -161,17 +172,27 @@ def test_a_single_set_is_divided_and_a_test_set_is_kept() -> None:
             r"Item 12 of the train set has the form \(3, 5, 5\), item 0",
         ),
         (Listed([(torch.zeros(1, 4, 5), 0)]), None, "expected 1 or 3 channels of a square image"),
-        (Listed([(torch.full((1, 4, 4), -2.0), 0)]), None, "pixels from -2 to -2; floats are read as 0..1"),
+        (
+            Listed([(torch.full((1, 4, 4), -2.0), 0)]),
+            None,
+            "pixels from -2 to -2; floats are read as 0..1",
+        ),
         (Listed([(torch.full((1, 4, 4), torch.nan), 0)]), None, "pixels from nan to nan"),
         (
             Listed([(torch.zeros(1, 4, 4, dtype=torch.long), 0)]),
             None,
             "pixels of type torch.int64; expected uint8",
         ),
-        (Listed([(torch.zeros(1, 4, 4), "cat")]), None, r"Item 0 of the train set is not \(image, label\)"),
+        (
+            Listed([(torch.zeros(1, 4, 4), "cat")]),
+            None,
+            r"Item 0 of the train set is not \(image, label\)",
+        ),
         (Listed([torch.zeros(1, 4, 4)]), None, r"Item 0 of the train set is not \(image, label\)"),  # type: ignore[list-item]
     ],
 )
-def test_datasets_that_cannot_be_used_are_refused(train: Listed, valid: Listed | None, message: str) -> None:
+def test_datasets_that_cannot_be_used_are_refused(
+    train: Listed, valid: Listed | None, message: str
+) -> None:
     with pytest.raises(DataError, match=message):
         PairSource(train, valid).splits(seed=0)

@@ -4,7 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from data_kit import CIFAR, PLAIN, UNIT, Stored, all_same, expected_normal, random_images, random_split, same
+from data_kit import (
+    CIFAR,
+    PLAIN,
+    UNIT,
+    Stored,
+    all_same,
+    expected_normal,
+    random_images,
+    random_split,
+    same,
+)
 from torch import Tensor
 
 from nastk.data.loader import LoaderStream
@@ -169,7 +179,12 @@ def test_an_empty_split_is_refused(lazy: bool) -> None:
 def test_streams_on_cuda_equal_those_on_the_cpu(lazy: bool) -> None:
     split = random_split(23)
     there = stream(
-        replace(split, images=Stored(split.images)) if lazy else split, 4, 0, "train", "cuda", workers=1
+        replace(split, images=Stored(split.images)) if lazy else split,
+        4,
+        0,
+        "train",
+        "cuda",
+        workers=1,
     )
     for step in (0, 1, 7):
         ours, theirs = tensor_stream().at(step), there.at(step)

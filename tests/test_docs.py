@@ -23,7 +23,9 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 FOLDERS = {"space": "spaces", "updater": "updaters", "evaluator": "evaluators", "data": "data"}
 # What is for tests alone is described in testing-a-plugin.md.
 OURS = [
-    one for one in catalogue().all() if one.distribution == "nastk" and not one.offer.name.startswith("toy")
+    one
+    for one in catalogue().all()
+    if one.distribution == "nastk" and not one.offer.name.startswith("toy")
 ]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # Pages of components quote lines of code; these ones hold whole programs.
@@ -45,7 +47,9 @@ def headings(page):
     """The anchors of a page, as mkdocs makes them."""
     text = FENCE.sub("", page.read_text())
     titles = re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE)
-    return {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower()) for title in titles}
+    return {
+        re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower()) for title in titles
+    }
 
 
 # ---------------------------------------------------------------- what comes from the code
@@ -53,7 +57,9 @@ def headings(page):
 
 def hooks():
     tree = ast.parse(inspect.getsource(hookspecs))
-    marked = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list]
+    marked = [
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list
+    ]
     return [
         f"{node.name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns)}".replace("'", "")
         for node in marked
@@ -138,7 +144,9 @@ def commands(page):
     """Every nastk command of a page, as a list of words."""
     lines = [line for code in blocks(page, "bash") for line in code.splitlines()]
     lines += re.findall(r"`(nastk [^`]+)`", FENCE.sub("", page.read_text()))
-    return [words[1:] for line in lines if (words := re.sub(r" #.*", "", line).split())[:1] == ["nastk"]]
+    return [
+        words[1:] for line in lines if (words := re.sub(r" #.*", "", line).split())[:1] == ["nastk"]
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=identify)
@@ -148,8 +156,13 @@ def test_commands_in_pages_exist_with_their_flags(page):
         if name in PLANNED or name.startswith("-") or name.isupper():
             continue
         assert name in known, f"nastk {name}"
-        flags = {flag for parameter in known[name].params for flag in parameter.opts} | {"--help", "-h"}
-        assert {word for word in words if re.match(r"--?[a-z]", word)} <= flags, " ".join([name, *words])
+        flags = {flag for parameter in known[name].params for flag in parameter.opts} | {
+            "--help",
+            "-h",
+        }
+        assert {word for word in words if re.match(r"--?[a-z]", word)} <= flags, " ".join(
+            [name, *words]
+        )
 
 
 # ---------------------------------------------------------------- setting up
@@ -169,7 +182,12 @@ def test_ci_takes_its_commands_from_the_readme_and_runs_what_pre_commit_runs():
     assert "grep '^python3 -m venv .venv && ' README.md" in script
     assert subprocess.run(["bash", "-n", ROOT / ".ci" / "run"]).returncode == 0
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
-    assert [hook["entry"] for hook in hooks] == ["ruff check", "ruff format", "mypy", "lint-imports"]
+    assert [hook["entry"] for hook in hooks] == [
+        "ruff check",
+        "ruff format",
+        "mypy",
+        "lint-imports",
+    ]
     for hook in hooks:
         assert f"\nstep {hook['entry']}" in script
 
@@ -178,10 +196,17 @@ def test_no_file_names_a_folder_of_somebodys_machine():
     path = re.compile(r"(?<![\w.~}])/(?:work|root|home|Users|tmp)/\w")
     kinds = {".py", ".pyi", ".md", ".toml", ".yml", ".yaml", ".txt", ".js"}
     places = [ROOT / name for name in ("nastk", "plugins", "docs", "examples", "tests", ".ci")]
-    files = [file for place in places for file in place.rglob("*") if file.is_file() and file.suffix in kinds]
+    files = [
+        file
+        for place in places
+        for file in place.rglob("*")
+        if file.is_file() and file.suffix in kinds
+    ]
     files += [file for file in ROOT.iterdir() if file.suffix in kinds]
     assert len(files) > 100
     found = [
-        f"{file.relative_to(ROOT)}: {match[0]}" for file in files for match in path.finditer(file.read_text())
+        f"{file.relative_to(ROOT)}: {match[0]}"
+        for file in files
+        for match in path.finditer(file.read_text())
     ]
     assert not found

@@ -46,5 +46,10 @@ def test_near_miss(name, known, said):
 
 
 def test_an_unknown_name_lists_the_known_ones_sorted():
-    assert str(UnknownNameError.of("updater", "xyz", ["b", "a"])) == "No updater is named 'xyz'. Known: a, b."
-    assert str(UnknownNameError.of("updater", "xyz", [])) == "No updater is named 'xyz'. Known: none."
+    assert (
+        str(UnknownNameError.of("updater", "xyz", ["b", "a"]))
+        == "No updater is named 'xyz'. Known: a, b."
+    )
+    assert (
+        str(UnknownNameError.of("updater", "xyz", [])) == "No updater is named 'xyz'. Known: none."
+    )

@@ -44,7 +44,12 @@ def test_the_second_method_of_the_one_file_runs_on_the_same_trainer(capsys):
 
 def test_one_file_means_one_file():
     tree = ast.parse((EXAMPLES / "nastk_in_one_file.py").read_text())
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not {name for name in imported if name.startswith("nastk")}
 

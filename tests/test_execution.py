@@ -54,7 +54,9 @@ def test_chosen_with_a_gpu(one_gpu, asked, able, device, bf16):
 
 def test_what_a_gpu_lacks_is_said(one_gpu):
     one_gpu[0] = False
-    with pytest.raises(ConfigurationError, match=r"'cuda' has no bf16\. Use --precision fp32 or auto"):
+    with pytest.raises(
+        ConfigurationError, match=r"'cuda' has no bf16\. Use --precision fp32 or auto"
+    ):
         Execution.choose("cuda", "bf16")
     with pytest.raises(
         ConfigurationError, match="'cuda:1' was asked for, and this machine has 1 CUDA devices"

@@ -40,7 +40,9 @@ def losses(made, branches, steps=STEPS):
             total = float(branch.tally.loss)
             if moment == "step" and total != before.get(branch.name, 0.0):
                 images = len(made.trainer.train.at(branch.step - 1).labels)
-                found.append((branch.name, branch.step, (total - before.get(branch.name, 0.0)) / images))
+                found.append(
+                    (branch.name, branch.step, (total - before.get(branch.name, 0.0)) / images)
+                )
             before[branch.name] = total
         if moment == "epoch":
             before.clear()

@@ -22,13 +22,17 @@ def test_imports_point_down():
     linter = Path(sys.executable).with_name("lint-imports")
     if not linter.exists():
         pytest.skip("import-linter is not installed")
-    done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("word", ["isinstance", "hasattr", "getattr", "type"])
 def test_the_trainer_asks_nobody_what_it_is(word):
-    called = [node.func for node in ast.walk(ast.parse(TRAINER.read_text())) if isinstance(node, ast.Call)]
+    called = [
+        node.func for node in ast.walk(ast.parse(TRAINER.read_text())) if isinstance(node, ast.Call)
+    ]
     assert word not in {function.id for function in called if isinstance(function, ast.Name)}
 
 
@@ -36,19 +40,25 @@ def test_the_trainer_asks_nobody_what_it_is(word):
 def test_the_trainer_names_no_plugin(kind):
     tree = ast.parse(TRAINER.read_text())
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
+            node
+        ):
             node.body[0] = ast.Pass()
     # `random` is also a module of torch's, and an ordinary word in docstrings and comments.
     code = ast.unparse(tree).lower().replace("torch.random", "torch")
     assert "nastk_" not in code
-    assert not [name for name in catalogue().names(kind) if re.search(rf"\b{re.escape(name)}\b", code)]
+    assert not [
+        name for name in catalogue().names(kind) if re.search(rf"\b{re.escape(name)}\b", code)
+    ]
 
 
 @pytest.mark.parametrize("point", OURS, ids=lambda point: point.name)
 def test_a_plugin_announces_itself_with_hooks_alone(point):
     tree = ast.parse(Path(find_spec(point.value).origin).read_text())
     imported = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
-    assert [ast.unparse(node) for node in imported] == ["from nastk.hookspecs import Offer, hookimpl"]
+    assert [ast.unparse(node) for node in imported] == [
+        "from nastk.hookspecs import Offer, hookimpl"
+    ]
     assert all(isinstance(node, (ast.ImportFrom, ast.FunctionDef)) for node in tree.body[1:])
 
 

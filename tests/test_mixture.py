@@ -5,7 +5,10 @@ from nastk.architecture import Architecture
 from nastk.mixture import Mixture
 from nastk.subspace import Edge, Subspace
 
-EDGES = (Edge("a", ("conv", "skip"), "cell", 0, 1), Edge("b", ("conv", "pool", "skip"), "cell", 0, 2))
+EDGES = (
+    Edge("a", ("conv", "skip"), "cell", 0, 1),
+    Edge("b", ("conv", "pool", "skip"), "cell", 0, 2),
+)
 ROOT = Subspace.full(EDGES)
 HALF, THIRD = 1 / 2, 1 / 3
 
@@ -18,7 +21,11 @@ def close(mixture, weights, active):
 
 def test_uniform():
     close(Mixture.uniform(ROOT), [[HALF, HALF, 0], [THIRD, THIRD, THIRD]], [[1, 1, 0], [1, 1, 1]])
-    close(Mixture.uniform(ROOT.only(0, [])), [[0.0, 0, 0], [THIRD, THIRD, THIRD]], [[0, 0, 0], [1, 1, 1]])
+    close(
+        Mixture.uniform(ROOT.only(0, [])),
+        [[0.0, 0, 0], [THIRD, THIRD, THIRD]],
+        [[0, 0, 0], [1, 1, 1]],
+    )
 
 
 def test_softmax_is_over_the_alive_operations():
@@ -32,7 +39,9 @@ def test_softmax_is_over_the_alive_operations():
 
 
 def test_softmax_gives_true_gradient_and_none_to_the_dead():
-    logits = torch.tensor([[0.3, -0.2, 0.9], [1.0, 2.0, 3.0]], dtype=torch.float64, requires_grad=True)
+    logits = torch.tensor(
+        [[0.3, -0.2, 0.9], [1.0, 2.0, 3.0]], dtype=torch.float64, requires_grad=True
+    )
     subspace = ROOT.drop(1, 1).only(0, [])
     mixture = Mixture.softmax(logits, subspace)
     assert torch.isfinite(mixture.weights).all()
@@ -57,9 +66,17 @@ def test_a_path():
             [[0.0, 0, 0], [THIRD, THIRD, THIRD]],
             [[0, 0, 0], [1, 1, 1]],
         ),
-        (lambda m: m.without_all([]), [[HALF, HALF, 0], [THIRD, THIRD, THIRD]], [[1, 1, 0], [1, 1, 1]]),
+        (
+            lambda m: m.without_all([]),
+            [[HALF, HALF, 0], [THIRD, THIRD, THIRD]],
+            [[1, 1, 0], [1, 1, 1]],
+        ),
         (lambda m: m.only(1, 1), [[HALF, HALF, 0], [0.0, 1, 0]], [[1, 1, 0], [0, 1, 0]]),
-        (lambda m: m.without(1, 1).only(1, 1), [[HALF, HALF, 0], [0.0, 1, 0]], [[1, 1, 0], [0, 1, 0]]),
+        (
+            lambda m: m.without(1, 1).only(1, 1),
+            [[HALF, HALF, 0], [0.0, 1, 0]],
+            [[1, 1, 0], [0, 1, 0]],
+        ),
         (
             lambda m: m.masked(ROOT.drop(0, 0).mask),
             [[0.0, HALF, 0], [THIRD, THIRD, THIRD]],
@@ -73,7 +90,9 @@ def test_changes_make_new_mixtures_without_renormalising(change, weights, active
     close(whole, [[HALF, HALF, 0], [THIRD, THIRD, THIRD]], [[1, 1, 0], [1, 1, 1]])
 
 
-@pytest.mark.parametrize("change", [lambda m: m.without(0, 0), lambda m: m.only(0, 0), lambda m: m.to("cpu")])
+@pytest.mark.parametrize(
+    "change", [lambda m: m.without(0, 0), lambda m: m.only(0, 0), lambda m: m.to("cpu")]
+)
 def test_changes_keep_the_gradient_and_detach_drops_it(change):
     logits = torch.zeros(2, 3, requires_grad=True)
     changed = change(Mixture.softmax(logits, ROOT))

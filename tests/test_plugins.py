@@ -88,7 +88,9 @@ def test_an_unknown_name_says_the_near_miss_and_what_did_not_load(point):
     )
     with pytest.raises(UnknownNameError, match=message):
         found.find("updater", "coim")
-    with pytest.raises(ConfigurationError, match=r"No search space is named 'coin'\. Known: none\."):
+    with pytest.raises(
+        ConfigurationError, match=r"No search space is named 'coin'\. Known: none\."
+    ):
         found.load("space", "coin")
 
 
@@ -105,7 +107,10 @@ def test_two_plugins_with_one_name_are_both_listed_and_neither_is_chosen(point):
 
 def test_entry_points_of_one_name_in_two_distributions_both_count(point):
     found = collect(
-        [point(coin(), "acme-nas", "plugin"), point(coin().replace("coin", "dice"), "other-nas", "plugin")]
+        [
+            point(coin(), "acme-nas", "plugin"),
+            point(coin().replace("coin", "dice"), "other-nas", "plugin"),
+        ]
     )
     assert found.problems == []
     assert found.names("updater") == ["coin", "dice"]
@@ -140,15 +145,24 @@ def test_the_environment_disables(monkeypatch):
     ("source", "said"),
     [
         ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
-        ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+        (
+            "import no_such_module_at_all",
+            "ModuleNotFoundError: No module named 'no_such_module_at_all'",
+        ),
         ("def broken(:", "SyntaxError"),
         (
             HEAD + "@hookimpl\ndef updater():\n    return []\n",
             "PluginValidationError: .*unknown hook 'updater'",
         ),
-        (HEAD + "@hookimpl\ndef updaters(event):\n    return []\n", "PluginValidationError.*updaters"),
+        (
+            HEAD + "@hookimpl\ndef updaters(event):\n    return []\n",
+            "PluginValidationError.*updaters",
+        ),
         (HEAD + "@hookimpl\ndef updaters():\n    raise OSError('gone')\n", "OSError: gone"),
-        (HEAD + "@hookimpl\ndef updaters():\n    pass\n", "TypeError: 'NoneType' object is not iterable"),
+        (
+            HEAD + "@hookimpl\ndef updaters():\n    pass\n",
+            "TypeError: 'NoneType' object is not iterable",
+        ),
         (
             HEAD + "@hookimpl\ndef updaters():\n    return ['coin']\n",
             r"TypeError: updaters must return a list of nastk\.Offer, got 'coin' in it",
@@ -168,14 +182,17 @@ def test_the_environment_disables(monkeypatch):
 def test_a_broken_plugin_is_named_and_the_others_go_on(source, said, point):
     found = collect([point(source, "broken-nas", "a_broken"), point(coin())])
     (problem,) = found.problems
-    assert re.search(rf"^The plugin 'a_broken' of broken-nas 2\.0 did not load: (?s:{said})", problem)
+    assert re.search(
+        rf"^The plugin 'a_broken' of broken-nas 2\.0 did not load: (?s:{said})", problem
+    )
     assert problem.endswith("Mend it, uninstall it, or leave it out with NASTK_DISABLE=broken-nas.")
     assert found.names("updater") == ["coin"]
 
 
 def test_a_plugin_that_breaks_in_one_hook_keeps_the_others(point):
     source = (
-        coin("nastk.testing.split:ToySplit") + "@hookimpl\ndef search_spaces():\n    raise OSError('gone')\n"
+        coin("nastk.testing.split:ToySplit")
+        + "@hookimpl\ndef search_spaces():\n    raise OSError('gone')\n"
     )
     found = collect([point(source)])
     assert len(found.problems) == 1
@@ -194,11 +211,12 @@ def test_a_plugin_that_breaks_in_one_hook_keeps_the_others(point):
         ("", "does not load from : ValueError"),
         (
             TOY,
-            r"acme-nas offers 'coin' at nastk\.testing\.split:ToySplit, which is no component named 'coin'",
+            r"acme-nas offers 'coin' at nastk\.testing\.split:ToySplit, which is no updater named 'coin'",
         ),
-        ("nastk.seeds:seed_of", "which is no component named 'coin'"),
-        ("nastk.cost:Cost", "which is no component named 'coin'"),
-        ("nastk.component:Component", "which is no component named 'coin'"),
+        ("nastk.seeds:seed_of", "which is no updater named 'coin'"),
+        ("nastk.cost:Cost", "which is no updater named 'coin'"),
+        ("nastk.testing.toy:ToySpace", "which is no updater named 'coin'"),
+        ("nastk.component:Component", "which is no updater named 'coin'"),
     ],
 )
 def test_an_offer_that_leads_nowhere_is_said_when_it_is_used(load, message, point):

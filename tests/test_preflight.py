@@ -13,13 +13,20 @@ from nastk.testing import fingerprint
 
 def forecast(installed=None, **wishes):
     trainer = {**WISHES["trainer"], **wishes.pop("trainer", {})}
-    config = resolve({**WISHES, "device": "cpu", "evaluators": [], **wishes, "trainer": trainer}, installed)
+    config = resolve(
+        {**WISHES, "device": "cpu", "evaluators": [], **wishes, "trainer": trainer}, installed
+    )
     return rehearse(assemble(config, installed=installed))
 
 
 def test_it_counts_what_a_run_will_take():
     found = forecast(updater=nastk.use("darts", order=2), trainer={"epochs": 5})
-    assert (found.epochs, found.steps, found.images_forward, found.images_backward) == (5, 15, 240, 240)
+    assert (found.epochs, found.steps, found.images_forward, found.images_backward) == (
+        5,
+        15,
+        240,
+        240,
+    )
     # Second order: a validation batch, and three training batches, for every step.
     assert (found.updater_images_forward, found.updater_images_backward) == (960, 960)
     assert found.seconds > 0 and found.peak_memory > 0

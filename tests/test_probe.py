@@ -41,8 +41,12 @@ MEASUREMENTS = {
         weights={name: 2 * weight for name, weight in probe.weights.items()},
     ),
     "lookahead": lambda probe: probe.lookahead(uniform(probe), probe.train.at(0)),
-    "accuracy": lambda probe: list(probe.scores([uniform(probe), path(probe)], [probe.valid.at(0)])),
-    "loss scores": lambda probe: list(probe.scores([uniform(probe)], list(probe.valid.once()), of="loss")),
+    "accuracy": lambda probe: list(
+        probe.scores([uniform(probe), path(probe)], [probe.valid.at(0)])
+    ),
+    "loss scores": lambda probe: list(
+        probe.scores([uniform(probe)], list(probe.valid.once()), of="loss")
+    ),
     "operations": lambda probe: list(probe.operations()),
     "weights": lambda probe: probe.weights,
 }
@@ -89,7 +93,10 @@ def test_every_image_is_charged_to_the_running_phase(name, forward, backward):
     with harness.trainer.ledger.phase("updater"):
         MEASUREMENTS[name](probe)
     phases = harness.trainer.ledger.cost().phases
-    assert (phases["updater"].images_forward, phases["updater"].images_backward) == (forward, backward)
+    assert (phases["updater"].images_forward, phases["updater"].images_backward) == (
+        forward,
+        backward,
+    )
     assert "train" not in phases
 
 
@@ -135,7 +142,9 @@ def test_lookahead_is_a_real_step_of_sgd(options, steps, mixture):
     found = probe.lookahead(mixture(probe), batch)
     twin = harness.trainer.restore(branch.state_dict())
     group = twin.optimizer.param_groups[0]
-    assert isinstance(twin.optimizer, torch.optim.SGD) and group["lr"] == probe.learning_rate == 0.05
+    assert (
+        isinstance(twin.optimizer, torch.optim.SGD) and group["lr"] == probe.learning_rate == 0.05
+    )
     twin.optimizer.zero_grad(set_to_none=True)
     F.cross_entropy(twin.supernet(batch.images, mixture(probe)), batch.labels).backward()
     twin.optimizer.step()
@@ -185,7 +194,9 @@ def test_the_loss_is_differentiable_in_the_mixture_and_in_the_weights():
     def loss(length):
         moved = [place + length * way for place, way in zip(places, direction, strict=True)]
         return probe.loss(
-            Mixture.softmax(moved[0], probe.subspace), batch, dict(zip(weights, moved[1:], strict=True))
+            Mixture.softmax(moved[0], probe.subspace),
+            batch,
+            dict(zip(weights, moved[1:], strict=True)),
         )
 
     found = torch.autograd.grad(loss(0.0), places)
@@ -209,7 +220,10 @@ def test_scores_are_those_of_a_plain_loop():
     batches = [probe.valid.at(0), probe.valid.at(1)]
     mixtures = [uniform(probe), path(probe)]
     with torch.no_grad():
-        logits = [torch.cat([branch.supernet(batch.images, each) for batch in batches]) for each in mixtures]
+        logits = [
+            torch.cat([branch.supernet(batch.images, each) for batch in batches])
+            for each in mixtures
+        ]
     labels = torch.cat([batch.labels for batch in batches])
     accuracies = [float((each.argmax(1) == labels).double().mean()) for each in logits]
     losses = [float(F.cross_entropy(each, labels)) for each in logits]

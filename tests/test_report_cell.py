@@ -24,7 +24,9 @@ def test_the_same_cell_gives_the_same_bytes(tmp_path, suffix):
 
 
 def test_another_cell_gives_another_picture(tmp_path):
-    assert draw(BENCH, tmp_path / "a.svg").read_bytes() != draw(BOTH, tmp_path / "b.svg").read_bytes()
+    assert (
+        draw(BENCH, tmp_path / "a.svg").read_bytes() != draw(BOTH, tmp_path / "b.svg").read_bytes()
+    )
 
 
 def test_svg_says_no_date_and_has_every_family_colour(tmp_path):
@@ -57,7 +59,12 @@ def test_everything_that_matters_is_written():
     assert found.count(r"$\mathit{c}_{k-2}$") == 2
     assert found.count("sep conv 3×3") == 5
     assert found.count("max pool 3×3") == 5
-    assert found[-4:] == ["dilated convolution", "pooling", "separable convolution", "skip connection"]
+    assert found[-4:] == [
+        "dilated convolution",
+        "pooling",
+        "separable convolution",
+        "skip connection",
+    ]
 
 
 def test_scores_stand_beside_their_operations():
@@ -68,7 +75,9 @@ def test_scores_stand_beside_their_operations():
 
 def test_every_text_lies_inside_the_picture():
     for architecture in (DARTS_V2, CHAIN):
-        figure = picture(architecture, title="A title that is long enough to be wider than a toy" * 2)
+        figure = picture(
+            architecture, title="A title that is long enough to be wider than a toy" * 2
+        )
         frame = figure.bbox
         for text in figure.axes[0].texts:
             box = text.get_window_extent()
@@ -81,7 +90,9 @@ def test_every_text_lies_inside_the_picture():
 def test_labels_are_as_wide_as_their_text():
     figure = picture(BENCH)
     scale = figure.dpi / 72
-    widths = {text.get_text(): text.get_window_extent().width / scale for text in figure.axes[0].texts}
+    widths = {
+        text.get_text(): text.get_window_extent().width / scale for text in figure.axes[0].texts
+    }
     from nastk.report.cell import _text_width
 
     assert _text_width("nor conv 3×3", 8.5) == pytest.approx(widths["nor conv 3×3"], rel=0.05)
@@ -106,7 +117,9 @@ def test_importing_the_report_needs_neither_torch_nor_matplotlib():
         f"import sys; {'; '.join(f'import nastk.report.{name}' for name in modules)}; "
         "print([name for name in ('torch', 'matplotlib', 'numpy') if name in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert found.stdout.strip() == "[]"
 
 
@@ -131,6 +144,8 @@ def test_families(operation, name):
 
 def test_family_colours_differ():
     assert (
-        len({each.colour for each in FAMILIES}) == len({each.terminal for each in FAMILIES}) == len(FAMILIES)
+        len({each.colour for each in FAMILIES})
+        == len({each.terminal for each in FAMILIES})
+        == len(FAMILIES)
     )
     assert readable("dil_conv_5x5") == "dil conv 5×5"

@@ -29,7 +29,9 @@ def placed(graph):
 def boxes(layout):
     """Every box with a name."""
     nodes = [(f"node {each.node}", each.box) for each in layout.nodes]
-    labels = [(f"label {number}", each.label) for number, each in enumerate(layout.links) if each.label]
+    labels = [
+        (f"label {number}", each.label) for number, each in enumerate(layout.links) if each.label
+    ]
     return nodes + labels
 
 
@@ -41,7 +43,9 @@ def assert_nothing_is_covered(layout):
         points = [part.at(step / 8) for part in link.curve for step in range(9)]
         for name, box in everything:
             if name != f"label {number}":
-                assert not any(box.holds(point) for point in points), f"link {number} runs through {name}"
+                assert not any(box.holds(point) for point in points), (
+                    f"link {number} runs through {name}"
+                )
     assert all(box.left >= 0 and box.right <= layout.width + 1e-6 for _, box in everything)
 
 
@@ -86,7 +90,14 @@ def test_known_cells_are_placed_the_same_every_time(name):
 
 @pytest.mark.parametrize(
     "architecture, number, fewest",
-    [(DARTS_V2, 0, 3), (DARTS_V2, 1, 1), (DEEP, 0, 2), (DEEP, 1, 0), (ISDARTS, 1, 1), (BENCH, 0, 0)],
+    [
+        (DARTS_V2, 0, 3),
+        (DARTS_V2, 1, 1),
+        (DEEP, 0, 2),
+        (DEEP, 1, 0),
+        (ISDARTS, 1, 1),
+        (BENCH, 0, 0),
+    ],
 )
 def test_few_links_cross(architecture, number, fewest):
     natural, _ = layers.columns(graphs(architecture)[number], label_size, node_size)
@@ -117,7 +128,15 @@ def test_darts_cells_have_an_output_of_their_own():
     assert (normal.group, reduce.group) == ("normal", "reduce")
     assert (normal.inputs, normal.middle, normal.output) == ((0, 1), (2, 3, 4, 5), 6)
     assert normal.joined == (2, 3, 4, 5)
-    assert [normal.name(node) for node in normal.nodes] == ["c_{k-2}", "c_{k-1}", "0", "1", "2", "3", "c_{k}"]
+    assert [normal.name(node) for node in normal.nodes] == [
+        "c_{k-2}",
+        "c_{k-1}",
+        "0",
+        "1",
+        "2",
+        "3",
+        "c_{k}",
+    ]
     assert not normal.chain
 
 
@@ -142,7 +161,10 @@ def test_stages_of_a_chain_are_one_drawing():
 
 def test_scores_reach_the_chosen_links():
     (graph,) = graphs(BOTH, [[0.25, 0.75]])
-    assert [(link.operation, link.score) for link in graph.links] == [("conv", 0.25), ("skip", 0.75)]
+    assert [(link.operation, link.score) for link in graph.links] == [
+        ("conv", 0.25),
+        ("skip", 0.75),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ def shown(renderable, width, encoding="utf-8"):
     bytes_written = io.BytesIO()
     with io.TextIOWrapper(bytes_written, encoding=encoding, write_through=True) as file:
         Console(file=file, width=width).print(renderable)
-        return "\n".join(line.rstrip() for line in bytes_written.getvalue().decode(encoding).splitlines())
+        return "\n".join(
+            line.rstrip() for line in bytes_written.getvalue().decode(encoding).splitlines()
+        )
 
 
 @pytest.mark.parametrize("name", ["families", "geometry", "numbers", "plain", "curves", "options"])
@@ -95,7 +97,10 @@ RESULT = {
     "state": "finished",
     "config": {
         "space": {"name": "nasbench201", "options": {"channels": 16}},
-        "updater": {"name": "shapley", "options": {"samples": 10, "momentum": 0.8, "antithetic": True}},
+        "updater": {
+            "name": "shapley",
+            "options": {"samples": 10, "momentum": 0.8, "antithetic": True},
+        },
         "data": {"name": "digits", "options": {}},
         "trainer": {"epochs": 4, "gradient_clip": None, "learning_rate": 0.025},
         "evaluators": [{"name": "supernet", "options": {}}, {"name": "size", "options": {}}],
@@ -111,7 +116,11 @@ RESULT = {
             "metrics": {"valid_accuracy": 0.8812},
             "notes": ["Norms use batch statistics."],
         },
-        {"evaluator": "size", "metrics": {"parameters": 3_603_400.0, "multiply_adds": 558.2e6}, "notes": []},
+        {
+            "evaluator": "size",
+            "metrics": {"parameters": 3_603_400.0, "multiply_adds": 558.2e6},
+            "notes": [],
+        },
     ],
     "cost": {
         "train": {
@@ -120,13 +129,24 @@ RESULT = {
             "seconds": 80.0,
             "peak_memory": 3 * 2**29,
         },
-        "updater": {"images_forward": 4_000, "images_backward": 0, "seconds": 20.0, "peak_memory": 0},
+        "updater": {
+            "images_forward": 4_000,
+            "images_backward": 0,
+            "seconds": 20.0,
+            "peak_memory": 0,
+        },
     },
 }
 
 
 def epoch(branch, number, loss, accuracy):
-    return {"kind": "epoch-done", "branch": branch, "epoch": number, "loss": loss, "accuracy": accuracy}
+    return {
+        "kind": "epoch-done",
+        "branch": branch,
+        "epoch": number,
+        "loss": loss,
+        "accuracy": accuracy,
+    }
 
 
 HISTORY = [
@@ -202,7 +222,9 @@ def test_nothing_is_lost_in_narrow_or_simple_terminals(width, encoding):
 
 @pytest.mark.parametrize("state", ["running", "interrupted", "failed"])
 def test_an_unfinished_run_shows_what_there_is(state):
-    text = shown(summary({"run": "runs/b", "state": state, "error": "the loss is nan"}, HISTORY[:2]), 80)
+    text = shown(
+        summary({"run": "runs/b", "state": state, "error": "the loss is nan"}, HISTORY[:2]), 80
+    )
     assert state in text
     assert "the loss is nan" in text
     assert "Training" in text
@@ -246,7 +268,13 @@ def test_long_curves_are_shortened():
 
 def test_branches_make_a_tree():
     names = ["0.10", "0", "0.2.0", "0.2", "1"]
-    assert branch_tree(names) == [("0", ""), ("0.2", "├─ "), ("0.2.0", "│  └─ "), ("0.10", "└─ "), ("1", "")]
+    assert branch_tree(names) == [
+        ("0", ""),
+        ("0.2", "├─ "),
+        ("0.2.0", "│  └─ "),
+        ("0.10", "└─ "),
+        ("1", ""),
+    ]
     assert branch_tree(["0.0", "0.1"]) == [("0.0", ""), ("0.1", "")]
 
 
@@ -310,7 +338,13 @@ def test_components():
             "distribution": "nastk",
             "version": "0.1",
         },
-        {"kind": "space", "name": "darts", "summary": "two cells", "distribution": None, "version": None},
+        {
+            "kind": "space",
+            "name": "darts",
+            "summary": "two cells",
+            "distribution": None,
+            "version": None,
+        },
         {
             "kind": "updater",
             "name": "coin",
@@ -378,7 +412,13 @@ def test_options_in_markdown():
 def test_options_in_the_terminal(width):
     text = shown(options_table("sample", option_rows(Sample)), width)
     assert max(map(cell_len, text.splitlines())) <= width
-    for words in ("samples", ">= 1, <= 50", "removal orders for each estimate", "0.0003", "required"):
+    for words in (
+        "samples",
+        ">= 1, <= 50",
+        "removal orders for each estimate",
+        "0.0003",
+        "required",
+    ):
         assert words in text
     assert shown(options_table("random", []), width) == "random has no options."
 

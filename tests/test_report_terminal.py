@@ -65,11 +65,15 @@ def test_every_choice_is_there_at_every_width(name, width, encoding):
     for graph in graphs(SAMPLES[name]):
         assert f" {graph.group} " in text
         for operation in {link.operation for link in graph.links}:
-            wanted = sum(link.operation == operation for each in graphs(SAMPLES[name]) for link in each.links)
+            wanted = sum(
+                link.operation == operation for each in graphs(SAMPLES[name]) for link in each.links
+            )
             assert text.count(operation) == wanted
         if not graph.chain:
             arrow = "─▶" if encoding == "utf-8" else "->"
-            assert all(f"{arrow} {graph.name(node)}" in text for node in (*graph.middle, graph.output))
+            assert all(
+                f"{arrow} {graph.name(node)}" in text for node in (*graph.middle, graph.output)
+            )
 
 
 @pytest.mark.parametrize("architecture", [DARTS_V2, DEEP, ISDARTS])

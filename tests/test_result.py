@@ -51,7 +51,9 @@ def test_the_architecture_has_a_file_of_its_own(stored):
 def test_the_result_is_written_last(tmp_path, monkeypatch):
     """With it the run counts as finished, so nothing may come after."""
     written = []
-    monkeypatch.setattr("nastk.result.write_atomically", lambda path, content: written.append(path.name))
+    monkeypatch.setattr(
+        "nastk.result.write_atomically", lambda path, content: written.append(path.name)
+    )
     Result.store(RunFolder(tmp_path), FOUND, "", [], COST, "0", TASK)
     assert written == [ARCHITECTURE, RESULT]
 
@@ -87,11 +89,19 @@ def test_a_search_gives_a_result_that_can_be_trained(tmp_path):
     assert isinstance(network, nn.Module)
     assert network(torch.randn(2, 3, 8, 8)).shape == (2, 3)
     assert SPACE.to_text(result.architecture) == result.text
-    assert {"valid_accuracy", "test_accuracy", "parameters", "multiply_adds"} <= result.evaluation.keys()
+    assert {
+        "valid_accuracy",
+        "test_accuracy",
+        "parameters",
+        "multiply_adds",
+    } <= result.evaluation.keys()
     epochs = [event for event in result.history if event["kind"] == "epoch-done"]
     assert [event["branch"] for event in epochs] == ["0", "0.0", "0.1"]
     # One epoch of the root and one of each heir, of 48 images each.
-    assert (result.cost.phases["train"].images_forward, result.cost.phases["train"].images_backward) == (
+    assert (
+        result.cost.phases["train"].images_forward,
+        result.cost.phases["train"].images_backward,
+    ) == (
         144,
         144,
     )

@@ -22,7 +22,9 @@ WISHES = {
 CASES = {
     "darts": {"updater": "darts"},
     "darts second order": {"updater": {"name": "darts", "options": {"order": 2}}},
-    "shapley": {"updater": {"name": "shapley", "options": {"samples": 2, "warmup": 1, "batch_size": 16}}},
+    "shapley": {
+        "updater": {"name": "shapley", "options": {"samples": 2, "warmup": 1, "batch_size": 16}}
+    },
     "random": {"updater": {"name": "random", "options": {"candidates": 4}}},
     "branching": {"updater": "toy-split"},
 }
@@ -69,7 +71,15 @@ def without_time(event):
 )
 def test_killed_and_resumed_equals_uninterrupted(case, kind, number, tmp_path):
     wishes = {**WISHES, **CASES[case]}
-    command = [sys.executable, "-c", KILL, json.dumps(wishes), str(tmp_path / "killed"), kind, str(number)]
+    command = [
+        sys.executable,
+        "-c",
+        KILL,
+        json.dumps(wishes),
+        str(tmp_path / "killed"),
+        kind,
+        str(number),
+    ]
     assert subprocess.run(command, check=False).returncode == -9
     assert RunFolder.open(tmp_path / "killed").state() == "interrupted"
     run(wishes, tmp_path / "straight")
@@ -78,7 +88,9 @@ def test_killed_and_resumed_equals_uninterrupted(case, kind, number, tmp_path):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("moment", [(StepDone, 1), (StepDone, 5), (StepDone, 12), (UpdaterWorking, 2)])
+@pytest.mark.parametrize(
+    "moment", [(StepDone, 1), (StepDone, 5), (StepDone, 12), (UpdaterWorking, 2)]
+)
 def test_stopped_and_resumed_equals_uninterrupted(case, moment, tmp_path):
     wishes, (kind, number) = {**WISHES, **CASES[case]}, moment
     stopped = Run.new(nastk.resolve(wishes), tmp_path / "stopped")

@@ -73,7 +73,9 @@ def test_a_run_is_running_while_another_process_holds_it(tmp_path, held_elsewher
     process = held_elsewhere(folder)
     assert folder.state() == "running"
     with (
-        pytest.raises(NastkError, match=r"^Another process works on .*a\. Wait for it, or stop it first\.$"),
+        pytest.raises(
+            NastkError, match=r"^Another process works on .*a\. Wait for it, or stop it first\.$"
+        ),
         folder.locked(),
     ):
         pass
@@ -129,7 +131,9 @@ def test_what_is_no_run_lists_the_runs_nearby(tmp_path):
 
 
 def test_without_runs_nearby_it_says_how_to_start_one(workplace):
-    with pytest.raises(ConfigurationError, match=r"c is no run folder .* Start one with `nastk search`"):
+    with pytest.raises(
+        ConfigurationError, match=r"c is no run folder .* Start one with `nastk search`"
+    ):
         RunFolder.open("nowhere/c")
     made(workplace / "runs" / "a")
     with pytest.raises(ConfigurationError, match="Runs there: runs/a"):
@@ -188,7 +192,8 @@ def test_a_run_without_a_result_says_how_to_get_one(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "cannot be read"), ("[]", "holds no JSON object"), ("", "cannot be read")]
+    ("text", "message"),
+    [("{", "cannot be read"), ("[]", "holds no JSON object"), ("", "cannot be read")],
 )
 def test_a_damaged_file_is_said(text, message, tmp_path):
     folder = made(tmp_path / "a", result=text)
@@ -266,13 +271,13 @@ def test_a_full_disk_is_said(tmp_path):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     log._file = Full()
-    message = (
-        r"events\.jsonl could not be written: No space left on device\. Make room, then `nastk resume .*a`\.$"
-    )
+    message = r"events\.jsonl could not be written: No space left on device\. Make room, then `nastk resume .*a`\.$"
     with pytest.raises(NastkError, match=message):
         log.write({"kind": "a"})
     file.close()
-    with pytest.raises(NastkError, match=r"events\.jsonl could not be written: No such file or directory"):
+    with pytest.raises(
+        NastkError, match=r"events\.jsonl could not be written: No such file or directory"
+    ):
         EventLog(RunFolder(tmp_path / "nowhere"))
 
 

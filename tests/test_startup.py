@@ -30,7 +30,11 @@ assert not heavy, heavy
 )
 def test_no_torch_is_imported(arguments, words, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", RUN, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
+        [sys.executable, "-c", RUN, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert words in done.stdout

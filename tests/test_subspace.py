@@ -7,12 +7,17 @@ from hypothesis import strategies as some
 
 from nastk.subspace import Edge, Subspace
 
-EDGES = [Edge("a", ("conv", "skip"), "cell", 0, 1), Edge("b", ("conv", "pool", "skip"), "cell", 0, 2)]
+EDGES = [
+    Edge("a", ("conv", "skip"), "cell", 0, 1),
+    Edge("b", ("conv", "pool", "skip"), "cell", 0, 2),
+]
 ROOT = Subspace.full(EDGES)
 
 tables = some.integers(1, 4).flatmap(
     lambda width: some.lists(
-        some.lists(some.booleans(), min_size=width, max_size=width).map(tuple), min_size=1, max_size=6
+        some.lists(some.booleans(), min_size=width, max_size=width).map(tuple),
+        min_size=1,
+        max_size=6,
     )
 )
 subspaces = tables.map(lambda rows: Subspace(tuple(rows)))

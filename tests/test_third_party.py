@@ -36,7 +36,12 @@ GOOD = {
     "after_epoch": "return super().after_epoch(probe)",
     "scores": "torch.ones(5, 4)",
 }
-CONFIG = {"space": "toy", "updater": "acme", "data": "toy", "trainer": {"epochs": 3, "batch_size": 16}}
+CONFIG = {
+    "space": "toy",
+    "updater": "acme",
+    "data": "toy",
+    "trainer": {"epochs": 3, "batch_size": 16},
+}
 
 
 @pytest.fixture
@@ -81,21 +86,42 @@ def test_a_plugin_that_raises_on_import_is_named_and_the_others_go_on(install, t
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        ({"mixtures": "return [Mixture(torch.full((5, 4), torch.nan), probe.subspace.mask)]"}, "acme answered a mixture with weights that are not finite"),
-        ({"mixtures": "return [Mixture(torch.ones(2, 2), torch.ones(2, 2).bool())]"}, r"acme answered a mixture of shape \(2, 2\)"),
+        (
+            {"mixtures": "return [Mixture(torch.full((5, 4), torch.nan), probe.subspace.mask)]"},
+            "acme answered a mixture with weights that are not finite",
+        ),
+        (
+            {"mixtures": "return [Mixture(torch.ones(2, 2), torch.ones(2, 2).bool())]"},
+            r"acme answered a mixture of shape \(2, 2\)",
+        ),
         ({"mixtures": "return []"}, "acme answered no mixture"),
-        ({"mixtures": "raise RuntimeError('out of ideas')"}, "'acme' on space 'toy' failed: RuntimeError: out of ideas"),
+        (
+            {"mixtures": "raise RuntimeError('out of ideas')"},
+            "'acme' on space 'toy' failed: RuntimeError: out of ideas",
+        ),
         ({"scores": "torch.full((5, 4), torch.nan)"}, "not a number on first:0->1"),
         ({"scores": "torch.ones(3, 3)"}, r"decides on scores of shape \(5, 4\)"),
-        ({"after_epoch": "return [nastk.Continuation(probe.subspace.only(0, []))]".replace("nastk.", "__import__('nastk').")}, "left branch 0 a subspace without an architecture: edge first:0->1"),
+        (
+            {
+                "after_epoch": "return [nastk.Continuation(probe.subspace.only(0, []))]".replace(
+                    "nastk.", "__import__('nastk')."
+                )
+            },
+            "left branch 0 a subspace without an architecture: edge first:0->1",
+        ),
         ({"after_epoch": "return 1 / 0"}, "failed: ZeroDivisionError"),
     ],
 )
-def test_a_plugin_that_answers_nonsense_ends_in_one_message_and_keeps_the_run(install, tmp_path, parts, words):
+def test_a_plugin_that_answers_nonsense_ends_in_one_message_and_keeps_the_run(
+    install, tmp_path, parts, words
+):
     install(**parts)
     with pytest.raises(nastk.PluginError, match=words):
         nastk.search(**CONFIG, out=tmp_path / "a")
     folder = RunFolder.open(tmp_path / "a")
     assert folder.state() == "failed"
     assert folder.error()
-    assert [json.loads(line)["kind"] for line in (tmp_path / "a" / "events.jsonl").read_text().splitlines()]
+    assert [
+        json.loads(line)["kind"]
+        for line in (tmp_path / "a" / "events.jsonl").read_text().splitlines()
+    ]

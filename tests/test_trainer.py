@@ -15,7 +15,9 @@ FULL = ToySpace().full()
 def continued(*continuations, at=1):
     """An updater class that goes on with these after epoch `at`, and as it is after the others."""
     return answering(
-        after_epoch=lambda probe: list(continuations) if probe.epoch == at else [Continuation(probe.subspace)]
+        after_epoch=lambda probe: (
+            list(continuations) if probe.epoch == at else [Continuation(probe.subspace)]
+        )
     )
 
 
@@ -49,7 +51,9 @@ def test_a_weight_step_is_autograd_clip_and_sgd(clip):
         if clip:
             torch.nn.utils.clip_grad_norm_(twin.supernet.parameters(), clip)
         twin.optimizer.step()
-    torch.testing.assert_close(branch.supernet.state_dict(), twin.supernet.state_dict(), rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(
+        branch.supernet.state_dict(), twin.supernet.state_dict(), rtol=1e-6, atol=1e-7
+    )
 
 
 def test_several_mixtures_train_the_mean_of_their_losses_through_one_alpha():
@@ -61,12 +65,17 @@ def test_several_mixtures_train_the_mean_of_their_losses_through_one_alpha():
 
         def mixtures(self, probe):
             shared = self.alpha.exp()  # one graph behind both
-            return [Mixture.softmax(shared, probe.subspace), Mixture.softmax(2 * shared, probe.subspace)]
+            return [
+                Mixture.softmax(shared, probe.subspace),
+                Mixture.softmax(2 * shared, probe.subspace),
+            ]
 
         def after_step(self, probe):
             self.seen = self.alpha.grad.clone()
 
-    harness = small(Shared, trainer_options={"gradient_clip": None, "momentum": 0.0, "weight_decay": 0.0})
+    harness = small(
+        Shared, trainer_options={"gradient_clip": None, "momentum": 0.0, "weight_decay": 0.0}
+    )
     twin = harness.trainer.root()
     (branch,) = harness.run(steps=1)
     batch = harness.trainer.train.at(0)
@@ -108,7 +117,9 @@ def test_questions_come_in_their_order():
     noted.after_epoch = noting("epoch", Still.after_epoch)
     small(noted).run()
     step = [("before", 0), ("mixtures", 0), ("after", 1)]
-    assert asked == [(name, 0, taken + more) for taken in range(3) for name, more in step] + [("epoch", 1, 3)]
+    assert asked == [(name, 0, taken + more) for taken in range(3) for name, more in step] + [
+        ("epoch", 1, 3)
+    ]
 
 
 def test_before_step_sees_the_batch_that_the_step_uses():
@@ -125,9 +136,13 @@ def test_two_updaters_with_one_seed_see_the_same_batches_and_start_from_the_same
         harness = harness_of(name, seed=5)
         branch = harness.trainer.root()
         batches = [harness.trainer.train.at(step) for step in range(4)]
-        prints.add((weights(branch), fingerprint(batches), fingerprint(harness.trainer.valid.at(2))))
+        prints.add(
+            (weights(branch), fingerprint(batches), fingerprint(harness.trainer.valid.at(2)))
+        )
     assert len(prints) == 1
-    assert weights(harness_of("darts", seed=6).trainer.root()) not in {first for first, *_ in prints}
+    assert weights(harness_of("darts", seed=6).trainer.root()) not in {
+        first for first, *_ in prints
+    }
 
 
 def test_making_branches_leaves_the_global_random_state_alone():
@@ -201,7 +216,9 @@ def test_operations_that_draw_draw_from_the_step_s_own_stream():
     first = again.trainer.train.at(0)
     again.trainer.train.at = lambda step: first
     again.run()
-    assert len({event.loss for event in events(again, EpochDone)}) == 2  # the same images, other noise
+    assert (
+        len({event.loss for event in events(again, EpochDone)}) == 2
+    )  # the same images, other noise
 
 
 # ---------------------------------------------------------------------- going on in other subspaces
@@ -298,10 +315,15 @@ def test_when_every_branch_has_ended_the_run_ends():
 
 def test_a_split_of_a_split_and_epochs_taken_in_turn():
     def after_epoch(probe):
-        groups = [probe.subspace.operations(probe.epoch)[:1], probe.subspace.operations(probe.epoch)[1:]]
+        groups = [
+            probe.subspace.operations(probe.epoch)[:1],
+            probe.subspace.operations(probe.epoch)[1:],
+        ]
         return [Continuation(each) for each in probe.subspace.split(probe.epoch, groups)]
 
-    harness = small(answering(after_epoch=after_epoch), trainer_options={"epochs": 3, "batch_size": 48})
+    harness = small(
+        answering(after_epoch=after_epoch), trainer_options={"epochs": 3, "batch_size": 48}
+    )
     branches = harness.run()
     assert [event.branch for event in events(harness, EpochDone)] == [
         "0",
@@ -357,7 +379,10 @@ def table(*shape):
             lambda probe: [Mixture(*table(4, 4))],
             r"answering answered a mixture of shape \(4, 4\) \(active: \(4, 4\)\); this space has \(5, 4\)",
         ),
-        (lambda probe: [Mixture.uniform(probe.subspace), Mixture(*table(5, 3))], r"of shape \(5, 3\)"),
+        (
+            lambda probe: [Mixture.uniform(probe.subspace), Mixture(*table(5, 3))],
+            r"of shape \(5, 3\)",
+        ),
         (
             lambda probe: [Mixture(*table(5, 4))],
             "answering answered a mixture with operations that are not alive",
@@ -383,7 +408,9 @@ def test_a_loss_that_is_not_finite_in_a_later_branch_and_epoch_says_so():
     harness, _, _, branches = closed(splits)
     with torch.no_grad():
         branches[1].supernet.head.bias.fill_(torch.nan)
-    with pytest.raises(DivergenceError, match=r"is nan in branch 0\.1, epoch 1, at or before step 4"):
+    with pytest.raises(
+        DivergenceError, match=r"is nan in branch 0\.1, epoch 1, at or before step 4"
+    ):
         harness.run(branches)
 
 

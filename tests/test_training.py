@@ -16,7 +16,9 @@ def test_without_warmup_it_is_torch_s_cosine(base, minimum, epochs):
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, minimum)
     schedule = Schedule(base, minimum, 0, epochs)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch wants an optimizer step between two of the scheduler's
+        warnings.simplefilter(
+            "ignore"
+        )  # torch wants an optimizer step between two of the scheduler's
         for epoch in range(epochs):
             assert schedule.rate(epoch) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
             cosine.step()
@@ -32,7 +34,9 @@ def test_warmup_rises_linearly_to_the_base_and_the_cosine_follows():
 def test_a_schedule_may_start_in_the_middle_of_a_run():
     late = Schedule(0.1, 0.0, 5, 15)
     early = Schedule(0.1, 0.0, 0, 10)
-    assert [late.rate(epoch + 5) for epoch in range(10)] == [early.rate(epoch) for epoch in range(10)]
+    assert [late.rate(epoch + 5) for epoch in range(10)] == [
+        early.rate(epoch) for epoch in range(10)
+    ]
     assert Schedule(**late.to_json()) == late
 
 
@@ -52,7 +56,10 @@ def test_a_schedule_of_no_length_does_not_divide_by_zero():
             {"learning_rate": 0.1, "minimum_learning_rate": 0.2},
             r"expected a minimum_learning_rate \(0.2\) not above learning_rate \(0.1\)",
         ),
-        ({"epochs": 3, "warmup_epochs": 3}, r"expected fewer warmup_epochs \(3\) than epochs \(3\)"),
+        (
+            {"epochs": 3, "warmup_epochs": 3},
+            r"expected fewer warmup_epochs \(3\) than epochs \(3\)",
+        ),
         ({"nesterov": True, "momentum": 0}, "expected a momentum above 0 for nesterov"),
     ],
 )

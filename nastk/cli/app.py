@@ -41,7 +41,8 @@ def _version(asked: bool | None) -> None:
 @app.callback()
 def top(
     version: Annotated[
-        bool | None, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool | None,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = None,
 ) -> None:
     """Neural architecture search: any method, any space, one trainer, comparable results."""
@@ -57,20 +58,33 @@ def search(
     preset: Annotated[
         Text, typer.Option(help="quick, or paper: the published setting of the updater.")
     ] = None,
-    u: Annotated[list[str] | None, typer.Option("-u", metavar="NAME=VALUE", help="An option of the updater.")] = None,
-    s: Annotated[list[str] | None, typer.Option("-s", metavar="NAME=VALUE", help="An option of the space.")] = None,
-    d: Annotated[list[str] | None, typer.Option("-d", metavar="NAME=VALUE", help="An option of the data.")] = None,
-    t: Annotated[list[str] | None, typer.Option("-t", metavar="NAME=VALUE", help="An option of the trainer.")] = None,
+    u: Annotated[
+        list[str] | None, typer.Option("-u", metavar="NAME=VALUE", help="An option of the updater.")
+    ] = None,
+    s: Annotated[
+        list[str] | None, typer.Option("-s", metavar="NAME=VALUE", help="An option of the space.")
+    ] = None,
+    d: Annotated[
+        list[str] | None, typer.Option("-d", metavar="NAME=VALUE", help="An option of the data.")
+    ] = None,
+    t: Annotated[
+        list[str] | None, typer.Option("-t", metavar="NAME=VALUE", help="An option of the trainer.")
+    ] = None,
     evaluator: Annotated[
         list[str] | None, typer.Option("--evaluator", "-e", help="Who judges; may be repeated.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of everything random. Default: 0.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The seed of everything random. Default: 0.")
+    ] = None,
     device: Annotated[Text, typer.Option(help="auto, cpu, cuda or cuda:N. Default: auto.")] = None,
     precision: Annotated[Text, typer.Option(help="auto, fp32 or bf16. Default: auto.")] = None,
-    deterministic: Annotated[bool, typer.Option("--deterministic", help="Deterministic kernels.")] = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="Deterministic kernels.")
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run folder. Default: a new one in runs/.")
+        Path | None,
+        typer.Option("--out", "-o", help="The run folder. Default: a new one in runs/."),
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", help="A YAML or JSON file with any of these.")
@@ -84,11 +98,24 @@ def search(
     """Search for an architecture."""
     from nastk.cli import run
 
-    flags: dict[str, Any] = {"space": space, "updater": updater, "data": data, "preset": preset, "seed": seed}
+    flags: dict[str, Any] = {
+        "space": space,
+        "updater": updater,
+        "data": data,
+        "preset": preset,
+        "seed": seed,
+    }
     flags |= {"device": device, "precision": precision, "deterministic": deterministic or None}
     flags["evaluators"] = evaluator or None
     run.search(
-        flags, {"space": s, "updater": u, "data": d, "trainer": t}, epochs, config, out, dry_run, quiet, json
+        flags,
+        {"space": s, "updater": u, "data": d, "trainer": t},
+        epochs,
+        config,
+        out,
+        dry_run,
+        quiet,
+        json,
     )
 
 
@@ -103,8 +130,13 @@ def resume(path: RUN, quiet: QUIET = False, json: JSON = False) -> None:
 @app.command()
 def evaluate(
     path: RUN,
-    evaluator: Annotated[str, typer.Option("--evaluator", "-e", help="Who judges, e.g. supernet or size.")],
-    o: Annotated[list[str] | None, typer.Option("-o", metavar="NAME=VALUE", help="An option of the evaluator.")] = None,
+    evaluator: Annotated[
+        str, typer.Option("--evaluator", "-e", help="Who judges, e.g. supernet or size.")
+    ],
+    o: Annotated[
+        list[str] | None,
+        typer.Option("-o", metavar="NAME=VALUE", help="An option of the evaluator."),
+    ] = None,
     json: JSON = False,
 ) -> None:
     """Judge the architecture that a run found."""
@@ -123,7 +155,9 @@ def show(path: RUN, json: JSON = False) -> None:
 
 @app.command()
 def runs(
-    place: Annotated[Path, typer.Argument(help="The folder that holds run folders.")] = Path("runs"),
+    place: Annotated[Path, typer.Argument(help="The folder that holds run folders.")] = Path(
+        "runs"
+    ),
     json: JSON = False,
 ) -> None:
     """List the runs in a folder, with their state."""
@@ -134,8 +168,12 @@ def runs(
 
 @app.command()
 def draw(
-    path: Annotated[Path, typer.Argument(help="A run folder, or an architecture.json.", metavar="RUN")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The picture: .svg, .png or .pdf.")] = None,
+    path: Annotated[
+        Path, typer.Argument(help="A run folder, or an architecture.json.", metavar="RUN")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The picture: .svg, .png or .pdf.")
+    ] = None,
 ) -> None:
     """Draw the architecture that a run found."""
     from nastk.cli import look
@@ -153,7 +191,8 @@ def plugins(json: JSON = False) -> None:
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="A name from `nastk plugins`, or trainer.")], json: JSON = False
+    name: Annotated[str, typer.Argument(help="A name from `nastk plugins`, or trainer.")],
+    json: JSON = False,
 ) -> None:
     """Describe a component: its options with defaults and bounds, and its presets."""
     from nastk.cli import look

@@ -46,7 +46,9 @@ def _finding(what: str, found: str, ok: bool = True, advice: str = "") -> dict[s
 
 
 def _python() -> dict[str, Any]:
-    return _finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    return _finding(
+        "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    )
 
 
 def _libraries() -> list[dict[str, Any]]:
@@ -62,10 +64,15 @@ def _libraries() -> list[dict[str, Any]]:
 def _torch() -> list[dict[str, Any]]:
     try:
         import torch
-    except Exception as error:  # a broken install fails in many ways, all of which end in the same advice
+    except (
+        Exception
+    ) as error:  # a broken install fails in many ways, all of which end in the same advice
         return [
             _finding(
-                "torch imports", f"{type(error).__name__}: {error}", False, "pip install -U torch torchvision"
+                "torch imports",
+                f"{type(error).__name__}: {error}",
+                False,
+                "pip install -U torch torchvision",
             )
         ]
     findings = []
@@ -73,18 +80,27 @@ def _torch() -> list[dict[str, Any]]:
         import torchvision
 
         findings.append(_finding("torchvision imports", torchvision.__version__))
-    except Exception as error:  # see above: typically a CPU-only torch beside the ordinary torchvision
+    except (
+        Exception
+    ) as error:  # see above: typically a CPU-only torch beside the ordinary torchvision
         advice = "pip install --force-reinstall torch torchvision"
-        findings.append(_finding("torchvision imports", f"{type(error).__name__}: {error}", False, advice))
+        findings.append(
+            _finding("torchvision imports", f"{type(error).__name__}: {error}", False, advice)
+        )
     cuda = torch.cuda.is_available()
     if cuda:
-        names = ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
+        names = ", ".join(
+            torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())
+        )
         findings.append(
             _finding("cuda", f"{names}; bf16 {'yes' if torch.cuda.is_bf16_supported() else 'no'}")
         )
     else:
         findings.append(_finding("cuda", "no device; searches run on the CPU"))
-    return [*findings, _finding("cpu threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores")]
+    return [
+        *findings,
+        _finding("cpu threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores"),
+    ]
 
 
 def _disk() -> dict[str, Any]:
@@ -98,7 +114,9 @@ def _disk() -> dict[str, Any]:
 
 
 def _data() -> dict[str, Any]:
-    place = os.environ.get("NASTK_DATA") or os.path.join(os.path.expanduser("~"), ".cache", "nastk", "data")
+    place = os.environ.get("NASTK_DATA") or os.path.join(
+        os.path.expanduser("~"), ".cache", "nastk", "data"
+    )
     there = os.path.isdir(place)
     return _finding("downloaded data", f"{place} ({'exists' if there else 'empty so far'})", True)
 
@@ -108,7 +126,8 @@ def _plugins() -> list[dict[str, Any]]:
     count = len(found.all())
     findings = [
         _finding(
-            "plugins", f"{count} components from {len({one.distribution for one in found.all()})} packages"
+            "plugins",
+            f"{count} components from {len({one.distribution for one in found.all()})} packages",
         )
     ]
     return [*findings, *(_finding("plugin", problem, False) for problem in found.problems)]

@@ -17,7 +17,13 @@ def show(path: Path, json: bool) -> None:
     state = folder.state()
     history = folder.events()
     result: dict[str, Any] = folder.result() if state == "finished" else {}
-    result = {"run": str(path), "state": state, "error": folder.error(), "config": folder.config(), **result}
+    result = {
+        "run": str(path),
+        "state": state,
+        "error": folder.error(),
+        "config": folder.config(),
+        **result,
+    }
     if json:
         output.print_json({**result, "history": history})
         return
@@ -51,7 +57,11 @@ def _row(folder: RunFolder) -> dict[str, Any]:
     config, events, state = folder.config(), folder.events(), folder.state()
     epochs = [event for event in events if event["kind"] == "epoch-done"]
     result = folder.result() if state == "finished" else {}
-    metrics = {name: value for one in result.get("evaluations", []) for name, value in one["metrics"].items()}
+    metrics = {
+        name: value
+        for one in result.get("evaluations", [])
+        for name, value in one["metrics"].items()
+    }
     return {
         "path": str(folder.path),
         "state": state,
@@ -155,7 +165,9 @@ def _components(name: str) -> list[tuple[str, str, Any, list[str]]]:
     if name == "trainer":
         from nastk.training import TrainerOptions
 
-        return [("trainer", "how weights are trained, the same for every updater", TrainerOptions, [])]
+        return [
+            ("trainer", "how weights are trained, the same for every updater", TrainerOptions, [])
+        ]
     installed = catalogue()
     kinds = [kind for kind in KINDS if name in installed.names(kind)]
     if not kinds:

@@ -53,7 +53,9 @@ class ProgressView:
     def __enter__(self) -> Self:
         if self._live:
             self._progress.start()
-            self._training = self._progress.add_task("training", total=self._epochs * self._steps, note="")
+            self._training = self._progress.add_task(
+                "training", total=self._epochs * self._steps, note=""
+            )
             self._updater = self._progress.add_task("updater", total=None, note="", visible=False)
         return self
 

@@ -31,7 +31,10 @@ class Augmentation:
 
 
 def augment(
-    images: UInt8[Tensor, "batch channels height width"], augmentation: Augmentation, seed: int, train: bool
+    images: UInt8[Tensor, "batch channels height width"],
+    augmentation: Augmentation,
+    seed: int,
+    train: bool,
 ) -> Float[Tensor, "batch channels height width"]:
     """Called for every batch, on the device of `images`: what the network sees, purely of its arguments.
 
@@ -52,7 +55,9 @@ def augment(
     if not train:
         return _normalise(images, augmentation)
     # Five numbers an image, used or not: switching one part off leaves the others as they were.
-    draws = torch.rand((len(images), 5), dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    draws = torch.rand(
+        (len(images), 5), dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
     draws = draws.to(images.device, non_blocking=True)
     if augmentation.crop_padding or augmentation.flip:
         images = _crop_and_flip(images, augmentation, draws)
@@ -65,7 +70,9 @@ def _normalise(
 ) -> Float[Tensor, "batch channels height width"]:
     """Pixels 0..255 to (pixel / 255 - mean) / std."""
     mean, std = (
-        torch.tensor(values, dtype=torch.float32).to(images.device, non_blocking=True)[:, None, None]
+        torch.tensor(values, dtype=torch.float32).to(images.device, non_blocking=True)[
+            :, None, None
+        ]
         for values in (augmentation.mean, augmentation.std)
     )
     scaled = images.to(torch.float32, memory_format=torch.channels_last)
@@ -96,7 +103,9 @@ def _crop_and_flip(
 
 
 def _cut_out(
-    images: Float[Tensor, "batch channels height width"], side: int, draws: Float64[Tensor, "batch 5"]
+    images: Float[Tensor, "batch channels height width"],
+    side: int,
+    draws: Float64[Tensor, "batch 5"],
 ) -> Float[Tensor, "batch channels height width"]:
     """A square of `side` pixels set to zero in each image; its centre is a pixel of the image."""
     inside = []

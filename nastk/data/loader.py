@@ -45,7 +45,9 @@ class LoaderStream(Stream):
         workers: int | None = None,
     ) -> None:
         if isinstance(split.images, Tensor):
-            raise TypeError("LoaderStream expects an ImageFile, got images in memory. Use TensorStream.")
+            raise TypeError(
+                "LoaderStream expects an ImageFile, got images in memory. Use TensorStream."
+            )
         self.images = len(split)
         self._split = split
         self._device = torch.device(device)
@@ -70,15 +72,21 @@ class LoaderStream(Stream):
     def once(self) -> Iterator[Batch]:
         """See `Stream.once`."""
         batches = list(self._order.once())
-        requests: list[Request] = [[(index, None) for index in indices.tolist()] for indices in batches]
+        requests: list[Request] = [
+            [(index, None) for index in indices.tolist()] for indices in batches
+        ]
         for raw, indices in zip(self._reading(requests), batches, strict=True):
             yield self._batch(raw, indices, 0, False)
 
-    def view(self, name: str, batch_size: int | None = None, augment: bool | None = None) -> "LoaderStream":
+    def view(
+        self, name: str, batch_size: int | None = None, augment: bool | None = None
+    ) -> "LoaderStream":
         """See `Stream.view`; the view has workers of its own, which start when it is first used."""
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other._begin(self._order.view(name, batch_size), self._augment if augment is None else augment)
+        other._begin(
+            self._order.view(name, batch_size), self._augment if augment is None else augment
+        )
         return other
 
     def _begin(self, order: Order, augment: bool) -> None:
@@ -124,7 +132,9 @@ class _Requests:
     def __iter__(self) -> Iterator[Request]:
         for step in count(self.start):
             seed, indices = self.order.noise(step), self.order.batch(step).tolist()
-            seeds = [seed_of(seed, place) if self.augment else None for place in range(len(indices))]
+            seeds = [
+                seed_of(seed, place) if self.augment else None for place in range(len(indices))
+            ]
             yield list(zip(indices, seeds, strict=True))
 
 
@@ -134,7 +144,9 @@ class _Reader(Dataset[Any]):
 
     images: ImageFile
 
-    def __getitems__(self, request: Request) -> "UInt8[Tensor, 'batch channels height width'] | DataError":
+    def __getitems__(
+        self, request: Request
+    ) -> "UInt8[Tensor, 'batch channels height width'] | DataError":
         try:
             return torch.stack([self.images.read(index, seed) for index, seed in request])
         except DataError as error:
@@ -149,5 +161,7 @@ def _unchanged(answer: Any) -> Any:
 
 def usual_workers() -> int:
     """One reading process for each core this process may use, at most 8."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return min(cores, 8)

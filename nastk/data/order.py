@@ -51,7 +51,9 @@ class Order:
             raise ValueError(f"step must be at least 0, got {step}.")
         number, position = divmod(step, len(self))
         start = position * self.batch_size
-        return _permutation(self.images, self.seed, self.name, number)[start : start + self.batch_size]
+        return _permutation(self.images, self.seed, self.name, number)[
+            start : start + self.batch_size
+        ]
 
     def once(self) -> Iterator[Int[Tensor, "batch"]]:
         """Every image exactly once, in one mixed order; a last single image joins its neighbours."""

@@ -69,7 +69,10 @@ class PairSource(DataSource):
         names = getattr(self._sets["train"], "classes", None)
         named = isinstance(names, Sequence) and len(names) == len(seen)
         return Task(
-            len(seen), images.shape[1], images.shape[2], tuple(map(str, names)) if names and named else ()
+            len(seen),
+            images.shape[1],
+            images.shape[2],
+            tuple(map(str, names)) if names and named else (),
         )
 
     def splits(self, seed: int) -> Splits:
@@ -87,9 +90,15 @@ class PairSource(DataSource):
     @cached_property
     def _stored(self) -> dict[str, Stored]:
         """Every dataset that was given, read once."""
-        return {role: _read(role, dataset) for role, dataset in self._sets.items() if dataset is not None}
+        return {
+            role: _read(role, dataset)
+            for role, dataset in self._sets.items()
+            if dataset is not None
+        }
 
-    def _compare(self, role: str, images: Tensor, labels: Tensor, train_images: Tensor, classes: int) -> None:
+    def _compare(
+        self, role: str, images: Tensor, labels: Tensor, train_images: Tensor, classes: int
+    ) -> None:
         """Raise where a set does not fit the train set."""
         if images.shape[1:] != train_images.shape[1:]:
             got, expected = tuple(images.shape[1:]), tuple(train_images.shape[1:])
@@ -119,7 +128,9 @@ def _read(role: str, dataset: Any) -> Stored:
             image, label = dataset[index]
             labels[index] = int(label)
         except (TypeError, ValueError) as error:
-            raise DataError(f"{where} is not (image, label) with a whole number as label: {error}.") from None
+            raise DataError(
+                f"{where} is not (image, label) with a whole number as label: {error}."
+            ) from None
         pixels = as_pixels(image, where)
         if images is None:
             images = torch.empty((len(dataset), *pixels.shape), dtype=torch.uint8)
@@ -148,7 +159,13 @@ def as_pixels(image: Any, where: str) -> UInt8[Tensor, "channels size size"]:
         if hasattr(image, "convert") and getattr(image, "mode", "") not in ("L", "RGB"):
             image = image.convert("L" if image.mode == "1" else "RGB")
         values = torch.from_numpy(np.array(image))
-        values = values[None] if values.ndim == 2 else values.permute(2, 0, 1) if values.ndim == 3 else values
+        values = (
+            values[None]
+            if values.ndim == 2
+            else values.permute(2, 0, 1)
+            if values.ndim == 3
+            else values
+        )
     if values.ndim != 3 or values.shape[0] not in (1, 3) or values.shape[1] != values.shape[2]:
         raise DataError(
             f"{where} has the form {tuple(values.shape)}; expected 1 or 3 channels of a square image. "
@@ -162,7 +179,9 @@ def _as_bytes(values: Tensor, where: str) -> UInt8[Tensor, "channels size size"]
     if values.dtype == torch.uint8:
         return values
     if not values.is_floating_point():
-        raise DataError(f"{where} has pixels of type {values.dtype}; expected uint8, or floats from 0 to 1.")
+        raise DataError(
+            f"{where} has pixels of type {values.dtype}; expected uint8, or floats from 0 to 1."
+        )
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= 1):
         raise DataError(

@@ -27,10 +27,15 @@ class DataSource(Component, ABC):
         """What every source understands."""
 
         train_fraction: float = Field(
-            0.5, gt=0, le=1, description="part of the training images that trains weights; the rest is valid"
+            0.5,
+            gt=0,
+            le=1,
+            description="part of the training images that trains weights; the rest is valid",
         )
         limit: int | None = Field(
-            None, ge=2, description="use at most this many training images, classes in their own proportions"
+            None,
+            ge=2,
+            description="use at most this many training images, classes in their own proportions",
         )
         cutout: int = Field(
             0, ge=0, description="side in pixels of the square cut out of training images; 0 is off"
@@ -62,7 +67,11 @@ class DataSource(Component, ABC):
         """
 
     def augmentation(
-        self, mean: tuple[float, ...], std: tuple[float, ...], crop_padding: int = 0, flip: bool = False
+        self,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        crop_padding: int = 0,
+        flip: bool = False,
     ) -> Augmentation:
         """Called by sources in `splits`: this source's own treatment, with the user's options in its place.
 

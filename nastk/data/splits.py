@@ -76,7 +76,9 @@ class Split:
             return replace(self, images=self.images[chosen], labels=labels)
         if isinstance(self.images, Selected):
             return replace(
-                self, images=Selected(self.images.images, self.images.indices[chosen]), labels=labels
+                self,
+                images=Selected(self.images.images, self.images.indices[chosen]),
+                labels=labels,
             )
         return replace(self, images=Selected(self.images, chosen), labels=labels)
 
@@ -93,7 +95,9 @@ class Splits:
     test: Split
 
 
-def divide(training: Split, train_fraction: float, limit: int | None, seed: int) -> tuple[Split, Split]:
+def divide(
+    training: Split, train_fraction: float, limit: int | None, seed: int
+) -> tuple[Split, Split]:
     """The (train, valid) parts of the training images, a pure function of `seed`.
 
     First `limit` reduces the images, then `train_fraction` of them become train; classes keep their
@@ -110,7 +114,9 @@ def divide(training: Split, train_fraction: float, limit: int | None, seed: int)
                 f"limit={limit} is too small for {classes} classes in {parts} part(s). "
                 f"Set it to {parts * classes} or more."
             )
-        kept, _ = stratified(training.labels, limit, generator(seed, "data", "limit"), least=parts, spare=0)
+        kept, _ = stratified(
+            training.labels, limit, generator(seed, "data", "limit"), least=parts, spare=0
+        )
         training = training.select(kept)
     if parts == 1:
         return training, training.select([])
@@ -141,8 +147,12 @@ def stratified(
     mixed = torch.randperm(len(labels), generator=rng)
     sorted_by_class = mixed[torch.argsort(labels[mixed], stable=True)]
     by_class = torch.split(sorted_by_class, sizes)
-    chosen = torch.cat([part[: least + share] for part, share in zip(by_class, shares, strict=True)])
-    others = torch.cat([part[least + share :] for part, share in zip(by_class, shares, strict=True)])
+    chosen = torch.cat(
+        [part[: least + share] for part, share in zip(by_class, shares, strict=True)]
+    )
+    others = torch.cat(
+        [part[least + share :] for part, share in zip(by_class, shares, strict=True)]
+    )
     # Mixed again: batch statistics of images stored class by class would say little about the whole.
     return chosen[torch.randperm(len(chosen), generator=rng)], others[
         torch.randperm(len(others), generator=rng)
@@ -153,7 +163,9 @@ def _shares(sizes: Sequence[int], total: int) -> list[int]:
     """`total` split in proportion to `sizes`, in whole numbers that sum to it (largest remainders first)."""
     whole = max(sum(sizes), 1)
     shares = [size * total // whole for size in sizes]
-    by_remainder = sorted(range(len(sizes)), key=lambda index: (-(sizes[index] * total % whole), index))
+    by_remainder = sorted(
+        range(len(sizes)), key=lambda index: (-(sizes[index] * total % whole), index)
+    )
     for index in by_remainder[: total - sum(shares)]:
         shares[index] += 1
     return shares

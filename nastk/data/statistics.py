@@ -23,10 +23,15 @@ def statistics(
     for start in range(0, len(places), 250):
         part = places[start : start + 250]
         some = (
-            images[part] if isinstance(images, Tensor) else torch.stack([images.read(i, None) for i in part])
+            images[part]
+            if isinstance(images, Tensor)
+            else torch.stack([images.read(i, None) for i in part])
         )
         scaled = some.double().div_(255).transpose(0, 1).flatten(1)  # channels x pixels
-        total, square = total + scaled.mean(1) * len(part), square + scaled.square().mean(1) * len(part)
+        total, square = (
+            total + scaled.mean(1) * len(part),
+            square + scaled.square().mean(1) * len(part),
+        )
     mean = total / len(places)
     spread = (square / len(places) - mean.square()).clamp(min=0).sqrt().clamp(min=1 / 255)
     return _rounded(mean), _rounded(spread)

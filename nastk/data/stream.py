@@ -50,7 +50,9 @@ class Stream(ABC):
         """Every image exactly once, unaugmented, in one mixed order for all seeds: for evaluation."""
 
     @abstractmethod
-    def view(self, name: str, batch_size: int | None = None, augment: bool | None = None) -> "Stream":
+    def view(
+        self, name: str, batch_size: int | None = None, augment: bool | None = None
+    ) -> "Stream":
         """The same split as another stream: its own order (by `name`), batch size, augmentation on or off."""
 
 
@@ -70,7 +72,9 @@ class TensorStream(Stream):
         augment: bool = True,
     ) -> None:
         if not isinstance(split.images, Tensor):
-            raise TypeError(f"TensorStream expects images in one tensor, got {type(split.images).__name__}.")
+            raise TypeError(
+                f"TensorStream expects images in one tensor, got {type(split.images).__name__}."
+            )
         self.images = len(split)
         self._order = Order(len(split), batch_size, seed, name)
         self._augmentation = split.augmentation
@@ -85,7 +89,9 @@ class TensorStream(Stream):
     def at(self, step: int) -> Batch:
         """See `Stream.at`."""
         images, labels = self._pick(self._order.batch(step))
-        return Batch(augmented(images, self._augmentation, self._order.noise(step), self._augment), labels)
+        return Batch(
+            augmented(images, self._augmentation, self._order.noise(step), self._augment), labels
+        )
 
     def once(self) -> Iterator[Batch]:
         """See `Stream.once`."""
@@ -93,7 +99,9 @@ class TensorStream(Stream):
             images, labels = self._pick(indices)
             yield Batch(augmented(images, self._augmentation, 0, False), labels)
 
-    def view(self, name: str, batch_size: int | None = None, augment: bool | None = None) -> "TensorStream":
+    def view(
+        self, name: str, batch_size: int | None = None, augment: bool | None = None
+    ) -> "TensorStream":
         """See `Stream.view`; the images are shared, not copied."""
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)

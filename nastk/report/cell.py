@@ -59,7 +59,10 @@ def draw(
             f"A picture is written as {', '.join(FORMATS)}, got the file name {path.name!r}. "
             f"Name it {path.stem or 'cell'}.svg, for example."
         )
-    dates: dict[str, Any] = {"svg": {"Date": None, "Creator": "nastk"}, "pdf": {"CreationDate": None}}
+    dates: dict[str, Any] = {
+        "svg": {"Date": None, "Creator": "nastk"},
+        "pdf": {"CreationDate": None},
+    }
     figure = picture(architecture, title=title, subtitle=subtitle, scores=scores)
     path.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context({"svg.hashsalt": "nastk", "svg.fonttype": "path"}):
@@ -82,7 +85,8 @@ def picture(
     panels = [(graph, place(graph, _label_size, _node_size(graph))) for graph in cells]
     legend = _legend(cells)
     inner = max(
-        [layout.width for _, layout in panels] + [_text_width(title or "", 15.0, "bold") - 2 * PADDING, 260.0]
+        [layout.width for _, layout in panels]
+        + [_text_width(title or "", 15.0, "bold") - 2 * PADDING, 260.0]
     )
     inner = max(inner, _text_width(subtitle or "", 9.5) - 2 * PADDING)
     width = inner + 2 * (PADDING + MARGIN)
@@ -115,14 +119,18 @@ def _headline(axes: "Axes", top: float, title: str | None, subtitle: str | None)
     return top
 
 
-def _panel(axes: "Axes", graph: Graph, layout: Layout, where: tuple[float, float, float, float]) -> None:
+def _panel(
+    axes: "Axes", graph: Graph, layout: Layout, where: tuple[float, float, float, float]
+) -> None:
     """One cell in the rectangle `where` (left, bottom, width, height)."""
     left, bottom, width, height = where
     _rectangle(axes, left, bottom, width, height, PANEL, BORDER, 8.0, 0)
     heading = HEADINGS.get(graph.group, _capital(graph.group.replace("_", " ")))
     _text(axes, left + 14, bottom + height - 19, heading, 10.5, INK, weight="bold", ha="left")
     shift = (left + (width - layout.width) / 2, bottom + PADDING)
-    strongest = max((abs(link.link.score or 0.0) for link in layout.links if link.link), default=0.0)
+    strongest = max(
+        (abs(link.link.score or 0.0) for link in layout.links if link.link), default=0.0
+    )
     for link in sorted(layout.links, key=lambda link: link.link is not None):
         _draw_link(axes, link, shift, strongest)
     for node in layout.nodes:
@@ -131,7 +139,9 @@ def _panel(axes: "Axes", graph: Graph, layout: Layout, where: tuple[float, float
         _draw_label(axes, link, shift)
 
 
-def _draw_link(axes: "Axes", placed: PlacedLink, shift: tuple[float, float], strongest: float) -> None:
+def _draw_link(
+    axes: "Axes", placed: PlacedLink, shift: tuple[float, float], strongest: float
+) -> None:
     from matplotlib.patches import PathPatch, Polygon
 
     colour, thick, dashes = "#A9B3BE", 1.1, "-"
@@ -142,12 +152,21 @@ def _draw_link(axes: "Axes", placed: PlacedLink, shift: tuple[float, float], str
             thick = 1.1 + 2.0 * abs(placed.link.score) / strongest
     path, tip = _path(placed.curve, shift)
     axes.add_patch(
-        PathPatch(path, fill=False, edgecolor=PANEL, linewidth=thick + 2.4, capstyle="butt", zorder=1)
+        PathPatch(
+            path, fill=False, edgecolor=PANEL, linewidth=thick + 2.4, capstyle="butt", zorder=1
+        )
     )
-    axes.add_patch(PathPatch(path, fill=False, edgecolor=colour, linewidth=thick, linestyle=dashes, zorder=1))
+    axes.add_patch(
+        PathPatch(path, fill=False, edgecolor=colour, linewidth=thick, linestyle=dashes, zorder=1)
+    )
     x, y = tip
     size = ARROW * 0.75 if placed.link is None else ARROW + max(thick - 1.9, 0.0) * 2.0
-    corners = [(x, y), (x - size, y + size * 0.42), (x - size * 0.75, y), (x - size, y - size * 0.42)]
+    corners = [
+        (x, y),
+        (x - size, y + size * 0.42),
+        (x - size * 0.75, y),
+        (x - size, y - size * 0.42),
+    ]
     if placed.curve[-1].arrive[0] > placed.curve[-1].end[0]:
         corners = [(2 * x - a, b) for a, b in corners]
     axes.add_patch(Polygon(corners, closed=True, facecolor=colour, linewidth=0, zorder=2))
@@ -190,12 +209,22 @@ def _draw_label(axes: "Axes", placed: PlacedLink, shift: tuple[float, float]) ->
         return
     box, colour = placed.label, families.family(placed.link.operation).colour
     left, bottom = box.left + shift[0], box.y - box.height / 2 + shift[1]
-    _rectangle(axes, left, bottom, box.width, box.height, _tint(colour), colour, 5.0, 4, linewidth=1.0)
+    _rectangle(
+        axes, left, bottom, box.width, box.height, _tint(colour), colour, 5.0, 4, linewidth=1.0
+    )
     x, y = box.x + shift[0], box.y + shift[1]
     if placed.link.score is None:
         _text(axes, x, y, families.readable(placed.link.operation), 8.5, INK)
         return
-    _text(axes, box.left + shift[0] + 7, y, families.readable(placed.link.operation), 8.5, INK, ha="left")
+    _text(
+        axes,
+        box.left + shift[0] + 7,
+        y,
+        families.readable(placed.link.operation),
+        8.5,
+        INK,
+        ha="left",
+    )
     _text(axes, box.right + shift[0] - 7, y, _score(placed.link), 7.5, SOFT, ha="right")
 
 
@@ -218,12 +247,16 @@ def _entry_width(kind: families.Family) -> float:
     return _text_width(kind.name, 8.5) + 36.0
 
 
-def _draw_legend(axes: "Axes", rows: Sequence[Sequence[families.Family]], top: float, width: float) -> None:
+def _draw_legend(
+    axes: "Axes", rows: Sequence[Sequence[families.Family]], top: float, width: float
+) -> None:
     for number, row in enumerate(rows):
         x = (width - sum(_entry_width(kind) for kind in row) + 18.0) / 2
         y = top - 18.0 * number
         for kind in row:
-            _rectangle(axes, x, y - 4.5, 13.0, 9.0, _tint(kind.colour), kind.colour, 3.0, 4, linewidth=1.2)
+            _rectangle(
+                axes, x, y - 4.5, 13.0, 9.0, _tint(kind.colour), kind.colour, 3.0, 4, linewidth=1.2
+            )
             _text(axes, x + 18.0, y, kind.name, 8.5, SOFT, ha="left")
             x += _entry_width(kind)
 
@@ -275,8 +308,15 @@ def _tint(colour: str, share: float = 0.13) -> tuple[float, ...]:
     return tuple(share * part + 1 - share for part in parts)
 
 
-def _text(axes: "Axes", x: float, y: float, text: str, size: float, colour: str, **style: Any) -> None:
-    fixed: dict[str, Any] = {"ha": "center", "va": "center_baseline", "family": FONT, "zorder": 5} | style
+def _text(
+    axes: "Axes", x: float, y: float, text: str, size: float, colour: str, **style: Any
+) -> None:
+    fixed: dict[str, Any] = {
+        "ha": "center",
+        "va": "center_baseline",
+        "family": FONT,
+        "zorder": 5,
+    } | style
     axes.text(x, y, text, fontsize=size, color=colour, **fixed)
 
 

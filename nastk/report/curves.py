@@ -46,9 +46,12 @@ class Curves:
             if event.get("kind", "epoch-done") == "epoch-done":
                 self.branches.setdefault(str(event["branch"]), []).append(event)
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
         spare = (
-            options.max_width - Measurement.get(console, options.update_width(10_000), self.table(0)).maximum
+            options.max_width
+            - Measurement.get(console, options.update_width(10_000), self.table(0)).maximum
         )
         yield self.table(min(max(spare // 2, NARROW), WIDTH))
 
@@ -106,7 +109,9 @@ def _parent(name: str, known: Sequence[str]) -> str | None:
 
 def _path(name: str) -> list[tuple[bool, int, str]]:
     """A key that sorts `0.2` before `0.10`."""
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in name.split(".")]
+    return [
+        (not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in name.split(".")
+    ]
 
 
 def _span(epochs: Sequence[Mapping[str, Any]]) -> str:

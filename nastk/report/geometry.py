@@ -103,7 +103,10 @@ def straight(start: Point, end: Point) -> Segment:
     """A straight line."""
     third = ((end[0] - start[0]) / 3, (end[1] - start[1]) / 3)
     return Segment(
-        start, (start[0] + third[0], start[1] + third[1]), (end[0] - third[0], end[1] - third[1]), end
+        start,
+        (start[0] + third[0], start[1] + third[1]),
+        (end[0] - third[0], end[1] - third[1]),
+        end,
     )
 
 

@@ -64,10 +64,14 @@ class Graph:
 
     def into(self, node: int) -> list[Link]:
         """The links that lead to `node`, in the order of their sources."""
-        return sorted((link for link in self.links if link.node == node), key=lambda link: link.source)
+        return sorted(
+            (link for link in self.links if link.node == node), key=lambda link: link.source
+        )
 
 
-def graphs(architecture: Architecture, scores: Sequence[Sequence[float]] | None = None) -> list[Graph]:
+def graphs(
+    architecture: Architecture, scores: Sequence[Sequence[float]] | None = None
+) -> list[Graph]:
     """The cells of an architecture, in the order in which its space names them.
 
     `scores` is an edges x operations table (nested sequences, an array or a tensor) that the links remember.
@@ -77,7 +81,9 @@ def graphs(architecture: Architecture, scores: Sequence[Sequence[float]] | None 
     """
     _check(architecture, scores)
     links: list[list[Link]] = []
-    for row, (edge, chosen) in enumerate(zip(architecture.edges, architecture.choices, strict=True)):
+    for row, (edge, chosen) in enumerate(
+        zip(architecture.edges, architecture.choices, strict=True)
+    ):
         given = None if scores is None else scores[row]
         links.append([_link(edge, operation, given) for operation in chosen])
     if _is_chain(architecture.edges):
@@ -128,7 +134,13 @@ def _graph(group: str, edges: Sequence[Edge], links: Sequence[Link]) -> Graph:
     chain = _is_chain(edges)
     if len(inputs) == 1 and len(ends) == 1:
         return Graph(
-            group, inputs, tuple(node for node in inner if node != ends[0]), ends[0], tuple(links), (), chain
+            group,
+            inputs,
+            tuple(node for node in inner if node != ends[0]),
+            ends[0],
+            tuple(links),
+            (),
+            chain,
         )
     joined = inner if len(inputs) > 1 else ends
     return Graph(group, inputs, inner, nodes[-1] + 1, tuple(links), joined, chain)

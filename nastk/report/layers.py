@@ -63,12 +63,17 @@ def columns(graph: Graph, label_size: Callable[[Link], tuple[float, float]],
     load = [0] * len(order)
     routes = []
     for link in sorted(
-        graph.links, key=lambda link: (depth[link.node] - depth[link.source], link.node, link.source)
+        graph.links,
+        key=lambda link: (depth[link.node] - depth[link.source], link.node, link.source),
     ):
         middle = _label_column(items[link.source].column, items[link.node].column, load)
         routes.append(
             _route(
-                order, items[link.source], items[link.node], link, Item(middle, "label", *label_size(link))
+                order,
+                items[link.source],
+                items[link.node],
+                link,
+                Item(middle, "label", *label_size(link)),
             )
         )
     for node in graph.joined:
@@ -122,7 +127,9 @@ def _label_column(first: int, last: int, load: list[int]) -> int:
     return column
 
 
-def _route(order: Order, source: Item, target: Item, link: Link | None, label: Item | None) -> Route:
+def _route(
+    order: Order, source: Item, target: Item, link: Link | None, label: Item | None
+) -> Route:
     """Lay a route from `source` to `target`: its label in the label's column, bends in the others."""
     items = [source]
     for column in range(source.column + 1, target.column):
@@ -155,7 +162,9 @@ def _number(order: Order) -> None:
 
 def _mean_row(item: Item, side: str) -> float:
     neighbours: list[Item] = getattr(item, side)
-    return sum(other.row for other in neighbours) / len(neighbours) if neighbours else float(item.row)
+    return (
+        sum(other.row for other in neighbours) / len(neighbours) if neighbours else float(item.row)
+    )
 
 
 def _exchange(order: Order) -> None:

@@ -52,7 +52,9 @@ class _Options:
     def __init__(self, fields: Sequence[Mapping[str, str]]) -> None:
         self._fields = fields
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
         yield self._wide() if options.max_width >= 90 else self._narrow()
 
     def _wide(self) -> Table:
@@ -62,7 +64,9 @@ class _Options:
             table.add_column(heading, style=style, overflow="fold")
         table.add_column("description", overflow="fold", ratio=1)
         for field in self._fields:
-            table.add_row(*(Text(field[key]) for key in ("name", "type", "default", "bounds", "description")))
+            table.add_row(
+                *(Text(field[key]) for key in ("name", "type", "default", "bounds", "description"))
+            )
         return table
 
     def _narrow(self) -> Table:
@@ -70,9 +74,15 @@ class _Options:
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
         for field in self._fields:
-            default = field["default"] if field["default"] == "required" else f"default {field['default']}"
+            default = (
+                field["default"]
+                if field["default"] == "required"
+                else f"default {field['default']}"
+            )
             facts = ", ".join(part for part in (field["type"], field["bounds"], default) if part)
-            table.add_row(Text(field["name"]), Text.assemble((facts, "cyan"), "\n", field["description"]))
+            table.add_row(
+                Text(field["name"]), Text.assemble((facts, "cyan"), "\n", field["description"])
+            )
         return table
 
 
@@ -84,7 +94,13 @@ def options_markdown(model: type[BaseModel]) -> str:
     lines = ["| option | type | default | bounds | description |", "|---|---|---|---|---|"]
     for row in rows:
         bounds = row["bounds"].replace(">=", "≥").replace("<=", "≤")
-        cells = [_code(row["name"]), _code(row["type"]), _code(row["default"]), bounds, row["description"]]
+        cells = [
+            _code(row["name"]),
+            _code(row["type"]),
+            _code(row["default"]),
+            bounds,
+            row["description"],
+        ]
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -35,7 +35,11 @@ class Plain:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         ascii_only = options.ascii_only or console.is_dumb_terminal
         for segment in console.render(self.renderable, options):
-            yield Segment(to_ascii(segment.text), segment.style, segment.control) if ascii_only else segment
+            yield (
+                Segment(to_ascii(segment.text), segment.style, segment.control)
+                if ascii_only
+                else segment
+            )
 
 
 def to_ascii(text: str) -> str:
@@ -44,4 +48,6 @@ def to_ascii(text: str) -> str:
     >>> to_ascii("0 ─ 3×3 ─▶ 1")
     '0 - 3x3 -> 1'
     """
-    return "".join(sign if sign.isascii() else "?" * cell_len(sign) for sign in text.translate(_SIGNS))
+    return "".join(
+        sign if sign.isascii() else "?" * cell_len(sign) for sign in text.translate(_SIGNS)
+    )

@@ -3,7 +3,16 @@
 from collections.abc import Iterator
 
 from nastk.report import layers, positions
-from nastk.report.geometry import Box, LabelSize, NodeSize, PlacedLink, PlacedNode, Segment, flat, straight
+from nastk.report.geometry import (
+    Box,
+    LabelSize,
+    NodeSize,
+    PlacedLink,
+    PlacedNode,
+    Segment,
+    flat,
+    straight,
+)
 from nastk.report.graph import Graph
 from nastk.report.layers import Item, Order, Route
 
@@ -63,7 +72,9 @@ def _spans(order: Order) -> list[tuple[float, float]]:
     spans: list[tuple[float, float]] = []
     right = 0.0
     for column in order:
-        climb = max((abs(item.y - other.y) for item in column for other in item.before), default=0.0)
+        climb = max(
+            (abs(item.y - other.y) for item in column for other in item.before), default=0.0
+        )
         left = right + (min(max(SLOPE * climb, NARROW), WIDE) if spans else 0.0)
         right = left + max((item.width for item in column), default=0.0)
         spans.append((left, right))
@@ -99,7 +110,9 @@ def _placed(route: Route, spans: list[tuple[float, float]], ports: dict[tuple[It
     items = route.items
     source, target = _box(items[0], spans), _box(items[-1], spans)
     stops = [((source.right, ports[items[0], items[1]]),) * 2]
-    stops += [((spans[item.column][0], item.y), (spans[item.column][1], item.y)) for item in items[1:-1]]
+    stops += [
+        ((spans[item.column][0], item.y), (spans[item.column][1], item.y)) for item in items[1:-1]
+    ]
     stops += [((target.left, ports[items[-1], items[-2]]),) * 2]
     parts: list[Segment] = []
     here = 0
@@ -108,7 +121,9 @@ def _placed(route: Route, spans: list[tuple[float, float]], ports: dict[tuple[It
             place
             for place in range(len(items) - 1, here, -1)
             if place == here + 1
-            or _clear(flat(stops[here][1], stops[place][0]), items[here + 1 : place], spans, corridors)
+            or _clear(
+                flat(stops[here][1], stops[place][0]), items[here + 1 : place], spans, corridors
+            )
         )
         parts.append(flat(stops[here][1], stops[there][0]))
         if stops[there][0] != stops[there][1]:

@@ -19,7 +19,13 @@ from nastk.report.numbers import count, metric, seconds, size
 from nastk.report.plain import Plain
 from nastk.report.terminal import cell
 
-STATES = {"finished": "green", "running": "cyan", "interrupted": "yellow", "stale": "yellow", "failed": "red"}
+STATES = {
+    "finished": "green",
+    "running": "cyan",
+    "interrupted": "yellow",
+    "stale": "yellow",
+    "failed": "red",
+}
 """The states of a run with their colours."""
 
 
@@ -57,7 +63,9 @@ def _head(result: Mapping[str, Any]) -> RenderableType:
     table.add_column(overflow="fold")
     if result.get("run"):
         state = str(result.get("state") or "finished")
-        table.add_row("run", Text.assemble(str(result["run"]), "  ", (state, STATES.get(state, ""))))
+        table.add_row(
+            "run", Text.assemble(str(result["run"]), "  ", (state, STATES.get(state, "")))
+        )
     for name, value in _settings(result.get("config") or {}):
         table.add_row(name, Text(value))
     if result.get("error"):
@@ -73,7 +81,12 @@ def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if isinstance(value, Mapping):
             yield key, _component(value)
         elif isinstance(value, (list, tuple)):
-            yield key, ", ".join(_component(one) if isinstance(one, Mapping) else str(one) for one in value)
+            yield (
+                key,
+                ", ".join(
+                    _component(one) if isinstance(one, Mapping) else str(one) for one in value
+                ),
+            )
         else:
             yield key, _value(value)
 
@@ -122,7 +135,9 @@ def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> RenderableType:
     for one in evaluations:
         name = str(one["evaluator"])
         for row, (key, value) in enumerate(one["metrics"].items()):
-            table.add_row(name if row == 0 else "", key.replace("_", " "), Text(metric(key, value), "bold"))
+            table.add_row(
+                name if row == 0 else "", key.replace("_", " "), Text(metric(key, value), "bold")
+            )
         notes += [Text(f"{name}: {note}", "dim", overflow="fold") for note in one.get("notes", ())]
     return Group(*parts, *notes)
 

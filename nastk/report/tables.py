@@ -29,11 +29,15 @@ class _Runs:
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._rows = rows
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
         unlimited = options.update_width(10_000)
         tables = [self._table(len(COLUMNS) - left_out) for left_out in range(len(COLUMNS) - 1)]
         fitting = (
-            each for each in tables if Measurement.get(console, unlimited, each).maximum <= options.max_width
+            each
+            for each in tables
+            if Measurement.get(console, unlimited, each).maximum <= options.max_width
         )
         yield next(fitting, tables[-1])
 
@@ -41,7 +45,9 @@ class _Runs:
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
         table.add_column("run", overflow="fold")
         for heading, _ in COLUMNS[:columns]:
-            table.add_column(heading, no_wrap=True, justify="right" if heading in NUMBERS else "left")
+            table.add_column(
+                heading, no_wrap=True, justify="right" if heading in NUMBERS else "left"
+            )
         for row in self._rows:
             table.add_row(Text(str(row["path"])), *(words(row) for _, words in COLUMNS[:columns]))
         return table

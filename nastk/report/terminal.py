@@ -40,7 +40,9 @@ class _Cells:
     def __init__(self, cells: Sequence[Graph]) -> None:
         self._cells = cells
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
         room = options.max_width - FRAME
         drawn = [_chain(graph, room) if _is_long(graph) else _rows(graph) for graph in self._cells]
         widths = [max(line.cell_len for line in lines) + FRAME for lines in drawn]
@@ -48,7 +50,9 @@ class _Cells:
             grid = Table.grid(padding=(0, 1, 0, 0))
             height = max(len(lines) for lines in drawn)
             padded = [[*lines, *[Text()] * (height - len(lines))] for lines in drawn]
-            grid.add_row(*(_panel(graph, lines) for graph, lines in zip(self._cells, padded, strict=True)))
+            grid.add_row(
+                *(_panel(graph, lines) for graph, lines in zip(self._cells, padded, strict=True))
+            )
             yield grid
             return
         width = min(max(widths), options.max_width)
@@ -80,10 +84,14 @@ def _rows(graph: Graph) -> list[Text]:
         if node == graph.output and graph.joined:
             parts = ", ".join(graph.name(each) for each in graph.joined)
             lines.append(
-                Text.assemble((parts, "bold"), (" ─ concatenate", "dim"), (ARROW, "dim"), _name(graph, node))
+                Text.assemble(
+                    (parts, "bold"), (" ─ concatenate", "dim"), (ARROW, "dim"), _name(graph, node)
+                )
             )
         elif not links:
-            lines.append(Text.assemble(("nothing".rjust(names), "dim"), (ARROW, "dim"), _name(graph, node)))
+            lines.append(
+                Text.assemble(("nothing".rjust(names), "dim"), (ARROW, "dim"), _name(graph, node))
+            )
         for row, link in enumerate(links):
             lines.append(_row(graph, link, names, wide, row, len(links)))
     return lines
@@ -134,4 +142,6 @@ def _layer(links: Sequence[Link]) -> Text:
     """The operations of one layer; `(nothing)` where none is chosen."""
     if not links:
         return Text("(nothing)", "dim")
-    return Text(" + ").join(Text(link.operation, f"bold {family(link.operation).terminal}") for link in links)
+    return Text(" + ").join(
+        Text(link.operation, f"bold {family(link.operation).terminal}") for link in links
+    )

@@ -54,7 +54,9 @@ class UpdaterContract:
     def harness(self, **changes: Any) -> Harness:
         """A fresh harness for this updater."""
         space = self.space(self.space.parse_options(self.space_options))
-        return Harness(self.updater, self.options, space, trainer_options=self.trainer_options, **changes)
+        return Harness(
+            self.updater, self.options, space, trainer_options=self.trainer_options, **changes
+        )
 
     def test_declares_itself(self) -> None:
         check_component(self.updater)
@@ -108,15 +110,22 @@ class UpdaterContract:
             assert harness.space.check(architecture) == architecture
 
     def test_the_same_seed_gives_the_same_bits_and_another_seed_other_weights(self) -> None:
-        prints = [fingerprint([b.state_dict() for b in self.harness(seed=seed).run()]) for seed in (0, 0, 1)]
+        prints = [
+            fingerprint([b.state_dict() for b in self.harness(seed=seed).run()])
+            for seed in (0, 0, 1)
+        ]
         assert prints[0] == prints[1] != prints[2]
 
     @pytest.mark.parametrize("steps", [1, 3, 4, 7])
-    def test_stop_store_load_continue_equals_the_straight_run(self, steps: int, tmp_path: Path) -> None:
+    def test_stop_store_load_continue_equals_the_straight_run(
+        self, steps: int, tmp_path: Path
+    ) -> None:
         straight = self.harness().run()
         stopped = self.harness()
         states = [branch.state_dict() for branch in stopped.run(steps=steps)]
-        checkpoint.write(tmp_path, checkpoint.Checkpoint(states, stopped.trainer.ledger.cost()), "1")
+        checkpoint.write(
+            tmp_path, checkpoint.Checkpoint(states, stopped.trainer.ledger.cost()), "1"
+        )
         stored = checkpoint.read(tmp_path / "1.safetensors")
         again = self.harness()
         resumed = again.run([again.trainer.restore(state) for state in stored.branches])
@@ -136,7 +145,9 @@ class UpdaterContract:
         harness = self.harness()
         branches = harness.until("epoch")
         branch = branches[0]
-        row = max(range(len(branch.subspace.alive)), key=lambda edge: sum(branch.subspace.alive[edge]))
+        row = max(
+            range(len(branch.subspace.alive)), key=lambda edge: sum(branch.subspace.alive[edge])
+        )
         branch.subspace = branch.subspace.drop(row, branch.subspace.operations(row)[-1])
         for heir in harness.run(branches):
             architecture = heir.updater.architecture(harness.trainer.probe(heir))

@@ -51,7 +51,9 @@ class Harness:
         def batches(name: str) -> Any:
             split = getattr(self.splits, name)
             return (
-                stream(split, options.batch_size, self.seed, name, execution.device) if len(split) else None
+                stream(split, options.batch_size, self.seed, name, execution.device)
+                if len(split)
+                else None
             )
 
         self.trainer = Trainer(
@@ -104,7 +106,9 @@ def fingerprint(value: Any) -> str:
     def add(item: Any) -> None:
         if isinstance(item, Tensor):
             digest.update(f"{item.dtype}{tuple(item.shape)}".encode())
-            digest.update(item.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+            digest.update(
+                item.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+            )
         elif isinstance(item, Mapping):
             for key in item:
                 digest.update(repr(key).encode())

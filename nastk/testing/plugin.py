@@ -24,4 +24,6 @@ def updaters() -> list[Offer]:
 @hookimpl
 def data_sources() -> list[Offer]:
     """The toy data."""
-    return [Offer("toy", "synthetic 8x8 images for tests and tutorials", "nastk.testing.toy:ToyData")]
+    return [
+        Offer("toy", "synthetic 8x8 images for tests and tutorials", "nastk.testing.toy:ToyData")
+    ]

@@ -27,7 +27,9 @@ class ToySplit(ArchitectureUpdater):
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
         """A random mixture, so that the random stream of a branch matters."""
-        logits = torch.randn(len(probe.subspace.alive), len(probe.subspace.alive[0]), generator=probe.rng)
+        logits = torch.randn(
+            len(probe.subspace.alive), len(probe.subspace.alive[0]), generator=probe.rng
+        )
         return [Mixture.softmax(logits, probe.subspace)]
 
     def architecture(self, probe: Probe) -> Architecture:

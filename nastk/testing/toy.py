@@ -114,7 +114,9 @@ class ToyNetwork(nn.Module):
 
     def __init__(self, architecture: Architecture, channels: int, task: Task) -> None:
         super().__init__()
-        self.links = [[link for link in architecture.links() if link[0].group == group] for group in CELLS]
+        self.links = [
+            [link for link in architecture.links() if link[0].group == group] for group in CELLS
+        ]
         self.stem = nn.Conv2d(task.channels, channels, 3, padding=1)
         self.cells = nn.ModuleList(
             nn.ModuleList(operation(name, channels) for _, name in links) for links in self.links

@@ -13,6 +13,8 @@ def evaluators() -> list[Offer]:
             "nastk_evaluators.supernet:SupernetAccuracy",
         ),
         Offer(
-            "size", "parameters and multiply-adds of the stand-alone network", "nastk_evaluators.size:Size"
+            "size",
+            "parameters and multiply-adds of the stand-alone network",
+            "nastk_evaluators.size:Size",
         ),
     ]

@@ -25,7 +25,9 @@ class Size(Evaluator):
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
         """Called once at the end of a search, and by `nastk evaluate`: counts, training nothing."""
         space, task = self.setting.space, self.setting.task
-        with torch.device("meta"):  # shapes without storage: no weights are drawn, nothing is computed
+        with torch.device(
+            "meta"
+        ):  # shapes without storage: no weights are drawn, nothing is computed
             network = space.network(space.check(architecture), task)
         without_auxiliary(network)
         metrics = {

@@ -75,7 +75,10 @@ class Darts(Relaxed):
             1, description="1: weights are constants for alpha; 2: look one weight step ahead"
         )
         epsilon: float = Field(
-            0.01, gt=0, le=1, description="order 2: length of the finite-difference step in weight space"
+            0.01,
+            gt=0,
+            le=1,
+            description="order 2: length of the finite-difference step in weight space",
         )
 
     presets = (
@@ -103,6 +106,9 @@ class Darts(Relaxed):
     def forecast(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: images measured, exact where the batch size divides both splits."""
         steps = max(plan.epochs - self.options.warmup, 0) * plan.steps_per_epoch
-        valid, train = min(plan.batch_size, plan.valid_images), min(plan.batch_size, plan.train_images)
+        valid, train = (
+            min(plan.batch_size, plan.valid_images),
+            min(plan.batch_size, plan.train_images),
+        )
         images = steps * (valid if self.options.order == 1 else valid + 3 * train)
         return PhaseCost(images_forward=images, images_backward=images)

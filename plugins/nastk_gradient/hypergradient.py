@@ -30,7 +30,11 @@ def first_order(
 
 
 def second_order(
-    probe: Probe, alpha: Float[Tensor, "edges ops"], train: Batch, valid: Batch, epsilon: float = 0.01
+    probe: Probe,
+    alpha: Float[Tensor, "edges ops"],
+    train: Batch,
+    valid: Batch,
+    epsilon: float = 0.01,
 ) -> Float[Tensor, "edges ops"]:
     """grad_alpha L_valid(w'(alpha), alpha), with w' one step of the trainer's optimiser on `train`.
 
@@ -46,20 +50,30 @@ def second_order(
 
 
 def mixed_derivative(
-    probe: Probe, alpha: Float[Tensor, "edges ops"], batch: Batch, vector: Weights, epsilon: float = 0.01
+    probe: Probe,
+    alpha: Float[Tensor, "edges ops"],
+    batch: Batch,
+    vector: Weights,
+    epsilon: float = 0.01,
 ) -> Float[Tensor, "edges ops"]:
     """(d/dalpha d/dw L(w, alpha)) applied to `vector`: a central difference of gradients (equation 8).
 
     Costs two forward and backward passes of `batch`.
     """
-    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(part) for part in vector.values()]))
+    norm = torch.linalg.vector_norm(
+        torch.stack([torch.linalg.vector_norm(part) for part in vector.values()])
+    )
     # A vector of zeros moves nothing; the floor keeps it from becoming 0 * inf.
     scale = epsilon / norm.clamp(min=1e-12)
     here = probe.weights
     # The two gradients are nearly equal: under bf16 their difference would be rounding.
     plus, minus = (
         first_order(
-            probe, alpha, batch, {name: here[name] + sign * part for name, part in vector.items()}, exact=True
+            probe,
+            alpha,
+            batch,
+            {name: here[name] + sign * part for name, part in vector.items()},
+            exact=True,
         )
         for sign in (scale, -scale)
     )
@@ -69,4 +83,6 @@ def mixed_derivative(
 
 def _lookahead(probe: Probe, alpha: Float[Tensor, "edges ops"], train: Batch) -> dict[str, Tensor]:
     mixture = Mixture.softmax(alpha.detach(), probe.subspace)
-    return {name: weight.requires_grad_() for name, weight in probe.lookahead(mixture, train).items()}
+    return {
+        name: weight.requires_grad_() for name, weight in probe.lookahead(mixture, train).items()
+    }

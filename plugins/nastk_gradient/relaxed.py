@@ -32,20 +32,32 @@ class Relaxed(ArchitectureUpdater):
     class Options(nastk.component.Options):
         """Alpha's optimiser; the defaults are those of DARTS (Liu et al. 2019, appendix A.1.1)."""
 
-        learning_rate: float = Field(3e-4, gt=0, le=10, description="Adam's learning rate for alpha")
+        learning_rate: float = Field(
+            3e-4, gt=0, le=10, description="Adam's learning rate for alpha"
+        )
         beta1: float = Field(0.5, ge=0, lt=1, description="Adam's decay of the mean gradient")
-        beta2: float = Field(0.999, ge=0, lt=1, description="Adam's decay of the mean squared gradient")
+        beta2: float = Field(
+            0.999, ge=0, lt=1, description="Adam's decay of the mean squared gradient"
+        )
         weight_decay: float = Field(
             1e-3, ge=0, le=1, description="L2 penalty on alpha, added to its gradient"
         )
         alpha_init: float = Field(
-            1e-3, ge=0, le=10, description="standard deviation of the normal noise alpha starts from"
+            1e-3,
+            ge=0,
+            le=10,
+            description="standard deviation of the normal noise alpha starts from",
         )
-        warmup: int = Field(0, ge=0, description="epochs that train weights only, before alpha learns")
+        warmup: int = Field(
+            0, ge=0, description="epochs that train weights only, before alpha learns"
+        )
 
     def setup(self, rng: torch.Generator) -> None:
         """Called once when the updater is made: alpha from `rng`, and its optimiser."""
-        rows, columns = len(self.space.edges), max(len(edge.operations) for edge in self.space.edges)
+        rows, columns = (
+            len(self.space.edges),
+            max(len(edge.operations) for edge in self.space.edges),
+        )
         noise = torch.randn(rows, columns, generator=rng)
         self.alpha: Float[Tensor, "edges ops"] = (
             (self.options.alpha_init * noise).to(self.device).requires_grad_()

@@ -12,19 +12,39 @@ from nastk.hookspecs import Offer, hookimpl
 def data_sources() -> list[Offer]:
     """The sources, by the names users type after `--data`."""
     return [
-        Offer("digits", "1,797 handwritten digits of 8x8 pixels; no download", "nastk_images.digits:Digits"),
-        Offer("cifar10", "CIFAR-10: 60,000 colour images of 32x32 pixels", "nastk_images.published:Cifar10"),
         Offer(
-            "cifar100", "CIFAR-100: 60,000 colour images in 100 classes", "nastk_images.published:Cifar100"
+            "digits",
+            "1,797 handwritten digits of 8x8 pixels; no download",
+            "nastk_images.digits:Digits",
         ),
-        Offer("svhn", "SVHN: 99,289 house-number digits of 32x32 pixels", "nastk_images.published:Svhn"),
+        Offer(
+            "cifar10",
+            "CIFAR-10: 60,000 colour images of 32x32 pixels",
+            "nastk_images.published:Cifar10",
+        ),
+        Offer(
+            "cifar100",
+            "CIFAR-100: 60,000 colour images in 100 classes",
+            "nastk_images.published:Cifar100",
+        ),
+        Offer(
+            "svhn",
+            "SVHN: 99,289 house-number digits of 32x32 pixels",
+            "nastk_images.published:Svhn",
+        ),
         Offer(
             "fashion-mnist",
             "Fashion-MNIST: 70,000 grey images of clothes, 28x28 pixels",
             "nastk_images.published:FashionMnist",
         ),
         Offer(
-            "imagenet", "ImageNet 2012: 1.3 million photos in 1,000 classes", "nastk_images.imagenet:ImageNet"
+            "imagenet",
+            "ImageNet 2012: 1.3 million photos in 1,000 classes",
+            "nastk_images.imagenet:ImageNet",
         ),
-        Offer("folder", "a folder of your own images: `--data folder:PATH`", "nastk_images.folder:Folder"),
+        Offer(
+            "folder",
+            "a folder of your own images: `--data folder:PATH`",
+            "nastk_images.folder:Folder",
+        ),
     ]

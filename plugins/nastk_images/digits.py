@@ -43,7 +43,9 @@ class Digits(DataSource):
         levels = torch.from_numpy(found.images)[:, None]  # images x 1 x 8 x 8, values 0..16
         images = (levels * (255 / 16)).round().to(torch.uint8)
         labels = torch.from_numpy(found.target).long()
-        test, training = stratified(labels, round(0.2 * len(labels)), generator(0, "data", "held-out test"))
+        test, training = stratified(
+            labels, round(0.2 * len(labels)), generator(0, "data", "held-out test")
+        )
         mean, std = statistics(images[training])
         # Digits keep their side: a mirrored 2 is no 2.
         whole = Split(images, labels, self.augmentation(mean, std, crop_padding=1, flip=False))

@@ -38,7 +38,10 @@ class Folder(DataSource):
 
         path: Path = Field(description="the folder; `--data folder:PATH` sets it")
         size: int | None = Field(
-            None, ge=4, le=1024, description="pixels of the square images; unset: inferred from the images"
+            None,
+            ge=4,
+            le=1024,
+            description="pixels of the square images; unset: inferred from the images",
         )
         memory: float = Field(
             2.0,
@@ -49,7 +52,9 @@ class Folder(DataSource):
     @cached_property
     def task(self) -> Task:
         """See `DataSource.task`; looks at the pictures' headers."""
-        return Task(len(self._tree.classes), self._form.channels, self._form.size, self._tree.classes)
+        return Task(
+            len(self._tree.classes), self._form.channels, self._form.size, self._tree.classes
+        )
 
     def splits(self, seed: int) -> Splits:
         """See `DataSource.splits`; decodes the pictures where they fit in memory."""
@@ -79,7 +84,9 @@ class Folder(DataSource):
     @cached_property
     def _form(self) -> Form:
         listings = (self._tree.train, self._tree.valid, self._tree.test)
-        form = form_of([file for listing in listings if listing for file in listing.files], self.options.size)
+        form = form_of(
+            [file for listing in listings if listing for file in listing.files], self.options.size
+        )
         self.notes.extend(form.notes)
         return form
 
@@ -117,4 +124,6 @@ class Folder(DataSource):
 
     def _split(self, listing: Listing, treatment: Augmentation) -> Split:
         files = PictureFiles(listing.files, self.task.size, self.task.channels, self._crops)
-        return Split(files.read_all() if self._in_memory else files, torch.tensor(listing.labels), treatment)
+        return Split(
+            files.read_all() if self._in_memory else files, torch.tensor(listing.labels), treatment
+        )

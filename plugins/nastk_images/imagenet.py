@@ -38,7 +38,8 @@ class ImageNet(DataSource):
         """Where the photos are, and their size."""
 
         root: Path | None = Field(
-            None, description="folder of the photos; unset: $NASTK_DATA, or else ~/.cache/nastk/data"
+            None,
+            description="folder of the photos; unset: $NASTK_DATA, or else ~/.cache/nastk/data",
         )
         size: int = Field(224, ge=32, le=1024, description="pixels of the square images")
 
@@ -58,7 +59,9 @@ class ImageNet(DataSource):
     def _split(self, listing: Listing) -> Split:
         crops = self.options.size >= RANDOM_CROP_FROM
         padding = 0 if crops else self.options.size // 8
-        treatment = self.augmentation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), padding, flip=True)
+        treatment = self.augmentation(
+            (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), padding, flip=True
+        )
         files = PictureFiles(listing.files, self.options.size, 3, random_crop=crops)
         return Split(files, torch.tensor(listing.labels), treatment)
 
@@ -98,4 +101,6 @@ def _unpack(folder: Path, splits: list[str]) -> None:
         try:
             Archives(str(folder), split=split)
         except (OSError, RuntimeError) as error:
-            raise DataError(f"The ImageNet archives in {folder} cannot be unpacked: {error}") from error
+            raise DataError(
+                f"The ImageNet archives in {folder} cannot be unpacked: {error}"
+            ) from error

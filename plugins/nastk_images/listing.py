@@ -34,7 +34,9 @@ class Tree:
 
 
 def scan(
-    root: Path, valid: Sequence[str] = ("valid", "val", "validation"), test: Sequence[str] = ("test",)
+    root: Path,
+    valid: Sequence[str] = ("valid", "val", "validation"),
+    test: Sequence[str] = ("test",),
 ) -> Tree:
     """Find the images under `root`: class folders, or `train` with class folders and others beside it.
 
@@ -54,7 +56,9 @@ def scan(
     for names in (valid, test):
         found = [root / name for name in names if (root / name).is_dir()]
         if len(found) > 1:
-            raise DataError(f"{root} holds both {found[0].name}/ and {found[1].name}/. Keep one of them.")
+            raise DataError(
+                f"{root} holds both {found[0].name}/ and {found[1].name}/. Keep one of them."
+            )
         others.append(_same_classes(found[0], classes, root / "train") if found else None)
     return Tree(classes, train, others[0], others[1])
 
@@ -79,7 +83,9 @@ def _classes(folder: Path) -> tuple[tuple[str, ...], Listing]:
         what = "holds images but no class folders" if loose else "holds no class folders"
         raise DataError(f"{folder} {what}. {LAYOUT}")
     if len(names) == 1:
-        raise DataError(f"{folder} holds the one class {names[0]!r}, and at least two are needed. {LAYOUT}")
+        raise DataError(
+            f"{folder} holds the one class {names[0]!r}, and at least two are needed. {LAYOUT}"
+        )
     files: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(names):
@@ -99,7 +105,9 @@ def _folders(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(
-        entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")
+        entry.name
+        for entry in os.scandir(folder)
+        if entry.is_dir() and not entry.name.startswith(".")
     )
 
 

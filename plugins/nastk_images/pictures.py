@@ -85,7 +85,9 @@ class PictureFiles:
                 list(pool.map(block, starts))
         return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
-    def _pixels(self, index: int, seed: int | None) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
+    def _pixels(
+        self, index: int, seed: int | None
+    ) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
         """One picture, height x width x channels."""
         file, size = self.files[index], self.size
         part = self.random_crop and seed is not None
@@ -96,9 +98,17 @@ class PictureFiles:
                     picture.draft(None, (4 * size, 4 * size))
                 upright = ImageOps.exif_transpose(picture) if "exif" in picture.info else picture
                 plain = _plain(upright, self.channels)
-                box = _random_box(plain.size, seed) if part and seed is not None else self._middle(plain.size)
+                box = (
+                    _random_box(plain.size, seed)
+                    if part and seed is not None
+                    else self._middle(plain.size)
+                )
                 whole = plain.size == (size, size) and box == (0, 0, size, size)
-                fitted = plain if whole else plain.resize((size, size), Image.Resampling.BILINEAR, box=box)
+                fitted = (
+                    plain
+                    if whole
+                    else plain.resize((size, size), Image.Resampling.BILINEAR, box=box)
+                )
                 return np.array(fitted, dtype=np.uint8).reshape(size, size, self.channels)
         except _BROKEN as error:
             raise _unreadable(file, error) from None
@@ -110,7 +120,9 @@ class PictureFiles:
         return _centred(width, height, side, side)
 
 
-def _centred(width: int, height: int, wide: float, high: float) -> tuple[float, float, float, float]:
+def _centred(
+    width: int, height: int, wide: float, high: float
+) -> tuple[float, float, float, float]:
     """The box of `wide` x `high` pixels in the middle of a picture: left, top, right, bottom."""
     left, top = (width - wide) / 2, (height - high) / 2
     return (left, top, left + wide, top + high)
@@ -131,7 +143,9 @@ def _plain(picture: Image.Image, channels: int) -> Image.Image:
     """The picture with 8-bit grey or RGB pixels."""
     if picture.mode.startswith("I"):
         # PIL would clip 16-bit pixels at 255; keep their upper half.
-        picture = Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+        picture = Image.fromarray(
+            (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
+        )
     elif picture.mode == "F":
         raise ValueError("pixels are floating-point numbers; expected 8 or 16 bits")
     elif picture.mode == "P" and "transparency" in picture.info:

@@ -3,5 +3,7 @@
 from nastk.component import Preset
 
 QUICK = Preset(
-    "quick", "nastk: a look at the whole path in minutes, not from a paper", data_options={"limit": 4000}
+    "quick",
+    "nastk: a look at the whole path in minutes, not from a paper",
+    data_options={"limit": 4000},
 )

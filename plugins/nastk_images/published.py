@@ -81,7 +81,11 @@ class Published(DataSource, ABC):
                 warnings.simplefilter("ignore")
                 return self.dataset(str(root), train, self.options.download)
         except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError) as error:
-            tried = "could not be downloaded" if self.options.download else "is not there (download is off)"
+            tried = (
+                "could not be downloaded"
+                if self.options.download
+                else "is not there (download is off)"
+            )
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             raise DataError(
                 f"{self.name} {tried}: {reason}. Put {self.files} into {root}, name "
@@ -97,7 +101,9 @@ def _as_tensors(dataset: Any) -> Opened:
     elif images.shape[-1] == 3:
         images = images.permute(0, 3, 1, 2)
     labels = torch.as_tensor(dataset.targets if hasattr(dataset, "targets") else dataset.labels)
-    classes: Sequence[str] = getattr(dataset, "classes", None) or [str(digit) for digit in range(10)]
+    classes: Sequence[str] = getattr(dataset, "classes", None) or [
+        str(digit) for digit in range(10)
+    ]
     return images, labels.long(), tuple(classes)
 
 

@@ -40,7 +40,9 @@ def sample_distinct(
     return list(found.values())
 
 
-def rank(architectures: Sequence[Architecture], probe: Probe, batch_size: int, batches: int) -> list[Ranked]:
+def rank(
+    architectures: Sequence[Architecture], probe: Probe, batch_size: int, batches: int
+) -> list[Ranked]:
     """The architectures by supernet accuracy on validation images, best first; ties keep their order.
 
     All are scored on the same images without augmentation: the whole split, or `batches` of it.
@@ -48,7 +50,9 @@ def rank(architectures: Sequence[Architecture], probe: Probe, batch_size: int, b
     images = scoring_batches(probe, batch_size, batches)
     scores = probe.scores((Mixture.of(architecture) for architecture in architectures), images)
     ranked = []
-    for done, (architecture, accuracy) in enumerate(zip(architectures, scores, strict=True), start=1):
+    for done, (architecture, accuracy) in enumerate(
+        zip(architectures, scores, strict=True), start=1
+    ):
         ranked.append(Ranked(architecture, accuracy))
         probe.working("scoring candidates", done, len(architectures))
     return sorted(ranked, key=lambda each: each.accuracy, reverse=True)

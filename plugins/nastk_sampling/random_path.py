@@ -48,7 +48,9 @@ class RandomPath(ArchitectureUpdater):
 
     presets = (
         Preset(
-            "quick", "not published: few candidates, for a first look", updater_options={"candidates": 10}
+            "quick",
+            "not published: few candidates, for a first look",
+            updater_options={"candidates": 10},
         ),
     )
 
@@ -59,7 +61,9 @@ class RandomPath(ArchitectureUpdater):
 
     def forecast(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: the images forward that scoring takes, the weight steps not counted."""
-        images = min(self.options.batches * self.options.batch_size or plan.valid_images, plan.valid_images)
+        images = min(
+            self.options.batches * self.options.batch_size or plan.valid_images, plan.valid_images
+        )
         return PhaseCost(images_forward=self.options.candidates * images)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
@@ -83,7 +87,10 @@ class RandomPath(ArchitectureUpdater):
 
     def state_dict(self) -> dict[str, Any]:
         """Called for every checkpoint and fork: the seed of the first answer, and the ranking."""
-        ranking = [{"choices": each.architecture.choices, "accuracy": each.accuracy} for each in self.ranking]
+        ranking = [
+            {"choices": each.architecture.choices, "accuracy": each.accuracy}
+            for each in self.ranking
+        ]
         return {"guess": self.guess, "ranking": ranking}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -95,7 +102,9 @@ class RandomPath(ArchitectureUpdater):
         ]
 
     def _inside(self, subspace: Subspace) -> Iterator[Ranked]:
-        return (each for each in self.ranking if subspace.contains(Subspace(each.architecture.table())))
+        return (
+            each for each in self.ranking if subspace.contains(Subspace(each.architecture.table()))
+        )
 
     def _row(self, ranked: Ranked) -> dict[str, Any]:
         architecture = ranked.architecture

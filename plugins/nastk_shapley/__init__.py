@@ -11,5 +11,9 @@ from nastk.hookspecs import Offer, hookimpl
 def updaters() -> list[Offer]:
     """The updater `shapley`."""
     return [
-        Offer("shapley", "moves alpha along the operations' Shapley values", "nastk_shapley.updater:Shapley"),
+        Offer(
+            "shapley",
+            "moves alpha along the operations' Shapley values",
+            "nastk_shapley.updater:Shapley",
+        ),
     ]

@@ -34,7 +34,9 @@ def supernet_game(
     """
 
     def values(sample: int, removals: Iterable[Sequence[int]]) -> Iterator[float]:
-        coalitions = (mixture.without_all(players[number] for number in removed) for removed in removals)
+        coalitions = (
+            mixture.without_all(players[number] for number in removed) for removed in removals
+        )
         if value == "accuracy":
             return probe.scores(coalitions, [batch(sample)], of="accuracy")
         return (-loss for loss in probe.scores(coalitions, [batch(sample)], of="loss"))

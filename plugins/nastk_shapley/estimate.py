@@ -148,7 +148,9 @@ def walk(game: Game, sample: int, order: Sequence[int], rules: Rules) -> Walk:
 
 def kept_players(order: Sequence[int], groups: Sequence[int]) -> frozenset[int]:
     """The player of each group that comes last in `order`; none where there are no groups."""
-    return frozenset({groups[player]: player for player in order}.values()) if groups else frozenset()
+    return (
+        frozenset({groups[player]: player for player in order}.values()) if groups else frozenset()
+    )
 
 
 def reduce(walks: Sequence[Walk], rules: Rules) -> Estimate:
@@ -172,7 +174,9 @@ def reduce(walks: Sequence[Walk], rules: Rules) -> Estimate:
 
 
 def standard_errors(
-    marginals: Float[Tensor, "orders players"], counted: Bool[Tensor, "orders players"], block: int = 1
+    marginals: Float[Tensor, "orders players"],
+    counted: Bool[Tensor, "orders players"],
+    block: int = 1,
 ) -> Float[Tensor, "players"]:
     """Sample standard deviation over blocks of orders, over the root of their number; NaN below two blocks.
 

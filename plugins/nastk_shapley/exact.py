@@ -21,11 +21,15 @@ def exact(game: Game, risk: float = 0.0) -> Estimate:
         ValueError: the game keeps the last survivor of groups, so that its value depends on the order.
     """
     if game.groups:
-        raise ValueError("A coalition has no value of its own where the last survivor of a group is kept.")
+        raise ValueError(
+            "A coalition has no value of its own where the last survivor of a group is kept."
+        )
     real = [player for player in range(game.players) if player not in game.null]
     count = len(real)
     removals = ([real[i] for i in range(count) if removed >> i & 1] for removed in range(2**count))
-    worth = torch.tensor(list(game.values(0, removals)), dtype=torch.float64)  # by the bits of who is removed
+    worth = torch.tensor(
+        list(game.values(0, removals)), dtype=torch.float64
+    )  # by the bits of who is removed
     values = torch.zeros(game.players, dtype=torch.float64)
     for i, player in enumerate(real):
         mean, deviation = _marginal(worth, i, count)
@@ -46,7 +50,9 @@ def _marginal(worth: Tensor, bit: int, count: int) -> tuple[float, float]:
     present = removed[(removed >> bit & 1) == 0]
     marginal = worth[present] - worth[present | 1 << bit]
     others = sum((present >> i) & 1 for i in range(count))  # how many others are removed before it
-    chance = torch.tensor([1 / (count * comb(count - 1, size)) for size in range(count)], dtype=torch.float64)
+    chance = torch.tensor(
+        [1 / (count * comb(count - 1, size)) for size in range(count)], dtype=torch.float64
+    )
     weight = chance[others]
     mean = (weight * marginal).sum()
     return float(mean), float((weight * (marginal - mean).square()).sum().sqrt())

@@ -33,7 +33,8 @@ class ShapleyOptions(Options):
     """Options of `shapley`. Those that may be unset follow `variant`; `resolved` fills them in."""
 
     variant: Literal["paper", "official"] = Field(
-        "paper", description="whose settings unset options take: the paper's text or the authors' code"
+        "paper",
+        description="whose settings unset options take: the paper's text or the authors' code",
     )
     samples: int = Field(10, ge=1, description="removal orders for each estimate")
     min_ratio: float = Field(
@@ -43,7 +44,8 @@ class ShapleyOptions(Options):
         description="an order stops once less than this share of its full value is left; 0 never stops",
     )
     unvisited: Literal["zero", "skip"] = Field(
-        "zero", description="operations that a stopped order did not reach count as zero, or not at all"
+        "zero",
+        description="operations that a stopped order did not reach count as zero, or not at all",
     )
     risk: float | None = Field(
         None,
@@ -70,7 +72,8 @@ class ShapleyOptions(Options):
     )
     augment: bool = Field(True, description="estimate on augmented images, as the authors do")
     normalise: Normalisation | None = Field(
-        None, description="how values are scaled in each cell type; unset: l2 (paper), zscore (official)"
+        None,
+        description="how values are scaled in each cell type; unset: l2 (paper), zscore (official)",
     )
     normalise_momentum: bool | None = Field(
         None,
@@ -86,7 +89,8 @@ class ShapleyOptions(Options):
         "accuracy", description="what a coalition is worth: its accuracy or minus its loss"
     )
     mixing: Literal["alpha", "uniform"] = Field(
-        "alpha", description="weights under which coalitions are measured: softmax of alpha, or all equal"
+        "alpha",
+        description="weights under which coalitions are measured: softmax of alpha, or all equal",
     )
     discretise_by: Literal["alpha", "phi"] = Field(
         "alpha",
@@ -96,7 +100,8 @@ class ShapleyOptions(Options):
         False, description="follow each order by its reverse; needs an even number of samples"
     )
     keep_last: bool = Field(
-        False, description="never take out the last operation of an edge, as the authors' ImageNet script"
+        False,
+        description="never take out the last operation of an edge, as the authors' ImageNet script",
     )
     exact: Literal["never", "auto", "always"] = Field(
         "never",
@@ -112,7 +117,9 @@ class ShapleyOptions(Options):
     def resolved(self) -> "ShapleyOptions":
         """The same with every unset option filled in by `variant`; what was given wins."""
         unset = {
-            name: value for name, value in BY_VARIANT[self.variant].items() if getattr(self, name) is None
+            name: value
+            for name, value in BY_VARIANT[self.variant].items()
+            if getattr(self, name) is None
         }
         return self.model_copy(update=unset)
 

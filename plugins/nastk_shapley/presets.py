@@ -2,7 +2,13 @@
 
 from nastk.component import Preset
 
-_SPACE = {"channels": 16, "cells": 8, "partial_channels": 4, "pool_norm": False, "include_none": False}
+_SPACE = {
+    "channels": 16,
+    "cells": 8,
+    "partial_channels": 4,
+    "pool_norm": False,
+    "include_none": False,
+}
 _UPDATER = {"samples": 10, "min_ratio": 0.5, "momentum": 0.8, "step_size": 0.1, "batch_size": 1024}
 _TRAINER = {
     "epochs": 50,

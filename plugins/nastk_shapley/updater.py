@@ -73,11 +73,15 @@ class Shapley(ArchitectureUpdater):
         """Called by `--dry-run`: at most samples * (1 + players) * batch images forward for each estimate."""
         counted = self._counted()
         evaluations = (
-            2**counted if self.settings.takes_exact(counted) else self.settings.samples * (1 + counted)
+            2**counted
+            if self.settings.takes_exact(counted)
+            else self.settings.samples * (1 + counted)
         )
         estimates = len(self.settings.updates(plan.epochs)) + (self.settings.discretise_by == "phi")
         return PhaseCost(
-            images_forward=estimates * evaluations * min(self.settings.batch_size, plan.valid_images)
+            images_forward=estimates
+            * evaluations
+            * min(self.settings.batch_size, plan.valid_images)
         )
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
@@ -98,7 +102,9 @@ class Shapley(ArchitectureUpdater):
         """Called after every epoch and at the end: the space's rule on softmax(alpha), or on the last phi."""
         if self.settings.discretise_by == "phi" and self.values is not None:
             return self.space.decide(self.values, probe.subspace)
-        return self.space.decide(Mixture.softmax(self.alpha, probe.subspace).weights, probe.subspace)
+        return self.space.decide(
+            Mixture.softmax(self.alpha, probe.subspace).weights, probe.subspace
+        )
 
     def estimate(self, probe: Probe) -> Estimate:
         """Called by `after_epoch`: the Shapley values of the alive operations, in the order of `players()`.
@@ -110,9 +116,13 @@ class Shapley(ArchitectureUpdater):
         if self.settings.takes_exact(game.players - len(game.null)):
             found = exact(game, self.settings.rules().risk)
         else:
-            orders = random_orders(game.players, self.settings.samples, probe.rng, self.settings.antithetic)
+            orders = random_orders(
+                game.players, self.settings.samples, probe.rng, self.settings.antithetic
+            )
             edges = [edge for edge, _ in probe.subspace.players()]
-            enough = Settled(edges, self.settings.stable_gap) if self.settings.stable_gap > 0 else None
+            enough = (
+                Settled(edges, self.settings.stable_gap) if self.settings.stable_gap > 0 else None
+            )
             found = monte_carlo(game, self._announced(orders, probe), self.settings.rules(), enough)
         if not bool(found.values.isfinite().all()):
             raise DivergenceError(
@@ -140,7 +150,9 @@ class Shapley(ArchitectureUpdater):
         size = min(settings.batch_size, probe.valid.images)
 
         def batch(sample: int) -> Batch:
-            number = probe.epoch if settings.share_batch else probe.epoch * settings.samples + sample
+            number = (
+                probe.epoch if settings.share_batch else probe.epoch * settings.samples + sample
+            )
             return whole_batch(stream, size, number)
 
         null = null_players(self.space.edges, players)

@@ -35,7 +35,9 @@ class Node:
 
 def nodes(edges: Sequence[Edge], subspace: Subspace) -> Iterator[Node]:
     """The nodes of all cell types in the order of the edges, with what is alive in `subspace`."""
-    for (group, number), members in groupby(enumerate(edges), key=lambda item: (item[1].group, item[1].node)):
+    for (group, number), members in groupby(
+        enumerate(edges), key=lambda item: (item[1].group, item[1].node)
+    ):
         yield Node(
             group,
             number,
@@ -79,7 +81,9 @@ def decide(
     return chosen
 
 
-def draw(edges: Sequence[Edge], subspace: Subspace, distinct: bool, rng: torch.Generator) -> list[Candidate]:
+def draw(
+    edges: Sequence[Edge], subspace: Subspace, distinct: bool, rng: torch.Generator
+) -> list[Candidate]:
     """One of the cells of `subspace`, each with the same probability."""
     chosen: list[Candidate] = []
     for node in nodes(edges, subspace):

@@ -53,15 +53,27 @@ def _fields(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError, MemoryError) as error:
         raise DataError(f"This text is no genotype: {error}.") from None
     call = body[0].value if len(body) == 1 and isinstance(body[0], (ast.Expr, ast.Assign)) else None
-    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Genotype"):
+    if not (
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "Genotype"
+    ):
         raise DataError(f"Expected `Genotype(normal=[...], ...)`, got {_short(text)}.")
-    return {keyword.arg: _literal(keyword.arg, keyword.value) for keyword in call.keywords if keyword.arg}
+    return {
+        keyword.arg: _literal(keyword.arg, keyword.value)
+        for keyword in call.keywords
+        if keyword.arg
+    }
 
 
 def _literal(name: str, node: ast.expr) -> Any:
     """The value of an argument: a literal, or `range(a, b)`."""
     try:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "range"
+        ):
             return range(*(ast.literal_eval(bound) for bound in node.args))
         return ast.literal_eval(node)
     except (ValueError, TypeError, RecursionError, MemoryError):
@@ -89,7 +101,9 @@ def _check_concat(name: str, value: Any, nodes: int) -> None:
 def _cell(group: str, value: Any, operations: Sequence[str], nodes: int) -> Cell:
     """One cell, from two entries a node in a row or from one pair of entries a node."""
     if not isinstance(value, (list, tuple)):
-        raise DataError(f"{group} of the genotype must be a list of (operation, input), got {_short(value)}.")
+        raise DataError(
+            f"{group} of the genotype must be a list of (operation, input), got {_short(value)}."
+        )
     nested = len(value) == nodes and all(
         isinstance(item, (list, tuple)) and all(isinstance(part, (list, tuple)) for part in item)
         for item in value
@@ -121,7 +135,9 @@ def _link(group: str, index: int, entry: Any, operations: Sequence[str]) -> tupl
             f"{where}: no operation is named {name!r}.{near_miss(name, known)} Known: {', '.join(known)}."
         )
     if isinstance(source, bool) or not isinstance(source, int) or not 0 <= source < number:
-        raise DataError(f"{where}: node {number} can read inputs 0 to {number - 1}, got {_short(source)}.")
+        raise DataError(
+            f"{where}: node {number} can read inputs 0 to {number - 1}, got {_short(source)}."
+        )
     return name, source
 
 

@@ -17,7 +17,15 @@ from nastk.errors import ConfigurationError
 from nastk_spaces_darts.genotype import GROUPS
 from nastk_spaces_darts.operations import Operation, State, Views, operation
 from nastk_spaces_darts.options import DartsOptions
-from nastk_spaces_darts.skeleton import CellPlan, Stem, average, plan, preprocess, reductions, side_after
+from nastk_spaces_darts.skeleton import (
+    CellPlan,
+    Stem,
+    average,
+    plan,
+    preprocess,
+    reductions,
+    side_after,
+)
 
 Logits = Float[Tensor, "batch classes"]
 Link = tuple[str, int, int]
@@ -46,20 +54,27 @@ class DartsNetwork(nn.Module):
         self.stem = Stem(task.channels, stem_channels, imagenet, nn.BatchNorm2d)
         plans = plan(cells, channels, stem_channels, options.nodes, imagenet)
         links = {group: _links(architecture, group) for group in GROUPS}
-        self.cells = nn.ModuleList(NetworkCell(each, links[each.group], options.nodes) for each in plans)
+        self.cells = nn.ModuleList(
+            NetworkCell(each, links[each.group], options.nodes) for each in plans
+        )
         self.classifier = nn.Linear(options.nodes * plans[-1].channels, task.classes)
         self.auxiliary_after = reductions(cells)[1]
         self.auxiliary: nn.Module | None = None
         if options.auxiliary:
             width = options.nodes * plans[self.auxiliary_after].channels
-            self.auxiliary = auxiliary_head(width, task.classes, imagenet, side_after(task.size, imagenet, 2))
+            self.auxiliary = auxiliary_head(
+                width, task.classes, imagenet, side_after(task.size, imagenet, 2)
+            )
 
     def forward(self, images: State) -> Logits | tuple[Logits, Logits]:
         """Called in training and after: logits, and in training with `auxiliary` the head's logits too."""
         before, previous = self.stem(images)
         auxiliary = None
         for position, cell in enumerate(self.cells):
-            before, previous = previous, cell(before, previous, self.drop_path if self.training else 0.0)
+            before, previous = (
+                previous,
+                cell(before, previous, self.drop_path if self.training else 0.0),
+            )
             if position == self.auxiliary_after and self.auxiliary is not None and self.training:
                 auxiliary = self.auxiliary(previous)
         logits = self.classifier(average(previous))
@@ -78,13 +93,16 @@ class NetworkCell(nn.Module):
             for node in range(2, 2 + nodes)
         ]
         self.operations = nn.ModuleList(
-            operation(name, plan.channels, self.strides[source], nn.BatchNorm2d) for name, source, _ in links
+            operation(name, plan.channels, self.strides[source], nn.BatchNorm2d)
+            for name, source, _ in links
         )
 
     def forward(self, before: State, previous: State, drop_path: float) -> State:
         """Called once a cell: the nodes side by side, each the sum of its chosen operations."""
         inputs = [self.preprocess0(before), self.preprocess1(previous)]
-        views = [Views(state, stride, False) for state, stride in zip(inputs, self.strides, strict=False)]
+        views = [
+            Views(state, stride, False) for state, stride in zip(inputs, self.strides, strict=False)
+        ]
         for incoming in self.incoming:
             terms = [self._output(index, views[source], drop_path) for index, source in incoming]
             views.append(Views(sum(terms[1:], terms[0]), 1, False))
@@ -133,4 +151,6 @@ def auxiliary_head(channels: int, classes: int, imagenet: bool, side: int) -> nn
 
 
 def _links(architecture: Architecture, group: str) -> list[Link]:
-    return [(name, edge.source, edge.node) for edge, name in architecture.links() if edge.group == group]
+    return [
+        (name, edge.source, edge.node) for edge, name in architecture.links() if edge.group == group
+    ]

@@ -127,7 +127,9 @@ class Depthwise(nn.Conv2d):
 
     def __init__(self, channels: int, size: int, stride: int, dilation: int) -> None:
         padding = dilation * (size - 1) // 2
-        super().__init__(channels, channels, size, stride, padding, dilation, groups=channels, bias=False)
+        super().__init__(
+            channels, channels, size, stride, padding, dilation, groups=channels, bias=False
+        )
 
     def forward(self, input: State) -> State:
         """Called with a state after its ReLU, or with what an earlier convolution made of it."""
@@ -152,7 +154,9 @@ class Halve(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, norm: Norm) -> None:
         super().__init__()
         self.first = nn.Conv2d(channels_in, channels_out // 2, 1, stride=2, bias=False)
-        self.second = nn.Conv2d(channels_in, channels_out - channels_out // 2, 1, stride=2, bias=False)
+        self.second = nn.Conv2d(
+            channels_in, channels_out - channels_out // 2, 1, stride=2, bias=False
+        )
         self.norm = norm(channels_out)
 
     def forward(self, x: State) -> State:
@@ -177,7 +181,9 @@ def operation(name: str, channels: int, stride: int, norm: Norm) -> Operation:
     if name.startswith("dil_conv"):
         return Operation("relu", nn.Sequential(*_separable(channels, size, stride, 2, norm)))
     again = _separable(channels, size, 1, 1, norm)
-    return Operation("relu", nn.Sequential(*_separable(channels, size, stride, 1, norm), nn.ReLU(), *again))
+    return Operation(
+        "relu", nn.Sequential(*_separable(channels, size, stride, 1, norm), nn.ReLU(), *again)
+    )
 
 
 def _separable(channels: int, size: int, stride: int, dilation: int, norm: Norm) -> list[nn.Module]:

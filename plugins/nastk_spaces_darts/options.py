@@ -12,9 +12,13 @@ class DartsOptions(Options):
     """Options of the space. The defaults are DARTS's on CIFAR, without the operation `none`."""
 
     nodes: int = Field(4, ge=1, le=8, description="nodes of a cell besides its two inputs")
-    include_none: bool = Field(False, description="add the operation `none`, which no cell may keep")
+    include_none: bool = Field(
+        False, description="add the operation `none`, which no cell may keep"
+    )
     channels: int = Field(16, ge=2, description="channels of the supernet's first cells")
-    cells: int = Field(8, ge=3, description="cells of the supernet; reductions at one and two thirds")
+    cells: int = Field(
+        8, ge=3, description="cells of the supernet; reductions at one and two thirds"
+    )
     stem_multiplier: int = Field(
         3, ge=1, description="channels of the small stem (and the supernet's), in `channels`"
     )
@@ -31,9 +35,12 @@ class DartsOptions(Options):
         False,
         description="scale an edge's bypassing channels by the sum of its weights (PC-DARTS's beta)",
     )
-    pool_norm: bool = Field(True, description="normalise after the supernet's poolings; Shapley-NAS does not")
+    pool_norm: bool = Field(
+        True, description="normalise after the supernet's poolings; Shapley-NAS does not"
+    )
     distinct_inputs: bool = Field(
-        True, description="a node keeps operations of two different inputs; IS-DARTS does not ask for it"
+        True,
+        description="a node keeps operations of two different inputs; IS-DARTS does not ask for it",
     )
     network_channels: int | None = Field(
         None,
@@ -43,7 +50,9 @@ class DartsOptions(Options):
     network_cells: int | None = Field(
         None, ge=3, description="cells of a stand-alone network; unset: 20 (imagenet's stem: 14)"
     )
-    auxiliary: bool = Field(False, description="give stand-alone networks DARTS's auxiliary classifier")
+    auxiliary: bool = Field(
+        False, description="give stand-alone networks DARTS's auxiliary classifier"
+    )
     drop_path: float = Field(
         0.0, ge=0, lt=1, description="drop path probability a stand-alone network starts with"
     )

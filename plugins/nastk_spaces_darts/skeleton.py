@@ -37,7 +37,9 @@ def reductions(cells: int) -> tuple[int, int]:
     return cells // 3, 2 * cells // 3
 
 
-def plan(cells: int, channels: int, stem_channels: int, nodes: int, imagenet: bool) -> list[CellPlan]:
+def plan(
+    cells: int, channels: int, stem_channels: int, nodes: int, imagenet: bool
+) -> list[CellPlan]:
     """The cells of a network in order, for cells of `nodes` concatenated nodes."""
     plans: list[CellPlan] = []
     before, previous, halve_before = stem_channels, stem_channels, imagenet
@@ -78,7 +80,9 @@ class Stem(nn.Module):
     def __init__(self, image_channels: int, channels: int, imagenet: bool, norm: Norm) -> None:
         super().__init__()
         widths = (
-            (image_channels, channels // 2, channels, channels) if imagenet else (image_channels, channels)
+            (image_channels, channels // 2, channels, channels)
+            if imagenet
+            else (image_channels, channels)
         )
         stride = 2 if imagenet else 1
         self.layers = nn.ModuleList(

@@ -79,7 +79,9 @@ class DartsSpace(SearchSpace):
         """
         self._refuse_empty(subspace)
         table = self.readable(scores, subspace).tolist()
-        return self._chosen(choice.decide(self.edges, subspace, table, self.options.distinct_inputs))
+        return self._chosen(
+            choice.decide(self.edges, subspace, table, self.options.distinct_inputs)
+        )
 
     def sample(self, subspace: Subspace, rng: torch.Generator) -> Architecture:
         """Called by updaters that draw: one of the architectures of `subspace`, all equally likely.
@@ -134,7 +136,11 @@ class DartsSpace(SearchSpace):
             for operation, source in links
         }
         return self.architecture(
-            [each for each in edge.operations if (edge.group, edge.node, edge.source, each) in wanted]
+            [
+                each
+                for each in edge.operations
+                if (edge.group, edge.node, edge.source, each) in wanted
+            ]
             for edge in self.edges
         )
 
@@ -147,7 +153,9 @@ class DartsSpace(SearchSpace):
 
     def _cells(self, architecture: Architecture) -> dict[str, Cell]:
         """The chosen (operation, source) of each node, by group; in the order of the edges."""
-        cells: dict[str, Cell] = {group: [[] for _ in range(self.options.nodes)] for group in GROUPS}
+        cells: dict[str, Cell] = {
+            group: [[] for _ in range(self.options.nodes)] for group in GROUPS
+        }
         for edge, operation in architecture.links():
             cells[edge.group][edge.node - 2].append((operation, edge.source))
         return cells
@@ -161,5 +169,7 @@ def _published(name: str) -> str:
     """The text of a published cell."""
     if name.upper() not in PUBLISHED:
         near = near_miss(name.upper(), PUBLISHED)
-        raise DataError(f"No published cell is named {name!r}.{near} Known: {', '.join(PUBLISHED)}.")
+        raise DataError(
+            f"No published cell is named {name!r}.{near} Known: {', '.join(PUBLISHED)}."
+        )
     return PUBLISHED[name.upper()]

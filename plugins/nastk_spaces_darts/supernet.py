@@ -103,7 +103,11 @@ class SearchCell(nn.Module):
         )
 
     def forward(
-        self, before: State, previous: State, terms: Sequence[Terms], around: Sequence[Tensor] | None
+        self,
+        before: State,
+        previous: State,
+        terms: Sequence[Terms],
+        around: Sequence[Tensor] | None,
     ) -> State:
         """Called once a cell: the nodes of the cell side by side.
 
@@ -115,7 +119,9 @@ class SearchCell(nn.Module):
         bypass: list[State | None] = [None] * (len(self.leaving) - 1)
         flow: State | None = None
         for source, leaving in enumerate(self.leaving):
-            views = Views(states[source][:, : self.mixed_channels], self.strides[source], self.pool_norm)
+            views = Views(
+                states[source][:, : self.mixed_channels], self.strides[source], self.pool_norm
+            )
             rest = self._rest(states[source], self.strides[source])
             # Unscaled, every later node gets the same from this state: one running sum serves them all.
             flow = rest if flow is None or rest is None else flow + rest
@@ -159,7 +165,8 @@ def add(total: State | None, term: State, weight: Float[Tensor, ""]) -> State:
 
 
 def shuffled(
-    mixed: Float[Tensor, "batch part height width"], bypass: Float[Tensor, "batch rest height width"]
+    mixed: Float[Tensor, "batch part height width"],
+    bypass: Float[Tensor, "batch rest height width"],
 ) -> Float[Tensor, "batch channels height width"]:
     """Both side by side, their channels dealt out in turn: channel j of part g becomes channel j*K + g.
 

@@ -9,8 +9,15 @@ from nastk.plugins import catalogue
 from nastk.testing import Harness, ToySpace, check_component, fingerprint
 from nastk.updater import ArchitectureUpdater
 
-BASES = {"space": SearchSpace, "updater": ArchitectureUpdater, "evaluator": Evaluator, "data": DataSource}
-SMALL = {"darts": {"channels": 4, "cells": 3, "nodes": 2, "network_channels": 4, "network_cells": 3}}
+BASES = {
+    "space": SearchSpace,
+    "updater": ArchitectureUpdater,
+    "evaluator": Evaluator,
+    "data": DataSource,
+}
+SMALL = {
+    "darts": {"channels": 4, "cells": 3, "nodes": 2, "network_channels": 4, "network_cells": 3}
+}
 TASK = Task(classes=3, channels=3, size=8)
 
 
@@ -74,10 +81,14 @@ def test_a_space_speaks_of_the_same_edges_everywhere(kind, name):
     architecture = space.sample(space.full(), torch.Generator().manual_seed(0))
     assert space.complaint(space.full()) is None
     assert space.from_text(space.to_text(architecture)) == architecture
-    images = torch.randn(2, TASK.channels, TASK.size, TASK.size, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(
+        2, TASK.channels, TASK.size, TASK.size, generator=torch.Generator().manual_seed(0)
+    )
     supernet = space.supernet(TASK)
     assert supernet(images, Mixture.of(architecture)).shape == (2, TASK.classes)
-    assert {(edge, column) for edge, column, _ in supernet.operations()} == set(space.full().players())
+    assert {(edge, column) for edge, column, _ in supernet.operations()} == set(
+        space.full().players()
+    )
     assert space.network(architecture, TASK).eval()(images).shape == (2, TASK.classes)
 
 

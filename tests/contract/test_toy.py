@@ -2,7 +2,13 @@
 
 from core_kit import Still
 
-from nastk.testing import DataSourceContract, SearchSpaceContract, ToyData, ToySpace, UpdaterContract
+from nastk.testing import (
+    DataSourceContract,
+    SearchSpaceContract,
+    ToyData,
+    ToySpace,
+    UpdaterContract,
+)
 from nastk.testing.split import ToySplit
 
 

@@ -77,7 +77,9 @@ def test_size_equals_the_count_by_hand(text: str, convolutions: int) -> None:
 def test_size_follows_the_task(channels: int, size: int, classes: int) -> None:
     task = Task(classes, channels, size)
     metrics = (
-        Size(setting(task=task)).evaluate(ToySpace().from_text("skip,skip,skip,skip,skip"), None).metrics
+        Size(setting(task=task))
+        .evaluate(ToySpace().from_text("skip,skip,skip,skip,skip"), None)
+        .metrics
     )
     assert metrics["parameters"] == 4 * channels * 9 + 4 + 5 * classes
     assert metrics["multiply_adds"] == size * size * 4 * channels * 9 + 4 * classes
@@ -153,7 +155,9 @@ CIFAR, IMAGENET = Task(10, 3, 32), Task(1000, 3, 224)
 )
 def test_size_of_published_cells(cell: str, task: Task, millions: float, work: float) -> None:
     """Shapley-NAS and IS-DARTS as counted on the authors' networks, EvNAS as its paper prints them."""
-    space = DartsSpace(DartsSpace.parse_options({"auxiliary": True, "distinct_inputs": cell != "ISDARTS"}))
+    space = DartsSpace(
+        DartsSpace.parse_options({"auxiliary": True, "distinct_inputs": cell != "ISDARTS"})
+    )
     metrics = Size(setting(space=space, task=task)).evaluate(space.from_text(cell), None).metrics
     digits = [len(str(number).partition(".")[2]) for number in (millions, work)]
     assert round(metrics["parameters"] / 1e6, digits[0]) == millions
@@ -161,7 +165,9 @@ def test_size_of_published_cells(cell: str, task: Task, millions: float, work: f
 
 
 @pytest.mark.parametrize("evaluator", [Size, SupernetAccuracy])
-def test_refuses_an_architecture_of_another_space(evaluator: type[Size] | type[SupernetAccuracy]) -> None:
+def test_refuses_an_architecture_of_another_space(
+    evaluator: type[Size] | type[SupernetAccuracy],
+) -> None:
     harness = Harness(Even)
     probe = harness.trainer.probe(harness.trainer.root())
     stranger = replace(ToySpace().from_text("conv,skip,pool,conv,skip"), space="other")
@@ -262,7 +268,8 @@ def test_needs_a_supernet() -> None:
     assert SupernetAccuracy.needs_supernet
     assert not Size.needs_supernet
     with pytest.raises(
-        ConfigurationError, match=r"'supernet' measures the weights .* got none\. Point it at a run folder"
+        ConfigurationError,
+        match=r"'supernet' measures the weights .* got none\. Point it at a run folder",
     ):
         SupernetAccuracy(setting()).evaluate(ARCHITECTURE, None)
 

@@ -120,7 +120,9 @@ def test_second_order_is_the_derivative_through_the_weight_step(momentum: bool) 
 def test_a_smaller_finite_difference_is_closer() -> None:
     bench = Bench()
     errors = [
-        error(second_order(bench.probe, bench.alpha, bench.train, bench.valid, epsilon), bench.exact())
+        error(
+            second_order(bench.probe, bench.alpha, bench.train, bench.valid, epsilon), bench.exact()
+        )
         for epsilon in (0.3, 0.03, 0.003)
     ]
     assert errors[0] > errors[1] > errors[2]
@@ -133,8 +135,12 @@ def test_first_order_is_the_slope_of_the_validation_loss() -> None:
     for edge, operation in bench.probe.subspace.players():
         bump = torch.zeros_like(bench.alpha)
         bump[edge, operation] = step
-        up, down = (bench.loss(bench.valid, bench.alpha.detach() + sign * bump, weights) for sign in (1, -1))
-        assert float(gradient[edge, operation]) == pytest.approx(float(up - down) / (2 * step), abs=1e-6)
+        up, down = (
+            bench.loss(bench.valid, bench.alpha.detach() + sign * bump, weights) for sign in (1, -1)
+        )
+        assert float(gradient[edge, operation]) == pytest.approx(
+            float(up - down) / (2 * step), abs=1e-6
+        )
 
 
 def test_an_operation_that_is_not_alive_has_no_gradient() -> None:
@@ -179,7 +185,11 @@ def darts(**options: Any) -> tuple[Darts, Probe]:
 
 
 def test_alpha_starts_as_small_noise_of_the_branch() -> None:
-    alphas = [darts(alpha_init=0.01)[0].alpha, darts(alpha_init=0.01)[0].alpha, darts(alpha_init=0)[0].alpha]
+    alphas = [
+        darts(alpha_init=0.01)[0].alpha,
+        darts(alpha_init=0.01)[0].alpha,
+        darts(alpha_init=0)[0].alpha,
+    ]
     assert torch.equal(alphas[0], alphas[1])
     assert 0.003 < float(alphas[0].detach().std()) < 0.03
     assert not alphas[2].any()
@@ -218,7 +228,13 @@ def test_the_decision_follows_alpha() -> None:
     updater, probe = darts(alpha_init=0)
     with torch.no_grad():
         updater.alpha[torch.arange(5), torch.tensor([1, 2, 3, 2, 1])] = 1.0
-    assert updater.architecture(probe).choices == (("skip",), ("conv",), ("pool",), ("conv",), ("skip",))
+    assert updater.architecture(probe).choices == (
+        ("skip",),
+        ("conv",),
+        ("pool",),
+        ("conv",),
+        ("skip",),
+    )
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -299,7 +315,11 @@ PLAN = Plan(epochs=3, steps_per_epoch=3, batch_size=16, train_images=48, valid_i
     [
         (0, 1, None),
         (2, 3, None),
-        (3, 3, r"warmup=3 leaves alpha no epoch of 3 .* `-u warmup=2` or less, or `--epochs 4` or more"),
+        (
+            3,
+            3,
+            r"warmup=3 leaves alpha no epoch of 3 .* `-u warmup=2` or less, or `--epochs 4` or more",
+        ),
         (9, 3, r"warmup=9 .* `--epochs 10`"),
     ],
 )
@@ -335,7 +355,11 @@ def test_scores_are_on_record_after_every_epoch() -> None:
     harness = Harness(Darts)
     (branch,) = harness.run()
     reports = [each for each in harness.events if isinstance(each, UpdaterReported)]
-    assert [(each.topic, each.epoch) for each in reports] == [("scores", 1), ("scores", 2), ("scores", 3)]
+    assert [(each.topic, each.epoch) for each in reports] == [
+        ("scores", 1),
+        ("scores", 2),
+        ("scores", 3),
+    ]
     scores = branch.updater.scores(branch.subspace)
     assert reports[-1].values == {"scores": scores.tolist()}
 
@@ -346,7 +370,8 @@ def test_goes_on_in_the_same_subspace_while_alpha_is_finite() -> None:
     with torch.no_grad():
         updater.alpha[0, 0] = torch.nan
     with pytest.raises(
-        DivergenceError, match=r"darts: alpha is not finite after epoch 0 .* Lower the learning rate"
+        DivergenceError,
+        match=r"darts: alpha is not finite after epoch 0 .* Lower the learning rate",
     ):
         updater.after_epoch(probe)
 
@@ -361,7 +386,8 @@ def test_the_offer_is_the_class() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "order", "fits"), [("paper", 2, False), ("paper-first-order", 1, False), ("quick", 1, True)]
+    ("name", "order", "fits"),
+    [("paper", 2, False), ("paper-first-order", 1, False), ("quick", 1, True)],
 )
 def test_presets_are_valid_options(name: str, order: int, fits: bool) -> None:
     preset = {each.name: each for each in Darts.presets}[name]

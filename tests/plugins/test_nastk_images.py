@@ -61,7 +61,7 @@ def test_listing_the_sources_imports_no_torch() -> None:
 def test_the_quick_preset_limits_the_larger_sets() -> None:
     for source in (Folder, Cifar10, Cifar100, Svhn, FashionMnist):
         assert [(preset.name, preset.data_options) for preset in source.presets] == [
-            ("quick", {"limit": 8000})
+            ("quick", {"limit": 4000})
         ]
     assert not Digits.presets
 
@@ -106,7 +106,11 @@ class OldArray:
 
     def __reduce__(self) -> tuple[Any, ...]:
         make = np.zeros(1).__reduce__()[0]
-        return make, (np.ndarray, (0,), b"b"), (1, self.array.shape, OldDtype(), False, self.array.tobytes())
+        return (
+            make,
+            (np.ndarray, (0,), b"b"),
+            (1, self.array.shape, OldDtype(), False, self.array.tobytes()),
+        )
 
 
 def write_pickle(path: Path, value: object) -> None:
@@ -133,7 +137,8 @@ def write_cifar(root: Path, fine: bool) -> tuple[np.ndarray, np.ndarray]:
             pixels = train[4 * part : 4 * part + 4]
             labels = [(4 * part + index) % 5 for index in range(4)]
             write_pickle(
-                root / folder / f"data_batch_{part + 1}", {"data": OldArray(pixels), "labels": labels}
+                root / folder / f"data_batch_{part + 1}",
+                {"data": OldArray(pixels), "labels": labels},
             )
         write_pickle(root / folder / "test_batch", entry(test))
         write_pickle(root / folder / "batches.meta", {"label_names": names})
@@ -169,13 +174,17 @@ def write_fashion_mnist(root: Path) -> tuple[np.ndarray, np.ndarray]:
         pixels = random_pixels(count, 28, 28)
         labels = (np.arange(count) % 5).astype(np.uint8)
         for kind, array in (("images-idx3", pixels), ("labels-idx1", labels)):
-            head = bytes([0, 0, 8, array.ndim]) + b"".join(side.to_bytes(4, "big") for side in array.shape)
+            head = bytes([0, 0, 8, array.ndim]) + b"".join(
+                side.to_bytes(4, "big") for side in array.shape
+            )
             (raw / f"{name}-{kind}-ubyte").write_bytes(head + array.tobytes())
         written.append(pixels[:, None])
     return written[0], written[1]
 
 
-PUBLISHED: list[tuple[type[DataSource], Callable[[Path], tuple[np.ndarray, np.ndarray]], Task, bool]] = [
+PUBLISHED: list[
+    tuple[type[DataSource], Callable[[Path], tuple[np.ndarray, np.ndarray]], Task, bool]
+] = [
     (Cifar10, write_cifar10, Task(5, 3, 32, tuple(f"class{index}" for index in range(5))), True),
     (Cifar100, write_cifar100, Task(5, 3, 32, tuple(f"class{index}" for index in range(5))), True),
     (Svhn, write_svhn, Task(10, 3, 32, tuple("0123456789")), False),
@@ -188,7 +197,8 @@ def any_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let torchvision take the small files that these tests write."""
     for module in ("cifar", "svhn"):
         monkeypatch.setattr(
-            f"torchvision.datasets.{module}.check_integrity", lambda path, md5=None: Path(path).is_file()
+            f"torchvision.datasets.{module}.check_integrity",
+            lambda path, md5=None: Path(path).is_file(),
         )
 
 
@@ -214,14 +224,22 @@ def test_published_sets_are_read_from_their_original_files(
     treatment = splits.train.augmentation
     assert (treatment.crop_padding, treatment.flip) == (4, flip)
     assert len(treatment.mean) == len(treatment.std) == task.channels
-    assert stream(splits.train, 4, 0, "train").at(0).images.shape == (4, task.channels, task.size, task.size)
+    assert stream(splits.train, 4, 0, "train").at(0).images.shape == (
+        4,
+        task.channels,
+        task.size,
+        task.size,
+    )
 
 
 @pytest.mark.parametrize("source", [each[0] for each in PUBLISHED])
-def test_missing_files_without_download_say_what_to_do(tmp_path: Path, source: type[DataSource]) -> None:
+def test_missing_files_without_download_say_what_to_do(
+    tmp_path: Path, source: type[DataSource]
+) -> None:
     opened = source(source.parse_options({"root": tmp_path, "download": False}))
     with pytest.raises(
-        DataError, match=rf"{source.name} is not there \(download is off\).*Put .* into .*-d root=PATH"
+        DataError,
+        match=rf"{source.name} is not there \(download is off\).*Put .* into .*-d root=PATH",
     ):
         _ = opened.task
 
@@ -293,12 +311,18 @@ def write_imagenet_archives(root: Path) -> None:
         ("gloss", object),
         ("num_children", "i4"),
     ]
-    synsets = np.array([(n + 1, wnid, f"word{n}", "", 0) for n, wnid in enumerate(WNIDS)], dtype=fields)
+    synsets = np.array(
+        [(n + 1, wnid, f"word{n}", "", 0) for n, wnid in enumerate(WNIDS)], dtype=fields
+    )
     meta = io.BytesIO()
     savemat(meta, {"synsets": synsets})
     with tarfile.open(root / "ILSVRC2012_devkit_t12.tar.gz", "w:gz") as archive:
         add(archive, "ILSVRC2012_devkit_t12/data/meta.mat", meta.getvalue())
-        add(archive, "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt", b"3\n1\n2\n")
+        add(
+            archive,
+            "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt",
+            b"3\n1\n2\n",
+        )
     with tarfile.open(root / "ILSVRC2012_img_train.tar", "w") as archive:
         for wnid in WNIDS:
             inner = io.BytesIO()
@@ -346,10 +370,14 @@ def test_imagenet_is_read_from_its_archives_or_folders(
 
 def test_missing_or_partial_imagenet_says_what_is_expected(tmp_path: Path) -> None:
     source = ImageNet(ImageNet.parse_options({"root": tmp_path}))
-    with pytest.raises(DataError, match=r"cannot download it.*train/ and val/.*ILSVRC2012_img_train\.tar"):
+    with pytest.raises(
+        DataError, match=r"cannot download it.*train/ and val/.*ILSVRC2012_img_train\.tar"
+    ):
         _ = source.task
     write_imagenet_folders(tmp_path)
-    with pytest.raises(DataError, match="holds 3 classes; ImageNet has train/ and val/ with 1000 folders"):
+    with pytest.raises(
+        DataError, match="holds 3 classes; ImageNet has train/ and val/ with 1000 folders"
+    ):
         _ = source.task
 
 
@@ -366,7 +394,9 @@ JPEGS = Path(__file__).parents[3] / "shared" / "data" / "cifar10-jpeg.tar.gz"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not JPEGS.exists(), reason="needs shared/data/cifar10-jpeg.tar.gz beside the repository")
+@pytest.mark.skipif(
+    not JPEGS.exists(), reason="needs shared/data/cifar10-jpeg.tar.gz beside the repository"
+)
 def test_cifar10_as_a_folder_of_jpegs(tmp_path: Path) -> None:
     with tarfile.open(JPEGS) as archive:
         archive.extractall(tmp_path, filter="data")

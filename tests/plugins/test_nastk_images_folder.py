@@ -60,7 +60,11 @@ def test_class_folders_alone_are_divided_into_three_with_a_fixed_test_part(tmp_p
     one, two = source.splits(0), source.splits(1)
     assert (len(one.train), len(one.valid), len(one.test)) == (24, 8, 8)
     assert torch.bincount(one.test.labels).tolist() == [4, 4]
-    assert images_of(one.test) == images_of(two.test) == images_of(opened(tmp_path, limit=4).splits(7).test)
+    assert (
+        images_of(one.test)
+        == images_of(two.test)
+        == images_of(opened(tmp_path, limit=4).splits(7).test)
+    )
     assert images_of(one.train) != images_of(two.train)
     assert len(images_of(one.train) | images_of(one.valid) | images_of(one.test)) == 40
     assert any("a fifth of the images is held out as test" in note for note in source.notes)
@@ -102,7 +106,13 @@ def test_hidden_and_other_files_are_passed_over_and_subfolders_are_read(tmp_path
         extra.parent.mkdir(exist_ok=True)
         extra.write_text("no picture")
     tree = scan(tmp_path)
-    assert [Path(file).name for file in tree.train.files] == ["0.png", "1.png", "UPPER.PNG", "0.png", "1.png"]
+    assert [Path(file).name for file in tree.train.files] == [
+        "0.png",
+        "1.png",
+        "UPPER.PNG",
+        "0.png",
+        "1.png",
+    ]
     assert tree.train.labels == (0, 0, 0, 1, 1)
 
 
@@ -129,7 +139,9 @@ def test_labels_belong_to_their_pictures(tmp_path: Path) -> None:
         ("CMYK", "jpg", 3),
     ],
 )
-def test_every_mode_is_read_as_grey_or_colour(tmp_path: Path, mode: str, suffix: str, channels: int) -> None:
+def test_every_mode_is_read_as_grey_or_colour(
+    tmp_path: Path, mode: str, suffix: str, channels: int
+) -> None:
     for name in "ab":
         for number in range(3):
             save(tmp_path / name / f"{number}.{suffix}", mode)
@@ -212,7 +224,9 @@ def test_a_large_jpeg_is_read_nearly_as_if_decoded_in_full(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("sides", [(60, 40), (300, 10), (10, 300)])
-def test_random_crops_lie_inside_differ_and_depend_on_the_seed_alone(sides: tuple[int, int]) -> None:
+def test_random_crops_lie_inside_differ_and_depend_on_the_seed_alone(
+    sides: tuple[int, int],
+) -> None:
     boxes = [pictures_module._random_box(sides, seed) for seed in range(300)]
     assert boxes == [pictures_module._random_box(sides, seed) for seed in range(300)]
     for left, top, right, bottom in boxes:
@@ -238,20 +252,28 @@ def test_reading_all_is_reading_each(
     monkeypatch.setattr(pictures_module, "SMALL_FILE", small_file)
     names = tuple(str(save(tmp_path / f"{number}.png", size=(12, 9))) for number in range(70))
     files = PictureFiles(names, 8, 3)
-    assert torch.equal(files.read_all(), torch.stack([files.read(index, None) for index in range(70)]))
+    assert torch.equal(
+        files.read_all(), torch.stack([files.read(index, None) for index in range(70)])
+    )
 
 
-def test_a_set_beyond_the_memory_limit_is_read_as_it_runs_with_the_same_batches(tmp_path: Path) -> None:
+def test_a_set_beyond_the_memory_limit_is_read_as_it_runs_with_the_same_batches(
+    tmp_path: Path,
+) -> None:
     flat(tmp_path)
     kept, read = opened(tmp_path).splits(0), opened(tmp_path, memory=0).splits(0)
-    assert isinstance(kept.train.images, torch.Tensor) and not isinstance(read.train.images, torch.Tensor)
+    assert isinstance(kept.train.images, torch.Tensor) and not isinstance(
+        read.train.images, torch.Tensor
+    )
     assert kept.train.augmentation == read.train.augmentation
     for one, two in zip(kept.__dict__.values(), read.__dict__.values(), strict=True):
         first, second = stream(one, 4, 0, "x").at(0), stream(two, 4, 0, "x", workers=0).at(0)
         assert torch.equal(first.images, second.images) and torch.equal(first.labels, second.labels)
 
 
-def test_large_pictures_beyond_the_memory_limit_are_cropped_while_they_are_read(tmp_path: Path) -> None:
+def test_large_pictures_beyond_the_memory_limit_are_cropped_while_they_are_read(
+    tmp_path: Path,
+) -> None:
     flat(tmp_path, count=3, size=(140, 130))
     splits = opened(tmp_path, memory=0, size=128).splits(0)
     assert splits.train.augmentation.crop_padding == 0 and splits.train.augmentation.flip
@@ -337,7 +359,9 @@ def cut_off_png(root: Path) -> None:
 
 def cut_off_jpeg(root: Path) -> None:
     flat(root)
-    (root / "b" / "bad.jpg").write_bytes(save(root / "b" / "bad.jpg", size=(64, 64)).read_bytes()[:900])
+    (root / "b" / "bad.jpg").write_bytes(
+        save(root / "b" / "bad.jpg", size=(64, 64)).read_bytes()[:900]
+    )
 
 
 def floating_point(root: Path) -> None:
@@ -359,11 +383,17 @@ def floating_point(root: Path) -> None:
             class_without_images,
             r"The class folder .*/c holds no images \(.jpg.*Put images into it, or remove it",
         ),
-        (class_missing_in_test, "hold different classes: 'c' is missing in .*/test. Every class needs"),
+        (
+            class_missing_in_test,
+            "hold different classes: 'c' is missing in .*/test. Every class needs",
+        ),
         (class_missing_in_train, "hold different classes: 'd' is missing in .*/train"),
         (two_valid_folders, r"holds both valid/ and val/. Keep one"),
         (too_few, "divided into train and valid and test: a class needs 3, and 'c' has fewer"),
-        (text_as_image, r"The image .*b/bad.jpg cannot be read \(UnidentifiedImageError.*Remove it"),
+        (
+            text_as_image,
+            r"The image .*b/bad.jpg cannot be read \(UnidentifiedImageError.*Remove it",
+        ),
         (empty_file, "The image .*b/bad.png cannot be read"),
         (cut_off_png, "The image .*b/bad.png cannot be read"),
         (cut_off_jpeg, "The image .*b/bad.jpg cannot be read"),

@@ -82,7 +82,9 @@ def test_paths_are_uniform() -> None:
     # The toy space never takes `none`: three operations on the first edges, two on the others.
     for counts, choices in zip(drawn[:, 1:], (3, 3, 3, 2, 2), strict=True):
         expected = 900 / choices
-        assert torch.all((counts[:choices] - expected).abs() < 4 * (expected * (1 - 1 / choices)) ** 0.5)
+        assert torch.all(
+            (counts[:choices] - expected).abs() < 4 * (expected * (1 - 1 / choices)) ** 0.5
+        )
 
 
 def test_another_seed_trains_other_paths() -> None:
@@ -90,7 +92,9 @@ def test_another_seed_trains_other_paths() -> None:
     for seed in (0, 1):
         run = Harness(RandomPath, seed=seed)
         branch = run.trainer.root()
-        paths.append([branch.updater.mixtures(run.trainer.probe(branch))[0].weights for _ in range(8)])
+        paths.append(
+            [branch.updater.mixtures(run.trainer.probe(branch))[0].weights for _ in range(8)]
+        )
     assert not torch.equal(torch.stack(paths[0]), torch.stack(paths[1]))
 
 
@@ -129,7 +133,12 @@ def test_the_best_comes_first_and_ties_keep_their_order() -> None:
     ]
     probe = Fake()
     ranked = rank([SPACE.from_text(text) for text in texts], probe, 32, 0)
-    assert [SPACE.to_text(each.architecture) for each in ranked] == [texts[2], texts[1], texts[3], texts[0]]
+    assert [SPACE.to_text(each.architecture) for each in ranked] == [
+        texts[2],
+        texts[1],
+        texts[3],
+        texts[0],
+    ]
     assert [each.accuracy for each in ranked] == pytest.approx([0.5, 0.1, 0.1, 0.0])
     assert probe.messages == [("scoring candidates", done, 4) for done in (1, 2, 3, 4)]
     assert probe.asked == [("candidates", 32, False)]

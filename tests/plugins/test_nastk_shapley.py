@@ -76,7 +76,9 @@ def random_table(players, seed=0):
 
 
 def close(found, expected, tolerance=1e-12):
-    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64), atol=tolerance, rtol=0)
+    torch.testing.assert_close(
+        found, torch.tensor(expected, dtype=torch.float64), atol=tolerance, rtol=0
+    )
 
 
 @pytest.mark.parametrize(("worth", "expected"), KNOWN)
@@ -97,7 +99,8 @@ def test_the_exact_mode_gives_the_same(worth, expected):
 
 
 @pytest.mark.parametrize(
-    "estimate", [lambda game: monte_carlo(game, ALL_ORDERS, Rules(risk=1.0)), lambda game: exact(game, 1.0)]
+    "estimate",
+    [lambda game: monte_carlo(game, ALL_ORDERS, Rules(risk=1.0)), lambda game: exact(game, 1.0)],
 )
 def test_mean_minus_deviation_ranks_a_useful_glove_below_a_null_player(estimate):
     game, _ = game_of(glove, 3)
@@ -110,7 +113,9 @@ def test_exact_equals_all_orders_and_is_efficient(players):
     game, _ = game_of(worth, players)
     by_orders = monte_carlo(game, itertools.permutations(range(players)), Rules(risk=0.5))
     torch.testing.assert_close(exact(game, 0.5).values, by_orders.values)
-    assert float(exact(game).values.sum()) == pytest.approx(worth(set(range(players))) - worth(set()))
+    assert float(exact(game).values.sum()) == pytest.approx(
+        worth(set(range(players))) - worth(set())
+    )
 
 
 @pytest.mark.filterwarnings("default")  # what shapiq's own imports warn of is not ours
@@ -122,7 +127,10 @@ def test_exact_agrees_with_shapiq():
 
     def table(coalitions):
         return np.array(
-            [worth({player for player in range(6) if row[player]}) for row in np.atleast_2d(coalitions)]
+            [
+                worth({player for player in range(6) if row[player]})
+                for row in np.atleast_2d(coalitions)
+            ]
         )
 
     oracle = shapiq.ExactComputer(game=table, n_players=6)("SV", 1)
@@ -236,7 +244,9 @@ def test_standard_errors_say_how_far_estimates_scatter(antithetic):
     game, _ = game_of(random_table(6, seed=4), 6)
     rules = Rules(paired=antithetic)
     runs = [
-        monte_carlo(game, random_orders(6, 40, torch.Generator().manual_seed(seed), antithetic), rules)
+        monte_carlo(
+            game, random_orders(6, 40, torch.Generator().manual_seed(seed), antithetic), rules
+        )
         for seed in range(60)
     ]
     scatter = torch.stack([run.values for run in runs]).std(0)
@@ -254,7 +264,9 @@ def test_standard_errors_are_the_sample_deviation_over_the_root_of_orders():
 
 def test_antithetic_orders_come_with_their_reverse_and_are_exact_for_pairwise_games():
     orders = random_orders(5, 6, torch.Generator().manual_seed(0), antithetic=True)
-    assert all(first == second[::-1] for first, second in zip(orders[::2], orders[1::2], strict=True))
+    assert all(
+        first == second[::-1] for first, second in zip(orders[::2], orders[1::2], strict=True)
+    )
     pairwise, _ = game_of(lambda present: float(len(present) ** 2), 5)
     close(monte_carlo(pairwise, orders, Rules(paired=True)).standard_errors, [0.0] * 5)
     with pytest.raises(ValueError, match="even number of orders"):
@@ -336,7 +348,9 @@ def test_official_updates_by_a_constant_add_up_to_the_closed_form(updates, facto
 
 def test_paper_updates_follow_equations_six_and_seven_and_have_length_step_size():
     alpha, average = ZEROS, ZEROS
-    values = torch.rand(9, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 0.3
+    values = (
+        torch.rand(9, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 0.3
+    )
     for phi in values:
         before = alpha
         alpha, after = UpdateRule(step_size=0.25).step(alpha, average, phi, PLAYERS, [[0], [1]])
@@ -373,7 +387,9 @@ def test_padding_enters_no_norm_and_stays(rule):
     wild = SOME.clone()
     wild[~inside] = 1e6
     alpha, average = rule.step(ZEROS, ZEROS, wild, inside, [[0, 1]])
-    assert torch.equal(alpha[~inside], ZEROS[~inside]) and torch.equal(average[~inside], ZEROS[~inside])
+    assert torch.equal(alpha[~inside], ZEROS[~inside]) and torch.equal(
+        average[~inside], ZEROS[~inside]
+    )
     flat = SOME[inside][None]
     expected, _ = rule.step(torch.zeros_like(flat), torch.zeros_like(flat), flat, flat < 9, [[0]])
     torch.testing.assert_close(alpha[inside], expected[0])
@@ -389,7 +405,13 @@ def test_a_type_without_or_with_one_player_is_harmless():
 # ---------------------------------------------------------------- the authors' algorithm, golden
 
 DARTS_EDGES = tuple(
-    Edge(f"{group}:{source}->{node}", tuple(f"op{number}" for number in range(7)), group, source, node)
+    Edge(
+        f"{group}:{source}->{node}",
+        tuple(f"op{number}" for number in range(7)),
+        group,
+        source,
+        node,
+    )
     for group in ("normal", "reduce")
     for node in range(2, 6)
     for source in range(node)
@@ -459,7 +481,11 @@ def test_unset_options_follow_the_variant_and_given_ones_win(variant):
     resolved = ShapleyOptions(variant=variant).resolved
     assert {name: getattr(resolved, name) for name in BY_VARIANT[variant]} == BY_VARIANT[variant]
     given = ShapleyOptions(variant=variant, warmup=3, risk=0.25).resolved
-    assert (given.warmup, given.risk, given.normalise) == (3, 0.25, BY_VARIANT[variant]["normalise"])
+    assert (given.warmup, given.risk, given.normalise) == (
+        3,
+        0.25,
+        BY_VARIANT[variant]["normalise"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -542,7 +568,9 @@ def trained():
 def test_none_is_null_to_the_bit_and_the_walk_telescopes_to_the_silent_network(trained):
     harness, probe, batch = trained
     players = probe.subspace.players()
-    mixture = Mixture.softmax(torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), probe.subspace)
+    mixture = Mixture.softmax(
+        torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), probe.subspace
+    )
     null = null_players(harness.space.edges, players)
     assert len(players) == 18 and len(null) == 5
     order = random_orders(18, 1, torch.Generator().manual_seed(2))
@@ -553,14 +581,18 @@ def test_none_is_null_to_the_bit_and_the_walk_telescopes_to_the_silent_network(t
     assert float(found.values.sum()) == pytest.approx(silent - full, abs=1e-6)
     known = supernet_game(probe, mixture, players, lambda sample: batch, "neg_loss", null)
     skipped = monte_carlo(known, order)
-    assert torch.equal(skipped.values, found.values) and skipped.evaluations == found.evaluations - 5
+    assert (
+        torch.equal(skipped.values, found.values) and skipped.evaluations == found.evaluations - 5
+    )
 
 
 def test_renormalised_mixtures_would_break_the_null_player(trained):
     _, probe, batch = trained
     whole = Mixture.uniform(probe.subspace)
     fewer = Mixture.uniform(probe.subspace.drop(0, 0))
-    full, masked, renormalised = probe.scores([whole, whole.without(0, 0), fewer], [batch], of="loss")
+    full, masked, renormalised = probe.scores(
+        [whole, whole.without(0, 0), fewer], [batch], of="loss"
+    )
     assert full == masked != renormalised
 
 
@@ -568,7 +600,9 @@ def test_skipping_equals_a_weight_of_zero(trained):
     _, probe, batch = trained
     mixture = Mixture.uniform(probe.subspace).without_all([(0, 2), (1, 1), (4, 2)])
     computed = Mixture(mixture.weights, probe.subspace.mask)
-    torch.testing.assert_close(probe.logits(mixture, batch.images), probe.logits(computed, batch.images))
+    torch.testing.assert_close(
+        probe.logits(mixture, batch.images), probe.logits(computed, batch.images)
+    )
 
 
 def test_tied_operations_with_tied_weights_have_equal_values():
@@ -580,7 +614,9 @@ def test_tied_operations_with_tied_weights_have_equal_values():
     probe = harness.trainer.probe(branch)
     batch = probe.valid.at(0)
     players = [(0, 2), (0, 3), (1, 2)]
-    game = supernet_game(probe, Mixture.uniform(probe.subspace), players, lambda sample: batch, "neg_loss")
+    game = supernet_game(
+        probe, Mixture.uniform(probe.subspace), players, lambda sample: batch, "neg_loss"
+    )
     values = monte_carlo(game, ALL_ORDERS).values
     assert float(values[0]) == pytest.approx(float(values[1]), abs=1e-9) != 0.0
     assert float(values[2]) != pytest.approx(float(values[0]), abs=1e-4)
@@ -638,7 +674,9 @@ def test_alpha_rests_in_the_warm_up_and_then_moves_once_an_epoch():
         assert float(step.norm()) == pytest.approx(0.1, abs=1e-6)
 
 
-@pytest.mark.parametrize("options", [{}, {"variant": "official"}, {"value": "neg_loss", "min_ratio": 1.0}])
+@pytest.mark.parametrize(
+    "options", [{}, {"variant": "official"}, {"value": "neg_loss", "min_ratio": 1.0}]
+)
 def test_forward_passes_are_counted_and_none_goes_backward(options):
     harness = Harness(Shapley, {"samples": 3, "warmup": 1, "batch_size": 16, **options})
     (branch,) = harness.run()
@@ -651,7 +689,9 @@ def test_forward_passes_are_counted_and_none_goes_backward(options):
     assert spent.images_forward <= branch.updater.forecast(harness.plan).images_forward
 
 
-@pytest.mark.parametrize(("exact_mode", "evaluations"), [("always", 64), ("auto", 64), ("never", 70)])
+@pytest.mark.parametrize(
+    ("exact_mode", "evaluations"), [("always", 64), ("auto", 64), ("never", 70)]
+)
 def test_few_players_are_enumerated_where_asked(exact_mode, evaluations):
     options = {"samples": 10, "warmup": 1, "batch_size": 8, "min_ratio": 0.0, "exact": exact_mode}
     harness = Harness(Shapley, options)
@@ -670,7 +710,9 @@ def test_forecast_is_samples_times_players_and_one():
 
 
 def test_an_estimate_is_reported_with_its_errors_and_progress():
-    harness = Harness(Shapley, {"samples": 3, "warmup": 1, "batch_size": 16}, trainer_options={"epochs": 2})
+    harness = Harness(
+        Shapley, {"samples": 3, "warmup": 1, "batch_size": 16}, trainer_options={"epochs": 2}
+    )
     harness.run()
     (report,) = reports(harness)
     assert report.topic == "shapley"
@@ -678,10 +720,14 @@ def test_an_estimate_is_reported_with_its_errors_and_progress():
     assert values["values"][3][3] is None and values["values"][0][0] == 0.0
     assert all(error is None or error >= 0 for row in values["standard_errors"] for error in row)
     assert (
-        0 <= values["full_value"] <= 1 and len(values["removals"]) == 3 and len(values["update_norms"]) == 2
+        0 <= values["full_value"] <= 1
+        and len(values["removals"]) == 3
+        and len(values["update_norms"]) == 2
     )
     json.dumps(report.to_json(), allow_nan=False)
-    working = [(event.done, event.total) for event in harness.events if isinstance(event, UpdaterWorking)]
+    working = [
+        (event.done, event.total) for event in harness.events if isinstance(event, UpdaterWorking)
+    ]
     assert working == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -693,12 +739,15 @@ def test_estimating_changes_nothing_but_the_updaters_own_stream():
     everywhere = torch.random.get_rng_state()
     before = fingerprint(branch.state_dict())
     gradients = [
-        None if weight.grad is None else weight.grad.clone() for weight in branch.supernet.parameters()
+        None if weight.grad is None else weight.grad.clone()
+        for weight in branch.supernet.parameters()
     ]
     branch.updater.estimate(probe)
     branch.rng.set_state(rng)
     assert fingerprint(branch.state_dict()) == before
-    assert torch.equal(torch.random.get_rng_state(), everywhere) and torch.equal(branch.updater.alpha, alpha)
+    assert torch.equal(torch.random.get_rng_state(), everywhere) and torch.equal(
+        branch.updater.alpha, alpha
+    )
     for weight, gradient in zip(branch.supernet.parameters(), gradients, strict=True):
         assert weight.grad is gradient or torch.equal(weight.grad, gradient)
 
@@ -716,16 +765,22 @@ def test_orders_see_fresh_batches_unless_they_share_one(share, different):
     (branch,) = harness.until("epoch")
     seen = []
     measure = branch.logits
-    branch.logits = lambda mixture, images, weights=None: (
+    branch.logits = lambda mixture, images, *rest: (
         seen.append(fingerprint(images)),
-        measure(mixture, images, weights),
+        measure(mixture, images, *rest),
     )[1]
     branch.updater.estimate(harness.trainer.probe(branch))
     assert len(set(seen)) == different
 
 
 def test_phi_decides_where_asked_and_is_estimated_once_more_at_the_end():
-    options = {"samples": 2, "warmup": 3, "discretise_by": "phi", "batch_size": 48, "value": "neg_loss"}
+    options = {
+        "samples": 2,
+        "warmup": 3,
+        "discretise_by": "phi",
+        "batch_size": 48,
+        "value": "neg_loss",
+    }
     harness = Harness(Shapley, options)
     (branch,) = harness.run()
     updater, probe = branch.updater, harness.trainer.probe(branch)
@@ -737,7 +792,9 @@ def test_phi_decides_where_asked_and_is_estimated_once_more_at_the_end():
 
 
 def test_variants_start_from_their_own_momentum():
-    started = {name: Harness(Shapley, {"variant": name}).trainer.root().updater for name in BY_VARIANT}
+    started = {
+        name: Harness(Shapley, {"variant": name}).trainer.root().updater for name in BY_VARIANT
+    }
     assert torch.equal(started["paper"].average, torch.zeros(5, 4, dtype=torch.float64))
     assert 0 < float(started["official"].average.std()) < 3e-3
     assert torch.equal(started["paper"].alpha, started["official"].alpha)
@@ -758,9 +815,13 @@ def test_values_that_are_not_finite_stop_the_search():
 def test_every_line_of_code_on_the_page_is_in_the_plugin():
     root = Path(__file__).parents[2]
     page = (root / "docs/updaters/shapley.md").read_text(encoding="utf-8")
-    code = "".join(file.read_text(encoding="utf-8") for file in (root / "plugins/nastk_shapley").glob("*.py"))
+    code = "".join(
+        file.read_text(encoding="utf-8") for file in (root / "plugins/nastk_shapley").glob("*.py")
+    )
     quoted = [
-        line for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) for line in block.splitlines()
+        line
+        for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+        for line in block.splitlines()
     ]
     assert len(quoted) >= 8
     assert [line for line in quoted if line not in code] == []

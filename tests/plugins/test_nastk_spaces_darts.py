@@ -17,7 +17,13 @@ from nastk_spaces_darts.space import DartsSpace
 
 class TestContract(SearchSpaceContract):
     space = DartsSpace
-    options: ClassVar = {"nodes": 2, "channels": 4, "cells": 3, "network_channels": 4, "network_cells": 3}
+    options: ClassVar = {
+        "nodes": 2,
+        "channels": 4,
+        "cells": 3,
+        "network_channels": 4,
+        "network_cells": 3,
+    }
 
 
 class TestContractOfPartialChannels(TestContract):
@@ -86,7 +92,9 @@ def test_the_quick_preset_is_a_space():
 
 
 def test_listing_the_plugin_does_not_load_torch():
-    code = "import sys, nastk_spaces_darts as p; p.search_spaces(); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, nastk_spaces_darts as p; p.search_spaces(); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -119,7 +127,9 @@ def test_ties_go_to_the_lower_edge_and_column():
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10**6), shift=st.sampled_from([-3.0, 0.5, 100.0]), distinct=st.booleans())
+@given(
+    seed=st.integers(0, 10**6), shift=st.sampled_from([-3.0, 0.5, 100.0]), distinct=st.booleans()
+)
 def test_every_decision_keeps_the_rule(seed, shift, distinct):
     space = make(include_none=True, distinct_inputs=distinct)
     generator = torch.Generator().manual_seed(seed)
@@ -155,10 +165,22 @@ def test_a_decision_moves_only_where_scores_say():
     [
         (True, {}, None),
         (True, {0: [0]}, "node 2 of the normal cell has 1 input left besides 'none'; it needs 2"),
-        (True, {0: [], 1: [0]}, "node 2 of the normal cell has 0 inputs left besides 'none'; it needs 2"),
-        (True, {2: [], 3: [0]}, "node 3 of the normal cell has 1 input left besides 'none'; it needs 2"),
+        (
+            True,
+            {0: [], 1: [0]},
+            "node 2 of the normal cell has 0 inputs left besides 'none'; it needs 2",
+        ),
+        (
+            True,
+            {2: [], 3: [0]},
+            "node 3 of the normal cell has 1 input left besides 'none'; it needs 2",
+        ),
         (True, {2: []}, None),
-        (True, {5: [0, 3], 6: [0]}, "node 2 of the reduce cell has 1 input left besides 'none'; it needs 2"),
+        (
+            True,
+            {5: [0, 3], 6: [0]},
+            "node 2 of the reduce cell has 1 input left besides 'none'; it needs 2",
+        ),
         (False, {0: []}, None),
         (False, {0: [], 1: [0, 3, 4]}, None),
         (

@@ -23,7 +23,9 @@ def make(**options):
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 10**6), nodes=st.integers(1, 6), distinct=st.booleans(), none=st.booleans())
+@given(
+    seed=st.integers(0, 10**6), nodes=st.integers(1, 6), distinct=st.booleans(), none=st.booleans()
+)
 def test_every_architecture_survives_its_text(seed, nodes, distinct, none):
     space = make(nodes=nodes, distinct_inputs=distinct, include_none=none)
     architecture = space.sample(space.full(), torch.Generator().manual_seed(seed))
@@ -31,7 +33,12 @@ def test_every_architecture_survives_its_text(seed, nodes, distinct, none):
     assert space.from_text(text) == architecture
     assert space.to_text(space.from_text(text)) == text
     call = ast.parse(text).body[0].value
-    assert [len(keyword.value.elts) for keyword in call.keywords] == [2 * nodes, nodes, 2 * nodes, nodes]
+    assert [len(keyword.value.elts) for keyword in call.keywords] == [
+        2 * nodes,
+        nodes,
+        2 * nodes,
+        nodes,
+    ]
 
 
 GOOD = (
@@ -74,17 +81,29 @@ def test_the_nested_form_and_names_of_xautodl_read_alike():
             r"normal\[0\]: no operation is named 'sep_conv_7x7'. Did you mean",
         ),
         ("'sep_conv_3x3', 1", "'none', 1", r"normal\[0\] is 'none'"),
-        ("('max_pool_3x3', 2)", "('max_pool_3x3', 3)", r"normal\[2\]: node 3 can read inputs 0 to 2, got 3"),
+        (
+            "('max_pool_3x3', 2)",
+            "('max_pool_3x3', 3)",
+            r"normal\[2\]: node 3 can read inputs 0 to 2, got 3",
+        ),
         ("('max_pool_3x3', 2)", "('max_pool_3x3', -1)", "inputs 0 to 2, got -1"),
         ("('max_pool_3x3', 2)", "('max_pool_3x3', True)", "inputs 0 to 2, got True"),
         ("('max_pool_3x3', 2)", "('max_pool_3x3',)", r"normal\[2\] must be \(operation, input\)"),
-        ("('max_pool_3x3', 2), ", "", r"normal needs 2 entries for each of 2 nodes \(4 in all\), got 3"),
+        (
+            "('max_pool_3x3', 2), ",
+            "",
+            r"normal needs 2 entries for each of 2 nodes \(4 in all\), got 3",
+        ),
         (
             "('max_pool_3x3', 2)",
             "('dil_conv_5x5', 0)",
             "node 3 of normal has 'dil_conv_5x5' of input 0 twice",
         ),
-        ("range(2, 4)", "[3]", r"normal_concat must be the nodes \[2, 3\] of this space, got \[3\]"),
+        (
+            "range(2, 4)",
+            "[3]",
+            r"normal_concat must be the nodes \[2, 3\] of this space, got \[3\]",
+        ),
         ("range(2, 4)", "range(10**30)", "normal_concat of the genotype is no plain value"),
         ("range(2, 4)", "range(0, 9999999999999999999999)", "normal_concat must be the nodes"),
         (
@@ -104,7 +123,9 @@ def test_a_bad_text_says_where_it_stops_being_a_genotype(old, new, message):
         make(nodes=2).from_text(GOOD.replace(old, new))
 
 
-@pytest.mark.parametrize("text", ["", "(" * 5000, "\0", "1 + 1", "Genotype", "a; b", "Genotype(**{})"])
+@pytest.mark.parametrize(
+    "text", ["", "(" * 5000, "\0", "1 + 1", "Genotype", "a; b", "Genotype(**{})"]
+)
 def test_no_text_is_run_or_breaks_the_reader(text):
     with pytest.raises(DataError):
         make().from_text(text)
@@ -125,7 +146,9 @@ def test_published_cells_are_read_by_name():
     assert space.from_text("darts_v2") == space.from_text(PUBLISHED["DARTS_V2"])
     for name, text in PUBLISHED.items():
         assert space.to_text(space.from_text(name)) == text
-    with pytest.raises(DataError, match=r"No published cell is named 'DARTS_V3'\. Did you mean 'DARTS_V"):
+    with pytest.raises(
+        DataError, match=r"No published cell is named 'DARTS_V3'\. Did you mean 'DARTS_V"
+    ):
         space.from_text("DARTS_V3")
 
 
@@ -174,7 +197,9 @@ def test_published_networks_have_the_published_size(name, size, millions, mega_m
         network = space.network(space.from_text(name), task).eval()
         images = torch.empty(1, 3, size, size)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    assert parameters / 1e6 == pytest.approx(millions, abs=6e-4 if millions == round(millions, 3) else 6e-5)
+    assert parameters / 1e6 == pytest.approx(
+        millions, abs=6e-4 if millions == round(millions, 3) else 6e-5
+    )
     if mega_multiply_adds:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             network(images)
@@ -239,6 +264,8 @@ def test_drop_path_spares_identities_and_evaluation():
     network.drop_path = 0.0
     assert torch.equal(network(images), network(images))
     assert torch.equal(network.eval()(images), network(images))
-    identities = [name for name, module in network.named_modules() if getattr(module, "is_identity", False)]
+    identities = [
+        name for name, module in network.named_modules() if getattr(module, "is_identity", False)
+    ]
     # Node inputs of the one normal cell: two skips from cell inputs; each reduction: skips from node 2 only.
     assert len(identities) == 2 + 2 * 3

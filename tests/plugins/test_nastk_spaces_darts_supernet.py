@@ -32,7 +32,9 @@ def build(space, task=TASK, seed=0):
 
 def some_images(task=TASK, batch=3, seed=1):
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(batch, task.channels, task.size, task.size, generator=generator, dtype=torch.float64)
+    return torch.randn(
+        batch, task.channels, task.size, task.size, generator=generator, dtype=torch.float64
+    )
 
 
 def some_mixture(space, seed=2, inactive=0.3, empty_edges=(1,)):
@@ -97,7 +99,9 @@ def naive_edge(space, modules, edge, x, stride, weights, active):
     both = torch.cat([mixed, rest * total if options.edge_weights else rest], 1)
     batch, channels, height, width = both.shape
     return (
-        both.view(batch, parts, part, height, width).transpose(1, 2).reshape(batch, channels, height, width)
+        both.view(batch, parts, part, height, width)
+        .transpose(1, 2)
+        .reshape(batch, channels, height, width)
     )
 
 
@@ -108,13 +112,19 @@ def naive_forward(space, net, images, mixture):
     seen = {"normal": 0, "reduce": 0}
     before, previous = net.stem(images)
     for position, cell in enumerate(net.cells):
-        group = "reduce" if position in (space.options.cells // 3, 2 * space.options.cells // 3) else "normal"
+        group = (
+            "reduce"
+            if position in (space.options.cells // 3, 2 * space.options.cells // 3)
+            else "normal"
+        )
         states = [cell.preprocess0(before), cell.preprocess1(previous)]
         for node in range(2, 2 + space.options.nodes):
             total = 0.0
             for row, edge in enumerate(space.edges):
                 if edge.group == group and edge.node == node:
-                    own = [modules[row, column][seen[group]] for column in range(len(edge.operations))]
+                    own = [
+                        modules[row, column][seen[group]] for column in range(len(edge.operations))
+                    ]
                     stride = 2 if group == "reduce" and edge.source < 2 else 1
                     total = total + naive_edge(
                         space,
@@ -200,7 +210,9 @@ def test_the_gradient_of_a_mixing_weight_is_the_slope():
     weights = mixture.weights.requires_grad_()
     net(images, mixture).square().sum().backward()
     step = 1e-6
-    edge, column = next((e, o) for e, row in enumerate(mixture.active) for o, on in enumerate(row) if on)
+    edge, column = next(
+        (e, o) for e, row in enumerate(mixture.active) for o, on in enumerate(row) if on
+    )
     ends = []
     for sign in (1, -1):
         moved = weights.detach().clone()
@@ -226,9 +238,9 @@ def test_operations_are_listed_once_for_every_cell_and_hold_their_own_parameters
     net = build(space)
     listed = list(net.operations())
     normal, reduce = 5 * 7, 5 * 7
-    assert len(listed) == 2 * normal + 2 * reduce and len({id(module) for *_, module in listed}) == len(
-        listed
-    )
+    assert len(listed) == 2 * normal + 2 * reduce and len(
+        {id(module) for *_, module in listed}
+    ) == len(listed)
     owned = sum(p.numel() for *_, module in listed for p in module.parameters())
     rest = [
         net.stem,
@@ -257,7 +269,9 @@ def test_hooks_hear_every_active_operation_in_every_cell(parts):
     for group, channels, side in [("normal", 4, 8), ("reduce", 8, 4), ("reduce", 16, 2)]:
         for row, edge in enumerate(space.edges):
             shapes = [
-                (row, o, (3, channels // parts, side, side)) for o, on in enumerate(mixture.active[row]) if on
+                (row, o, (3, channels // parts, side, side))
+                for o, on in enumerate(mixture.active[row])
+                if on
             ]
             expected += shapes if edge.group == group else []
     assert sorted(heard) == sorted(expected)
@@ -268,7 +282,9 @@ def test_poolings_of_one_state_give_the_same_on_every_edge():
     net, outputs = build(space), {}
     for edge, column, module in net.operations():
         if space.edges[edge].name in ("normal:0->2", "normal:0->3") and column in (0, 1, 2):
-            module.register_forward_hook(lambda m, i, out, key=(edge, column): outputs.setdefault(key, out))
+            module.register_forward_hook(
+                lambda m, i, out, key=(edge, column): outputs.setdefault(key, out)
+            )
     net(some_images(), Mixture.uniform(space.full()))
     for column in (0, 1, 2):
         assert torch.equal(outputs[0, column], outputs[2, column])
@@ -389,10 +405,16 @@ def test_a_network_of_one_path_equals_the_path_through_the_supernet():
     table = architecture.table()
     path = [module for edge, column, module in net.operations() if table[edge][column]]
     own = list(itertools.chain.from_iterable(cell.operations for cell in network.cells))
-    pairs = [(net.stem, network.stem), (net.classifier, network.classifier), *zip(path, own, strict=True)]
+    pairs = [
+        (net.stem, network.stem),
+        (net.classifier, network.classifier),
+        *zip(path, own, strict=True),
+    ]
     for cell, twin in zip(net.cells, network.cells, strict=True):
         pairs += [(cell.preprocess0, twin.preprocess0), (cell.preprocess1, twin.preprocess1)]
     for source, target in pairs:
         target.load_state_dict(source.state_dict(), strict=False)
     images = some_images()
-    assert torch.allclose(net(images, Mixture.of(architecture)), network(images), rtol=0, atol=1e-10)
+    assert torch.allclose(
+        net(images, Mixture.of(architecture)), network(images), rtol=0, atol=1e-10
+    )

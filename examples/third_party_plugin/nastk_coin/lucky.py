@@ -7,7 +7,16 @@ import torch
 from pydantic import Field
 
 import nastk
-from nastk import Architecture, ArchitectureUpdater, Continuation, Mixture, PhaseCost, Plan, Probe, Subspace
+from nastk import (
+    Architecture,
+    ArchitectureUpdater,
+    Continuation,
+    Mixture,
+    PhaseCost,
+    Plan,
+    Probe,
+    Subspace,
+)
 
 
 class LuckyCoin(ArchitectureUpdater):
@@ -23,7 +32,9 @@ class LuckyCoin(ArchitectureUpdater):
     class Options(nastk.Options):
         """How long it tries its luck."""
 
-        tosses: int = Field(4, ge=1, description="architectures tossed and measured after each epoch")
+        tosses: int = Field(
+            4, ge=1, description="architectures tossed and measured after each epoch"
+        )
 
     def setup(self, rng: torch.Generator) -> None:
         """Called once when the updater is made: a first toss, from the branch's own random stream."""
