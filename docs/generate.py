@@ -3,8 +3,9 @@
     python docs/generate.py            brings every page up to date
     python docs/generate.py --check    changes nothing; fails and names the pages that are stale
 
-Option tables stand between `<!-- options: KIND NAME -->` and `<!-- /options -->` (the second marker is
-added where it is missing; KIND may be `trainer` without a name). The command line's help is `cli.md`.
+Option tables stand between `<!-- options: KIND NAME -->` and `<!-- /options -->` (the second marker
+is added where it is missing; KIND may be `trainer` without a name). The command line's help is
+`cli.md`.
 """
 
 import re
@@ -22,7 +23,8 @@ from nastk.training import TrainerOptions
 
 DOCS = Path(__file__).parent
 MARKER = re.compile(
-    r"<!-- options: (?P<kind>\w+) ?(?P<name>[\w-]*) -->\n(?:(?:(?!<!-- ).)*?\n<!-- /options -->\n)?",
+    r"<!-- options: (?P<kind>\w+) ?(?P<name>[\w-]*) -->\n"
+    r"(?:(?:(?!<!-- ).)*?\n<!-- /options -->\n)?",
     re.DOTALL,
 )
 HELP_MARKER = re.compile(r"(?<=<!-- help -->\n).*?(?=<!-- /help -->\n)", re.DOTALL)

@@ -1,7 +1,7 @@
 """A first search from Python: what `nastk search` does, and what can be asked of its result.
 
-python first_search.py                                         the search of the README: minutes on a CPU
-python first_search.py --space toy --data toy --epochs 4       the same on a toy: seconds
+python first_search.py                                    the search of the README: minutes on a CPU
+python first_search.py --space toy --data toy --epochs 4  the same on a toy: seconds
 """
 
 import argparse

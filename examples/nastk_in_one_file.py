@@ -21,7 +21,8 @@ import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-# A cell has nodes 0 (its input) to 3 (its output); each pair of nodes is an edge, and an edge is a decision.
+# A cell has nodes 0 (its input) to 3 (its output); each pair of nodes is an edge, and an edge is a
+# decision.
 EDGES = [(source, node) for node in (1, 2, 3) for source in range(node)]
 OPERATIONS = ("skip", "max_pool", "conv_1x1", "conv_3x3")
 CHANNELS, CELLS, BATCH = 8, 3, 64
@@ -47,11 +48,11 @@ class Mixture:
         return cls(chosen.float(), chosen)
 
 
-# ---------------------------------------------------------------- networks: all operations, the chosen ones
+# -------------------------------------------------------- networks: all operations, the chosen ones
 
 
 def norm(past: bool) -> nn.Module:
-    """With `past`, an ordinary batch norm; without, one that keeps nothing: measuring leaves no trace."""
+    """With `past`, an ordinary batch norm; without, one that keeps nothing and leaves no trace."""
     return nn.BatchNorm2d(CHANNELS, affine=past, track_running_stats=past)
 
 
@@ -82,7 +83,7 @@ class Cells(nn.Module):
         self.head = nn.Linear(CHANNELS, 10)
 
     def forward(self, images: Tensor, mixture: Mixture) -> Tensor:
-        """Logits. A node is the sum of its edges, an edge the weighted sum of its active operations."""
+        """Logits. A node sums its edges, an edge its active operations with their weights."""
         features = self.stem(images)
         for norm, cell in zip(self.norms, self.cells, strict=True):
             nodes = [norm(features), 0, 0, 0]
@@ -110,7 +111,7 @@ def network(architecture: Architecture) -> Cells:
 
 @dataclass(frozen=True)
 class Images:
-    """A split. Its batches depend on the seed and the step alone, so that every method sees the same ones."""
+    """A split. Its batches depend on seed and step alone: every method sees the same ones."""
 
     pixels: Tensor
     labels: Tensor
@@ -194,7 +195,7 @@ class Darts:
 
 
 class RandomPath:
-    """Each weight step trains a random path; the answer is the best of 20 others by validation accuracy."""
+    """Each step trains a random path; the answer is the best of 20 others on validation data."""
 
     def before_step(self, probe: Probe) -> None:
         """Nothing is learned while the weights are."""
@@ -221,7 +222,7 @@ class RandomPath:
 
 
 class Weights:
-    """SGD with a cosine schedule over `steps` steps: how supernet and network learn their weights."""
+    """SGD with a cosine schedule over `steps` steps: how supernet and network learn weights."""
 
     def __init__(self, module: nn.Module, steps: int) -> None:
         self.sgd = torch.optim.SGD(module.parameters(), 0.05, momentum=0.9, weight_decay=3e-4)
@@ -289,7 +290,8 @@ def main(arguments: list[str] | None = None) -> None:
     for (source, node), name in zip(EDGES, architecture, strict=True):
         print(f"  {source} -> {node}  {name}")
     print(
-        f"test accuracy {retrain(architecture, train, test, asked.epochs):.1%}, trained from scratch"
+        f"test accuracy {retrain(architecture, train, test, asked.epochs):.1%}, "
+        "trained from scratch"
     )
 
 

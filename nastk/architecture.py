@@ -1,7 +1,7 @@
 """What was decided: `Architecture`, a frozen value with a canonical id and a versioned JSON form.
 
-It needs no torch and no search space to be read, compared or drawn; its space turns it into a network
-(`SearchSpace.network`) and into the text that the field exchanges (`SearchSpace.to_text`).
+It needs no torch and no search space to be read, compared or drawn; its space turns it into a
+network (`SearchSpace.network`) and into the text that the field exchanges (`SearchSpace.to_text`).
 """
 
 import hashlib
@@ -36,7 +36,8 @@ class Architecture:
     def __post_init__(self) -> None:
         if len(self.edges) != len(self.choices):
             raise DataError(
-                f"An architecture of {len(self.edges)} edges needs as many choices, got {len(self.choices)}."
+                f"An architecture of {len(self.edges)} edges needs as many choices, "
+                f"got {len(self.choices)}."
             )
         for edge, chosen in zip(self.edges, self.choices, strict=True):
             for operation in chosen:
@@ -47,7 +48,8 @@ class Architecture:
                     )
             if len(set(chosen)) != len(chosen):
                 raise DataError(
-                    f"Edge {edge.name} of space {self.space!r} has an operation twice: {', '.join(chosen)}."
+                    f"Edge {edge.name} of space {self.space!r} has an operation twice: "
+                    f"{', '.join(chosen)}."
                 )
         # One order for what has none, so that equal decisions are equal values.
         ordered = tuple(
@@ -58,7 +60,7 @@ class Architecture:
 
     @property
     def id(self) -> str:
-        """Twelve hexadecimal digits, the same for equal decisions whatever the machine or version."""
+        """Twelve hexadecimal digits, the same for equal decisions on any machine and version."""
         named = {
             edge.name: sorted(chosen)
             for edge, chosen in zip(self.edges, self.choices, strict=True)
@@ -87,7 +89,7 @@ class Architecture:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object that says everything: schema version, id, space, and each edge with its choice."""
+        """A JSON object that says everything: schema version, id, space, each edge's choice."""
         return {
             "schema": SCHEMA,
             "id": self.id,

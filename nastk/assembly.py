@@ -1,7 +1,7 @@
 """Everything of a run put together and checked before the first second of training: `assemble`.
 
-Names and options were checked by `config.py`; here the data is opened, the splits a method needs are
-looked for, the plan is shown to the updater, and a tiny batch is pushed through the supernet.
+Names and options were checked by `config.py`; here the data is opened, the splits a method needs
+are looked for, the plan is shown to the updater, and a tiny batch is pushed through the supernet.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,10 @@ from nastk.updater import ArchitectureUpdater, Plan
 
 @dataclass
 class Assembly:
-    """The parts of a run, ready: `trainer` trains, `evaluators` judge, `plan` says what is intended."""
+    """A run's parts, ready: `trainer` trains, `evaluators` judge, `plan` says what is intended.
+
+    `notes` is what the data source wants known; `weight_bytes` the size of one supernet's weights.
+    """
 
     config: SearchConfig
     space: SearchSpace
@@ -41,6 +44,7 @@ class Assembly:
     plan: Plan
     execution: Execution
     notes: list[str]
+    weight_bytes: int
 
 
 def assemble(
@@ -50,7 +54,7 @@ def assemble(
 
     Args:
         config: a resolved configuration.
-        data: where the configuration says `pair`, the (train, valid) or (train, valid, test) data sets.
+        data: where the configuration says `pair`, the (train, valid) or (train, valid, test) sets.
         installed: the catalogue to load classes from.
 
     Raises:
@@ -58,7 +62,9 @@ def assemble(
         DataError: the images cannot be used.
     """
     installed = installed or catalogue()
-    execution = Execution.choose(config.device, config.precision, config.deterministic)
+    execution = Execution.choose(
+        config.device, config.precision, config.deterministic, config.trainer.threads
+    )
     space: SearchSpace = _made(installed, "space", config.space.name, config.space.options)
     source = _source(config, data, installed)
     splits = source.splits(seed_of(config.seed, "data"))
@@ -84,11 +90,20 @@ def assemble(
         len(splits.valid),
     )
     _check_plan(updater_class(space, options, generator(config.seed, "check"), "cpu"), plan)
-    _rehearse(trainer)
+    weight_bytes = _rehearse(trainer)
     setting = Setting(space, source.task, splits, config.seed, execution.device)
     judges = [_evaluator(installed, one.name, one.options, setting) for one in config.evaluators]
     return Assembly(
-        config, space, source.task, splits, trainer, judges, plan, execution, source.notes
+        config,
+        space,
+        source.task,
+        splits,
+        trainer,
+        judges,
+        plan,
+        execution,
+        source.notes,
+        weight_bytes,
     )
 
 
@@ -147,7 +162,8 @@ def _check_splits(updater: type[ArchitectureUpdater], splits: Splits, config: Se
         if not len(getattr(splits, name)):
             word = {"valid": "validation"}.get(name, name)
             raise ConfigurationError(
-                f"Updater {updater.name!r} learns on the {word} split, which is empty (train_fraction = {fraction}). "
+                f"Updater {updater.name!r} learns on the {word} split, "
+                f"which is empty (train_fraction = {fraction}). "
                 "Set -d train_fraction=0.5, or use a single-level updater."
             )
     if len(splits.train) < 2:
@@ -165,8 +181,11 @@ def _check_plan(updater: ArchitectureUpdater, plan: Plan) -> None:
         )
 
 
-def _rehearse(trainer: Trainer) -> None:
-    """Push two images through a supernet under every operation: shapes that do not fit show here."""
+def _rehearse(trainer: Trainer) -> int:
+    """Push two images through a supernet under every operation: shapes that do not fit show here.
+
+    Answers the bytes of its weights.
+    """
     task, space = trainer.task, trainer.space
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -177,9 +196,12 @@ def _rehearse(trainer: Trainer) -> None:
         raise
     except (RuntimeError, ValueError) as error:
         raise ConfigurationError(
-            f"Space {space.name!r} with these options cannot take images of {task.channels} x {task.size} x {task.size}: {error}"
+            f"Space {space.name!r} with these options cannot take images of "
+            f"{task.channels} x {task.size} x {task.size}: {error}"
         ) from error
     if tuple(logits.shape) != (2, task.classes):
         raise ConfigurationError(
-            f"The supernet of space {space.name!r} answered logits of shape {tuple(logits.shape)}, expected (2, {task.classes})."
+            f"The supernet of space {space.name!r} answered logits of shape {tuple(logits.shape)}, "
+            f"expected (2, {task.classes})."
         )
+    return sum(weight.nbytes for weight in supernet.parameters())

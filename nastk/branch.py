@@ -91,7 +91,7 @@ class Branch:
         return answer.float() if answer.dtype == torch.bfloat16 else answer
 
     def stepped(self, gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weights after one optimiser step along `gradients`, the step not taken (SGD's own rule).
+        """The weights after an optimiser step along `gradients` that is not taken (SGD's own rule).
 
         A weight without a gradient stays as it is: SGD passes it by, decay and momentum included.
         """

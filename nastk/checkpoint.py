@@ -1,8 +1,8 @@
-"""Checkpoints: every branch, the cost and the place in the event log, in one file that is whole or absent.
+"""Checkpoints: branches, cost and place in the event log, in one file that is whole or absent.
 
 Tensors are stored as safetensors, plain values as JSON in the same file's header; no pickle is ever
-read. A file is written under a temporary name, flushed to disk and renamed, so that a crash or a full
-disk leaves the one before it untouched. `newest` skips files that do not verify.
+read. A file is written under a temporary name, flushed to disk and renamed, so that a crash or a
+full disk leaves the one before it untouched. `newest` skips files that do not verify.
 """
 
 import contextlib
@@ -28,9 +28,10 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run needs to go on: the branches' states, what was spent, and how long `events.jsonl` was.
+    """What a run needs to go on: its branches' states, its cost, the length of `events.jsonl`.
 
-    Example: `write(folder, Checkpoint([branch.state_dict()], ledger.cost(), events=1234)); newest(folder)`
+    Example: `write(folder, Checkpoint([branch.state_dict()], ledger.cost(), events=1234))`, then
+    `newest(folder)`.
     """
 
     branches: list[dict[str, Any]]
@@ -88,8 +89,9 @@ def read(path: Path) -> Checkpoint:
         ) from None
     if header.get("format") != FORMAT:
         raise CheckpointError(
-            f"The checkpoint {path} was written by nastk {header.get('version')} (format {header.get('format')}); "
-            f"this nastk reads format {FORMAT}. Upgrade with `pip install -U nastk`, or install that version."
+            f"The checkpoint {path} was written by nastk {header.get('version')} "
+            f"(format {header.get('format')}); this nastk reads format {FORMAT}. "
+            "Upgrade with `pip install -U nastk`, or install that version."
         )
     if header.pop("checksum", None) != _checksum(header, tensors):
         raise CheckpointError(
@@ -104,7 +106,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def newest(folder: Path) -> tuple[Checkpoint, list[str]] | None:
-    """The newest checkpoint of `folder` that verifies, and a complaint for each newer one that does not.
+    """The newest checkpoint of `folder` that verifies, and a complaint for each bad newer one.
 
     None where the folder has no checkpoint at all.
 
@@ -143,8 +145,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise NastkError(
-            f"{path} could not be written: {error.strerror or error}. Make room or choose another --out; "
-            "what was written before is untouched."
+            f"{path} could not be written: {error.strerror or error}. "
+            "Make room or choose another --out; what was written before is untouched."
         ) from None
 
 
@@ -165,7 +167,7 @@ def _checksum(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
 def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
     """`value` as JSON, its tensors put aside under their path."""
     if isinstance(value, Tensor):
-        # {1: ...} and {"1": ...}, or "a.b" and "b" inside "a", are one path and must not become one tensor.
+        # {1: ...} and {"1": ...}, or "a.b" and "b" inside "a", are one path but not one tensor.
         name = path if path not in tensors else f"{path}#{len(tensors)}"
         tensors[name] = value
         return {"$tensor": name}
@@ -173,7 +175,8 @@ def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
         for key in value:
             if not (key is None or isinstance(key, (bool, int, float, str))):
                 raise CheckpointError(
-                    f"The state at {path} has the key {key!r}; a checkpoint stores numbers and strings as keys."
+                    f"The state at {path} has the key {key!r}; "
+                    "a checkpoint stores numbers and strings as keys."
                 )
         # Optimiser states have numbers as keys, which a JSON object cannot hold.
         return {
@@ -188,7 +191,8 @@ def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
         return value
     raise CheckpointError(
         f"The state at {path} holds a {type(value).__name__}, which a checkpoint cannot store. "
-        "A state_dict may hold tensors, numbers, strings, None, and lists, tuples and dicts of them."
+        "A state_dict may hold tensors, numbers, strings, None, "
+        "and lists, tuples and dicts of them."
     )
 
 

@@ -35,12 +35,12 @@ class Options(BaseModel):
 
 @dataclass(frozen=True)
 class Preset:
-    """A named setting that a component brings: what `--preset NAME` fills in where the user said nothing.
+    """A named setting that a component brings: `--preset NAME` fills in what the user left open.
 
-    `space` and `data` restrict it to names (empty: any). The four mappings hold option values for the
-    space, the updater, the data source and the trainer. `source` cites where the values come from.
+    `space` and `data` restrict it to names (empty: any). The four mappings hold option values for
+    the space, the updater, the data source and the trainer. `source` cites where they are from.
 
-    Example: `Preset("paper", "Xiao et al. 2022, section 4.1", space=("darts",), updater_options={"samples": 10})`
+    Example: `Preset("paper", "Xiao et al. 2022", ("darts",), updater_options={"samples": 10})`
     """
 
     name: str
@@ -76,7 +76,8 @@ class Component:
         """`values` as this component's `Options`.
 
         Raises:
-            ConfigurationError: an unknown name (with its near miss), a wrong type, a value out of range.
+            ConfigurationError: an unknown name (with its near miss), wrong type, value out of
+                range.
         """
         return parse(cls.Options, values or {}, cls.name)
 
@@ -98,7 +99,8 @@ class Use:
             strange = set(value) - {"name", "options"} or not isinstance(options, Mapping)
             if strange or not isinstance(value.get("name"), str):
                 raise ConfigurationError(
-                    f"A component is written as a name or as {{name: ..., options: {{...}}}}, got {dict(value)!r}."
+                    f"A component is written as a name or as {{name: ..., options: {{...}}}}, "
+                    f"got {dict(value)!r}."
                 )
             return cls(value["name"], dict(options))
         if not isinstance(value, str):
@@ -116,7 +118,7 @@ def use(name: str, **options: Any) -> Use:
 
 
 def parse(model: type[Model], values: Mapping[str, Any], owner: str) -> Model:
-    """`values` validated by a pydantic `model`, with pydantic's complaints turned into one readable line.
+    """`values` validated by a pydantic `model`, whose complaints become one readable line.
 
     Raises:
         ConfigurationError: naming `owner`, the field, what was got and what was expected.
@@ -130,12 +132,15 @@ def parse(model: type[Model], values: Mapping[str, Any], owner: str) -> Model:
 
 
 def _complaint(model: type[BaseModel], owner: str, error: Any) -> str:
-    """One of pydantic's errors in our words, such as `shapley: samples must be at least 1, got 0`."""
+    """One pydantic error in our words, such as `shapley: samples must be at least 1, got 0`."""
     path = ".".join(str(part) for part in error["loc"])
     kind, got, context = error["type"], error.get("input"), error.get("ctx") or {}
     if kind == "extra_forbidden":
         known = sorted(model.model_fields)
-        return f"{owner} has no option {path!r}.{near_miss(path, known)} It has: {', '.join(known) or 'none'}."
+        return (
+            f"{owner} has no option {path!r}.{near_miss(path, known)} "
+            f"It has: {', '.join(known) or 'none'}."
+        )
     bounds = {
         "greater_than_equal": f"at least {context.get('ge')}",
         "greater_than": f"more than {context.get('gt')}",

@@ -1,8 +1,8 @@
-"""What a run is asked to do: the command line, a config file and the Python API all become one `SearchConfig`.
+"""What a run is asked to do: command line, config file and Python API become one `SearchConfig`.
 
 `resolve` checks every name and option against what is installed, fills in the preset where the user
 said nothing, and writes out every default, so that a run folder's `config.json` says everything and
-can be run again. Layers, weakest first: component defaults, preset, config file, command line or API.
+can be run again. Layers, weakest first: defaults, preset, config file, command line or API.
 """
 
 import json
@@ -25,7 +25,8 @@ DEFAULT_DATA = "digits"
 QUICK = Preset(
     "quick",
     "a first look: minutes, not accuracy",
-    trainer_options={"epochs": 8, "checkpoint_minutes": 2.0},
+    # One thread: small operations gain nothing from a second one, and lose much beside other work.
+    trainer_options={"epochs": 8, "checkpoint_minutes": 2.0, "threads": 1},
 )
 
 
@@ -39,7 +40,7 @@ class ComponentConfig(Options):
 
 
 class SearchConfig(Options):
-    """Everything that decides a run. `resolve` makes one; `config.json` in the run folder is one."""
+    """Everything that decides a run; `resolve` makes one, a run folder's `config.json` is one."""
 
     space: ComponentConfig = Field(description="the search space")
     updater: ComponentConfig = Field(description="the method that updates the architecture")
@@ -59,8 +60,8 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
     """The complete configuration for what was asked.
 
     Args:
-        wishes: keys of `SearchConfig`; `space`, `updater`, `data` and each of `evaluators` as a name, a
-            `Use`, or `{"name": ..., "options": {...}}`; `trainer` as a mapping.
+        wishes: keys of `SearchConfig`; `space`, `updater`, `data` and each of `evaluators` as a
+            name, a `Use`, or `{"name": ..., "options": {...}}`; `trainer` as a mapping.
         installed: the catalogue to look names up in; this process's where None.
 
     Raises:
@@ -100,7 +101,7 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
 
 
 def presets(name: str, uses: Mapping[str, Use], classes: Mapping[str, Any]) -> list[Preset]:
-    """The presets called `name` that fit this space and this data, from the components and from nastk.
+    """The presets called `name` that fit this space and data, of the components and of nastk.
 
     Raises:
         ConfigurationError: the updater has none that fits; says which it has.
@@ -111,12 +112,15 @@ def presets(name: str, uses: Mapping[str, Use], classes: Mapping[str, Any]) -> l
     own = [one for one in classes["updater"].presets if one.name != QUICK.name]
     if name != QUICK.name and not any(one in own for one in fitting):
         has = "; ".join(
-            f"{one.name} on {', '.join(one.space) or 'any space'} with {', '.join(one.data) or 'any data'} ({one.source})"
+            f"{one.name} on {', '.join(one.space) or 'any space'} "
+            f"with {', '.join(one.data) or 'any data'} ({one.source})"
             for one in own
         )
+        names = [one.name for one in own]
+        hint = near_miss(name, [QUICK.name, *names]) if name not in names else ""
         raise ConfigurationError(
-            f"Updater {uses['updater'].name!r} has no preset {name!r} for space {space!r} with data {data!r}."
-            f"{near_miss(name, ['quick', *(one.name for one in own)]) if name not in {one.name for one in own} else ''} "
+            f"Updater {uses['updater'].name!r} has no preset {name!r} "
+            f"for space {space!r} with data {data!r}.{hint} "
             f"It has: quick on any space with any data{'; ' + has if has else ''}."
         )
     return fitting
@@ -138,18 +142,20 @@ def read_config(path: Path) -> dict[str, Any]:
         where = getattr(error, "problem_mark", None)
         place = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
         raise ConfigurationError(
-            f"The config file {path} is neither YAML nor JSON{place}: {getattr(error, 'problem', None) or error}."
+            f"The config file {path} is neither YAML nor JSON{place}: "
+            f"{getattr(error, 'problem', None) or error}."
         ) from None
     if not isinstance(found, dict):
         raise ConfigurationError(
-            f"The config file {path} must hold keys such as `space: darts`, got {type(found).__name__}."
+            f"The config file {path} must hold keys such as `space: darts`, "
+            f"got {type(found).__name__}."
         )
     check_keys(found, f"The config file {path}")
     return found
 
 
 def check_keys(wishes: Mapping[Any, Any], owner: str = "config") -> None:
-    """Refuse a key that no configuration has, with its near miss, and a trainer or a preset of a wrong form."""
+    """Refuse an unknown key, with its near miss, and a trainer or a preset of a wrong form."""
     if not isinstance(wishes.get("trainer") or {}, Mapping):
         raise ConfigurationError(
             f"{owner}: trainer is written as {{epochs: 10, ...}}, got {wishes['trainer']!r}."
@@ -160,7 +166,8 @@ def check_keys(wishes: Mapping[Any, Any], owner: str = "config") -> None:
     for key in wishes:
         if key not in known:
             raise ConfigurationError(
-                f"{owner} has the unknown key {key!r}.{near_miss(str(key), known)} Known: {', '.join(known)}."
+                f"{owner} has the unknown key {key!r}.{near_miss(str(key), known)} "
+                f"Known: {', '.join(known)}."
             )
 
 
@@ -182,14 +189,18 @@ def merge(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, A
 
 
 def _named(section: str, value: Any, fallback: Any = None) -> Use:
-    """A component as a `Use`; options without a name belong to the `fallback`'s name, or the default's."""
+    """A component as a `Use`.
+
+    Options without a name belong to the `fallback`'s name, or the default's.
+    """
     if isinstance(value, Mapping) and value.get("name") is None:
         name = _named(section, fallback).name if fallback is not None else None
         if name is None and section == "data":
             name = DEFAULT_DATA
         if name is None:
             raise ConfigurationError(
-                f"Options for the {section} were given, but no {section}: name one with --{section}."
+                f"Options for the {section} were given, but no {section}: "
+                f"name one with --{section}."
             )
         value = {**value, "name": name}
     use = Use.of(value)
@@ -205,7 +216,8 @@ def _use(section: str, wishes: Mapping[str, Any]) -> Use:
         value = DEFAULT_DATA
     if value is None:
         raise ConfigurationError(
-            f"No {section} was named. Name one, e.g. --{section} {'darts' if section == 'space' else 'shapley'}; "
+            f"No {section} was named. "
+            f"Name one, e.g. --{section} {'darts' if section == 'space' else 'shapley'}; "
             "`nastk plugins` lists them."
         )
     return _named(section, value)
@@ -236,7 +248,7 @@ def _evaluator(use: Use, installed: Catalogue) -> dict[str, Any]:
 
 
 def assignments(pairs: Sequence[str], flag: str) -> dict[str, Any]:
-    """`["samples=20", "variant=official"]` as a mapping: JSON where a value is JSON, else the text itself.
+    """`["samples=20", "variant=official"]` as a mapping; a value that is not JSON stays text.
 
     Raises:
         ConfigurationError: something is no `name=value`.

@@ -71,7 +71,7 @@ class Ledger:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Charge what happens inside, and its seconds, to phase `name`; the outer phase stands still."""
+        """Charge what happens inside, and its seconds, to phase `name`; the outer phase pauses."""
         self._book_seconds()
         outer, ran = self._current, self._since is not None
         self._current, self._since = name, perf_counter()

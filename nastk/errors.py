@@ -1,14 +1,14 @@
 """Every error that nastk raises on purpose, as one tree.
 
     NastkError                     exit code 1: something failed while it ran
-    ├── ConfigurationError         exit code 2: what was asked for cannot be done, seen before anything ran
+    ├── ConfigurationError         exit code 2: the request cannot be done, seen before anything ran
     │   ├── UnknownNameError       no such space, updater, option ...; carries the near miss
     │   └── MissingExtraError      an optional library is not installed; says what to install
     ├── DataError                  images or labels that cannot be used
     ├── PluginError                a plugin did not load, or answered what its contract forbids
     ├── CheckpointError            a checkpoint that cannot be read, or belongs to another version
     ├── DivergenceError            a loss that is not finite, with the place where it happened
-    └── StopRequested              exit code 130: the user asked a run to stop; its checkpoint is written
+    └── StopRequested              exit code 130: the user stopped a run; its checkpoint is written
 
 A message says what was got, what was expected and what to do. The command line prints it as one
 line and exits with `exit_code`; a traceback is only ever a defect of nastk or of a plugin.
@@ -25,7 +25,7 @@ class NastkError(Exception):
 
 
 class ConfigurationError(NastkError):
-    """What was asked for cannot be done: a name, an option, a combination. Raised before any training."""
+    """What was asked for cannot be done (name, option, combination); raised before training."""
 
     exit_code = 2
 
@@ -33,8 +33,9 @@ class ConfigurationError(NastkError):
 class UnknownNameError(ConfigurationError):
     """A name that nobody offers. Use `UnknownNameError.of` to word it with its near miss.
 
-    >>> print(UnknownNameError.of("search space", "dart", ["darts", "nasbench201"], "List them with `nastk plugins`."))
-    No search space is named 'dart'. Did you mean 'darts'? Known: darts, nasbench201. List them with `nastk plugins`.
+    >>> known = ["darts", "nasbench201"]
+    >>> print(UnknownNameError.of("space", "dart", known, "See `nastk plugins`."))
+    No space is named 'dart'. Did you mean 'darts'? Known: darts, nasbench201. See `nastk plugins`.
     """
 
     @classmethod

@@ -38,7 +38,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Setting:
-    """What an evaluator judges in: the space, the data with all three splits, the seed and the device."""
+    """What an evaluator judges in: space, data with all three splits, seed and device."""
 
     space: SearchSpace
     task: Task

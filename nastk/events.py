@@ -1,10 +1,10 @@
-"""What happens in a run, as frozen values: progress bars, files and notebooks all hear the same events.
+"""What happens in a run, as frozen values that progress bars, files and notebooks all hear.
 
 In the order of a run: `RunStarted`, then for each epoch of each branch `StepDone` (now and then),
-`UpdaterWorking` and `UpdaterReported` (from inside the updater), `EpochDone`, `BranchContinued`; at the
-end `Evaluated` for each evaluator and `RunFinished`. Events that only show progress are `transient`:
-they reach observers but are not written to `events.jsonl`, which therefore holds the same lines
-whether a run was interrupted or not (but for the fields named `seconds`).
+`UpdaterWorking` and `UpdaterReported` (from inside the updater), `EpochDone`, `BranchContinued`; at
+the end `Evaluated` for each evaluator and `RunFinished`. Events that only show progress are
+`transient`: they reach observers but are not written to `events.jsonl`, which therefore holds the
+same lines whether a run was interrupted or not (but for the fields named `seconds`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True)
 class Event:
-    """Base of all events, which say where: `branch`, `epoch` and `step`, both counted when finished."""
+    """Base of all events; `branch`, `epoch` and `step` say where, both counted when finished."""
 
     kind: ClassVar[str] = "event"
     transient: ClassVar[bool] = False
@@ -71,7 +71,7 @@ class UpdaterReported(Event):
 
 @dataclass(frozen=True)
 class EpochDone(Event):
-    """An epoch of a branch is trained: its mean training loss and accuracy (0..1), and the decision as of now."""
+    """An epoch of a branch is trained: mean training loss, accuracy (0..1), decision as of now."""
 
     kind: ClassVar[str] = "epoch-done"
     loss: float = 0.0

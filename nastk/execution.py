@@ -1,4 +1,4 @@
-"""Where and how a supernet computes: device, precision and memory layout, decided once for a run."""
+"""Where and how a supernet computes: device, precision, memory layout, decided once for a run."""
 
 import os
 from collections.abc import Iterator
@@ -16,23 +16,29 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 @dataclass(frozen=True)
 class Execution:
-    """`device`, whether forward passes run under bf16 autocast, and deterministic mode.
+    """`device`, bf16 autocast or not, deterministic mode, and CPU `threads` (0: torch's choice).
 
-    Example: `Execution.choose("auto", "auto")` is CUDA with bf16 where the machine has both, else CPU and fp32.
+    Example: `Execution.choose("auto", "auto")` is CUDA with bf16 where the machine has both, else
+    CPU and fp32.
     """
 
     device: torch.device
     bf16: bool = False
     deterministic: bool = False
+    threads: int = 0
 
     @classmethod
     def choose(
-        cls, device: str = "auto", precision: Precision = "auto", deterministic: bool = False
+        cls,
+        device: str = "auto",
+        precision: Precision = "auto",
+        deterministic: bool = False,
+        threads: int = 0,
     ) -> "Execution":
         """Resolve `auto` for this machine.
 
         Raises:
-            ConfigurationError: a device this machine does not have, or a precision it cannot compute.
+            ConfigurationError: a device this machine lacks, or a precision it cannot compute.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -48,25 +54,26 @@ class Execution:
             count = torch.cuda.device_count() if torch.cuda.is_available() else 0
             if (chosen.index or 0) >= count:
                 raise ConfigurationError(
-                    f"Device {device!r} was asked for, and this machine has {count} CUDA devices. Use --device cpu or auto."
+                    f"Device {device!r} was asked for, and this machine has {count} CUDA devices. "
+                    "Use --device cpu or auto."
                 )
         able = chosen.type == "cpu" or torch.cuda.is_bf16_supported()
         if precision == "bf16" and not able:
             raise ConfigurationError(
                 f"Device {device!r} has no bf16. Use --precision fp32 or auto."
             )
-        # On a CPU bf16 gains nothing for depthwise convolutions and loses digits, so auto means fp32 there.
+        # On a CPU bf16 gains nothing for depthwise convolutions and loses digits: auto means fp32.
         bf16 = precision == "bf16" or (precision == "auto" and chosen.type == "cuda" and able)
-        return cls(chosen, bf16, deterministic)
+        return cls(chosen, bf16, deterministic, threads)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The context that forward passes run in; bf16 needs no loss scaling, so gradients stay true."""
+        """The context of forward passes; bf16 needs no loss scaling, so gradients stay true."""
         return (
             torch.autocast(self.device.type, dtype=torch.bfloat16) if self.bf16 else nullcontext()
         )
 
     def place(self, module: nn.Module) -> nn.Module:
-        """Move a network to the device, in channels-last memory layout (1.6 to 2 times faster here)."""
+        """Move a network to the device, in channels-last layout (1.6 to 2 times faster here)."""
         return module.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     @contextmanager
@@ -78,6 +85,8 @@ class Execution:
             torch.backends.cudnn.deterministic,
         )
         warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.threads or threads)
         torch.backends.cudnn.benchmark = not self.deterministic
         torch.backends.cudnn.deterministic = self.deterministic
         if self.deterministic:
@@ -89,3 +98,4 @@ class Execution:
         finally:
             torch.use_deterministic_algorithms(before[0], warn_only=warn_only)
             torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = before[1:]
+            torch.set_num_threads(threads)

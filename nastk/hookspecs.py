@@ -1,8 +1,8 @@
-"""The whole extension surface: six hooks, and `Offer`, the light reference by which a plugin names a class.
+"""The whole extension surface: six hooks, and `Offer`, a light reference to a plugin's class.
 
 A package announces itself with an entry point in the group `nastk` that names a module with hook
-implementations. An offer says where its class is without importing it, so that listing plugins never
-waits for torch. See `docs/plugin-hooks.md` for each hook with an example.
+implementations. An offer says where its class is without importing it, so that listing plugins
+never waits for torch. See `docs/plugin-hooks.md` for each hook with an example.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ hookimpl = pluggy.HookimplMarker("nastk")
 
 @dataclass(frozen=True)
 class Offer:
-    """A component that a plugin offers: its name, one line of description, and `module:Class` to load it from.
+    """A component that a plugin offers: name, one line of description, `module:Class` to load.
 
     Example: `Offer("shapley", "Shapley values of operations", "nastk_shapley.updater:Shapley")`
     """

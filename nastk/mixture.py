@@ -1,8 +1,8 @@
 """How a supernet is told to mix its operations: `Mixture`, an argument of every forward pass.
 
 Alpha, one-hot paths, coalitions and masks all become a mixture: one weight for each (edge,
-operation), and which of them are computed at all. Masking an operation is a new mixture, so there is
-nothing to restore. Next: `supernet.py` takes it, `probe.py` measures with it.
+operation), and which of them are computed at all. Masking an operation is a new mixture, so there
+is nothing to restore. Next: `supernet.py` takes it, `probe.py` measures with it.
 """
 
 from collections.abc import Iterable
@@ -21,9 +21,9 @@ from nastk.subspace import Subspace
 class Mixture:
     """One weight for each operation of each edge, and which operations are computed.
 
-    `weights` (edges x operations) may carry gradient and may live on any device. `active` is boolean,
-    of the same shape, always on the CPU: an operation that is not active is skipped, which equals a
-    weight of zero. An edge without an active operation contributes zero (its weights are ignored).
+    `weights` (edges x operations) may carry gradient and may live on any device. `active` is
+    boolean, of the same shape, always on the CPU: an operation that is not active is skipped, which
+    equals a weight of zero. An edge with none active contributes zero (its weights are ignored).
 
     Example: `supernet(images, Mixture.softmax(alpha, subspace))`
     """
@@ -50,7 +50,7 @@ class Mixture:
 
     @classmethod
     def of(cls, architecture: Architecture) -> Self:
-        """Weight one for each chosen operation, zero and skipped elsewhere: a path of the supernet."""
+        """Weight one for each chosen operation, zero and skipped elsewhere: a supernet path."""
         mask = torch.tensor(architecture.table(), dtype=torch.bool)
         return cls(mask.float(), mask)
 
@@ -74,7 +74,7 @@ class Mixture:
         return self.masked(keep)
 
     def only(self, edge: int, operation: int) -> Self:
-        """The mixture with `edge` forced to one operation at weight one; the other edges unchanged."""
+        """The mixture with `edge` forced to one operation at weight one, other edges unchanged."""
         keep = self._ones()
         keep[edge] = False
         keep[edge, operation] = True

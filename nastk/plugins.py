@@ -1,4 +1,4 @@
-"""What is installed: the `Catalogue` of everything that plugin packages offer, found through pluggy.
+"""What is installed: the `Catalogue` of all that plugin packages offer, found through pluggy.
 
 A package announces itself with an entry point in the group `nastk`. Offers are collected without
 importing the classes behind them; a class is loaded when it is used. A plugin that fails to load is
@@ -45,7 +45,7 @@ class Installed:
 class Catalogue:
     """Everything that is installed, by kind and name.
 
-    Example: `catalogue().load("updater", "shapley")` is the class; `names("space")` lists the spaces.
+    Example: `catalogue().load("updater", "shapley")` is the class; `names("space")` all spaces.
     """
 
     manager: pluggy.PluginManager
@@ -96,15 +96,16 @@ class Catalogue:
             found = getattr(importlib.import_module(module), attribute)
         except Exception as error:  # whatever a plugin raises while it imports is its own error
             raise PluginError(
-                f"The {KINDS[kind][1]} {name!r} of {one.distribution} {one.version} does not load from "
-                f"{one.offer.load}: {type(error).__name__}: {error}."
+                f"The {KINDS[kind][1]} {name!r} of {one.distribution} {one.version} "
+                f"does not load from {one.offer.load}: {type(error).__name__}: {error}."
             ) from error
         if (
             not (inspect.isclass(found) and issubclass(found, _base(kind)))
             or getattr(found, "name", "") != name
         ):
             raise PluginError(
-                f"{one.distribution} offers {name!r} at {one.offer.load}, which is no {KINDS[kind][1]} named {name!r}."
+                f"{one.distribution} offers {name!r} at {one.offer.load}, "
+                f"which is no {KINDS[kind][1]} named {name!r}."
             )
         return found
 
@@ -125,15 +126,12 @@ def collect(points: Iterable[EntryPoint], disabled: Iterable[str] = ()) -> Catal
     unwanted = {name.strip().lower() for name in disabled if name.strip()}
     seen: set[tuple[str, str]] = set()
     for point in sorted(points, key=lambda point: point.name):
-        distribution, version = (
-            (point.dist.name, point.dist.version) if point.dist else (point.name, "")
-        )
-        if {point.name.lower(), distribution.lower()} & unwanted or (
-            point.name,
-            point.value,
-        ) in seen:
+        distribution = point.dist.name if point.dist else point.name
+        version = point.dist.version if point.dist else ""
+        place = (point.name, point.value)
+        if {point.name.lower(), distribution.lower()} & unwanted or place in seen:
             continue
-        seen.add((point.name, point.value))
+        seen.add(place)
         # Two distributions may call their entry points alike, and both count.
         plugin = f"{point.name} ({distribution})" if manager.has_plugin(point.name) else point.name
         try:
@@ -150,8 +148,8 @@ def collect(points: Iterable[EntryPoint], disabled: Iterable[str] = ()) -> Catal
 def _collect_offers(found: Catalogue, plugin: str, distribution: str, version: str) -> None:
     """Put what one plugin offers into the catalogue.
 
-    Each plugin's own implementation is called by itself, where `manager.hook` would call all of them:
-    so an offer is known by its package, and one that raises does not silence the others.
+    Each plugin's own implementation is called by itself, where `manager.hook` would call all of
+    them: so an offer is known by its package, and one that raises does not silence the others.
     """
     for kind, (hook, _) in KINDS.items():
         for implementation in getattr(found.manager.hook, hook).get_hookimpls():
@@ -183,6 +181,7 @@ def _base(kind: str) -> type[Component]:
 
 def _problem(plugin: str, distribution: str, version: str, error: Exception) -> str:
     return (
-        f"The plugin {plugin!r} of {distribution} {version} did not load: {type(error).__name__}: {error}. "
+        f"The plugin {plugin!r} of {distribution} {version} did not load: "
+        f"{type(error).__name__}: {error}. "
         f"Mend it, uninstall it, or leave it out with NASTK_DISABLE={distribution}."
     )

@@ -1,7 +1,7 @@
 """What a run will take, before it takes it: `rehearse`, behind `nastk search --dry-run`.
 
-Two real weight steps and one forward pass are timed on the assembled run; the updater's own forecast
-says how many images it will measure at most. Nothing is written.
+Two real weight steps and one forward pass are timed on the assembled run; the updater's own
+forecast says how many images it will measure at most. Nothing is written.
 """
 
 import time
@@ -12,8 +12,8 @@ import torch
 
 from nastk.assembly import Assembly
 from nastk.branch import Branch
+from nastk.driver import peak_memory
 from nastk.mixture import Mixture
-from nastk.search import peak_memory
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,11 @@ def _time_forward(assembly: Assembly, branch: Branch) -> float:
     probe = assembly.trainer.probe(branch)
     mixtures = [Mixture.uniform(branch.subspace)] * 2
     scores = probe.scores(mixtures, [batch])
-    next(scores)
-    started = time.perf_counter()
-    next(scores)
-    return (time.perf_counter() - started) / len(batch.labels)
+    with assembly.execution.settings():
+        next(scores)
+        started = time.perf_counter()
+        next(scores)
+        return (time.perf_counter() - started) / len(batch.labels)
 
 
 def _updater_seconds(assembly: Assembly) -> float:

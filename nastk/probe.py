@@ -1,8 +1,9 @@
 """All that an updater may see and do: `Probe` measures the supernet and changes nothing.
 
-Losses, gradients, accuracies of many mixtures, the weights after a step not taken: whatever a method
-wants to know it asks here. Weights, buffers, training mode and random streams are the same before and
-after, every image pushed through is charged to the run's cost, and the test split cannot be reached.
+Losses, gradients, accuracies of many mixtures, the weights after a step not taken: whatever a
+method wants to know it asks here. Weights, buffers, training mode and random streams are the same
+before and after, every image pushed through is charged to the run's cost, and the test split cannot
+be reached.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -93,7 +94,8 @@ class Probe:
         """The images that updaters learn from; an updater that needs them says so in `needs`."""
         if self._valid is None:
             raise ConfigurationError(
-                "This run has no valid split (train_fraction is 1). Use -d train_fraction=0.5, or a single-level updater."
+                "This run has no valid split (train_fraction is 1). "
+                "Use -d train_fraction=0.5, or a single-level updater."
             )
         return self._valid
 
@@ -103,7 +105,7 @@ class Probe:
         return {name: weight.detach() for name, weight in self._branch.supernet.named_parameters()}
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
-        """(edge, operation, module) for every operation of every cell: to hook, and to tell weights apart."""
+        """(edge, operation, module) of every cell's operations: to hook, to tell weights apart."""
         return self._branch.supernet.operations()
 
     def logits(
@@ -121,7 +123,8 @@ class Probe:
         self._ledger.charge(forward=len(images))
         cuda = [images.device] if images.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):
-            # An operation that draws (noise) draws the same for every mixture of a step, and nobody else's numbers.
+            # An operation that draws (noise) draws the same for every mixture of a step, and nobody
+            # else's numbers.
             torch.manual_seed(self.step)
             answer = self._branch.logits(mixture, images, weights, exact)
         if answer.requires_grad:
@@ -142,7 +145,7 @@ class Probe:
         of: Iterable[str] | None = None,
         weights: Weights | None = None,
     ) -> dict[str, Tensor]:
-        """The gradient of the loss for each weight named in `of` (all where None); zero where it has none."""
+        """The loss's gradient for each weight named in `of` (None: all); zero where it has none."""
         found = self._reached(mixture, batch, of, weights)
         at = self.weights if weights is None else weights
         return {
@@ -153,8 +156,8 @@ class Probe:
     def lookahead(self, mixture: Mixture, batch: Batch) -> dict[str, Tensor]:
         """The weights after one step of the trainer's own optimiser on `batch`, the step not taken.
 
-        No clipping (DARTS, equation 6). Weights that `mixture` leaves out stay as they are, as they do in a
-        real step. The answer is detached; give it to `loss` or `gradients` as `weights`.
+        No clipping (DARTS, equation 6). Weights that `mixture` leaves out stay as they are, as they
+        do in a real step. The answer is detached; give it to `loss` or `gradients` as `weights`.
         """
         found = self._reached(mixture, batch)
         return self._branch.stepped(
@@ -170,14 +173,14 @@ class Probe:
     ) -> Iterator[float]:
         """Accuracy (0..1) or mean loss over `batches` for each mixture, in their order.
 
-        Lazy: nothing is measured before it is asked for, so a caller may stop early. Several mixtures
-        need `batches` that can be gone through several times, such as a list.
+        Lazy: nothing is measured before it is asked for, so a caller may stop early. Several
+        mixtures need `batches` that can be gone through several times, such as a list.
         """
         for mixture in mixtures:
             total = torch.zeros((), dtype=torch.float64)
             images = 0
             for batch in batches:
-                # A generator gives control away between items: switch gradients off here, not around it.
+                # A generator yields between items: switch gradients off here, not around it.
                 with torch.no_grad():
                     answer = self.logits(mixture, batch.images, weights)
                     if of == "accuracy":
@@ -194,7 +197,7 @@ class Probe:
         self._emit(UpdaterWorking(branch.name, branch.epoch, branch.step, message, done, total))
 
     def report(self, topic: str, **values: Any) -> None:
-        """Put JSON values on the run's record (`events.jsonl`), e.g. scores with their standard errors."""
+        """Put JSON values into `events.jsonl`, the run's record, e.g. scores, standard errors."""
         branch = self._branch
         self._emit(UpdaterReported(branch.name, branch.epoch, branch.step, topic, values))
 
@@ -205,7 +208,7 @@ class Probe:
         of: Iterable[str] | None = None,
         weights: Weights | None = None,
     ) -> dict[str, Tensor | None]:
-        """The gradient of the loss for each named weight; None for one that `mixture` leaves out."""
+        """The loss's gradient for each named weight; None for one that `mixture` leaves out."""
         live = dict(self._branch.supernet.named_parameters())
         at = (
             live

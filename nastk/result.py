@@ -72,7 +72,7 @@ class Result:
         return Task(**{**values, "labels": tuple(values["labels"])})
 
     def network(self) -> "nn.Module":
-        """A fresh stand-alone network of the architecture, for the run's images: a plain module to train."""
+        """A fresh stand-alone network of the architecture, for the run's images: to be trained."""
         named = self.folder.config()["space"]
         space_class = catalogue().load("space", named["name"])
         space: SearchSpace = space_class(space_class.parse_options(named["options"]))
@@ -88,7 +88,7 @@ class Result:
         branch: str,
         task: Task,
     ) -> None:
-        """Write `architecture.json` and, last, `result.json`: with it the run counts as finished."""
+        """Write `architecture.json` and, last, `result.json`, which makes the run finished."""
         found = {**architecture.to_json(), "text": text}
         values = {
             "architecture": found,

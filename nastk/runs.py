@@ -102,7 +102,8 @@ class RunFolder:
         """
         if not (self.path / RESULT).exists():
             raise ConfigurationError(
-                f"The run {self.path} has no result yet (it is {self.state()}). Continue it with `nastk resume {self.path}`."
+                f"The run {self.path} has no result yet (it is {self.state()}). "
+                f"Continue it with `nastk resume {self.path}`."
             )
         return self._read(RESULT)
 
@@ -116,7 +117,7 @@ class RunFolder:
         return found
 
     def state(self) -> str:
-        """`running` (a process holds the lock), `finished`, `failed` (with an error), else `interrupted`."""
+        """`running` (its lock is held), `finished`, `failed` (has an error), or `interrupted`."""
         if (self.path / RESULT).exists():
             return "finished"
         if self.path.exists() and not self._lock_is_free():
@@ -178,8 +179,8 @@ class RunFolder:
 class EventLog:
     """Appends events to `events.jsonl`, each line written through to the file.
 
-    `position` is the length in bytes that a checkpoint remembers; opening the log at a position cuts
-    what came after, which the resumed run writes again.
+    `position` is the length in bytes that a checkpoint remembers; opening the log at a position
+    cuts what came after, which the resumed run writes again.
 
     Raises:
         NastkError: the file cannot be written.
@@ -208,7 +209,8 @@ class EventLog:
             self._file.flush()
         except OSError as error:
             raise NastkError(
-                f"{self._path} could not be written: {error.strerror or error}. Make room, then `nastk resume {self._path.parent}`."
+                f"{self._path} could not be written: {error.strerror or error}. "
+                f"Make room, then `nastk resume {self._path.parent}`."
             ) from None
 
     @property

@@ -1,39 +1,19 @@
-"""Drives a run: `search`, `stream` and `resume`, from a configuration to a result, through the run folder.
+"""A search from Python: `search` waits for a result, `stream` hands over events, `resume` goes on.
 
-Between two weight steps the run is at rest: there checkpoints are written, events are passed on, and
-a stop is obeyed. Whatever ends a run, its folder holds what is needed to go on.
+The work is done by `Run` (`driver.py`), which the command line uses too.
 """
 
-import signal
-import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from nastk import checkpoint, runs
-from nastk.assembly import Assembly, assemble
-from nastk.branch import Branch
-from nastk.checkpoint import Checkpoint
 from nastk.component import Use
-from nastk.config import SearchConfig, resolve, to_json
-from nastk.cost import Ledger
+from nastk.config import SearchConfig, resolve
 from nastk.data.pair import PairSource
-from nastk.errors import NastkError, PluginError, StopRequested
-from nastk.evaluator import Evaluation
-from nastk.events import CheckpointSaved, Evaluated, Event, RunFinished, RunStarted, UpdaterReported
-from nastk.mixture import Mixture
-from nastk.plugins import catalogue
+from nastk.driver import Observer, Run
+from nastk.events import Event
 from nastk.result import Result
-from nastk.runs import EventLog, RunFolder
-
-Observer = Callable[[Event], None]
+from nastk.runs import RunFolder
 
 
 def search(
@@ -56,13 +36,13 @@ def search(
         epochs: short for `trainer={"epochs": epochs}`.
         out: the run folder; the first free one under `runs/` where None.
         observers: functions that hear every event.
-        **wishes: other keys of `SearchConfig`: seed, preset, trainer, evaluators, device, precision ...
+        **wishes: other keys of `SearchConfig`: seed, preset, evaluators, device, precision ...
 
     Raises:
         ConfigurationError: what was asked for cannot be done; nothing has run.
         StopRequested: the run was interrupted; its checkpoint is written.
 
-    Example: `nastk.search(space="darts", updater=nastk.use("shapley", samples=20), epochs=10).architecture`
+    Example: `nastk.search(space="darts", updater=nastk.use("shapley", samples=20), epochs=10)`
     """
     wishes = {**wishes, "space": space, "updater": updater}
     if epochs is not None:
@@ -80,7 +60,7 @@ def search(
 def stream(
     config: SearchConfig | Mapping[str, Any], *, out: str | Path | None = None, data: Any = None
 ) -> Iterator[Event]:
-    """Search, handing every event to the caller's loop. Leaving the loop is a clean stop with a checkpoint.
+    """Search, handing each event to the caller's loop; leaving it is a clean, checkpointed stop.
 
     Example: `for event in nastk.stream({"space": "darts", "updater": "random"}): print(event)`
     """
@@ -91,7 +71,7 @@ def stream(
 def resume(path: str | Path, *, data: Any = None, observers: Iterable[Observer] = ()) -> Result:
     """Continue an interrupted run exactly where its newest checkpoint was written.
 
-    On a CPU the finished run equals an uninterrupted one bit for bit. A finished run gives its result.
+    On a CPU the run then equals an uninterrupted one bit for bit. A finished run gives its result.
 
     Raises:
         ConfigurationError: there is no run at `path`.
@@ -102,282 +82,3 @@ def resume(path: str | Path, *, data: Any = None, observers: Iterable[Observer] 
         for _ in Run.resumed(folder, data, observers).events():
             pass
     return Result(folder)
-
-
-@dataclass
-class Run:
-    """One run being driven. Make it with `new` or `resumed`, then go through `events()`."""
-
-    folder: RunFolder
-    assembly: Assembly
-    observers: list[Observer]
-    restored: Checkpoint | None = None
-    notices: list[str] = field(default_factory=list)
-    _waiting: deque[Event] = field(default_factory=deque)
-    _log: EventLog | None = None
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-    @classmethod
-    def new(
-        cls,
-        config: SearchConfig,
-        out: str | Path | None = None,
-        data: Any = None,
-        observers: Iterable[Observer] = (),
-    ) -> "Run":
-        """A run from the start. Everything is checked before its folder is made."""
-        folder = RunFolder.new(
-            out, "-".join((config.space.name, config.updater.name, config.data.name))
-        )
-        return cls(folder, assemble(config, data), list(observers))
-
-    @classmethod
-    def resumed(
-        cls, folder: RunFolder, data: Any = None, observers: Iterable[Observer] = ()
-    ) -> "Run":
-        """A run that goes on from its newest checkpoint, or from the start if it has none yet."""
-        assembly = assemble(resolve(folder.config()), data)
-        found = checkpoint.newest(folder.checkpoints)
-        return cls(
-            folder,
-            assembly,
-            list(observers),
-            found[0] if found else None,
-            found[1] if found else [],
-        )
-
-    def stop(self) -> None:
-        """Ask the run to stop at the next moment of rest; `events` then raises `StopRequested`."""
-        self._stop.set()
-
-    def result(self) -> Result:
-        """What the finished run found."""
-        return Result(self.folder)
-
-    # ------------------------------------------------------------------ driving
-
-    def events(self) -> Iterator[Event]:
-        """Train to the end, yielding every event as it happens.
-
-        Raises:
-            StopRequested: the run was asked to stop; the checkpoint is written.
-            NastkError: what failed, said in one message; the newest checkpoint is untouched.
-        """
-        device = self.assembly.execution.device
-        # Training seeds torch for every step; the caller's random state comes back afterwards.
-        caller = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-        with self.folder.locked(), caller, self.assembly.execution.settings():
-            (self.folder.path / "error.txt").unlink(missing_ok=True)
-            checkpoint.write_atomically(
-                self.folder.path / runs.CONFIG, to_json(self.assembly.config).encode()
-            )
-            self._log = EventLog(self.folder, self.restored.events if self.restored else 0)
-            try:
-                yield from self._drive()
-            except StopRequested:
-                raise
-            except NastkError as error:
-                self._note_error(str(error))
-                raise
-            finally:
-                self._log.close()
-
-    def _drive(self) -> Iterator[Event]:
-        trainer = self.assembly.trainer
-        trainer.emit, trainer.stopping = self._emit, self._stop.is_set
-        if self.restored:
-            trainer.ledger = Ledger(self.restored.cost)
-            branches = [trainer.restore(state) for state in self.restored.branches]
-        else:
-            branches = [trainer.root()]
-            plan = self.assembly.plan
-            config = self.assembly.config.model_dump(mode="json")
-            self._emit(RunStarted("0", 0, 0, plan.epochs, plan.steps_per_epoch, config))
-        with trainer.ledger.phase("train"):
-            yield from self._train(branches)
-        try:
-            yield from self._finish(branches)
-        except StopRequested:
-            raise self._stopped() from None
-
-    def _train(self, branches: list[Branch]) -> Iterator[Event]:
-        trainer = self.assembly.trainer
-        moments = trainer.run(branches)
-        saved = time.monotonic()
-        pause = 60 * self.assembly.config.trainer.checkpoint_minutes
-        while True:
-            try:
-                moment = next(moments, None)
-            except StopRequested:
-                # Asked to stop while the updater measured: the checkpoint from just before it stands.
-                raise self._stopped() from None
-            except NastkError:
-                raise
-            except (
-                Exception
-            ) as error:  # a plugin's own failure is said in one message; its traceback is chained
-                raise self._failed(error) from error
-            if moment is None:
-                return
-            due = moment != "step" or time.monotonic() - saved > pause or self._stop.is_set()
-            if due:
-                self._save(branches)
-                saved = time.monotonic()
-            try:
-                yield from self._drained()
-            except GeneratorExit:
-                # The caller left its loop: the run is at rest, so this is a clean stop.
-                if not due:
-                    self._save(branches)
-                raise
-            if self._stop.is_set():
-                raise self._stopped()
-
-    def _finish(self, branches: list[Branch]) -> Iterator[Event]:
-        trainer, space = self.assembly.trainer, self.assembly.space
-        branch = self._best(branches)
-        probe = trainer.probe(branch, self._stop.is_set)
-        architecture = space.check(branch.updater.architecture(probe))
-        text = space.to_text(architecture)
-        evaluations: list[Evaluation] = []
-        with trainer.ledger.phase("evaluate"):
-            for judge in self.assembly.evaluators:
-                try:
-                    evaluation = judge.evaluate(architecture, probe)
-                except NastkError:
-                    raise
-                except Exception as error:
-                    raise PluginError(
-                        f"Evaluator {judge.name!r} failed: {type(error).__name__}: {error}. The search itself is "
-                        f"kept in {self.folder.path}; mend the evaluator, then `nastk resume {self.folder.path}`."
-                    ) from error
-                evaluations.append(evaluation)
-                self._emit(
-                    Evaluated(
-                        branch.name, branch.epoch, branch.step, judge.name, dict(evaluation.metrics)
-                    )
-                )
-        trainer.ledger.memory(peak_memory(self.assembly.execution.device))
-        cost = trainer.ledger.cost()
-        total = cost.total
-        self._emit(
-            RunFinished(
-                branch.name,
-                branch.epoch,
-                branch.step,
-                text,
-                architecture.id,
-                total.images_forward,
-                total.images_backward,
-                total.seconds,
-            )
-        )
-        Result.store(
-            self.folder, architecture, text, evaluations, cost, branch.name, self.assembly.task
-        )
-        yield from self._drained()
-
-    def _best(self, branches: list[Branch]) -> Branch:
-        """The branch whose architecture is the run's: of several leaves the best by its own supernet's accuracy."""
-        leaves = [branch for branch in branches if not branch.ended] or branches
-        trainer = self.assembly.trainer
-        if len(leaves) == 1 or trainer.valid is None:
-            return leaves[0]
-        scores = []
-        with trainer.ledger.phase("evaluate"):
-            for leaf in leaves:
-                probe = trainer.probe(leaf)
-                mixture = Mixture.of(leaf.updater.architecture(probe))
-                scores.append(next(probe.scores([mixture], trainer.valid.once())))
-        best = leaves[max(range(len(leaves)), key=scores.__getitem__)]
-        accuracies = {leaf.name: score for leaf, score in zip(leaves, scores, strict=True)}
-        self._emit(
-            UpdaterReported(
-                best.name, best.epoch, best.step, "leaves", {"valid_accuracy": accuracies}
-            )
-        )
-        return best
-
-    # ------------------------------------------------------------------ files and events
-
-    def _emit(self, event: Event) -> None:
-        if self._log is not None and not event.transient:
-            self._log.write(event.to_json())
-        self._waiting.append(event)
-        try:
-            for observer in self.observers:
-                observer(event)
-            catalogue().manager.hook.observe(event=event)
-        except Exception as error:
-            raise PluginError(
-                f"An observer of the run failed at {event.kind}: {type(error).__name__}: {error}. "
-                f"Set NASTK_TRACEBACK=1 to see which, mend it, then `nastk resume {self.folder.path}`."
-            ) from error
-
-    def _drained(self) -> Iterator[Event]:
-        while self._waiting:
-            yield self._waiting.popleft()
-
-    def _save(self, branches: list[Branch]) -> None:
-        assert self._log is not None
-        for branch in branches:
-            self.assembly.trainer.check(branch)
-        states = [branch.state_dict() for branch in branches]
-        steps = sum(branch.step for branch in branches)
-        stored = Checkpoint(
-            states, self.assembly.trainer.ledger.cost(), self._log.position, version("nastk")
-        )
-        path = checkpoint.write(self.folder.checkpoints, stored, f"{steps:012d}")
-        branch = branches[0]
-        self._emit(CheckpointSaved(branch.name, branch.epoch, branch.step, str(path)))
-
-    def _stopped(self) -> StopRequested:
-        return StopRequested(
-            f"Stopped; everything is kept in {self.folder.path}. Continue with `nastk resume {self.folder.path}`."
-        )
-
-    def _failed(self, error: Exception) -> NastkError:
-        config = self.assembly.config
-        if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-            return NastkError(
-                f"Not enough memory for a step of {config.trainer.batch_size} images: {error}. "
-                "Use a smaller -t batch_size, fewer channels or partial channels; --dry-run measures a step."
-            )
-        return PluginError(
-            f"Updater {config.updater.name!r} on space {config.space.name!r} failed: {type(error).__name__}: {error}. "
-            f"Set NASTK_TRACEBACK=1 to see where. The newest checkpoint in {self.folder.path} is kept."
-        )
-
-    def _note_error(self, message: str) -> None:
-        # Where the disk is full the message still reaches the terminal.
-        with suppress(OSError):
-            (self.folder.path / "error.txt").write_text(message + "\n")
-
-
-@contextmanager
-def stop_on_signals(run: Run) -> Iterator[None]:
-    """While inside, SIGINT and SIGTERM ask `run` to stop; a second one ends the process at once."""
-
-    def ask(number: int, frame: Any) -> None:
-        if run._stop.is_set():
-            raise KeyboardInterrupt
-        run.stop()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def peak_memory(device: torch.device) -> int:
-    """The most memory (bytes) this process has used on `device`."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    import resource
-    import sys
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )

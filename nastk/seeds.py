@@ -1,7 +1,7 @@
 """Randomness: one seed and named streams, so that no part of a run can disturb another.
 
-Every random draw of nastk comes from a generator made here. Its seed is a hash of the run's seed and
-of the stream's name (`"data"`, `"weights"`, `"updater/0.1"`, `"evaluator"`), so streams are
+Every random draw of nastk comes from a generator made here. Its seed is a hash of the run's seed
+and of the stream's name (`"data"`, `"weights"`, `"updater/0.1"`, `"evaluator"`), so streams are
 independent, stable between versions and machines, and need no global state.
 """
 

@@ -24,8 +24,8 @@ from nastk.supernet import Supernet
 class SearchSpace(Component, ABC):
     """What can be decided (`edges`), and what a decision means (`network`).
 
-    A space is made from its options: `Darts(Darts.Options(channels=8))`. `edges` is set in `__init__`
-    and never changes.
+    A space is made from its options: `Darts(Darts.Options(channels=8))`. `edges` is set in
+    `__init__` and never changes.
 
     Example:
         space = DartsSpace(DartsSpace.Options())
@@ -44,11 +44,14 @@ class SearchSpace(Component, ABC):
 
     @abstractmethod
     def network(self, architecture: Architecture, task: Task) -> nn.Module:
-        """Called to train, count or export an architecture: a plain stand-alone module, freshly initialised."""
+        """Called to train, count or export an architecture: its network.
+
+        A plain stand-alone module, freshly initialised.
+        """
 
     @abstractmethod
     def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
-        """Called by updaters: the space's own rule from scores (higher is better) to an architecture.
+        """Called by updaters: the space's rule from scores (higher is better) to an architecture.
 
         Only operations alive in `subspace` may be chosen; ties go to the lower index.
         """
@@ -66,7 +69,7 @@ class SearchSpace(Component, ABC):
         """
 
     def complaint(self, subspace: Subspace) -> str | None:
-        """Called on every subspace an updater returns: why no architecture lies in it; None if one does."""
+        """Called on each subspace an updater returns: why it has no architecture, else None."""
         for edge, row in zip(self.edges, subspace.alive, strict=True):
             if not any(row):
                 return f"edge {edge.name} has no operation left"
@@ -88,7 +91,7 @@ class SearchSpace(Component, ABC):
     def readable(
         self, scores: Float[Tensor, "edges ops"], subspace: Subspace
     ) -> Float[Tensor, "edges ops"]:
-        """For `decide`: a CPU copy of `scores` in float64, checked, with minus infinity where nothing is alive.
+        """For `decide`: a checked float64 CPU copy of `scores`, minus infinity where none is alive.
 
         Raises:
             PluginError: the scores of a living operation are not a number, or have another shape.
@@ -96,7 +99,8 @@ class SearchSpace(Component, ABC):
         alive = subspace.mask
         if scores.shape != alive.shape:
             raise PluginError(
-                f"Space {self.name!r} decides on scores of shape {tuple(alive.shape)} (edges x operations), got {tuple(scores.shape)}."
+                f"Space {self.name!r} decides on scores of shape {tuple(alive.shape)} "
+                f"(edges x operations), got {tuple(scores.shape)}."
             )
         table = scores.detach().to("cpu", torch.float64, copy=True)
         if bool(table[alive].isnan().any()):
@@ -105,7 +109,8 @@ class SearchSpace(Component, ABC):
                 for row in (table.isnan() & alive).any(1).nonzero().flatten()
             ]
             raise PluginError(
-                f"The scores to decide on are not a number on {', '.join(bad[:3])}{' ...' if len(bad) > 3 else ''}. "
+                "The scores to decide on are not a number on "
+                f"{', '.join(bad[:3])}{' ...' if len(bad) > 3 else ''}. "
                 "The updater that computed them must not return NaN."
             )
         return table.masked_fill(~alive, -torch.inf)
@@ -122,7 +127,9 @@ class SearchSpace(Component, ABC):
         """
         if architecture.space != self.name or architecture.edges != self.edges:
             raise DataError(
-                f"Expected an architecture of space {self.name!r} with {len(self.edges)} edges, got one of "
-                f"{architecture.space!r} with {len(architecture.edges)}. Use the space options of the run it came from."
+                f"Expected an architecture of space {self.name!r} "
+                f"with {len(self.edges)} edges, "
+                f"got one of {architecture.space!r} with {len(architecture.edges)}. "
+                "Use the space options of the run it came from."
             )
         return architecture

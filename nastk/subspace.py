@@ -1,8 +1,8 @@
 """What can be decided: edges with their candidate operations, and which of them are still alive.
 
 `Edge` is one decision. `Subspace` says which operations are alive on which edge: it is the search
-state that updaters shrink and split. Both are frozen, hashable values that write themselves as JSON.
-Next: `architecture.py` (what was decided), `mixture.py` (how a supernet is told to mix).
+state that updaters shrink and split. Both are frozen, hashable values that write themselves as
+JSON. Next: `architecture.py` (what was decided), `mixture.py` (how a supernet is told to mix).
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,10 +19,10 @@ class Edge:
     """One decision: an edge of a cell (shared by all cells of its group), or a layer of a chain.
 
     `operations` are the candidates, in the order of the columns of every table. `group` names the
-    cell type. `source` and `node` are the nodes of the cell that the edge joins (a chain numbers its
-    layers). Edges may differ in their operations.
+    cell type. `source` and `node` are the nodes of the cell that the edge joins (a chain numbers
+    its layers). Edges may differ in their operations.
 
-    Example: `Edge("normal:0->2", ("max_pool_3x3", "skip_connect"), group="normal", source=0, node=2)`
+    Example: `Edge("normal:0->2", ("max_pool_3x3", "skip_connect"), "normal", source=0, node=2)`
     """
 
     name: str
@@ -38,7 +38,9 @@ class Subspace:
 
     Padding (columns past the operations of a shorter edge) is never alive.
 
-    >>> root = Subspace.full([Edge("a", ("conv", "skip"), "cell", 0, 1), Edge("b", ("conv", "pool", "skip"), "cell", 0, 2)])
+    >>> a = Edge("a", ("conv", "skip"), "cell", 0, 1)
+    >>> b = Edge("b", ("conv", "pool", "skip"), "cell", 0, 2)
+    >>> root = Subspace.full([a, b])
     >>> root.alive
     ((True, True, False), (True, True, True))
     >>> root.drop(1, 0).players()

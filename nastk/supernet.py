@@ -1,4 +1,4 @@
-"""All operations of a space at once: `Supernet`, a network that has weights and is told how to mix."""
+"""All operations of a space at once: `Supernet`, a network with weights that is told how to mix."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator

@@ -123,8 +123,8 @@ class Trainer:
     def run(self, branches: list[Branch]) -> Iterator[Moment]:
         """Train `branches` (changed in place) to the end of the run.
 
-        Hands back control with `step` after every weight step, `epoch` when the steps of an epoch are
-        taken and its `after_epoch` is still to come, and `end`. Branches may be stored at each of them.
+        Hands back control with `step` after every weight step, `epoch` when the steps of an epoch
+        are taken and its `after_epoch` is still to come, and `end`. Branches may be stored at each.
         """
         while branch := self._next(branches):
             yield from self._steps(branch)
@@ -135,7 +135,7 @@ class Trainer:
         yield "end"
 
     def _next(self, branches: Sequence[Branch]) -> Branch | None:
-        """The branch that is furthest behind, so that all finish an epoch before any begins the next."""
+        """The branch furthest behind, so that all finish an epoch before any begins the next."""
         alive = [
             branch for branch in branches if not branch.ended and branch.epoch < self.options.epochs
         ]
@@ -166,7 +166,8 @@ class Trainer:
 
     def _weight_step(self, branch: Branch, probe: Probe, batch: Batch) -> None:
         """Ask, train one step on the mean loss of the answers, tell."""
-        # Operations that draw (noise, dropout) draw from the step's own stream: nothing to save for a resume.
+        # Operations that draw (noise, dropout) use the step's own stream: nothing to save for a
+        # resume.
         torch.manual_seed(seed_of(self.seed, "noise", branch.name, branch.step))
         with self.ledger.phase("updater"):
             branch.updater.before_step(probe, batch)
@@ -184,7 +185,7 @@ class Trainer:
     def _backward(
         self, branch: Branch, mixtures: Sequence[Mixture], batch: Batch
     ) -> tuple[Tensor, Tensor]:
-        """Gradients of the mean loss over `mixtures`, one network graph at a time; the loss and the hits."""
+        """Gradients of the mean loss of `mixtures`, one graph at a time; the loss and the hits."""
         total = hits = torch.zeros((), device=self.execution.device)
         leaves = [
             Mixture(each.weights.detach().requires_grad_(each.weights.requires_grad), each.active)
@@ -197,7 +198,8 @@ class Trainer:
             total = total + loss.detach()
             hits = hits + (logits.detach().argmax(1) == batch.labels).sum() / len(leaves)
             self.ledger.charge(forward=len(batch.images), backward=len(batch.images))
-        # Mixtures may share a graph behind their weights (one alpha), which a backward pass each would free.
+        # Mixtures may share a graph behind their weights (one alpha): a backward pass each would
+        # free it.
         pairs = [
             (each.weights, leaf.weights.grad)
             for each, leaf in zip(mixtures, leaves, strict=True)
@@ -239,7 +241,10 @@ class Trainer:
     # ------------------------------------------------------------------ what the answers mean
 
     def _continue_as(self, branch: Branch, continuations: Sequence[Continuation]) -> list[Branch]:
-        """One continuation goes on as it is; several are forks; none ends the branch. A fork is a resume."""
+        """One continuation goes on as it is; several are forks; none ends the branch.
+
+        A fork is a resume.
+        """
         for continuation in continuations:
             self._check_continuation(branch, continuation)
         if not continuations:
@@ -257,11 +262,8 @@ class Trainer:
             heir.subspace = continuation.subspace
             if continuation.fresh:
                 new = self._fresh(heir.name, heir.epoch)
-                heir.supernet, heir.optimizer, heir.schedule = (
-                    new.supernet,
-                    new.optimizer,
-                    new.schedule,
-                )
+                heir.supernet, heir.optimizer = new.supernet, new.optimizer
+                heir.schedule = new.schedule
         if changed:
             self.emit(
                 BranchContinued(
@@ -276,7 +278,7 @@ class Trainer:
         return heirs
 
     def _fork(self, state: dict[str, object], name: str) -> Branch:
-        """A branch like the one `state` was taken of, with a name and a random stream of its own."""
+        """A branch like the one `state` is of, with a name and a random stream of its own."""
         heir = self.restore(state)
         heir.name = name
         heir.rng.manual_seed(seed_of(self.seed, "updater", name))
@@ -289,12 +291,13 @@ class Trainer:
         )
         if got != expected:
             raise PluginError(
-                f"{name} gave branch {branch.name} a subspace of {len(got)} edges with {got} columns; "
-                f"this space has {len(expected)} with {expected}."
+                f"{name} gave branch {branch.name} a subspace of {len(got)} edges "
+                f"with {got} columns; this space has {len(expected)} with {expected}."
             )
         if not branch.subspace.contains(continuation.subspace):
             raise PluginError(
-                f"{name} gave branch {branch.name} a subspace with operations that were dead before. "
+                f"{name} gave branch {branch.name} a subspace with operations "
+                "that were dead before. "
                 "An updater may shrink or split its subspace, not grow it."
             )
         if why := self.space.complaint(continuation.subspace):
@@ -303,7 +306,7 @@ class Trainer:
             )
 
     def _mixtures(self, branch: Branch, probe: Probe) -> Sequence[Mixture]:
-        """The updater's mixtures, checked for their form (their numbers are checked with the loss)."""
+        """The updater's mixtures, checked for form (their numbers are checked with the loss)."""
         mixtures = list(branch.updater.mixtures(probe))
         if not mixtures:
             raise PluginError(
@@ -313,8 +316,10 @@ class Trainer:
         for mixture in mixtures:
             if mixture.weights.shape != alive.shape or mixture.active.shape != alive.shape:
                 raise PluginError(
-                    f"{branch.updater.name} answered a mixture of shape {tuple(mixture.weights.shape)} (active: "
-                    f"{tuple(mixture.active.shape)}); this space has {tuple(alive.shape)} (edges x operations)."
+                    f"{branch.updater.name} answered a mixture "
+                    f"of shape {tuple(mixture.weights.shape)} "
+                    f"(active: {tuple(mixture.active.shape)}); "
+                    f"this space has {tuple(alive.shape)} (edges x operations)."
                 )
             if bool((mixture.active & ~alive).any()):
                 raise PluginError(
@@ -326,7 +331,7 @@ class Trainer:
         """Mean loss and accuracy of the epoch so far.
 
         Raises:
-            DivergenceError, PluginError: the loss is not finite; says where, and whose numbers were bad.
+            DivergenceError, PluginError: a loss not finite; says where, and whose numbers were bad.
         """
         loss, accuracy = branch.tally.means()
         if torch.isfinite(torch.tensor(loss)):
@@ -335,7 +340,8 @@ class Trainer:
         mixtures = branch.updater.mixtures(self.probe(branch))
         if not all(bool(torch.isfinite(mixture.weights).all()) for mixture in mixtures):
             raise PluginError(
-                f"{branch.updater.name} answered a mixture with weights that are not finite, {place}. "
+                f"{branch.updater.name} answered a mixture with weights "
+                f"that are not finite, {place}. "
                 "Nothing after the last checkpoint is kept."
             )
         raise DivergenceError(

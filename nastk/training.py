@@ -1,4 +1,4 @@
-"""How weights are trained: `TrainerOptions`, what a user may set, and `Schedule`, the learning rate by epoch."""
+"""How weights are trained: `TrainerOptions` set by users, `Schedule` of the rate by epoch."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -34,8 +34,12 @@ class TrainerOptions(Options):
     checkpoint_minutes: float = Field(
         10.0,
         gt=0,
-        description="write a checkpoint inside an epoch after so many minutes; one is written after each epoch",
+        description=(
+            "write a checkpoint inside an epoch after so many minutes; "
+            "one is written after each epoch"
+        ),
     )
+    threads: int = Field(0, ge=0, description="CPU threads of torch; 0 is torch's own choice")
     workers: int = Field(
         2, ge=0, description="processes that read images of sets too large for memory"
     )
@@ -44,7 +48,8 @@ class TrainerOptions(Options):
     def _consistent(self) -> Self:
         if self.minimum_learning_rate > self.learning_rate:
             raise ValueError(
-                f"a minimum_learning_rate ({self.minimum_learning_rate}) not above learning_rate ({self.learning_rate})"
+                f"a minimum_learning_rate ({self.minimum_learning_rate}) "
+                f"not above learning_rate ({self.learning_rate})"
             )
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
@@ -57,7 +62,7 @@ class TrainerOptions(Options):
 
 @dataclass(frozen=True)
 class Schedule:
-    """Cosine learning rate, constant within an epoch, with a linear rise over the first `warmup` epochs.
+    """Cosine learning rate, constant in an epoch, rising linearly over the first `warmup` epochs.
 
     It spans the epochs from `start` to `end` (a fresh branch starts in the middle of a run).
 

@@ -1,9 +1,9 @@
 """Learns which operations to keep: `ArchitectureUpdater`, the interface of every search method.
 
-The trainer asks in this order, for every weight step: `before_step`, `mixtures`, (it takes the step),
-`after_step`; after every epoch: `after_epoch`; and `architecture` whenever somebody wants to know.
-Answers are values. An updater never calls the trainer; what it wants to know of the supernet it asks
-of the `Probe` (`probe.py`), which measures everything and changes nothing.
+The trainer asks in this order, for every weight step: `before_step`, `mixtures`, (it takes the
+step), `after_step`; after every epoch: `after_epoch`; and `architecture` whenever somebody wants to
+know. Answers are values. An updater never calls the trainer; what it wants to know of the supernet
+it asks of the `Probe` (`probe.py`), which measures everything and changes nothing.
 """
 
 from abc import ABC, abstractmethod
@@ -33,7 +33,7 @@ class Continuation:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run intends, for checks and forecasts: epochs, weight steps an epoch, images of each split."""
+    """What a run intends, for checks and forecasts: epochs, steps an epoch, images by split."""
 
     epochs: int
     steps_per_epoch: int
@@ -45,9 +45,9 @@ class Plan:
 class ArchitectureUpdater(Component, ABC):
     """Learns which operations to keep, from a supernet that the trainer trains.
 
-    Two questions must be answered (`mixtures`, `architecture`); everything else has a harmless default.
-    State that must survive a resume or a fork goes through `state_dict` / `load_state_dict`: tensors,
-    numbers, strings, None, and lists, tuples and dicts of them.
+    Two questions must be answered (`mixtures`, `architecture`); everything else has a harmless
+    default. State that must survive a resume or a fork goes through `state_dict` /
+    `load_state_dict`: tensors, numbers, strings, None, and lists, tuples and dicts of them.
 
     Args (set by the trainer, kept as attributes):
         space: the space that is searched.
@@ -68,7 +68,7 @@ class ArchitectureUpdater(Component, ABC):
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Splits without which this method cannot learn, e.g. {"valid"}: checked when the run is assembled."""
+    """Splits that this method needs to learn, e.g. {"valid"}; checked when the run is assembled."""
 
     def __init__(
         self,
@@ -83,19 +83,22 @@ class ArchitectureUpdater(Component, ABC):
         self.setup(rng)
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made, before any other question: create alpha and the like here."""
+        """Called once when the updater is made, before all else: create alpha and the like here."""
 
     def complaint(self, plan: Plan) -> str | None:
-        """Called when the run is assembled: why this plan cannot work (epochs against milestones); None if it can."""
+        """Called when a run is assembled: why this plan cannot work, or None if it can.
+
+        For example, whether the epochs suffice for its milestones.
+        """
         return None
 
     def forecast(self, plan: Plan) -> PhaseCost | None:
-        """Called by `--dry-run`: the most images this updater will measure in the whole run; None if unknown."""
+        """Called by `--dry-run`: the most images to be measured in the run; None if unknown."""
         return None
 
     @abstractmethod
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """Called once before every weight step: what the step trains. Several: the mean of their losses.
+        """Called once before every weight step: what it trains (several: the mean of their losses).
 
         Must not learn. Random draws come from `probe.rng`. Weights that carry gradient get it.
         """
@@ -108,16 +111,16 @@ class ArchitectureUpdater(Component, ABC):
         """
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
-        """Called once before every weight step, with the batch the step will use: bi-level updates go here."""
+        """Called once before every weight step, with its batch: bi-level updates go here."""
 
     def after_step(self, probe: Probe) -> None:
-        """Called once after every weight step; gradients that reached your own tensors are still there."""
+        """Called once after every weight step; your own tensors' gradients are still there."""
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
         """Called once after every epoch: in which subspaces to go on.
 
-        The same subspace means continue, a smaller one shrink, several a split, none the end of the branch.
-        `probe.epoch` is the number of epochs finished.
+        The same subspace means continue, a smaller one shrink, several a split, none the end of the
+        branch. `probe.epoch` is the number of epochs finished.
         """
         return [Continuation(probe.subspace)]
 

@@ -1,8 +1,9 @@
 """The test process is stricter than the user's.
 
-Shapes in signatures are checked at every call (`strict.py`), torch is deterministic and single-threaded,
-and nothing of the caller's environment reaches nastk. Warnings are errors too: `pyproject.toml` says so.
-A test that writes below `runs/` asks for `workplace`, an empty folder of its own.
+Shapes in signatures are checked at every call (`strict.py`), torch is deterministic and
+single-threaded, and nothing of the caller's environment reaches nastk. Warnings are errors too:
+`pyproject.toml` says so. A test that writes below `runs/` asks for `workplace`, an empty folder of
+its own.
 """
 
 import os
@@ -28,7 +29,8 @@ settings.load_profile("suite")
 
 
 def pytest_configure(config):
-    # The checks look at one random item of a long list, also where a strategy makes a value of nastk.
+    # The checks look at one random item of a long list, also where a strategy makes a value of
+    # nastk.
     config.addinivalue_line(
         "filterwarnings", "ignore:Do not use the `random` module inside strategies"
     )

@@ -1,4 +1,4 @@
-"""Architectures to be drawn: published cells, a bench cell, a chain, toys; and strategies for any cell."""
+"""Architectures to draw: published cells, a bench cell, a chain, toys; strategies for any cell."""
 
 from hypothesis import strategies as st
 

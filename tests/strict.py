@@ -1,4 +1,4 @@
-"""The check that the test process puts around every function of nastk: `checked`, named by `conftest.py`."""
+"""`checked`, named by `conftest.py`: the check that tests put around every function of nastk."""
 
 from typing import Any, Self, get_args
 
@@ -6,7 +6,7 @@ from beartype import beartype
 
 
 def checked(function: Any) -> Any:
-    """`function` with its arguments and its answer checked against its annotations, shapes included.
+    """`function` with its arguments and answer checked against its annotations, shapes included.
 
     Two kinds are left out: `Self`, which beartype reads only on whole classes, and names that exist
     only for type checkers (`if TYPE_CHECKING`), which cannot be looked up.

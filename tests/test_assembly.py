@@ -69,8 +69,8 @@ def test_one_seed_is_one_run_and_another_is_not():
 @pytest.mark.parametrize("updater", ["darts", "shapley", "random"])
 def test_an_updater_that_learns_on_valid_needs_one(updater):
     message = (
-        rf"Updater '{updater}' learns on the validation split, which is empty \(train_fraction = 1\.0\)\. "
-        r"Set -d train_fraction=0\.5"
+        rf"Updater '{updater}' learns on the validation split, which is empty \(train_fraction = "
+        r"1\.0\)\. Set -d train_fraction=0\.5"
     )
     with pytest.raises(ConfigurationError, match=message):
         assembled(updater=updater, data=nastk.use("toy", train_fraction=1.0))

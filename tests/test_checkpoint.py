@@ -185,7 +185,8 @@ def test_a_file_cut_short_anywhere_is_noticed(stored):
         ({"nastk": "{"}, "damaged or none of nastk's"),
         (
             {"nastk": json.dumps({"format": 2, "version": "9.9"})},
-            r"was written by nastk 9\.9 \(format 2\); this nastk reads format 1\. Upgrade with `pip install",
+            r"was written by nastk 9\.9 \(format 2\); this nastk reads format 1\. Upgrade with "
+            "`pip install",
         ),
         (
             {"nastk": json.dumps({"format": 1, "version": "0.1"})},
@@ -266,7 +267,10 @@ def test_a_failed_write_leaves_what_was_there(where, number, said, tmp_path, mon
             patched.setattr(checkpoint, "open", failing(number), raising=False)
         else:
             patched.setattr(Path, where, failing(number))
-        message = rf"{files[-1].name} could not be written: {said}\. Make room or choose another --out; what was"
+        message = (
+            rf"{files[-1].name} could not be written: {said}\. Make room or choose another --out; "
+            "what was"
+        )
         with pytest.raises(NastkError, match=message):
             write(tmp_path, Checkpoint([{"step": 0}], COST), files[-1].stem)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before

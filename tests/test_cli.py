@@ -239,6 +239,17 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(nastk):
     assert code == 2 and "already holds a finished search" in err
 
 
+def test_a_disk_without_room_for_the_checkpoints_is_seen_before_training(
+    nastk, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(
+        "shutil.disk_usage", lambda path: __import__("types").SimpleNamespace(free=1000)
+    )
+    code, _, err = nastk(*TOY, "--out", "a")
+    assert code == 2 and "Make room, or choose another --out" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_draw_suffix_is_checked(nastk):
     nastk(*TOY, "--out", "a", "-q")
     code, _, err = nastk("draw", "a", "-o", "cell.gif")
@@ -263,7 +274,7 @@ def test_ctrl_c_stops_with_a_checkpoint_and_says_how_to_go_on(tmp_path):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "nastk resume a" in err and "Traceback" not in err
     assert list((tmp_path / "a" / "checkpoints").glob("*.safetensors"))

@@ -34,7 +34,8 @@ class Required(Options):
     [
         (
             {"sample": 3},
-            r"^sample has no option 'sample'. Did you mean 'samples'\? It has: kind, risk, samples, word\.$",
+            r"^sample has no option 'sample'. Did you mean 'samples'\? It has: kind, risk, "
+            r"samples, word\.$",
         ),
         ({"xyz": 3}, r"^sample has no option 'xyz'. It has: kind, risk, samples, word\.$"),
         ({"samples": 0}, r"^sample: samples must be at least 1, got 0\.$"),

@@ -24,7 +24,7 @@ from nastk.plugins import catalogue
 TOY = {"space": "toy", "updater": "toy-split", "data": "toy"}
 
 
-# ------------------------------------------------------------ what was asked becomes one configuration
+# --------------------------------------------------------- what was asked becomes one configuration
 
 
 def test_every_default_is_written_out():
@@ -152,7 +152,8 @@ def test_a_path_may_follow_the_name_of_the_data():
     [
         (
             {"spaces": "toy"},
-            r"^config has the unknown key 'spaces'\. Did you mean 'space'\? Known: data, deterministic, ",
+            r"^config has the unknown key 'spaces'\. Did you mean 'space'\? Known: data, "
+            "deterministic, ",
         ),
         ({"xyz": 1}, "config has the unknown key 'xyz'. Known"),
         ({"space": "tony"}, r"No search space is named 'tony'\. Did you mean 'toy'"),

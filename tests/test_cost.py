@@ -69,7 +69,7 @@ def test_an_outer_phase_stands_still_inside_an_inner_one(clock):
 
 
 def test_a_phase_that_still_runs_is_counted(clock):
-    """A checkpoint is written inside the phase `train`: what it stores must not lack the time so far."""
+    """A checkpoint is written inside the phase `train`: it must not lack the time so far."""
     ledger = Ledger()
     with ledger.phase("train"):
         clock(5.0)

@@ -98,6 +98,17 @@ def switches():
     )
 
 
+@pytest.mark.parametrize(("asked", "got"), [(0, 2), (1, 1), (3, 3)])
+def test_the_number_of_threads_is_set_and_restored(asked, got):
+    torch.set_num_threads(2)
+    try:
+        with Execution(torch.device("cpu"), threads=asked).settings():
+            assert torch.get_num_threads() == got
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
 @pytest.mark.parametrize("before", [(True, False), (True, True), (False, False)])
 @pytest.mark.parametrize("deterministic", [True, False])
 @pytest.mark.parametrize("failing", [True, False])

@@ -1,4 +1,4 @@
-"""The table of contents: what `from nastk import ...` offers is sorted, complete, and documented."""
+"""The table of contents: what `from nastk import ...` offers is sorted, complete, documented."""
 
 import ast
 import inspect

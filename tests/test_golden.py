@@ -1,8 +1,8 @@
 """Training losses stay what they were: 20 weight steps on the toy, for each updater.
 
-`golden/NAME_cpu.txt` holds a line `step loss` for each step. Compared to a relative 1e-5, a few units in
-the last digit of float32, which another processor may round otherwise. A change that is meant to change
-numbers writes the files anew, and shows them:
+`golden/NAME_cpu.txt` holds a line `step loss` for each step. Compared to a relative 1e-5, a few
+units in the last digit of float32, which another processor may round otherwise. A change that is
+meant to change numbers writes the files anew, and shows them:
 
     python tests/test_golden.py
 """

@@ -1,4 +1,4 @@
-"""House rules that readers rely on: imports point down, the trainer knows no method, plugins are light."""
+"""House rules that readers rely on: imports point down, trainer without methods, light plugins."""
 
 import ast
 import re

@@ -19,7 +19,7 @@ numbers = count()
 
 @pytest.fixture
 def point(tmp_path, monkeypatch):
-    """Makes an entry point for a module with this source, of a distribution that is not installed."""
+    """Makes an entry point for a module with this source, of a distribution not installed."""
     monkeypatch.syspath_prepend(tmp_path)
     made = []
 
@@ -211,7 +211,8 @@ def test_a_plugin_that_breaks_in_one_hook_keeps_the_others(point):
         ("", "does not load from : ValueError"),
         (
             TOY,
-            r"acme-nas offers 'coin' at nastk\.testing\.split:ToySplit, which is no updater named 'coin'",
+            r"acme-nas offers 'coin' at nastk\.testing\.split:ToySplit, which is no updater named "
+            "'coin'",
         ),
         ("nastk.seeds:seed_of", "which is no updater named 'coin'"),
         ("nastk.cost:Cost", "which is no updater named 'coin'"),

@@ -45,7 +45,7 @@ def test_an_updater_that_does_not_say_is_measured_instead():
     [(2, 16, 2), (2, 48, 1), (1, 48, 1), (1, 24, 2)],
 )
 def test_it_takes_two_steps_of_one_pass_at_most(epochs, batch_size, before_steps):
-    """A pass of a single step has no second one; what comes after a pass must not be timed instead."""
+    """A pass of a single step has no second; what comes after a pass must not be timed instead."""
     asked = []
 
     class Counting(Still):

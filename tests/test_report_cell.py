@@ -1,4 +1,4 @@
-"""The picture: its formats, its size, that it is the same twice, and that nothing else notices it."""
+"""The picture: its formats, its size, that it is the same twice, that nothing else notices it."""
 
 import hashlib
 import subprocess

@@ -309,8 +309,10 @@ ROWS = [
 
 def test_runs():
     assert shown(runs_table(ROWS), 120) == (
-        "run             state     epochs  accuracy  updater, space, data, seed  started    architecture\n"
-        "runs/darts-001  finished   50/50   88.12 %  shapley darts cifar10 #0    yesterday  0123456789ab\n"
+        "run             state     epochs  accuracy  updater, space, data, seed  started    "
+        "architecture\n"
+        "runs/darts-001  finished   50/50   88.12 %  shapley darts cifar10 #0    yesterday  "
+        "0123456789ab\n"
         "runs/b          running      3/8         -  darts toy digits            -          -"
     )
 

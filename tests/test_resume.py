@@ -1,4 +1,4 @@
-"""A killed run, resumed, equals an uninterrupted one bit for bit: weights, architecture and events."""
+"""A killed run, resumed, equals an uninterrupted one bit for bit: weights, architecture, events."""
 
 import json
 import subprocess
@@ -8,9 +8,9 @@ import pytest
 
 import nastk
 from nastk import checkpoint
+from nastk.driver import Run
 from nastk.events import StepDone, UpdaterWorking
 from nastk.runs import RunFolder
-from nastk.search import Run
 from nastk.testing import fingerprint
 
 WISHES = {

@@ -125,7 +125,10 @@ def test_an_existing_run_is_opened_by_its_path(tmp_path):
 def test_what_is_no_run_lists_the_runs_nearby(tmp_path):
     made(tmp_path / "a")
     made(tmp_path / "b")
-    message = rf"c is no run folder \(it has no config\.json\)\. Runs there: {tmp_path}/a, {tmp_path}/b\.$"
+    message = (
+        rf"c is no run folder \(it has no config\.json\)\. Runs there: {tmp_path}/a, "
+        rf"{tmp_path}/b\.$"
+    )
     with pytest.raises(ConfigurationError, match=message):
         RunFolder.open(tmp_path / "c")
 
@@ -154,7 +157,8 @@ def test_a_new_run_takes_the_first_free_number(workplace):
         ({"result": "{}"}, r"already holds a finished search\. Choose another --out\.$"),
         (
             {},
-            r"already holds an unfinished search\. Choose another --out, or continue it with `nastk resume",
+            r"already holds an unfinished search\. Choose another --out, or continue it with "
+            "`nastk resume",
         ),
     ],
 )
@@ -186,7 +190,10 @@ def test_runs_are_found_in_a_place_and_directly_below_it(tmp_path):
 
 
 def test_a_run_without_a_result_says_how_to_get_one(tmp_path):
-    message = r"The run .*a has no result yet \(it is interrupted\)\. Continue it with `nastk resume .*a`\.$"
+    message = (
+        r"The run .*a has no result yet \(it is interrupted\)\. Continue it with `nastk resume "
+        r".*a`\.$"
+    )
     with pytest.raises(ConfigurationError, match=message):
         made(tmp_path / "a").result()
 
@@ -271,7 +278,10 @@ def test_a_full_disk_is_said(tmp_path):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     log._file = Full()
-    message = r"events\.jsonl could not be written: No space left on device\. Make room, then `nastk resume .*a`\.$"
+    message = (
+        r"events\.jsonl could not be written: No space left on device\. Make room, then "
+        r"`nastk resume .*a`\.$"
+    )
     with pytest.raises(NastkError, match=message):
         log.write({"kind": "a"})
     file.close()

@@ -1,4 +1,4 @@
-"""The help stays light: what only looks does not import torch. Each case is a process of its own."""
+"""The help stays light: what only looks does not import torch. Each case is its own process."""
 
 import subprocess
 import sys
@@ -42,5 +42,8 @@ def test_no_torch_is_imported(arguments, words, tmp_path):
 
 
 def test_the_public_names_are_listed_without_torch():
-    code = "import sys, nastk, nastk.testing; dir(nastk), nastk.__all__; assert 'torch' not in sys.modules"
+    code = (
+        "import sys, nastk, nastk.testing; dir(nastk), nastk.__all__; assert 'torch' not in "
+        "sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""Packages of strangers, as pip would leave them: they are found, they work, and they fail politely."""
+"""Packages of strangers, as pip would leave them: they are found, they work, they fail politely."""
 
 import json
 
@@ -46,7 +46,7 @@ CONFIG = {
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Puts a package on the path as an installed distribution: a module of hooks, and an updater."""
+    """Puts a package on the path as an installed distribution: a module of hooks, an updater."""
 
     def installed(hook=HOOK, **parts):
         site = tmp_path / "site"
@@ -79,7 +79,7 @@ def test_a_plugin_that_raises_on_import_is_named_and_the_others_go_on(install, t
     assert "'acme' of acme-nas 2.0 did not load: ModuleNotFoundError" in problem
     assert "NASTK_DISABLE=acme-nas" in problem
     assert nastk.search(**{**CONFIG, "updater": "darts"}, out=tmp_path / "a").architecture
-    with pytest.raises(nastk.UnknownNameError, match="acme-nas 2.0 did not load"):
+    with pytest.raises(nastk.UnknownNameError, match=r"acme-nas 2\.0 did not load"):
         nastk.search(**CONFIG)
 
 

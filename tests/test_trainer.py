@@ -57,7 +57,7 @@ def test_a_weight_step_is_autograd_clip_and_sgd(clip):
 
 
 def test_several_mixtures_train_the_mean_of_their_losses_through_one_alpha():
-    """Closed form: gradients of weights and of alpha equal those of the mean loss, taken at once."""
+    """Closed form: gradients of weights and of alpha equal those of the mean loss at once."""
 
     class Shared(Still):
         def setup(self, rng):
@@ -348,11 +348,13 @@ NARROW = Subspace(tuple(row[:3] for row in FULL.alive))
     [
         (
             [Continuation(Subspace(((True,) * 4,) * 5))],
-            r"answering gave branch 0 a subspace with operations that were dead before\. An updater",
+            r"answering gave branch 0 a subspace with operations that were dead before\. An "
+            "updater",
         ),
         (
             [Continuation(FULL), Continuation(FULL.only(2, []))],
-            "left branch 0 a subspace without an architecture: edge first:1->2 has no operation left",
+            "left branch 0 a subspace without an architecture: edge first:1->2 has no operation "
+            "left",
         ),
         (
             [Continuation(NARROW)],
@@ -377,7 +379,8 @@ def table(*shape):
         (lambda probe: iter([]), "answering answered no mixture to train"),
         (
             lambda probe: [Mixture(*table(4, 4))],
-            r"answering answered a mixture of shape \(4, 4\) \(active: \(4, 4\)\); this space has \(5, 4\)",
+            r"answering answered a mixture of shape \(4, 4\) \(active: \(4, 4\)\); this space has "
+            r"\(5, 4\)",
         ),
         (
             lambda probe: [Mixture.uniform(probe.subspace), Mixture(*table(5, 3))],
@@ -420,6 +423,9 @@ def test_weights_of_a_mixture_that_are_not_finite_are_the_updater_s(bad):
         mixture = Mixture.uniform(probe.subspace)
         return [mixture, Mixture(mixture.weights.masked_fill(mixture.active, bad), mixture.active)]
 
-    message = "^answering answered .* weights that are not finite, in branch 0, epoch 0, at or before step 1"
+    message = (
+        "^answering answered .* weights that are not finite, in branch 0, epoch 0, at or before "
+        "step 1"
+    )
     with pytest.raises(PluginError, match=message):
         small(answering(mixtures)).run()

@@ -13,7 +13,7 @@ from nastk.testing.split import ToySplit
 
 
 class Recorded:
-    """A run taken moment by moment, with everything a checkpoint would hold kept at each of them."""
+    """A run taken moment by moment, with all that a checkpoint would hold kept at each."""
 
     def __init__(self, name, kept=None, stop_after=None):
         self.harness = harness_of(name, seed=2)

@@ -1,7 +1,7 @@
 """The command line: `main` is what `nastk` runs.
 
-`app.py` declares the commands and their options without importing torch; each command's work is in a
-module of its own that is imported when the command runs. Results go to stdout, everything else to
+`app.py` declares the commands and their options without importing torch; each command's work is in
+a module of its own that is imported when the command runs. Results go to stdout, everything else to
 stderr. Exit codes: 0 fine, 1 failed, 2 usage, 130 interrupted.
 """
 

@@ -64,9 +64,8 @@ def _libraries() -> list[dict[str, Any]]:
 def _torch() -> list[dict[str, Any]]:
     try:
         import torch
-    except (
-        Exception
-    ) as error:  # a broken install fails in many ways, all of which end in the same advice
+    except Exception as error:
+        # A broken install fails in many ways, all of which end in the same advice.
         return [
             _finding(
                 "torch imports",
@@ -80,9 +79,8 @@ def _torch() -> list[dict[str, Any]]:
         import torchvision
 
         findings.append(_finding("torchvision imports", torchvision.__version__))
-    except (
-        Exception
-    ) as error:  # see above: typically a CPU-only torch beside the ordinary torchvision
+    except Exception as error:
+        # See above: typically a CPU-only torch beside the ordinary torchvision.
         advice = "pip install --force-reinstall torch torchvision"
         findings.append(
             _finding("torchvision imports", f"{type(error).__name__}: {error}", False, advice)

@@ -1,4 +1,4 @@
-"""The commands that only look: `show`, `runs`, `draw`, `plugins` and `describe`. None of them trains."""
+"""The commands that only look and never train: `show`, `runs`, `draw`, `plugins`, `describe`."""
 
 import json as json_module
 from pathlib import Path
@@ -177,7 +177,8 @@ def _components(name: str) -> list[tuple[str, str, Any, list[str]]]:
     for kind in kinds:
         component = installed.load(kind, name)
         names = [
-            f"{one.name}: {one.source} (space: {', '.join(one.space) or 'any'}; data: {', '.join(one.data) or 'any'})"
+            f"{one.name}: {one.source} (space: {', '.join(one.space) or 'any'}; "
+            f"data: {', '.join(one.data) or 'any'})"
             for one in component.presets
         ]
         found.append((kind, component.summary, component.Options, names))

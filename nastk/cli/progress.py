@@ -28,7 +28,7 @@ from nastk.events import (
 class ProgressView:
     """Hears a run's events and shows them. `epochs` and `steps_per_epoch` come from the plan.
 
-    Example: `with ProgressView(console, epochs=10, steps_per_epoch=100) as view: observers = [view]`
+    Example: `with ProgressView(console, epochs=10, steps_per_epoch=50) as view: observers = [view]`
     """
 
     def __init__(self, console: Console, epochs: int, steps_per_epoch: int) -> None:
@@ -100,7 +100,8 @@ class ProgressView:
         if isinstance(event, EpochDone):
             branch = f"branch {event.branch}  " if event.branch != "0" else ""
             return (
-                f"epoch {event.epoch}/{self._epochs}  {branch}loss {event.loss:.3f}  accuracy {event.accuracy:.1%}  "
+                f"epoch {event.epoch}/{self._epochs}  {branch}"
+                f"loss {event.loss:.3f}  accuracy {event.accuracy:.1%}  "
                 f"learning rate {event.learning_rate:.4f}  images {event.images_forward:,}"
             )
         if isinstance(event, BranchContinued):

@@ -10,6 +10,7 @@ from nastk.cli import output
 from nastk.cli.progress import ProgressView
 from nastk.component import Use
 from nastk.config import SearchConfig, assignments, merge, read_config, resolve
+from nastk.driver import Run, stop_on_signals
 from nastk.errors import ConfigurationError
 from nastk.plugins import catalogue
 from nastk.preflight import rehearse
@@ -17,7 +18,6 @@ from nastk.report.numbers import count, seconds, size
 from nastk.report.summary import summary
 from nastk.result import Result
 from nastk.runs import RunFolder
-from nastk.search import Run, stop_on_signals
 
 FLAGS = {"space": "-s", "updater": "-u", "data": "-d", "trainer": "-t"}
 
@@ -45,7 +45,8 @@ def search(
     if not quiet:
         preset = f", preset {config.preset}" if config.preset else ""
         output.stderr().print(
-            f"searching {config.space.name} with {config.updater.name} on {config.data.name}{preset}, seed {config.seed}, "
+            f"searching {config.space.name} with {config.updater.name} on {config.data.name}"
+            f"{preset}, seed {config.seed}, "
             f"on {run.assembly.execution.device} -> {run.folder.path}",
             markup=False,
         )
@@ -109,15 +110,18 @@ def forecast(config: SearchConfig, json: bool) -> None:
     if json:
         output.print_json({"config": config.model_dump(mode="json"), "forecast": found.to_json()})
         return
-    updater = (
-        "unknown (the updater does not say)"
-        if found.updater_images_forward is None
-        else f"at most {count(found.updater_images_forward)} images forward, {count(found.updater_images_backward or 0)} backward"
-    )
+    updater = "unknown (the updater does not say)"
+    if found.updater_images_forward is not None:
+        updater = (
+            f"at most {count(found.updater_images_forward)} images forward, "
+            f"{count(found.updater_images_backward or 0)} backward"
+        )
     output.stdout().print(
-        f"{config.space.name} with {config.updater.name} on {config.data.name}: everything fits together.\n"
+        f"{config.space.name} with {config.updater.name} on {config.data.name}: "
+        "everything fits together.\n"
         f"  supernet     {count(found.parameters)} parameters on {found.device}\n"
-        f"  training     {found.epochs} passes, {count(found.steps)} steps, {count(found.images_forward)} images forward and backward\n"
+        f"  training     {found.epochs} passes, {count(found.steps)} steps, "
+        f"{count(found.images_forward)} images forward and backward\n"
         f"  measuring    {updater}\n"
         f"  time         about {seconds(found.seconds)}, if nothing is cut short\n"
         f"  memory       {size(found.peak_memory)} at the largest step",

@@ -1,4 +1,4 @@
-"""What happens to a batch on its way to the network: crop, flip, normalise, cutout, all images in one call.
+"""A batch on its way to the network: crop, flip, normalise, cutout, all images in one call.
 
 The random numbers come from a CPU generator, so the same seed gives the same batch on every device.
 """
@@ -15,10 +15,11 @@ from nastk.errors import DataError
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How to treat images: `mean` and `std` for each channel (0..1 scale) always; the rest in training only.
+    """How to treat images: normalise them always; crop, mirror and cut out in training only.
 
-    `crop_padding` and `cutout` are in pixels; `flip` mirrors every second image, by chance.
-    Papers' setting for CIFAR: crop_padding=4, flip=True, cutout=0 in search and 16 in final training.
+    `mean` and `std` are for each channel, on the 0..1 scale; `crop_padding` and `cutout` are in
+    pixels; `flip` mirrors every second image, by chance. Papers on CIFAR: crop_padding=4,
+    flip=True, cutout=0 in search and 16 in final training.
 
     Example: `Augmentation(mean=(0.5,), std=(0.25,), crop_padding=1)`
     """
@@ -36,12 +37,12 @@ def augment(
     seed: int,
     train: bool,
 ) -> Float[Tensor, "batch channels height width"]:
-    """Called for every batch, on the device of `images`: what the network sees, purely of its arguments.
+    """Called for every batch, on the images' device: what the network sees, by the arguments alone.
 
-    Always: scaled to 0..1 and normalised to `mean` and `std`. With `train`, each image by its own draw:
-    padded with black and cropped at a random place; mirrored with probability 1/2; and, after
-    normalising, a square of side `cutout` with its centre anywhere in the image set to zero, clipped at
-    the borders (DeVries & Taylor 2017). The answer is float32 in channels-last memory layout.
+    Always: scaled to 0..1 and normalised to `mean` and `std`. With `train`, each image by its own
+    draw: padded with black and cropped at a random place; mirrored with probability 1/2; and, after
+    normalising, a square of side `cutout` with its centre anywhere in the image set to zero,
+    clipped at the borders (DeVries & Taylor 2017). The answer is float32, channels-last in memory.
 
     Raises:
         DataError: `mean` or `std` has another number of channels than the images.
@@ -49,8 +50,8 @@ def augment(
     channels = images.shape[1]
     if len(augmentation.mean) != channels or len(augmentation.std) != channels:
         raise DataError(
-            f"mean {augmentation.mean} and std {augmentation.std} for images with {channels} channels. "
-            "Give one value for each channel."
+            f"mean {augmentation.mean} and std {augmentation.std} "
+            f"for images with {channels} channels. Give one value for each channel."
         )
     if not train:
         return _normalise(images, augmentation)
@@ -70,9 +71,9 @@ def _normalise(
 ) -> Float[Tensor, "batch channels height width"]:
     """Pixels 0..255 to (pixel / 255 - mean) / std."""
     mean, std = (
-        torch.tensor(values, dtype=torch.float32).to(images.device, non_blocking=True)[
-            :, None, None
-        ]
+        torch.tensor(values, dtype=torch.float32)[:, None, None].to(
+            images.device, non_blocking=True
+        )
         for values in (augmentation.mean, augmentation.std)
     )
     scaled = images.to(torch.float32, memory_format=torch.channels_last)
@@ -92,12 +93,11 @@ def _crop_and_flip(
     columns = offsets[:, 1:] + torch.arange(width, device=device)  # batch x width
     if augmentation.flip:
         columns = torch.where(draws[:, 2:3] < 0.5, columns.flip(1), columns)
-    # Pixels as rows of a matrix: gathering them is 1.6 times faster here than indexing four dimensions.
+    # Pixels as matrix rows: gathering them is 1.6 times faster here than indexing four dimensions.
     padded = F.pad(images.permute(0, 2, 3, 1), [0, 0, padding, padding, padding, padding])
     first = torch.arange(batch, device=device)[:, None, None] * (height + 2 * padding)
-    pixels = (first + rows[:, :, None]) * (width + 2 * padding) + columns[
-        :, None, :
-    ]  # batch x height x width
+    starts = (first + rows[:, :, None]) * (width + 2 * padding)
+    pixels = starts + columns[:, None, :]  # batch x height x width
     chosen = padded.reshape(-1, channels).index_select(0, pixels.flatten())
     return chosen.view(batch, height, width, channels).permute(0, 3, 1, 2)
 

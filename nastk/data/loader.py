@@ -1,4 +1,4 @@
-"""The stream over images too large for memory: worker processes read ahead, the answers stay the same."""
+"""The stream over images too large for memory: workers read ahead, the answers stay the same."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -25,8 +25,8 @@ Request = list[tuple[int, int | None]]
 class LoaderStream(Stream):
     """A stream over a split whose images are read when needed.
 
-    Steps asked for one after the other are read ahead by `workers` processes (0: read on demand in this
-    one); any other step restarts the reading there. Neither changes what a batch holds.
+    Steps asked for one after the other are read ahead by `workers` processes (0: read on demand in
+    this one); any other step restarts the reading there. Neither changes what a batch holds.
 
     Example: `LoaderStream(splits.train, batch_size=64, seed=0, name="train", workers=4).epoch(0)`
     """
@@ -150,7 +150,7 @@ class _Reader(Dataset[Any]):
         try:
             return torch.stack([self.images.read(index, seed) for index, seed in request])
         except DataError as error:
-            # An exception would come back wrapped in the worker's traceback; as a value it stays one line.
+            # An exception would come back wrapped in a traceback; as a value it stays one line.
             return error
 
 

@@ -14,7 +14,7 @@ from nastk.seeds import generator, seed_of
 
 @dataclass(frozen=True)
 class Order:
-    """An endless order of batches over `images` images: each pass is a new permutation, cut into batches.
+    """Batches over `images` images without end: each pass is a new permutation, cut into batches.
 
     The last batch of a pass is smaller where the size does not divide; a rest of a single image is
     dropped, since batch norms need two. A batch size beyond `images` means one batch of all images.
@@ -37,7 +37,8 @@ class Order:
         if self.images < 1:
             raise DataError(
                 f"The split of stream {self.name!r} holds no images. "
-                "A valid split needs train_fraction below 1; a test split needs test images in the data."
+                "A valid split needs train_fraction below 1; "
+                "a test split needs test images in the data."
             )
 
     def __len__(self) -> int:
@@ -51,13 +52,12 @@ class Order:
             raise ValueError(f"step must be at least 0, got {step}.")
         number, position = divmod(step, len(self))
         start = position * self.batch_size
-        return _permutation(self.images, self.seed, self.name, number)[
-            start : start + self.batch_size
-        ]
+        order = _permutation(self.images, self.seed, self.name, number)
+        return order[start : start + self.batch_size]
 
     def once(self) -> Iterator[Int[Tensor, "batch"]]:
-        """Every image exactly once, in one mixed order; a last single image joins its neighbours."""
-        # Sources may store class after class; the statistics of such batches would mislead batch norms.
+        """Every image exactly once, in one mixed order; a last single one joins its neighbours."""
+        # Sources may store class after class; such batches' statistics would mislead batch norms.
         mixed = torch.randperm(self.images, generator=generator(0, "data", "once"))
         parts = list(torch.split(mixed, self.batch_size))
         if len(parts) > 1 and len(parts[-1]) == 1 < self.batch_size:

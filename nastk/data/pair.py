@@ -1,4 +1,4 @@
-"""Datasets that exist in Python as a data source: what `nastk.search(data=(train_set, valid_set))` uses."""
+"""Datasets that exist in Python: the data source of `nastk.search(data=(train_set, valid_set))`."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -26,15 +26,15 @@ class ImageDataset(Protocol):
         """How many items there are."""
 
     def __getitem__(self, index: int, /) -> Any:
-        """An image (PIL, uint8 or 0..1 float tensor, numpy array) and its label (0-based whole number)."""
+        """An image (PIL, uint8 or 0..1 float tensor, numpy array) and its label (0, 1, 2, ...)."""
 
 
 class PairSource(DataSource):
     """Labelled images from datasets of the caller's own: train and valid, and perhaps test.
 
-    Every item is read once and kept as uint8, so the datasets should not augment or normalise: nastk
-    does both. Without `valid`, `train_fraction` divides the train set. Without `test` the test split
-    is empty, and evaluators that need one say so.
+    Every item is read once and kept as uint8, so the datasets should not augment or normalise:
+    nastk does both. Without `valid`, `train_fraction` divides the train set. Without `test` the
+    test split is empty, and evaluators that need one say so.
 
     Raises (from `task` and `splits`):
         DataError: names the dataset and the item that cannot be used.
@@ -57,12 +57,13 @@ class PairSource(DataSource):
 
     @cached_property
     def task(self) -> Task:
-        """See `DataSource.task`: the classes are the labels seen in train, 0, 1, 2, ... without a gap."""
+        """See `DataSource.task`: the classes are the train labels, 0, 1, 2, ... without a gap."""
         images, labels = self._stored["train"]
         seen = torch.unique(labels).tolist()
         if len(seen) < 2 or seen != list(range(len(seen))):
             raise DataError(
-                f"The train set has the labels {_few(seen)}; expected two or more: 0, 1, 2, ... with no gap."
+                f"The train set has the labels {_few(seen)}; "
+                "expected two or more: 0, 1, 2, ... with no gap."
             )
         for role, (others, their_labels) in self._stored.items():
             self._compare(role, others, their_labels, images, len(seen))
@@ -76,7 +77,7 @@ class PairSource(DataSource):
         )
 
     def splits(self, seed: int) -> Splits:
-        """See `DataSource.splits`: a valid set of the caller's own stays whole, whatever the seed."""
+        """See `DataSource.splits`: the caller's own valid set stays whole, whatever the seed."""
         task = self.task
         images, labels = self._stored["train"]
         mean, std = statistics(images)
@@ -103,7 +104,8 @@ class PairSource(DataSource):
         if images.shape[1:] != train_images.shape[1:]:
             got, expected = tuple(images.shape[1:]), tuple(train_images.shape[1:])
             raise DataError(
-                f"The {role} set has images of form {got}, the train set {expected}. Give both one form."
+                f"The {role} set has images of form {got}, the train set {expected}. "
+                "Give both one form."
             )
         strange = sorted(set(torch.unique(labels).tolist()) - set(range(classes)))
         if strange:
@@ -116,7 +118,8 @@ def _read(role: str, dataset: Any) -> Stored:
     """All images and labels of a dataset, in its order."""
     if not isinstance(dataset, ImageDataset):
         raise DataError(
-            f"The {role} set is of type {type(dataset).__name__}; expected a dataset with a length and items."
+            f"The {role} set is of type {type(dataset).__name__}; "
+            "expected a dataset with a length and items."
         )
     if len(dataset) == 0:
         raise DataError(f"The {role} set is empty. Give a dataset with images, or leave it out.")
@@ -137,7 +140,8 @@ def _read(role: str, dataset: Any) -> Stored:
         if pixels.shape != images.shape[1:]:
             got, expected = tuple(pixels.shape), tuple(images.shape[1:])
             raise DataError(
-                f"{where} has the form {got}, item 0 has {expected}. Resize in the dataset's transform."
+                f"{where} has the form {got}, item 0 has {expected}. "
+                "Resize in the dataset's transform."
             )
         images[index] = pixels
     assert images is not None
@@ -168,7 +172,8 @@ def as_pixels(image: Any, where: str) -> UInt8[Tensor, "channels size size"]:
         )
     if values.ndim != 3 or values.shape[0] not in (1, 3) or values.shape[1] != values.shape[2]:
         raise DataError(
-            f"{where} has the form {tuple(values.shape)}; expected 1 or 3 channels of a square image. "
+            f"{where} has the form {tuple(values.shape)}; "
+            "expected 1 or 3 channels of a square image. "
             "Crop or resize in the dataset's transform."
         )
     return _as_bytes(values, where)

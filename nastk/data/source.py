@@ -15,10 +15,10 @@ from nastk.errors import ConfigurationError
 class DataSource(Component, ABC):
     """Labelled images in three splits, and the `Task` they pose.
 
-    A source is made from its options and opened when the run is assembled, so that missing files and
-    bad images are found before any training. One source may be asked for splits by several seeds: it
-    reads its images once. What a user should know about how they were read is in `notes`, filled by
-    `task` and `splits`.
+    A source is made from its options and opened when the run is assembled, so that missing files
+    and bad images are found before any training. One source may be asked for splits by several
+    seeds: it reads its images once. What a user should know about how they were read is in `notes`,
+    filled by `task` and `splits`.
 
     Example: `Digits(Digits.Options(train_fraction=0.8)).splits(seed=0).train.images.shape`
     """
@@ -54,13 +54,13 @@ class DataSource(Component, ABC):
     @property
     @abstractmethod
     def task(self) -> Task:
-        """Called when the run is assembled: classes, channels and size, inferred from the images."""
+        """Called when a run is assembled: classes, channels, size, inferred from the images."""
 
     @abstractmethod
     def splits(self, seed: int) -> Splits:
         """Called once for a run: the images.
 
-        The division into train and valid is stratified and depends on `seed` alone; test depends on no seed.
+        The division into train and valid is stratified and depends on `seed` alone; test on none.
 
         Raises:
             DataError: files missing, unreadable, of a wrong form; says which and what to do.
@@ -73,17 +73,18 @@ class DataSource(Component, ABC):
         crop_padding: int = 0,
         flip: bool = False,
     ) -> Augmentation:
-        """Called by sources in `splits`: this source's own treatment, with the user's options in its place.
+        """Called in `splits`: this source's own treatment, with the user's options in its place.
 
         Raises:
-            ConfigurationError: a crop or a cutout as large as the image, which would leave nothing of it.
+            ConfigurationError: a crop or a cutout as large as the image, which would leave nothing.
         """
         options, size = self.options, self.task.size
         padding = crop_padding if options.crop_padding is None else options.crop_padding
         for name, pixels in (("crop_padding", padding), ("cutout", options.cutout)):
             if pixels >= size:
                 raise ConfigurationError(
-                    f"{self.name}: {name} must be less than the image's {size} pixels, got {pixels}. "
+                    f"{self.name}: {name} must be less than the image's {size} pixels, "
+                    f"got {pixels}. "
                     f"Set it with `-d {name}={size // 4}`."
                 )
         return Augmentation(

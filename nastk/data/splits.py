@@ -1,4 +1,4 @@
-"""The images of a run: `Split` (images, labels, treatment), `Splits`, and how one split becomes two."""
+"""The images of a run: `Split` (images, labels, treatment), `Splits`, and how to cut one in two."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from nastk.seeds import generator
 
 @runtime_checkable
 class ImageFile(Protocol):
-    """Images that are read when needed: a set too large for memory (`LoaderStream` in `loader.py` reads it).
+    """Images read when needed, of a set too large for memory, by `LoaderStream` (`loader.py`).
 
     Worker processes get a copy, so it must pickle; `read` raises `DataError` naming a bad file.
     """
@@ -24,7 +24,7 @@ class ImageFile(Protocol):
         """How many images there are."""
 
     def read(self, index: int, seed: int | None) -> UInt8[Tensor, "channels height width"]:
-        """One image at the task's size; with a `seed`, cropped at random by it where the set does so."""
+        """One image at the task's size; a `seed` crops it at random where the set does so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +46,8 @@ class Selected:
 class Split:
     """Images with their labels, and the augmentation that suits them.
 
-    `images` is one uint8 tensor (images x channels x height x width) for sets that fit in memory, or an
-    `ImageFile` that reads them one by one.
+    `images` is one uint8 tensor (images x channels x height x width) for sets that fit in memory,
+    or an `ImageFile` that reads them one by one.
 
     Raises:
         DataError: as many labels as images are expected.
@@ -62,7 +62,8 @@ class Split:
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):
             raise DataError(
-                f"A split needs one label for each image, got {len(self.labels)} for {len(self.images)}."
+                "A split needs one label for each image, "
+                f"got {len(self.labels)} for {len(self.images)}."
             )
 
     def __len__(self) -> int:
@@ -128,10 +129,10 @@ def divide(
 def stratified(
     labels: Int[Tensor, "images"], count: int, rng: torch.Generator, least: int = 1, spare: int = 1
 ) -> tuple[Int[Tensor, "chosen"], Int[Tensor, "others"]]:
-    """`count` indices with the classes in their own proportions, and all others; both in mixed order.
+    """`count` indices with the classes in their proportions, and all others; both in mixed order.
 
-    Every class gives at least `least` images and keeps back at least `spare`; `count` is moved to the
-    nearest number that allows it. Shares are rounded by largest remainders.
+    Every class gives at least `least` images and keeps back at least `spare`; `count` is moved to
+    the nearest number that allows it. Shares are rounded by largest remainders.
 
     Raises:
         DataError: a class has fewer than `least + spare` images.
@@ -140,7 +141,8 @@ def stratified(
     for label, size in zip(classes, sizes, strict=True):
         if size < least + spare:
             raise DataError(
-                f"Class {label} has {size} image(s), and {least + spare} are needed. Add images to it."
+                f"Class {label} has {size} image(s), and {least + spare} are needed. "
+                "Add images to it."
             )
     count = min(max(count, least * len(sizes)), len(labels) - spare * len(sizes))
     shares = _shares([size - least - spare for size in sizes], count - least * len(sizes))
@@ -153,14 +155,13 @@ def stratified(
     others = torch.cat(
         [part[least + share :] for part, share in zip(by_class, shares, strict=True)]
     )
-    # Mixed again: batch statistics of images stored class by class would say little about the whole.
-    return chosen[torch.randperm(len(chosen), generator=rng)], others[
-        torch.randperm(len(others), generator=rng)
-    ]
+    # Mixed again: batch statistics of images stored class by class say little about the whole.
+    chosen = chosen[torch.randperm(len(chosen), generator=rng)]
+    return chosen, others[torch.randperm(len(others), generator=rng)]
 
 
 def _shares(sizes: Sequence[int], total: int) -> list[int]:
-    """`total` split in proportion to `sizes`, in whole numbers that sum to it (largest remainders first)."""
+    """`total` in proportion to `sizes`, as whole numbers of that sum (largest remainders first)."""
     whole = max(sum(sizes), 1)
     shares = [size * total // whole for size in sizes]
     by_remainder = sorted(

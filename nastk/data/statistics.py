@@ -13,7 +13,7 @@ IN_MEMORY, ON_DISK = 5000, 1000
 def statistics(
     images: UInt8[Tensor, "images channels height width"] | ImageFile,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel (0..1 scale), over images evenly spaced in stored order.
+    """Mean and standard deviation of each channel (0..1 scale), over evenly spaced stored images.
 
     A channel without any spread gets the spread of one grey level, so that it can be divided by.
     """
@@ -28,10 +28,8 @@ def statistics(
             else torch.stack([images.read(i, None) for i in part])
         )
         scaled = some.double().div_(255).transpose(0, 1).flatten(1)  # channels x pixels
-        total, square = (
-            total + scaled.mean(1) * len(part),
-            square + scaled.square().mean(1) * len(part),
-        )
+        total = total + scaled.mean(1) * len(part)
+        square = square + scaled.square().mean(1) * len(part)
     mean = total / len(places)
     spread = (square / len(places) - mean.square()).clamp(min=0).sqrt().clamp(min=1 / 255)
     return _rounded(mean), _rounded(spread)

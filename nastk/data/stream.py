@@ -1,4 +1,4 @@
-"""Batches as pure functions of (seed, step): nothing to save, so that a resume sees the same images."""
+"""Batches as pure functions of (seed, step): nothing to save, a resume sees the same images."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -21,16 +21,16 @@ class Batch(NamedTuple):
 
 
 class Stream(ABC):
-    """An endless, shuffled sequence of batches over one split: each depends on the seed and its step alone.
+    """An endless shuffled sequence of batches over one split: each depends on seed and step alone.
 
-    A pass is a permutation of the images cut into `len(stream)` batches; the last one is smaller where
-    the size does not divide (a rest of a single image is dropped, since batch norms need two).
+    A pass is a permutation of the images cut into `len(stream)` batches; the last one is smaller
+    where the size does not divide (a single image left over is dropped: batch norms need two).
 
     Example: `for batch in stream.epoch(3): ...`
     """
 
     images: int
-    """How many images the split holds: what one pass pushes through a network, but for a dropped one."""
+    """How many images the split holds: so many go through a network in a pass, or one fewer."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -47,17 +47,17 @@ class Stream(ABC):
 
     @abstractmethod
     def once(self) -> Iterator[Batch]:
-        """Every image exactly once, unaugmented, in one mixed order for all seeds: for evaluation."""
+        """For evaluation: every image once, unaugmented, in one mixed order for all seeds."""
 
     @abstractmethod
     def view(
         self, name: str, batch_size: int | None = None, augment: bool | None = None
     ) -> "Stream":
-        """The same split as another stream: its own order (by `name`), batch size, augmentation on or off."""
+        """The same split as another stream: order (by `name`), batch size, augmentation or none."""
 
 
 class TensorStream(Stream):
-    """A stream over a split whose images are one uint8 tensor in memory; they move to the device once.
+    """A stream over a split that is one uint8 tensor in memory; it moves to the device once.
 
     Example: `TensorStream(splits.train, batch_size=64, seed=0, name="train").at(0).images.shape`
     """
@@ -79,7 +79,7 @@ class TensorStream(Stream):
         self._order = Order(len(split), batch_size, seed, name)
         self._augmentation = split.augmentation
         self._augment = augment
-        # The channels of a pixel side by side, as the network wants them; picking an image stays one copy.
+        # A pixel's channels side by side, as the network wants them; picking an image is one copy.
         self._pixels = split.images.permute(0, 2, 3, 1).contiguous().to(device)
         self._labels = split.labels.long().to(device)
 

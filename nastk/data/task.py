@@ -1,11 +1,11 @@
-"""What a data source offers and a network must fit: classes, channels, image size; inferred, never typed."""
+"""What a source offers and a network must fit: classes, channels, size; inferred, never typed."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Task:
-    """`classes` labels, images of `channels` x `size` x `size` pixels; `labels` names the classes in order.
+    """`classes` labels (named in order by `labels`), images of `channels` x `size` x `size` pixels.
 
     Example: `Task(classes=10, channels=3, size=32)`
     """

@@ -1,8 +1,8 @@
 """The picture of an architecture: `draw` writes one panel for each cell as SVG, PNG or PDF.
 
-`Figure` and its canvas are used as objects: no pyplot, no window, no state that another plot could see.
-The same architecture gives the same bytes of SVG. `layout` says where things are; what they look like
-is said here.
+`Figure` and its canvas are used as objects: no pyplot, no window, no state that another plot could
+see. The same architecture gives the same bytes of SVG. `layout` says where things are; what they
+look like is said here.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,7 @@ def draw(
 ) -> Path:
     """Draw an architecture into a file: SVG, PNG or PDF, by the suffix of `path`; returns the path.
 
-    `scores` is an edges x operations table; what it says of the chosen operations is written beside them.
+    `scores` is an edges x operations table; the entries of chosen operations stand beside them.
 
     Raises:
         ConfigurationError: a suffix of no known format.
@@ -77,7 +77,7 @@ def picture(
     subtitle: str | None = None,
     scores: Sequence[Sequence[float]] | None = None,
 ) -> "Figure":
-    """The picture as a matplotlib `Figure` that nothing else knows of; for the arguments see `draw`."""
+    """The picture as a matplotlib `Figure` that nothing else knows of; arguments as for `draw`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -320,12 +320,14 @@ def _text(
     axes.text(x, y, text, fontsize=size, color=colour, **fixed)
 
 
-def _rectangle(axes: "Axes", left: float, bottom: float, width: float, height: float, fill: Any, edge: str,
-               radius: float, zorder: int, linewidth: float = 0.8) -> None:  # fmt: skip
+def _rectangle(
+    axes: "Axes", left: float, bottom: float, width: float, height: float, fill: Any, edge: str,
+    radius: float, zorder: int, linewidth: float = 0.8,
+) -> None:  # fmt: skip
     from matplotlib.patches import FancyBboxPatch
 
     style = f"round,pad=0,rounding_size={radius}"
     axes.add_patch(
-        FancyBboxPatch((left, bottom), width, height, boxstyle=style, facecolor=fill, edgecolor=edge,
-                       linewidth=linewidth, zorder=zorder)
+        FancyBboxPatch((left, bottom), width, height, boxstyle=style, facecolor=fill,
+                       edgecolor=edge, linewidth=linewidth, zorder=zorder)
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Training curves as sparklines, a row for each branch, with the tree of branches where a run split."""
+"""Training curves as sparklines, a row for each branch, with the tree of branches that split."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -13,7 +13,7 @@ from nastk.report.numbers import percent
 
 BARS = "▁▂▃▄▅▆▇█"
 NARROW, WIDTH = 5, 24
-"""Columns of a sparkline at least and at most; longer curves show the mean of neighbouring epochs."""
+"""Columns of a sparkline at least and at most; longer curves show means of adjacent epochs."""
 
 
 def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
@@ -35,7 +35,7 @@ def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
 class Curves:
     """Loss and accuracy of each branch over its epochs, as wide as the terminal allows.
 
-    `history` are events; those of kind `epoch-done` count. `branches` is empty where no epoch is done.
+    `history` are events; those of kind `epoch-done` count. `branches` is empty without them.
 
     Example: `rich.print(Curves(folder.events()))`
     """

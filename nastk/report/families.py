@@ -1,6 +1,7 @@
 """Families of operations with their colours, the same in pictures and in the terminal.
 
-The colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart with any colour vision.
+The colours of Okabe and Ito ("Color Universal Design", 2008), told apart with any colour
+vision.
 """
 
 import re
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 class Family:
     """Operations of one kind: its name in a legend, its colour in a picture and in a terminal.
 
-    `pattern` is searched in the lower-case name of an operation; the first family that matches has it.
+    `pattern` is searched in an operation's lower-case name; the first family that matches has it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The values of a drawing: boxes, curves, placed nodes and links, in points (x to the right, y up)."""
+"""The values of a drawing in points (x right, y up): boxes, curves, placed nodes and links."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

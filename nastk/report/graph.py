@@ -1,4 +1,4 @@
-"""The cells of an architecture as graphs to be drawn: their inputs, their output, and what joins them.
+"""The cells of an architecture as graphs to draw: their inputs, their output, and what joins them.
 
 An architecture says only which edges its space has. Four rules make a drawing of them:
 
@@ -19,7 +19,7 @@ from nastk.subspace import Edge
 
 @dataclass(frozen=True)
 class Link:
-    """One chosen operation between two nodes. `score` is what the search gave it, if that is known."""
+    """One chosen operation between two nodes, with the `score` the search gave it, if known."""
 
     source: int
     node: int
@@ -51,7 +51,7 @@ class Graph:
         return (*self.inputs, *self.middle, self.output)
 
     def name(self, node: int) -> str:
-        """What a node is called: `c_{k-2}`, `c_{k-1}` are outputs of earlier cells, `c_{k}` is this one's."""
+        """A node's name: `c_{k-2}`, `c_{k-1}` are earlier cells' outputs, `c_{k}` is this one's."""
         if len(self.inputs) > 1:
             if node == self.output:
                 return "c_{k}"
@@ -74,10 +74,10 @@ def graphs(
 ) -> list[Graph]:
     """The cells of an architecture, in the order in which its space names them.
 
-    `scores` is an edges x operations table (nested sequences, an array or a tensor) that the links remember.
+    The links remember `scores`, an edges x operations table (nested sequences, array or tensor).
 
     Raises:
-        DataError: an edge does not lead to a higher node, or `scores` has not one row for each edge.
+        DataError: an edge does not lead to a higher node, or `scores` is not one row an edge.
     """
     _check(architecture, scores)
     links: list[list[Link]] = []
@@ -107,7 +107,8 @@ def _check(architecture: Architecture, scores: Sequence[Sequence[float]] | None)
             )
     if scores is not None and len(scores) != len(architecture.edges):
         raise DataError(
-            f"Scores need one row for each of the {len(architecture.edges)} edges, got {len(scores)} rows."
+            f"Scores need one row for each of the {len(architecture.edges)} edges, "
+            f"got {len(scores)} rows."
         )
 
 
@@ -117,7 +118,7 @@ def _link(edge: Edge, operation: str, scores: Sequence[float] | None) -> Link:
 
 
 def _is_chain(edges: Sequence[Edge]) -> bool:
-    """Whether each edge leads from one node to the next, and every node but the ends has one in, one out."""
+    """Whether each edge joins a node to the next, and inner nodes have one edge in, one out."""
     sources = sorted(edge.source for edge in edges)
     if not sources:
         return False

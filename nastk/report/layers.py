@@ -2,10 +2,10 @@
 
 Nodes stand in even columns, in the order of their depth. A link is a route through every column
 between its nodes: in one odd column it carries its label, in the others it has a bend that keeps it
-apart from what stands there. Labels and nodes are then items of columns like any other, so that nothing
-can be drawn over them. Method: Sugiyama, Tagawa and Toda, "Methods for visual understanding of
-hierarchical system structures" (1981), with the label columns of Gansner et al., "A technique for
-drawing directed graphs" (1993). Next: `positions.py`, which gives the items their places.
+apart from what stands there. Labels and nodes are then items of columns like any other, so that
+nothing can be drawn over them. Method: Sugiyama, Tagawa and Toda, "Methods for visual understanding
+of hierarchical system structures" (1981), with the label columns of Gansner et al., "A technique
+for drawing directed graphs" (1993). Next: `positions.py`, which gives the items their places.
 """
 
 import random
@@ -39,7 +39,7 @@ class Item:
 
 @dataclass(eq=False)
 class Route:
-    """The items that a link passes, from source to target. `link` is None where outputs are joined."""
+    """The items a link passes, source to target; `link` is None where outputs are joined."""
 
     items: list[Item]
     link: Link | None
@@ -49,8 +49,11 @@ Order = list[list[Item]]
 """Items column by column from left to right, each column from top to bottom."""
 
 
-def columns(graph: Graph, label_size: Callable[[Link], tuple[float, float]],
-            node_size: Callable[[int], tuple[float, float]]) -> tuple[Order, list[Route]]:  # fmt: skip
+def columns(
+    graph: Graph,
+    label_size: Callable[[Link], tuple[float, float]],
+    node_size: Callable[[int], tuple[float, float]],
+) -> tuple[Order, list[Route]]:
     """The items of a cell in the order of its nodes and links, and the routes through them.
 
     `label_size` and `node_size` say the (width, height) of a box, in points.
@@ -82,7 +85,7 @@ def columns(graph: Graph, label_size: Callable[[Link], tuple[float, float]],
 
 
 def orders(natural: Order, seed: int = 0) -> list[Order]:
-    """Orders of the columns that have the fewest crossings found, starting from `natural` and from chance."""
+    """Orders of the columns with the fewest crossings found, starting from `natural` and chance."""
     rng = random.Random(seed)
     found: list[Order] = []
     fewest = -1
@@ -121,7 +124,7 @@ def _depths(graph: Graph) -> dict[int, int]:
 
 
 def _label_column(first: int, last: int, load: list[int]) -> int:
-    """The odd column between two nodes that carries the fewest labels so far; the left one of equals."""
+    """The odd column between two nodes with the fewest labels so far; the left one of equals."""
     column = min(range(first + 1, last, 2), key=lambda column: load[column])
     load[column] += 1
     return column
@@ -130,7 +133,7 @@ def _label_column(first: int, last: int, load: list[int]) -> int:
 def _route(
     order: Order, source: Item, target: Item, link: Link | None, label: Item | None
 ) -> Route:
-    """Lay a route from `source` to `target`: its label in the label's column, bends in the others."""
+    """Lay a route from `source` to `target`: its label in the label's column, bends elsewhere."""
     items = [source]
     for column in range(source.column + 1, target.column):
         item = label if label is not None and label.column == column else Item(column, "bend")
@@ -183,5 +186,5 @@ def _exchange(order: Order) -> None:
 
 
 def _pair(upper: Item, lower: Item, side: str) -> int:
-    """Crossings between the segments on one side of two items of a column, the first above the second."""
+    """Crossings of segments on one side of two items of a column, the first above the second."""
     return sum(a.row > b.row for a in getattr(upper, side) for b in getattr(lower, side))

@@ -1,8 +1,8 @@
 """Places the nodes and labelled links of one cell: `place` answers a `Layout` in points.
 
-Cells are drawn in layers from left to right (`layers` orders them, `positions` gives heights, `ranked`
-draws the curves); chains of layers wind through rows (`snake`). No label touches a node, another label
-or a foreign curve. Nothing here knows how it will be painted: `cell` does.
+Cells are drawn in layers from left to right (`layers` orders them, `positions` gives heights,
+`ranked` draws the curves); chains of layers wind through rows (`snake`). No label touches a node,
+another label or a foreign curve. Nothing here knows how it will be painted: `cell` does.
 """
 
 from nastk.report import ranked, snake
@@ -13,7 +13,7 @@ from nastk.report.graph import Graph
 def place(graph: Graph, label_size: LabelSize, node_size: NodeSize) -> Layout:
     """Place one cell.
 
-    `label_size` and `node_size` answer (width, height) in points of a link's label and a node's box.
+    `label_size` and `node_size` answer (width, height) of a label and a node's box, in points.
     """
     nodes, links = (snake if graph.chain else ranked).place(graph, label_size, node_size)
     return at_origin(nodes, links)

@@ -61,9 +61,9 @@ def percent(value: float | int) -> str:
 
 
 def metric(name: str, value: float | int) -> str:
-    """The value of a metric in the words that fit its name: accuracies in percent, counts in millions.
+    """A metric's value in the words that fit its name: percent for accuracies, counts in millions.
 
-    >>> metric("valid_accuracy", 0.5), metric("parameters", 3_300_000), metric("kendall_tau", 0.71234)
+    >>> metric("valid_accuracy", 0.5), metric("parameters", 3_300_000), metric("tau", 0.71234)
     ('50.00 %', '3.30 M', '0.7123')
     """
     if not math.isfinite(value):

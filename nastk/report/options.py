@@ -47,7 +47,7 @@ def options_table(component: str, fields: Sequence[Mapping[str, str]]) -> Render
 
 
 class _Options:
-    """Five columns where they fit with room to read, else two: the name, and what is to be said of it."""
+    """Five columns where there is room to read them, else two: the name, and what is said of it."""
 
     def __init__(self, fields: Sequence[Mapping[str, str]]) -> None:
         self._fields = fields

@@ -1,4 +1,4 @@
-"""`Plain` shows anything on terminals without line drawing: sign by sign, so that columns stay columns."""
+"""`Plain` shows anything on terminals without line drawing: sign by sign, columns stay columns."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ _SIGNS = str.maketrans({sign: plain for plain, signs in _LIKENESSES.items() for 
 
 
 class Plain:
-    """Renders `renderable`, and where the terminal is dumb or not UTF-8, in ASCII of the same width.
+    """Renders `renderable`, in ASCII of the same width where the terminal is dumb or not UTF-8.
 
     Example: `console.print(Plain(Panel("text")))`
     """
@@ -43,7 +43,7 @@ class Plain:
 
 
 def to_ascii(text: str) -> str:
-    """`text` in ASCII of the same width: lines as `+-|`, arrows as `>`, what has no likeness as `?`.
+    """`text` in ASCII of equal width: lines as `+-|`, arrows as `>`, what has no likeness as `?`.
 
     >>> to_ascii("0 ─ 3×3 ─▶ 1")
     '0 - 3x3 -> 1'

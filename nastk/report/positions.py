@@ -1,8 +1,9 @@
 """Gives the items of ordered columns their heights: straight routes, boxes apart, orders kept.
 
 Every item wants to stand at the mean of its neighbours; what a column allows is the least-squares
-answer with the order and the distances kept, which is a regression on increasing values (pool adjacent
-violators: Barlow et al., "Statistical inference under order restrictions", 1972). The columns take turns.
+answer with the order and the distances kept, which is a regression on increasing values (pool
+adjacent violators: Barlow et al., "Statistical inference under order restrictions", 1972). The
+columns take turns.
 """
 
 from collections.abc import Sequence
@@ -11,10 +12,10 @@ from nastk.report.layers import Item, Order
 
 SWEEPS = 40
 STIFF = 8.0
-"""How much more a segment between labels and bends wants to be straight than one that ends at a node."""
+"""How much straighter a segment between labels and bends wants to be than one ending at a node."""
 
 NODE_GAP, LABEL_GAP, BEND_GAP = 20.0, 8.0, 9.0
-"""Points between the boxes of neighbours: nodes, labels (or a label and a node), anything and a bend."""
+"""Points between neighbours' boxes: nodes, labels (or a label and a node), anything and a bend."""
 
 
 def settle(order: Order) -> None:
@@ -60,7 +61,10 @@ def _settle_column(column: Sequence[Item]) -> None:
 
 
 def _wish(item: Item) -> tuple[float, float]:
-    """The weighted mean height of an item's neighbours, and its weight. Routes are stiffer than nodes."""
+    """The weighted mean height of an item's neighbours, and its weight.
+
+    Routes are stiffer than nodes.
+    """
     total, weight = 0.0, 0.0
     for other in (*item.before, *item.after):
         stiffness = 1.0 if "node" in (item.kind, other.kind) else STIFF

@@ -1,4 +1,4 @@
-"""Draws a cell in layers, left to right: chooses the calmest order, sets the columns, draws the curves."""
+"""Draws a cell in layers, left to right: finds the calmest order, sets columns, draws curves."""
 
 from collections.abc import Iterator
 
@@ -17,16 +17,16 @@ from nastk.report.graph import Graph
 from nastk.report.layers import Item, Order, Route
 
 NARROW, WIDE, SLOPE = 26.0, 64.0, 0.30
-"""Points between two columns: at least, at most, and for each point that a curve climbs between them."""
+"""Points between two columns: at least, at most, and for each point a curve climbs in between."""
 
 FLIP, FLIP_INPUT = 0.06, 0.3
-"""How much calmer an order must be for each pair of nodes, or of inputs, that stands in it upside down."""
+"""How much calmer an order must be for each pair of nodes, or of inputs, upside down in it."""
 
 PORT, PORT_MARGIN = 8.0, 7.0
 """Points between two curves at the side of a node, and from the outer ones to its corners."""
 
 CLEAR, OPEN = 5.0, 40.0
-"""Points that a curve keeps from a box it passes, and how far it may swing out where nothing stands."""
+"""Points a curve keeps from a box it passes, and how far it may swing where nothing stands."""
 
 
 def place(
@@ -42,15 +42,18 @@ def place(
     spans = _spans(order)
     node_ports, corridors = _ports(order), _corridors(order)
     nodes = [
-        PlacedNode(item.node, _box(item, spans)) for column in order for item in column if item.kind == "node"
-    ]  # fmt: skip
+        PlacedNode(item.node, _box(item, spans))
+        for column in order
+        for item in column
+        if item.kind == "node"
+    ]
     return sorted(nodes, key=lambda node: node.node), [
         _placed(route, spans, node_ports, corridors) for route in routes
     ]
 
 
 def _calmest(orders: list[Order]) -> Order:
-    """The order whose routes climb least; low numbers above high ones are worth a little climbing."""
+    """The order whose routes climb least; low numbers above high are worth a little climbing."""
 
     def key(order: Order) -> int:
         positions.settle(order)
@@ -99,7 +102,7 @@ def _ports(order: Order) -> dict[tuple[Item, Item], float]:
 
 
 def _spread(node: Item, neighbours: list[Item]) -> Iterator[tuple[Item, float]]:
-    """Neighbours on one side of a node, from high to low, each with its height at the node's side."""
+    """Neighbours on one side of a node, high to low, each with its height at the node's side."""
     for row, other in enumerate(sorted(neighbours, key=lambda item: -item.y)):
         yield other, node.y + PORT * ((len(neighbours) - 1) / 2 - row)
 
@@ -134,7 +137,7 @@ def _placed(route: Route, spans: list[tuple[float, float]], ports: dict[tuple[It
 
 
 def _corridors(order: Order) -> dict[Item, tuple[float, float]]:
-    """How low and how high a curve may pass at each bend without coming near to what stands there."""
+    """How low and how high a curve may pass at each bend without coming near what stands there."""
     found = {}
     for column in order:
         for above, item, below in zip([None, *column], column, [*column[1:], None], strict=False):
@@ -144,7 +147,7 @@ def _corridors(order: Order) -> dict[Item, tuple[float, float]]:
 
 
 def _limit(bend: Item, other: Item | None, side: int) -> float:
-    """The height up to which (`side` 1) or down to which (-1) a bend may move: half way to another."""
+    """The height up to (`side` 1) or down to (-1) which a bend may move: half way to another."""
     if other is None:
         return bend.y + side * OPEN
     if other.kind == "bend":

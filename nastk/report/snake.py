@@ -66,9 +66,9 @@ def _row_middles(heights: list[float]) -> list[float]:
     return middles
 
 
-def _layer(before: PlacedNode, after: PlacedNode, links: list[Link], label_size: LabelSize, x: float,
-           direction: int) -> list[PlacedLink]:  # fmt: skip
-    """The links of one layer, their labels one below the other at `x`, drawn in `direction` (1 or -1)."""
+def _layer(before: PlacedNode, after: PlacedNode, links: list[Link], label_size: LabelSize,
+           x: float, direction: int) -> list[PlacedLink]:  # fmt: skip
+    """The links of a layer, labels one below the other at `x`, drawn in `direction` (1 or -1)."""
     height = after.box.y + (sum(label_size(link)[1] + LABEL_GAP for link in links) - LABEL_GAP) / 2
     placed = []
     for row, link in enumerate(links):

@@ -1,7 +1,7 @@
-"""A run at a glance, for the end of a search and for `nastk show`: what was run, found, measured and spent.
+"""A run at a glance, after a search and in `nastk show`: what was run, found, measured and spent.
 
-`summary` takes plain dicts, as a run folder holds them, and leaves out what is not there: it shows an
-interrupted run as well as a finished one.
+`summary` takes plain dicts, as a run folder holds them, and leaves out what is not there: it shows
+an interrupted run as well as a finished one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,8 +33,9 @@ def summary(result: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> 
     """What a run did, as something that rich prints.
 
     Args:
-        result: any of `run` (its folder), `state`, `config`, `architecture` (its JSON object), `text`,
-            `evaluations` (each with evaluator, metrics, notes), `cost` (by phase) and `error`.
+        result: any of `run` (its folder), `state`, `config`, `architecture` (its JSON object),
+            `text`, `evaluations` (each with evaluator, metrics, notes), `cost` (by phase) and
+            `error`.
         history: the run's events; those of kind `epoch-done` make the curves.
 
     Example: `rich.print(summary({**folder.result(), "config": folder.config()}, folder.events()))`

@@ -17,8 +17,9 @@ from nastk.report.summary import STATES
 def runs_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     """A row for each run; narrow terminals see fewer columns.
 
-    `rows` have path, state, space, updater, data, seed, epoch, epochs, accuracy (0..1), architecture
-    (its id) and started (seconds since 1970, or text); what is missing or None is shown as `-`.
+    `rows` have path, state, space, updater, data, seed, epoch, epochs, accuracy (0..1),
+    architecture (its id) and started (seconds since 1970, or text); what is missing or None is
+    shown as `-`.
     """
     return Plain(_Runs(rows))
 

@@ -25,7 +25,7 @@ FRAME = 4
 
 
 def cell(architecture: Architecture) -> RenderableType:
-    """The cells of an architecture, coloured as in the picture; in ASCII where the terminal asks for it.
+    """The cells of an architecture, coloured as in the picture, in ASCII if the terminal asks.
 
     Cells stand side by side where the terminal is wide enough, else one below the other.
 
@@ -69,8 +69,8 @@ def _panel(graph: Graph, lines: Sequence[Text], width: int | None = None) -> Pan
     body = Text("\n").join(lines)
     body.overflow = "fold"
     return Panel(
-        body, box=box.ROUNDED, title=Text(graph.group, "bold"), title_align="left", border_style="dim",
-        padding=(0, 1), expand=False, width=width,
+        body, box=box.ROUNDED, title=Text(graph.group, "bold"), title_align="left",
+        border_style="dim", padding=(0, 1), expand=False, width=width,
     )  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def _rows(graph: Graph) -> list[Text]:
 
 
 def _row(graph: Graph, link: Link, names: int, wide: int, row: int, count: int) -> Text:
-    """One link: where it comes from, its operation, and its part of the bracket that leads to the node."""
+    """One link: its source, its operation, and its part of the bracket that leads to the node."""
     colour = family(link.operation).terminal
     source = _name(graph, link.source)
     line = Text.assemble(
@@ -123,7 +123,7 @@ def _name(graph: Graph, node: int) -> tuple[str, str]:
 
 
 def _chain(graph: Graph, room: int) -> list[Text]:
-    """The layers of a chain in rows of `room` columns, each row led by the number of its first layer."""
+    """The layers of a chain in rows of `room` columns, each led by its first layer's number."""
     texts = [_layer(graph.into(node)) for node in graph.nodes[1:]]
     wide = max(text.cell_len for text in texts)
     gutter = len(str(len(texts))) + 2

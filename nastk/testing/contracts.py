@@ -1,4 +1,4 @@
-"""The contracts, as tests to inherit: what every updater, space, evaluator and data source must hold.
+"""The contracts as tests to inherit: what updaters, spaces, evaluators and data sources must hold.
 
 A plugin's test is four lines:
 
@@ -33,7 +33,7 @@ from nastk.updater import ArchitectureUpdater
 
 
 def check_component(component: type[Component]) -> None:
-    """A name, one line of description, and options that describe themselves and refuse strangers."""
+    """A name, a line of description, and options that describe themselves and refuse strangers."""
     assert component.name and component.name == component.name.lower()
     assert component.summary and "\n" not in component.summary
     for name, field in component.Options.model_fields.items():
@@ -43,7 +43,10 @@ def check_component(component: type[Component]) -> None:
 
 
 class UpdaterContract:
-    """What every updater must hold. Set `updater`, and `options` that make it learn within three epochs."""
+    """What every updater must hold.
+
+    Set `updater`, and `options` that make it learn within three epochs.
+    """
 
     updater: ClassVar[type[ArchitectureUpdater]]
     options: ClassVar[Mapping[str, Any]] = {}
@@ -260,7 +263,10 @@ class SearchSpaceContract:
 
 
 class EvaluatorContract:
-    """What every evaluator must hold. Set `evaluator` and `options`; `updater` trains the supernet it may need."""
+    """What every evaluator must hold.
+
+    Set `evaluator` and `options`; `updater` trains the supernet it may need.
+    """
 
     evaluator: ClassVar[type[Evaluator]]
     options: ClassVar[Mapping[str, Any]] = {}

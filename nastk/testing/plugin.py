@@ -1,4 +1,4 @@
-"""The toy space, updater and data as a plugin: offered like any other, for tests and first steps."""
+"""The toy space, updater and data, offered like any plugin, for tests and first steps."""
 
 from nastk.hookspecs import Offer, hookimpl
 

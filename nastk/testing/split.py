@@ -1,4 +1,4 @@
-"""An updater that learns nothing and goes through every way a branch can continue: for tests of the trainer."""
+"""An updater that learns nothing and continues branches in every way, for tests of the trainer."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from nastk.updater import ArchitectureUpdater, Continuation
 
 
 class ToySplit(ArchitectureUpdater):
-    """Splits in two after epoch `split` (the second heir with fresh weights), shrinks in each later epoch.
+    """Splits in two after epoch `split` (the second with fresh weights), shrinks in later epochs.
 
     Example: `nastk search --space toy --updater toy-split --data toy`
     """

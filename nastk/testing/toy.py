@@ -1,7 +1,7 @@
-"""A space and data small enough to hold in the head: a five-epoch search takes about a second on a CPU.
+"""A space and data small enough to hold in the head: five epochs take about a second on a CPU.
 
-Two cell types, five edges, four operations (one type lacks pooling, so that tables are ragged), images
-of 8x8 pixels in three classes.
+Two cell types, five edges, four operations (one type lacks pooling, so that tables are ragged),
+images of 8x8 pixels in three classes.
 """
 
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ class ToyCell(nn.Module):
         )
 
     def forward(self, features: Tensor, mixture: Mixture) -> Tensor:
-        """The last node: every node is the sum of its edges, every edge the sum of its weighted operations."""
+        """The last node; a node is the sum of its edges, an edge of its weighted operations."""
         nodes = [features, *(torch.zeros_like(features) for _ in range(2))]
         for index, modules in zip(self.edges, self.operations, strict=True):
             edge = EDGES[index]
@@ -178,7 +178,8 @@ class ToySpace(SearchSpace):
         parts = text.strip().split(",")
         if len(parts) != len(EDGES):
             raise DataError(
-                f"A toy architecture has {len(EDGES)} operations joined by commas, got {len(parts)}: {text!r}."
+                f"A toy architecture has {len(EDGES)} operations joined by commas, "
+                f"got {len(parts)}: {text!r}."
             )
         return self.architecture([] if part == "-" else part.split("+") for part in parts)
 
@@ -203,7 +204,7 @@ class ToyData(DataSource):
         return Task(3, 3, 8, ("zero", "one", "two"))
 
     def splits(self, seed: int) -> Splits:
-        """Every third image is of the same class; valid is the end of the images, test is other images."""
+        """Every third image is of one class; valid is the end of them, test is other images."""
         images, labels = self._draw(self.options.images, 0)
         middle = round(self.options.images * self.options.train_fraction)
         test_images, test_labels = self._draw(48, 1)

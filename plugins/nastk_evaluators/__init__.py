@@ -1,4 +1,4 @@
-"""Evaluators that train nothing: `supernet` (accuracy with shared weights) and `size` (parameters, work)."""
+"""Evaluators without training: `supernet` (accuracy, shared weights), `size` (parameters, work)."""
 
 from nastk.hookspecs import Offer, hookimpl
 

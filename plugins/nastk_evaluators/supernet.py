@@ -1,4 +1,4 @@
-"""The accuracy of an architecture as a path of the trained supernet: a proxy that needs no training."""
+"""The accuracy of an architecture as a path of the trained supernet: a proxy without training."""
 
 from pydantic import Field
 
@@ -40,7 +40,8 @@ class SupernetAccuracy(Evaluator):
         if probe is None:
             raise ConfigurationError(
                 "Evaluator 'supernet' measures the weights that a search shared, and got none. "
-                "Point it at a run folder with a checkpoint: `nastk evaluate runs/a --evaluator supernet`."
+                "Point it at a run folder with a checkpoint: "
+                "`nastk evaluate runs/a --evaluator supernet`."
             )
         path = Mixture.of(self.setting.space.check(architecture))
         splits = {"valid": self.setting.splits.valid, "test": self.setting.splits.test}
@@ -51,8 +52,8 @@ class SupernetAccuracy(Evaluator):
         }
         if not metrics:
             raise ConfigurationError(
-                "Evaluator 'supernet' has nothing to measure: the valid and the test split are both empty. "
-                "Set `-d train_fraction=0.5`, or give test images."
+                "Evaluator 'supernet' has nothing to measure: the valid and the test split are "
+                "both empty. Set `-d train_fraction=0.5`, or give test images."
             )
         return Evaluation(self.name, metrics, self._notes())
 
@@ -66,8 +67,8 @@ class SupernetAccuracy(Evaluator):
             augment=False,
         )
         hits = images = 0
-        # A shuffled pass: images are often stored class by class, and a batch of one class has its own
-        # statistics. One batch at a time, since a whole split need not fit on the device.
+        # A shuffled pass: images are often stored class by class, and a batch of one class has its
+        # own statistics. One batch at a time, since a whole split need not fit on the device.
         for batch in batches.epoch(0):
             (accuracy,) = probe.scores([path], [batch])
             hits += round(accuracy * len(batch.labels))
@@ -76,7 +77,8 @@ class SupernetAccuracy(Evaluator):
 
     def _notes(self) -> tuple[str, ...]:
         return (
-            f"Norms use the statistics of each batch of {self.options.batch_size} images; another size or "
-            "another order of the images gives another accuracy.",
-            "Shared weights rank architectures only roughly; train the network to know its accuracy.",
+            f"Norms use the statistics of each batch of {self.options.batch_size} images; another "
+            "size or another order of the images gives another accuracy.",
+            "Shared weights rank architectures only roughly; train the network to know its "
+            "accuracy.",
         )

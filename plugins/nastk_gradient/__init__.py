@@ -1,7 +1,7 @@
-"""Updaters that learn alpha, one logit for each operation, by gradient descent on the validation loss.
+"""Updaters that learn alpha, a logit for each operation, by gradient descent on validation loss.
 
-`relaxed.py` is alpha with its Adam, which every such method shares; `hypergradient.py` is the gradient of
-the validation loss; `darts.py` is the updater `darts`, first and second order.
+`relaxed.py` is alpha with its Adam, which every such method shares; `hypergradient.py` is the
+gradient of the validation loss; `darts.py` is the updater `darts`, first and second order.
 """
 
 from nastk.hookspecs import Offer, hookimpl

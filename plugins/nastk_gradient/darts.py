@@ -1,7 +1,7 @@
 """DARTS: alpha descends the validation loss while the weights descend the training loss.
 
-Before each weight step alpha takes one Adam step on a fresh validation batch; the gradient is one of
-the two in `hypergradient.py`. Alpha, its Adam and the decision are `relaxed.py`.
+Before each weight step alpha takes one Adam step on a fresh validation batch; the gradient is one
+of the two in `hypergradient.py`. Alpha, its Adam and the decision are `relaxed.py`.
 """
 
 from typing import Literal
@@ -61,7 +61,7 @@ class Darts(Relaxed):
     With `order=1` the weights are constants for alpha; with `order=2` alpha also sees how the next
     weight step would follow it.
 
-    Example: `nastk.search(space="darts", updater=nastk.use("darts", order=2), data="cifar10", epochs=50)`
+    Example: `nastk.search(space="darts", updater=nastk.use("darts", order=2), data="cifar10")`
     """
 
     name = "darts"
@@ -86,7 +86,8 @@ class Darts(Relaxed):
         _paper("paper-first-order", "first order", order=1),
         Preset(
             "quick",
-            "not published: ten times the paper's learning rate of alpha, for runs of some hundred steps",
+            "not published: ten times the paper's learning rate of alpha, for runs of some hundred "
+            "steps",
             updater_options={"order": 1, "learning_rate": 3e-3, "warmup": 1},
         ),
     )
@@ -104,7 +105,7 @@ class Darts(Relaxed):
         return second_order(probe, self.alpha, batch, valid, self.options.epsilon)
 
     def forecast(self, plan: Plan) -> PhaseCost:
-        """Called by `--dry-run`: images measured, exact where the batch size divides both splits."""
+        """Called by `--dry-run`: images measured, exact if the batch size divides both splits."""
         steps = max(plan.epochs - self.options.warmup, 0) * plan.steps_per_epoch
         valid, train = (
             min(plan.batch_size, plan.valid_images),

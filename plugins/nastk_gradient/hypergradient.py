@@ -20,7 +20,7 @@ def first_order(
     weights: Weights | None = None,
     exact: bool = False,
 ) -> Float[Tensor, "edges ops"]:
-    """grad_alpha L(weights, alpha) on `batch`, the weights taken as constants (equation 6 with xi = 0).
+    """grad_alpha L(weights, alpha) on `batch`, the weights constant (equation 6 with xi = 0).
 
     Costs one forward and one backward pass of `batch`; `exact` as in `Probe.logits`.
     """
@@ -38,9 +38,9 @@ def second_order(
 ) -> Float[Tensor, "edges ops"]:
     """grad_alpha L_valid(w'(alpha), alpha), with w' one step of the trainer's optimiser on `train`.
 
-    The matrix of second derivatives meets only one vector v, and a central difference along v replaces
-    it (equations 7 and 8); `epsilon` is the length of the step along v. Costs three forward and backward
-    passes of `train` and one of `valid`.
+    The matrix of second derivatives meets only one vector v, and a central difference along v
+    replaces it (equations 7 and 8); `epsilon` is the length of the step along v. Costs three
+    forward and backward passes of `train` and one of `valid`.
     """
     ahead = _lookahead(probe, alpha, train)
     loss = probe.loss(Mixture.softmax(alpha, probe.subspace), valid, ahead)
@@ -56,7 +56,7 @@ def mixed_derivative(
     vector: Weights,
     epsilon: float = 0.01,
 ) -> Float[Tensor, "edges ops"]:
-    """(d/dalpha d/dw L(w, alpha)) applied to `vector`: a central difference of gradients (equation 8).
+    """(d/dalpha d/dw L(w, alpha)) applied to `vector`: a central difference (equation 8).
 
     Costs two forward and backward passes of `batch`.
     """

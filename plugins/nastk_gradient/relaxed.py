@@ -1,7 +1,8 @@
 """Alpha and its Adam: `Relaxed`, the base of updaters that learn one logit for each operation.
 
-A method that builds on it says what gradient alpha gets (`before_step`, ending in `learn`) and, where it
-is not the softmax, what mixture alpha means (`mixture`). Next: `darts.py`, the plainest of them.
+A method that builds on it says what gradient alpha gets (`before_step`, ending in `learn`) and,
+where it is not the softmax, what mixture alpha means (`mixture`). Next: `darts.py`, the plainest of
+them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +23,12 @@ from nastk.updater import ArchitectureUpdater, Continuation, Plan
 
 
 class Relaxed(ArchitectureUpdater):
-    """Learns `alpha` (edges x operations) with Adam; the softmax of a row is the mixture of its edge.
+    """Learns `alpha` (edges x operations) with Adam; the softmax of a row is its edge's mixture.
 
-    Operations that the subspace lost keep the logit they had: neither gradient nor weight decay moves them.
+    Operations that the subspace lost keep the logit they had: neither gradient nor weight decay
+    moves them.
 
-    Example: `class Mine(Relaxed)` with a `before_step` that calls `self.learn(gradient, probe.subspace)`.
+    Example: `class Mine(Relaxed)` whose `before_step` calls `self.learn(gradient, probe.subspace)`.
     """
 
     class Options(nastk.component.Options):
@@ -70,16 +72,17 @@ class Relaxed(ArchitectureUpdater):
         )
 
     def complaint(self, plan: Plan) -> str | None:
-        """Called when the run is assembled: a warm-up as long as the run would leave alpha at its noise."""
+        """Called when the run is assembled: a warm-up that leaves alpha at its noise."""
         if self.options.warmup < plan.epochs:
             return None
         return (
-            f"{self.name}: warmup={self.options.warmup} leaves alpha no epoch of {plan.epochs} to learn in. "
-            f"Use `-u warmup={plan.epochs - 1}` or less, or `--epochs {self.options.warmup + 1}` or more."
+            f"{self.name}: warmup={self.options.warmup} leaves alpha no epoch of {plan.epochs} to "
+            f"learn in. Use `-u warmup={plan.epochs - 1}` or less, or "
+            f"`--epochs {self.options.warmup + 1}` or more."
         )
 
     def mixture(self, probe: Probe) -> Mixture:
-        """Called wherever the method mixes: alpha as a mixture of what is alive, differentiable in alpha."""
+        """Called wherever the method mixes: alpha as a differentiable mixture of what is alive."""
         return Mixture.softmax(self.alpha, probe.subspace)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
@@ -87,11 +90,11 @@ class Relaxed(ArchitectureUpdater):
         return [self.mixture(probe).detach()]
 
     def architecture(self, probe: Probe) -> Architecture:
-        """Called after every epoch and at the end: the space's rule on the softmax over what is alive."""
+        """Called after every epoch and at the end: the space's rule on `scores`."""
         return self.space.decide(self.scores(probe.subspace), probe.subspace)
 
     def scores(self, subspace: Subspace) -> Float[Tensor, "edges ops"]:
-        """The softmax of alpha over what is alive, on the CPU: what is thought of each operation."""
+        """The softmax of alpha over what is alive, on the CPU: how each operation is rated."""
         return Mixture.softmax(self.alpha.detach(), subspace).weights.cpu()
 
     def learning(self, probe: Probe) -> bool:
@@ -123,7 +126,7 @@ class Relaxed(ArchitectureUpdater):
         return [Continuation(probe.subspace)]
 
     def state_dict(self) -> dict[str, Any]:
-        """Called for every checkpoint and fork: alpha, and Adam's step and moments once it has stepped."""
+        """Called for every checkpoint and fork: alpha, and Adam's state once it has stepped."""
         moments = self._adam.state.get(self.alpha, {})
         return {
             "alpha": self.alpha.detach().clone(),
@@ -131,7 +134,7 @@ class Relaxed(ArchitectureUpdater):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Called on a freshly made updater: the saved alpha and Adam, sharing no tensor with `state`."""
+        """Called on a freshly made updater: the saved alpha and Adam, copied from `state`."""
         with torch.no_grad():
             self.alpha.copy_(state["alpha"])
         self._adam.state.clear()

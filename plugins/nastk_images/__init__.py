@@ -1,8 +1,8 @@
-"""Images to search on: small sets with published splits, ImageNet, and any folder of one's own images.
+"""Images to search on: small sets with published splits, ImageNet, and folders of one's own.
 
-`digits.py` needs no files; `published.py` holds CIFAR-10, CIFAR-100, SVHN and Fashion-MNIST, which are
-downloaded; `imagenet.py` and `folder.py` read pictures from folders: `listing.py` finds them, `form.py`
-decides size and channels, `pictures.py` decodes them.
+`digits.py` needs no files; `published.py` holds CIFAR-10, CIFAR-100, SVHN and Fashion-MNIST, which
+are downloaded; `imagenet.py` and `folder.py` read pictures from folders: `listing.py` finds them,
+`form.py` decides size and channels, `pictures.py` decodes them.
 """
 
 from nastk.hookspecs import Offer, hookimpl

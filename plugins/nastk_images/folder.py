@@ -20,11 +20,13 @@ from nastk_images.presets import QUICK
 
 
 class Folder(DataSource):
-    """Images in class folders: `PATH/<class>/<image>`, or `PATH/train/<class>/<image>` + `valid/`, `test/`.
+    """Images in class folders: `PATH/<class>/<image>`, or `PATH/train/<class>/<image>`.
 
-    Without a folder `test`, a fifth of each class is held out as the test split before anything else, the
-    same for every seed. `train_fraction` divides the rest, unless there is a folder `valid` (or `val`).
-    Mean and deviation are measured on the training images.
+    Beside `train` there may be `valid` and `test`.
+
+    Without a folder `test`, a fifth of each class is held out as the test split before anything
+    else, the same for every seed. `train_fraction` divides the rest, unless there is a folder
+    `valid` (or `val`). Mean and deviation are measured on the training images.
 
     Example: `Folder(Folder.Options(path="flowers", size=64)).task`
     """
@@ -46,7 +48,9 @@ class Folder(DataSource):
         memory: float = Field(
             2.0,
             ge=0,
-            description="GiB that decoded images may take; larger sets are read while the run goes on",
+            description=(
+                "GiB that decoded images may take; larger sets are read while the run goes on"
+            ),
         )
 
     @cached_property
@@ -72,7 +76,8 @@ class Folder(DataSource):
         if tree.test is None:
             parts.append("test")
             self.notes.append(
-                "There is no folder test/: a fifth of the images is held out as test, for all seeds alike."
+                "There is no folder test/: a fifth of the images is held out as test, for all "
+                "seeds alike."
             )
         if tree.valid is not None:
             self.notes.append(

@@ -9,14 +9,14 @@ from statistics import median_low
 from nastk_images.pictures import look
 
 LOOKED_AT = 100_000
-"""Headers read at most, evenly spaced over the files: two to three seconds where the files are cached."""
+"""Headers read at most, evenly spaced over the files: two to three seconds for cached files."""
 SIZES = (32, 64, 224)
 """The sizes that pictures are scaled to where nobody says one."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """`size` x `size` pixels with 1 or 3 `channels`, and what the user should know of how that came about."""
+    """`size` x `size` pixels with 1 or 3 `channels`, and what the user should know of why."""
 
     size: int
     channels: int
@@ -26,10 +26,10 @@ class Form:
 def form_of(files: Sequence[str], size: int | None) -> Form:
     """Look at the pictures' headers and decide.
 
-    Without `size`: pictures that are all square, of one size and at most 64 pixels keep it. All others
-    are scaled to the largest of 32, 64 and 224 pixels that the shorter side of the middle picture
-    reaches (below 32: to that side). Only grey pictures give one channel; grey and colour together give
-    three, with a warning.
+    Without `size`: pictures that are all square, of one size and at most 64 pixels keep it. All
+    others are scaled to the largest of 32, 64 and 224 pixels that the shorter side of the middle
+    picture reaches (below 32: to that side). Only grey pictures give one channel; grey and colour
+    together give three, with a warning.
 
     Raises:
         DataError: names a file that is no picture.
@@ -39,7 +39,10 @@ def form_of(files: Sequence[str], size: int | None) -> Form:
     grey = sum(each.grey for each in looks)
     notes: list[str] = []
     if 0 < grey < len(looks):
-        mixed = f"{grey} of {len(looks)} images are grey and the others have colours; all are read as RGB."
+        mixed = (
+            f"{grey} of {len(looks)} images are grey and the others have colours; all are read as "
+            "RGB."
+        )
         warnings.warn(mixed, stacklevel=2)
         notes.append(mixed)
     sides = Counter((each.width, each.height) for each in looks)
@@ -53,7 +56,8 @@ def form_of(files: Sequence[str], size: int | None) -> Form:
             else f"{len(sides)} sizes, most often {width}x{height}"
         )
         notes.append(
-            f"The images have {have}; they are scaled and cut to {size}x{size} (`-d size=N` changes it)."
+            f"The images have {have}; they are scaled and cut to {size}x{size} (`-d size=N` "
+            "changes it)."
         )
     return Form(size, 1 if grey == len(looks) else 3, tuple(notes))
 

@@ -22,7 +22,9 @@ CLASSES = 1000
 
 
 class ImageNet(DataSource):
-    """ImageNet 2012 (Russakovsky et al. 2015): 1,281,167 training photos; the 50,000 of validation are test.
+    """ImageNet 2012 (Russakovsky et al. 2015): 1,281,167 training photos, its validation as test.
+
+    The 50,000 photos of validation are the test split.
 
     It cannot be downloaded. `root` (or `root/imagenet`) holds `train/<class>/*.JPEG` and
     `val/<class>/*.JPEG`, or the three archives, which are unpacked to that form at the first use.
@@ -72,8 +74,8 @@ class ImageNet(DataSource):
         if len(tree.classes) != CLASSES or tree.valid is None:
             without = "" if tree.valid else " and no folder val/"
             raise DataError(
-                f"{folder} holds {len(tree.classes)} classes{without}; ImageNet has train/ and val/ with "
-                f"{CLASSES} folders each. For a part of it use `--data folder:PATH`."
+                f"{folder} holds {len(tree.classes)} classes{without}; ImageNet has train/ and "
+                f"val/ with {CLASSES} folders each. For a part of it use `--data folder:PATH`."
             )
         return tree
 
@@ -86,8 +88,8 @@ class ImageNet(DataSource):
                 _unpack(folder, splits)
                 return folder
         raise DataError(
-            f"ImageNet is not in {root}, and nastk cannot download it: image-net.org asks for an account. "
-            "Put there train/ and val/ with a folder for each class, or the archives "
+            f"ImageNet is not in {root}, and nastk cannot download it: image-net.org asks for an "
+            "account. Put there train/ and val/ with a folder for each class, or the archives "
             f"{', '.join(sorted({name for names in ARCHIVES.values() for name in names}))}; "
             "name another folder with `-d root=PATH`."
         )

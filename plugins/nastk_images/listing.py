@@ -9,7 +9,10 @@ from pathlib import Path
 from nastk.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-LAYOUT = "Expected PATH/<class>/<image>, or PATH/train/<class>/<image> with valid/ and test/ beside train/."
+LAYOUT = (
+    "Expected PATH/<class>/<image>, or PATH/train/<class>/<image> with valid/ and test/ beside "
+    "train/."
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Tree:
-    """What a folder holds: class names in order, and the files of each split (None: it has no such split).
+    """What a folder holds: class names in order, and the files of each split (None: no such split).
 
     Example: `scan(Path("flowers")).classes`
     """
@@ -38,12 +41,13 @@ def scan(
     valid: Sequence[str] = ("valid", "val", "validation"),
     test: Sequence[str] = ("test",),
 ) -> Tree:
-    """Find the images under `root`: class folders, or `train` with class folders and others beside it.
+    """Find the images under `root`: class folders, or `train` with class folders and its siblings.
 
     `valid` and `test` are the names those may have; a name that is not looked for is passed over.
 
     Raises:
-        DataError: no folder, no or one class, a class without images, classes that differ between splits.
+        DataError: no folder, no or one class, a class without images, classes that differ between
+            splits.
     """
     if not root.is_dir():
         kind = "is a file; unpack it first" if root.exists() else "does not exist"
@@ -69,8 +73,8 @@ def _same_classes(folder: Path, classes: Sequence[str], train: Path) -> Listing:
     for where, missing in ((folder, set(classes) - set(own)), (train, set(own) - set(classes))):
         if missing:
             raise DataError(
-                f"{folder} and {train} hold different classes: {_few(missing)} is missing in {where}. "
-                "Every class needs a folder in each of them."
+                f"{folder} and {train} hold different classes: {_few(missing)} is missing in "
+                f"{where}. Every class needs a folder in each of them."
             )
     return listing
 
@@ -123,7 +127,7 @@ def _images(folder: Path) -> list[str]:
 
 
 def check_enough(tree: Tree, parts: int, into: str) -> None:
-    """Raise where a class has too few training images to be in each of `parts` splits, `into` in words.
+    """Raise where a class has too few training images for `parts` splits (`into` in words).
 
     Raises:
         DataError: names the class.
@@ -132,8 +136,8 @@ def check_enough(tree: Tree, parts: int, into: str) -> None:
     short = [name for label, name in enumerate(tree.classes) if counts[label] < parts]
     if short:
         raise DataError(
-            f"Training images are divided into {into}: a class needs {parts}, and {_few(short)} has fewer. "
-            "Add images, or give the splits folders of their own: train/, valid/, test/."
+            f"Training images are divided into {into}: a class needs {parts}, and {_few(short)} "
+            "has fewer. Add images, or give the splits folders of their own: train/, valid/, test/."
         )
 
 

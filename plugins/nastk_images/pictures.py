@@ -46,11 +46,12 @@ def look(file: str) -> Look:
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """Picture files as an `ImageFile`: each is read at `size` x `size` pixels with 1 or 3 `channels`.
+    """Picture files as an `ImageFile`: each is read at `size` x `size`, with 1 or 3 `channels`.
 
-    Whole pictures are scaled until the shorter side fits, then cut to the middle. With `random_crop`,
-    reading with a seed takes a random part instead: 8 to 100 % of the area, sides from 3:4 to 4:3
-    (Szegedy et al. 2015); reading without one takes the middle seven eighths, as is usual for ImageNet.
+    Whole pictures are scaled until the shorter side fits, then cut to the middle. With
+    `random_crop`, reading with a seed takes a random part instead: 8 to 100 % of the area, sides
+    from 3:4 to 4:3 (Szegedy et al. 2015); reading without one takes the middle seven eighths, as is
+    usual for ImageNet.
 
     Example: `PictureFiles(("a.jpg", "b.png"), size=32, channels=3).read(0, seed=None).shape`
     """
@@ -76,7 +77,8 @@ class PictureFiles:
                 pixels[index] = self._pixels(index, None)
 
         starts = range(0, len(self), 64)
-        # Small pictures spend their time in the interpreter, where threads only wait for each other.
+        # Small pictures spend their time in the interpreter, where threads only wait for each
+        # other.
         if os.path.getsize(self.files[0]) < SMALL_FILE:
             for start in starts:
                 block(start)
@@ -94,7 +96,8 @@ class PictureFiles:
         try:
             with Image.open(file) as picture:
                 if not part:
-                    # A large JPEG decodes faster at a fraction of its size; enough is left to scale well.
+                    # A large JPEG decodes faster at a fraction of its size; enough is left to scale
+                    # well.
                     picture.draft(None, (4 * size, 4 * size))
                 upright = ImageOps.exif_transpose(picture) if "exif" in picture.info else picture
                 plain = _plain(upright, self.channels)
@@ -155,7 +158,7 @@ def _plain(picture: Image.Image, channels: int) -> Image.Image:
 
 
 def _random_box(sides: Sequence[int], seed: int) -> tuple[float, float, float, float]:
-    """A random part of a picture; after ten parts that do not fit, its middle at the nearest allowed form."""
+    """A random part of a picture; after ten misfits, its middle at the nearest allowed form."""
     rng = random.Random(seed)
     width, height = sides
     for _ in range(10):

@@ -23,7 +23,7 @@ from nastk_images.presets import QUICK
 
 
 def data_root(option: Path | None) -> Path:
-    """Where downloaded sets lie: the option, else the environment's NASTK_DATA, else ~/.cache/nastk/data."""
+    """Where downloads lie: the option, else $NASTK_DATA, else ~/.cache/nastk/data."""
     return Path(option or os.environ.get("NASTK_DATA") or "~/.cache/nastk/data").expanduser()
 
 
@@ -31,7 +31,10 @@ Opened = tuple[UInt8[Tensor, "images channels size size"], Int[Tensor, "images"]
 
 
 class Published(DataSource, ABC):
-    """Base of the sources below: torchvision's training images are train and valid, its test images test."""
+    """Base of the sources below: torchvision's training images are train and valid.
+
+    Its test images are test.
+    """
 
     presets = (QUICK,)
     mean: ClassVar[tuple[float, ...]]
@@ -89,12 +92,13 @@ class Published(DataSource, ABC):
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             raise DataError(
                 f"{self.name} {tried}: {reason}. Put {self.files} into {root}, name "
-                "another folder with `-d root=PATH` or NASTK_DATA, or use `--data folder:PATH` instead."
+                "another folder with `-d root=PATH` or NASTK_DATA, or use `--data folder:PATH` "
+                "instead."
             ) from error
 
 
 def _as_tensors(dataset: Any) -> Opened:
-    """Channels-first uint8 images, labels and class names of any of torchvision's in-memory sets."""
+    """Channels-first uint8 images, labels and class names of a torchvision set held in memory."""
     images = torch.as_tensor(dataset.data)
     if images.ndim == 3:
         images = images[:, None]
@@ -108,9 +112,10 @@ def _as_tensors(dataset: Any) -> Opened:
 
 
 class Cifar10(Published):
-    """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images of 32x32 pixels in 10 classes.
+    """CIFAR-10 (Krizhevsky 2009): 50,000 training, 10,000 test images, 32x32 pixels, 10 classes.
 
-    Mean and deviation are those of the DARTS paper's code. Example: `Cifar10().splits(seed=0).train`
+    Mean and deviation are those of the DARTS paper's code. Example:
+    `Cifar10().splits(seed=0).train`
     """
 
     name = "cifar10"
@@ -144,7 +149,9 @@ class Cifar100(Published):
 
 
 class Svhn(Published):
-    """Street View House Numbers (Netzer et al. 2011): 73,257 training, 26,032 test digits; no extra part.
+    """Street View House Numbers (Netzer et al. 2011): 73,257 training, 26,032 test digits.
+
+    The extra part is not used.
 
     Example: `Svhn().splits(seed=0).train`
     """
@@ -163,7 +170,7 @@ class Svhn(Published):
 
 
 class FashionMnist(Published):
-    """Fashion-MNIST (Xiao et al. 2017): 60,000 training and 10,000 test images of 28x28 grey pixels.
+    """Fashion-MNIST (Xiao et al. 2017): 60,000 training, 10,000 test images of 28x28 grey pixels.
 
     Example: `FashionMnist().splits(seed=0).train`
     """
@@ -171,7 +178,10 @@ class FashionMnist(Published):
     name = "fashion-mnist"
     summary = "Fashion-MNIST: 70,000 grey images of clothes, 28x28 pixels"
     mean, std = (0.2860,), (0.3530,)
-    files = "the four files train/t10k-images-idx3-ubyte.gz and -labels-idx1-ubyte.gz, in FashionMNIST/raw,"
+    files = (
+        "the four files train/t10k-images-idx3-ubyte.gz and -labels-idx1-ubyte.gz, in "
+        "FashionMNIST/raw,"
+    )
 
     def dataset(self, root: str, train: bool, download: bool) -> Any:
         """See `Published.dataset`."""

@@ -1,4 +1,4 @@
-"""A sample of distinct architectures, ranked by how well the supernet's weights serve each of them."""
+"""A sample of distinct architectures, ranked by how well the supernet's weights serve each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def sample_distinct(
 def rank(
     architectures: Sequence[Architecture], probe: Probe, batch_size: int, batches: int
 ) -> list[Ranked]:
-    """The architectures by supernet accuracy on validation images, best first; ties keep their order.
+    """The architectures by supernet accuracy on validation images, best first; ties stay in order.
 
     All are scored on the same images without augmentation: the whole split, or `batches` of it.
     """

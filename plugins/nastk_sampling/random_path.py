@@ -1,6 +1,7 @@
-"""Random search with shared weights: one random path a weight step, the best of a random sample at the end.
+"""Random search with shared weights: a random path a step, then the best of a random sample.
 
-The baseline that every one-shot method has to beat. `candidates.py` is the choice after the last epoch.
+The baseline that every one-shot method has to beat. `candidates.py` is the choice after the last
+epoch.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,12 +22,14 @@ from nastk_sampling.candidates import Ranked, rank, sample_distinct
 
 
 class RandomPath(ArchitectureUpdater):
-    """Uniform random paths, and a random search among them (Li and Talwalkar, UAI 2019, arXiv 1902.07638).
+    """Uniform random paths, and a random search among them (Li and Talwalkar, UAI 2019).
+
+    The paper is arXiv 1902.07638.
 
     Until the last epoch is over `architecture` is a fixed random one; then it is the sampled
     architecture whose path has the best validation accuracy with the supernet's weights.
 
-    Example: `nastk.search(space="nasbench201", updater=nastk.use("random", candidates=50), data="cifar10")`
+    Example: `nastk.search(space="darts", updater=nastk.use("random", candidates=50), data="svhn")`
     """
 
     name = "random"
@@ -55,12 +58,12 @@ class RandomPath(ArchitectureUpdater):
     )
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made: the seed of the answer before anything is ranked."""
+        """Called once when the updater is made: the seed of the answer before any ranking."""
         self.guess = int(torch.randint(2**31, (), generator=rng))
         self.ranking: list[Ranked] = []
 
     def forecast(self, plan: Plan) -> PhaseCost:
-        """Called by `--dry-run`: the images forward that scoring takes, the weight steps not counted."""
+        """Called by `--dry-run`: the images forward that scoring takes, without weight steps."""
         images = min(
             self.options.batches * self.options.batch_size or plan.valid_images, plan.valid_images
         )
@@ -71,7 +74,7 @@ class RandomPath(ArchitectureUpdater):
         return [Mixture.of(self.space.sample(probe.subspace, probe.rng))]
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
-        """Called once after every epoch: after the last one, samples the candidates and ranks them."""
+        """Called once after every epoch: after the last one, samples and ranks the candidates."""
         if probe.epoch >= probe.epochs:
             found = sample_distinct(self.space, probe.subspace, probe.rng, self.options.candidates)
             self.ranking = rank(found, probe, self.options.batch_size, self.options.batches)
@@ -79,7 +82,7 @@ class RandomPath(ArchitectureUpdater):
         return [Continuation(probe.subspace)]
 
     def architecture(self, probe: Probe) -> Architecture:
-        """Called after every epoch and at the end: the best candidate; a fixed random one before."""
+        """Called after every epoch and at the end: the best candidate; before, a random one."""
         best = next(self._inside(probe.subspace), None)
         if best is not None:
             return best.architecture

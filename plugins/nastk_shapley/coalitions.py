@@ -1,8 +1,8 @@
 """The supernet as a cooperative game: who plays, what a coalition is worth, on which images.
 
 A player is one alive operation of one edge, in every cell that shares the edge; the players of all
-cell types form one game. A coalition is the mixture with the other operations taken out and the rest
-at the weights they have: nothing is renormalised, so an edge may fall silent.
+cell types form one game. A coalition is the mixture with the other operations taken out and the
+rest at the weights they have: nothing is renormalised, so an edge may fall silent.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ def supernet_game(
     null: frozenset[int] = frozenset(),
     keep_last: bool = False,
 ) -> Game:
-    """The game that the alive operations play under `mixture`, sample j on the images of `batch(j)`.
+    """The game that alive operations play under `mixture`, sample j on the images of `batch(j)`.
 
     V is the accuracy (0..1) or minus the mean cross-entropy (nats) on that one batch.
     """
@@ -45,13 +45,13 @@ def supernet_game(
 
 
 def null_players(edges: Sequence[Edge], players: Sequence[Player]) -> frozenset[int]:
-    """The numbers of the players whose operation is `none`: taking zeros out of a sum changes nothing."""
+    """The numbers of players with operation `none`: taking zeros out of a sum changes nothing."""
     names = [edges[edge].operations[operation] for edge, operation in players]
     return frozenset(number for number, name in enumerate(names) if name == "none")
 
 
 def likelihood_left(value: float, full: float, ratio: float) -> bool:
-    """Whether less than `ratio` of the likelihood exp(V) is left: the truncation test for minus a loss."""
+    """Whether less than `ratio` of the likelihood exp(V) is left: the test for minus a loss."""
     return value - full < (log(ratio) if ratio > 0 else -inf)
 
 
@@ -61,6 +61,6 @@ def estimation_stream(valid: Stream, batch_size: int, augment: bool) -> Stream:
 
 
 def whole_batch(stream: Stream, batch_size: int, number: int) -> Batch:
-    """Batch `number` (0-based) of an endless sequence without the smaller last batch of each pass."""
+    """Batch `number` (0-based) of an endless sequence, without each pass's smaller last batch."""
     passes, place = divmod(number, max(stream.images // batch_size, 1))
     return stream.at(passes * len(stream) + place)

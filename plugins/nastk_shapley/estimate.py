@@ -1,10 +1,10 @@
 """Shapley values of an abstract game, by sampling removal orders: no supernet, no images.
 
-`random_orders` draws the orders, `monte_carlo` walks them and reduces the marginals to an `Estimate`.
-A walk starts from all players and takes them out one by one; player r_k is credited with
-V(N without r_1..r_(k-1)) - V(N without r_1..r_k), which is equation (4) of Xiao et al. (CVPR 2022) read
-from the end of the permutation. A walk is abandoned once little of the value is left (section 3.3).
-`exact.py` has the same answer from all coalitions.
+`random_orders` draws the orders, `monte_carlo` walks them and reduces the marginals to an
+`Estimate`. A walk starts from all players and takes them out one by one; player r_k is credited
+with V(N without r_1..r_(k-1)) - V(N without r_1..r_k), which is equation (4) of Xiao et al. (CVPR
+2022) read from the end of the permutation. A walk is abandoned once little of the value is left
+(section 3.3). `exact.py` has the same answer from all coalitions.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,8 +18,9 @@ from torch import Tensor
 FEWEST = 5
 
 Values = Callable[[int, Iterable[Sequence[int]]], Iterator[float]]
-"""`values(sample, removals)`: the value of all players but those in each of `removals`, on the data of
-that sample. It must be lazy: a walk that is abandoned asks no further."""
+"""`values(sample, removals)`: on that sample's data, all players but those in each of `removals`.
+
+It must be lazy: a walk that is abandoned asks no further."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Game:
     """A cooperative game of `players` (numbered from 0), known by its `values`.
 
     `null` players are known to change nothing: they get exactly 0 and are never evaluated. Where
-    `groups` gives each player a group, the last survivor of a group is kept (worth 0 in that order):
-    the game that the authors' ImageNet script plays.
+    `groups` gives each player a group, the last survivor of a group is kept (worth 0 in that
+    order): the game that the authors' ImageNet script plays.
 
     Example: `Game(2, lambda sample, removals: (2.0 - len(removed) for removed in removals))`
     """
@@ -40,7 +41,7 @@ class Game:
 
 
 def share_left(value: float, full: float, ratio: float) -> bool:
-    """Whether less than `ratio` of the full value is left, for values that are 0 at the worst (accuracy)."""
+    """Whether less than `ratio` of the full value is left, for values of 0 at worst (accuracy)."""
     return ratio > 0 and value < ratio * full
 
 
@@ -49,9 +50,10 @@ class Rules:
     """How orders are walked and how their marginals are reduced.
 
     An order stops after the removal that leaves less than `min_ratio` of its own full value, by the
-    test `stops` (value, full value, ratio). Players it did not reach count as 0 (`unvisited="zero"`,
-    as published) or not at all ("skip"). The value of a player is its mean minus `risk` population
-    standard deviations. `paired` says that orders come in antithetic pairs, for the standard errors.
+    test `stops` (value, full value, ratio). Players it did not reach count as 0
+    (`unvisited="zero"`, as published) or not at all ("skip"). The value of a player is its mean
+    minus `risk` population standard deviations. `paired` says that orders come in antithetic pairs,
+    for the standard errors.
     """
 
     min_ratio: float = 0.0
@@ -65,9 +67,9 @@ class Rules:
 class Estimate:
     """Shapley values with what they rest on.
 
-    `standard_errors` are those of the mean over orders, NaN where fewer than two orders say anything.
-    `visits` counts the orders that reached a player, `removals` the evaluated removals of each order,
-    `full_values` V(N) of each order; `evaluations` = orders + sum of `removals`.
+    `standard_errors` are those of the mean over orders, NaN where fewer than two orders say
+    anything. `visits` counts the orders that reached a player, `removals` the evaluated removals of
+    each order, `full_values` V(N) of each order; `evaluations` = orders + sum of `removals`.
     """
 
     values: Float[Tensor, "players"]
@@ -91,7 +93,7 @@ class Walk:
 def random_orders(
     players: int, samples: int, rng: torch.Generator, antithetic: bool = False
 ) -> list[list[int]]:
-    """`samples` independent uniform orders; with `antithetic`, each drawn one is followed by its reverse."""
+    """`samples` independent uniform orders; with `antithetic`, each is followed by its reverse."""
     if not antithetic:
         return [torch.randperm(players, generator=rng).tolist() for _ in range(samples)]
     drawn = random_orders(players, (samples + 1) // 2, rng)
@@ -104,10 +106,10 @@ def monte_carlo(
     rules: Rules | None = None,
     enough: Callable[[Estimate], bool] | None = None,
 ) -> Estimate:
-    """The Shapley values of `game` from these removal orders (equation 4 with a sample for the sum).
+    """The Shapley values of `game` from these removal orders (equation 4, a sample for the sum).
 
-    `enough`, asked after each order (each pair, if paired) from the fifth on, may end the sampling early:
-    standard errors from fewer say too little.
+    `enough`, asked after each order (each pair, if paired) from the fifth on, may end the sampling
+    early: standard errors from fewer say too little.
 
     Raises:
         ValueError: no orders, or an odd number of orders that should be pairs.
@@ -124,7 +126,7 @@ def monte_carlo(
 
 
 def walk(game: Game, sample: int, order: Sequence[int], rules: Rules) -> Walk:
-    """Remove the players in this order until the rules stop it; at most len(order) + 1 evaluations."""
+    """Remove players in this order until the rules stop it; at most len(order) + 1 evaluations."""
     free = game.null | kept_players(order, game.groups)
     evaluated = [player for player in order if player not in free]
     values = game.values(sample, (evaluated[:count] for count in range(len(evaluated) + 1)))
@@ -178,7 +180,9 @@ def standard_errors(
     counted: Bool[Tensor, "orders players"],
     block: int = 1,
 ) -> Float[Tensor, "players"]:
-    """Sample standard deviation over blocks of orders, over the root of their number; NaN below two blocks.
+    """Sample standard deviation over blocks of orders, over the root of their number.
+
+    It is NaN where there are fewer than two blocks.
 
     Antithetic orders depend on each other, pairs of them do not: there a block is a pair.
     """

@@ -1,4 +1,4 @@
-"""Shapley values from all coalitions: the oracle that `estimate.py` samples from, for few players."""
+"""Shapley values from all coalitions, for few players: what `estimate.py` samples."""
 
 from math import comb
 
@@ -11,14 +11,17 @@ MOST_PLAYERS = 12
 
 
 def exact(game: Game, risk: float = 0.0) -> Estimate:
-    """The Shapley values of `game` by equation (3) of Xiao et al.: each of the 2^n coalitions evaluated once.
+    """The Shapley values of `game` by equation (3) of Xiao et al., each coalition evaluated once.
+
+    There are 2^n coalitions.
 
     Null players are left out of the enumeration and get exactly 0. With `risk`, that many standard
-    deviations of the player's marginal over a uniformly random order are taken off, exactly. Nothing
-    is truncated; the standard errors are 0 (that of the images is not in them).
+    deviations of the player's marginal over a uniformly random order are taken off, exactly.
+    Nothing is truncated; the standard errors are 0 (that of the images is not in them).
 
     Raises:
-        ValueError: the game keeps the last survivor of groups, so that its value depends on the order.
+        ValueError: the game keeps the last survivor of groups, so that its value depends on the
+            order.
     """
     if game.groups:
         raise ValueError(

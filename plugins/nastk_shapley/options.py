@@ -1,4 +1,4 @@
-"""The options of the updater `shapley`, and which of them `variant` decides where the user says nothing."""
+"""The options of the updater `shapley`, and which of them `variant` decides when unset."""
 
 from typing import Any, Literal
 
@@ -26,7 +26,7 @@ BY_VARIANT: dict[str, dict[str, Any]] = {
         "warmup": 25,
     },
 }
-"""What an unset option means: the paper's text, or the authors' code (which differs in these five)."""
+"""What an unset option means: the paper's text, or the authors' code (these five differ)."""
 
 
 class ShapleyOptions(Options):
@@ -41,7 +41,9 @@ class ShapleyOptions(Options):
         0.5,
         ge=0,
         le=1,
-        description="an order stops once less than this share of its full value is left; 0 never stops",
+        description=(
+            "an order stops once less than this share of its full value is left; 0 never stops"
+        ),
     )
     unvisited: Literal["zero", "skip"] = Field(
         "zero",
@@ -50,7 +52,9 @@ class ShapleyOptions(Options):
     risk: float | None = Field(
         None,
         ge=0,
-        description="standard deviations over orders taken off the mean; unset: 0 (paper), 1 (official)",
+        description=(
+            "standard deviations over orders taken off the mean; unset: 0 (paper), 1 (official)"
+        ),
     )
     momentum: float = Field(
         0.8, ge=0, lt=1, description="share of the old momentum average kept at each update"
@@ -61,7 +65,9 @@ class ShapleyOptions(Options):
     warmup: int | None = Field(
         None,
         ge=0,
-        description="epochs of weight training before the first update; unset: 15 (paper), 25 (official)",
+        description=(
+            "epochs of weight training before the first update; unset: 15 (paper), 25 (official)"
+        ),
     )
     every: int = Field(1, ge=1, description="epochs from one update to the next")
     batch_size: int = Field(
@@ -77,12 +83,16 @@ class ShapleyOptions(Options):
     )
     normalise_momentum: bool | None = Field(
         None,
-        description="step along the momentum average at length 1; unset: true (paper), false (official)",
+        description=(
+            "step along the momentum average at length 1; unset: true (paper), false (official)"
+        ),
     )
     momentum_noise: float | None = Field(
         None,
         ge=0,
-        description="standard deviation of the first momentum average; unset: 0 (paper), 0.001 (official)",
+        description=(
+            "standard deviation of the first momentum average; unset: 0 (paper), 0.001 (official)"
+        ),
     )
     alpha_noise: float = Field(1e-3, ge=0, description="standard deviation of the first alpha")
     value: ValueName = Field(
@@ -94,7 +104,9 @@ class ShapleyOptions(Options):
     )
     discretise_by: Literal["alpha", "phi"] = Field(
         "alpha",
-        description="decide by alpha, or by the last Shapley values (then estimated once more at the end)",
+        description=(
+            "decide by alpha, or by the last Shapley values (then estimated once more at the end)"
+        ),
     )
     antithetic: bool = Field(
         False, description="follow each order by its reverse; needs an even number of samples"
@@ -105,12 +117,16 @@ class ShapleyOptions(Options):
     )
     exact: Literal["never", "auto", "always"] = Field(
         "never",
-        description="evaluate all coalitions instead of sampling: always, or where it costs no more (auto)",
+        description=(
+            "evaluate all coalitions instead of sampling: always, or where it costs no more (auto)"
+        ),
     )
     stable_gap: float = Field(
         0.0,
         ge=0,
-        description="stop sampling once each edge's best leads by this many standard errors; 0 takes all",
+        description=(
+            "stop sampling once each edge's best leads by this many standard errors; 0 takes all"
+        ),
     )
 
     @property
@@ -151,13 +167,13 @@ class ShapleyOptions(Options):
         return warmup
 
     def takes_exact(self, players: int) -> bool:
-        """Whether all coalitions are evaluated: always, or (auto) where sampling may take no fewer."""
+        """Whether all coalitions are evaluated: always, or (auto) where sampling takes no fewer."""
         if self.exact == "auto":
             return players <= MOST_PLAYERS and 2**players <= self.samples * (1 + players)
         return self.exact == "always"
 
     def conflict(self, epochs: int, players: int) -> str | None:
-        """Why these options cannot work in a run of `epochs` on a space of `players`; None if they can."""
+        """Why these options cannot work with so many `epochs` and `players`; None if they can."""
         warmup = self.resolved_warmup
         if self.discretise_by == "alpha" and not self.updates(epochs):
             return (
@@ -171,12 +187,12 @@ class ShapleyOptions(Options):
             )
         if self.keep_last and self.exact != "never":
             return (
-                f"shapley: with keep_last a coalition's worth depends on the order, got exact={self.exact}. "
-                "Use exact=never or keep_last=false."
+                "shapley: with keep_last a coalition's worth depends on the order, got "
+                f"exact={self.exact}. Use exact=never or keep_last=false."
             )
         if self.exact == "always" and players > MOST_PLAYERS:
             return (
-                f"shapley: exact=always takes at most {MOST_PLAYERS} operations, this space has {players} "
-                f"(2^{players} coalitions). Use exact=auto or exact=never."
+                f"shapley: exact=always takes at most {MOST_PLAYERS} operations, this space has "
+                f"{players} (2^{players} coalitions). Use exact=auto or exact=never."
             )
         return None

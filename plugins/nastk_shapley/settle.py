@@ -1,4 +1,4 @@
-"""When enough orders are sampled: `Settled` compares the lead on each edge with its standard error."""
+"""When orders are enough: `Settled` compares the lead on each edge with its standard error."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from nastk_shapley.estimate import Estimate
 
 
 class Settled:
-    """Says whether, on each edge, the best operation leads the second by more than `gap` standard errors.
+    """Whether on each edge the best operation leads the second by more than `gap` standard errors.
 
-    The error of a lead is the root of the two squared standard errors together. `edges` gives the edge
-    of each player. An edge where nothing differs is never settled.
+    The error of a lead is the root of the two squared standard errors together. `edges` gives the
+    edge of each player. An edge where nothing differs is never settled.
 
     Example: `monte_carlo(game, orders, rules, enough=Settled([0, 0, 1, 1], gap=2.0))`
     """
@@ -22,7 +22,7 @@ class Settled:
         self.gap = gap
 
     def __call__(self, estimate: Estimate) -> bool:
-        """Called by `monte_carlo` after each order; an edge with one operation is always settled."""
+        """Called by `monte_carlo` after each order; edges with one operation are always settled."""
         return all(self._leads(estimate, self.edges == edge) for edge in set(self.edges.tolist()))
 
     def _leads(self, estimate: Estimate, on_edge: Tensor) -> bool:

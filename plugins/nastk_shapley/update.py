@@ -1,4 +1,4 @@
-"""How Shapley values move alpha: equations (6) and (7) of Xiao et al., for each cell type on its own.
+"""How Shapley values move alpha: equations (6) and (7) of Xiao et al., for each cell type alone.
 
     s <- momentum * s + (1 - momentum) * normalised(phi)          (7)
     alpha <- alpha + step_size * s / ||s||_2                      (6)
@@ -44,7 +44,8 @@ class UpdateRule:
     ) -> tuple[Float[Tensor, "edges ops"], Float[Tensor, "edges ops"]]:
         """The next alpha and momentum average. `types` lists the edges of each cell type.
 
-        Entries that are no players (padding, removed operations) stay as they are and enter no norm.
+        Entries that are no players (padding, removed operations) stay as they are and enter no
+        norm.
         """
         alpha, average = alpha.clone(), average.clone()
         for rows in types:
@@ -76,7 +77,7 @@ def normalised(entries: Float[Tensor, "players"], how: Normalisation) -> Float[T
 
 
 def cell_types(edges: Sequence[Edge]) -> list[list[int]]:
-    """The numbers of the edges of each cell type (`Edge.group`), in the order in which types first appear."""
+    """The numbers of the edges of each cell type (`Edge.group`), types in the order they appear."""
     groups: dict[str, list[int]] = {}
     for number, edge in enumerate(edges):
         groups.setdefault(edge.group, []).append(number)

@@ -31,9 +31,9 @@ from nastk_shapley.update import cell_types
 class Shapley(ArchitectureUpdater):
     """Moves alpha along the Shapley values of the operations (Xiao et al., CVPR 2022).
 
-    Alpha is never trained by gradient. The weights train under softmax(alpha); after each epoch from
-    `warmup` on, the Shapley value phi of every operation is estimated on the valid split, and alpha
-    takes one step along a momentum average s of the normalised phi (equations 6 and 7).
+    Alpha is never trained by gradient. The weights train under softmax(alpha); after each epoch
+    from `warmup` on, the Shapley value phi of every operation is estimated on the valid split, and
+    alpha takes one step along a momentum average s of the normalised phi (equations 6 and 7).
 
     Example: `nastk.search(space="darts", updater=nastk.use("shapley", samples=20), data="cifar10")`
     """
@@ -53,10 +53,10 @@ class Shapley(ArchitectureUpdater):
     """The momentum average s: float64, on the CPU."""
 
     values: Float[Tensor, "edges ops"] | None
-    """The last Shapley values phi (float64, CPU; 0 where no player was), None before the first estimate."""
+    """The last Shapley values phi (float64, CPU; 0 where no player was); None before any."""
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made: alpha near zero, s at zero (official: near zero)."""
+        """Called once when the updater is made: alpha near zero, s zero (official: near zero)."""
         self.settings: ShapleyOptions = self.options.resolved
         shape = len(self.space.edges), max(len(edge.operations) for edge in self.space.edges)
         alpha = self.settings.alpha_noise * torch.randn(shape, generator=rng)
@@ -70,7 +70,10 @@ class Shapley(ArchitectureUpdater):
         return self.settings.conflict(plan.epochs, self._counted())
 
     def forecast(self, plan: Plan) -> PhaseCost:
-        """Called by `--dry-run`: at most samples * (1 + players) * batch images forward for each estimate."""
+        """Called by `--dry-run`: at most samples * (1 + players) * batch images an estimate.
+
+        They are counted forward only.
+        """
         counted = self._counted()
         evaluations = (
             2**counted
@@ -89,7 +92,10 @@ class Shapley(ArchitectureUpdater):
         return [Mixture.softmax(self.alpha, probe.subspace)]
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
-        """Called once after every epoch: past the warm-up estimate and move alpha; the subspace stays."""
+        """Called once after every epoch: past the warm-up, estimate and move alpha.
+
+        The subspace stays as it is.
+        """
         moves = probe.epoch in self.settings.updates(probe.epochs)
         if moves or (probe.epoch >= probe.epochs and self.settings.discretise_by == "phi"):
             estimate = self.estimate(probe)
@@ -99,7 +105,7 @@ class Shapley(ArchitectureUpdater):
         return [Continuation(probe.subspace)]
 
     def architecture(self, probe: Probe) -> Architecture:
-        """Called after every epoch and at the end: the space's rule on softmax(alpha), or on the last phi."""
+        """Called after every epoch and at the end: the space's rule on softmax(alpha) or phi."""
         if self.settings.discretise_by == "phi" and self.values is not None:
             return self.space.decide(self.values, probe.subspace)
         return self.space.decide(
@@ -107,7 +113,7 @@ class Shapley(ArchitectureUpdater):
         )
 
     def estimate(self, probe: Probe) -> Estimate:
-        """Called by `after_epoch`: the Shapley values of the alive operations, in the order of `players()`.
+        """Called by `after_epoch`: the Shapley values of what is alive, in order of `players()`.
 
         Raises:
             DivergenceError: a coalition had no finite value.

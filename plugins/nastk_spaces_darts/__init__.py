@@ -1,4 +1,4 @@
-"""The cell space of DARTS (Liu et al. 2019): two cell types, two inputs a node, seven or eight operations.
+"""The cell space of DARTS (Liu et al. 2019): two cell types, two inputs a node, 7 or 8 operations.
 
 space.py       `DartsSpace`: options, edges, and what each question is answered with
 choice.py      the rule from scores to a cell, which subspaces hold one, uniform sampling

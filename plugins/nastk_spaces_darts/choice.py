@@ -64,9 +64,10 @@ def complaint(edges: Sequence[Edge], subspace: Subspace, distinct: bool) -> str 
 def decide(
     edges: Sequence[Edge], subspace: Subspace, scores: Sequence[Sequence[float]], distinct: bool
 ) -> list[Candidate]:
-    """The best candidates of each node by score; ties go to the lower edge, then to the lower column.
+    """The best candidates of each node by score; ties go to the lower edge, then the lower column.
 
-    With `distinct` this is DARTS's rule: going down the candidates, the first of an edge is its best.
+    With `distinct` this is DARTS's rule: going down the candidates, the first of an edge is its
+    best.
     """
     chosen: list[Candidate] = []
     for node in nodes(edges, subspace):

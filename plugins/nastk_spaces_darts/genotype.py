@@ -1,7 +1,7 @@
 """The text by which the field exchanges cells: `Genotype(normal=[('sep_conv_3x3', 0), ...], ...)`.
 
-`write` makes it; `read` understands it as DARTS and its followers print it, and the nested form and the
-operation names of XAutoDL (IS-DARTS). The text is parsed, never run.
+`write` makes it; `read` understands it as DARTS and its followers print it, and the nested form and
+the operation names of XAutoDL (IS-DARTS). The text is parsed, never run.
 """
 
 import ast
@@ -28,14 +28,18 @@ def write(normal: Cell, reduce: Cell) -> str:
     """The text of two cells, in the form DARTS prints."""
     concat = list(range(2, 2 + len(normal)))
     cells = [[link for node in cell for link in node] for cell in (normal, reduce)]
-    return f"Genotype(normal={cells[0]}, normal_concat={concat}, reduce={cells[1]}, reduce_concat={concat})"
+    return (
+        f"Genotype(normal={cells[0]}, normal_concat={concat}, reduce={cells[1]}, "
+        f"reduce_concat={concat})"
+    )
 
 
 def read(text: str, operations: Sequence[str], nodes: int) -> dict[str, Cell]:
     """The cells that `text` describes, by group.
 
     Raises:
-        DataError: it is no genotype of `nodes` nodes with these `operations`; says where it stops being one.
+        DataError: it is no genotype of `nodes` nodes with these `operations`; says where it stops
+            being one.
     """
     fields = _fields(text)
     for group in GROUPS:
@@ -111,7 +115,8 @@ def _cell(group: str, value: Any, operations: Sequence[str], nodes: int) -> Cell
     entries = [entry for item in value for entry in item] if nested else list(value)
     if len(entries) != 2 * nodes or (nested and any(len(item) != 2 for item in value)):
         raise DataError(
-            f"{group} needs 2 entries for each of {nodes} nodes ({2 * nodes} in all), got {len(entries)}."
+            f"{group} needs 2 entries for each of {nodes} nodes ({2 * nodes} in all), got "
+            f"{len(entries)}."
         )
     links = [_link(group, index, entry, operations) for index, entry in enumerate(entries)]
     cell = [links[2 * node : 2 * node + 2] for node in range(nodes)]
@@ -132,7 +137,8 @@ def _link(group: str, index: int, entry: Any, operations: Sequence[str]) -> tupl
     if name not in operations:
         known = [each for each in operations if each != "none"]
         raise DataError(
-            f"{where}: no operation is named {name!r}.{near_miss(name, known)} Known: {', '.join(known)}."
+            f"{where}: no operation is named {name!r}.{near_miss(name, known)} Known: "
+            f"{', '.join(known)}."
         )
     if isinstance(source, bool) or not isinstance(source, int) or not 0 <= source < number:
         raise DataError(

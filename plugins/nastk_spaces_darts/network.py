@@ -1,7 +1,7 @@
-"""The stand-alone network of one architecture: `DartsNetwork`, to train from scratch, count and export.
+"""The stand-alone network of an architecture, to train from scratch, count and export.
 
-An ordinary module with ordinary norms (affine, with running statistics). The auxiliary heads and drop
-path are those of DARTS's final training.
+An ordinary module with ordinary norms (affine, with running statistics). The auxiliary heads and
+drop path are those of DARTS's final training.
 """
 
 from collections.abc import Sequence
@@ -35,9 +35,9 @@ Link = tuple[str, int, int]
 class DartsNetwork(nn.Module):
     """The network of an architecture.
 
-    In evaluation it answers with logits; in training with `auxiliary` it answers with (logits, logits of
-    the auxiliary head). `drop_path` is the probability with which a path is dropped in training; set it
-    as the training goes on.
+    In evaluation it answers with logits; in training with `auxiliary` it answers with (logits,
+    logits of the auxiliary head). `drop_path` is the probability with which a path is dropped in
+    training; set it as the training goes on.
 
     Example:
         network = space.network(space.from_text("DARTS_V2"), task)
@@ -67,7 +67,7 @@ class DartsNetwork(nn.Module):
             )
 
     def forward(self, images: State) -> Logits | tuple[Logits, Logits]:
-        """Called in training and after: logits, and in training with `auxiliary` the head's logits too."""
+        """Called in training and after: logits; in training with `auxiliary`, the head's too."""
         before, previous = self.stem(images)
         auxiliary = None
         for position, cell in enumerate(self.cells):
@@ -82,7 +82,7 @@ class DartsNetwork(nn.Module):
 
 
 class NetworkCell(nn.Module):
-    """One cell of a network: the chosen operations only. A node may take two of them from one input."""
+    """One cell of a network: only the chosen operations; a node may take two from one input."""
 
     def __init__(self, plan: CellPlan, links: Sequence[Link], nodes: int) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class NetworkCell(nn.Module):
 
 
 def dropped(x: State, probability: float) -> State:
-    """`x` with each image's path set to zero at this `probability`, the others scaled to keep the mean."""
+    """`x` with each image's path zeroed at this `probability`, others scaled to keep the mean."""
     keep = 1.0 - probability
     return x * (torch.rand(len(x), 1, 1, 1, device=x.device) < keep).to(x.dtype).div(keep)
 
@@ -131,9 +131,9 @@ def auxiliary_head(channels: int, classes: int, imagenet: bool, side: int) -> nn
     stride, sides = (2, (7, 8)) if imagenet else (3, (8, 10))
     if not sides[0] <= side <= sides[1]:
         raise ConfigurationError(
-            f"The auxiliary head needs {sides[0]} to {sides[1]} pixels a side after the second reduction, "
-            f"and these images leave {side} (CIFAR's 32 leave 8, ImageNet's 224 leave 7). "
-            "Use -s auxiliary=false."
+            f"The auxiliary head needs {sides[0]} to {sides[1]} pixels a side after the second "
+            f"reduction, and these images leave {side} (CIFAR's 32 leave 8, ImageNet's 224 leave "
+            "7). Use -s auxiliary=false."
         )
     second_norm = [] if imagenet else [nn.BatchNorm2d(768)]
     return nn.Sequential(

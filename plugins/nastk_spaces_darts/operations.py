@@ -1,8 +1,8 @@
-"""The operations of DARTS, split where work can be shared: what they read of a state, what they do with it.
+"""The operations of DARTS, split where work can be shared: what they read, what they do with it.
 
-All convolutions of one state begin with the same ReLU, and all its poolings of one kind are the same.
-`Views` computes each of these once a state; an `Operation` says which view it reads and holds the rest,
-weights and all. Next: `supernet.py` and `network.py` put them into cells.
+All convolutions of one state begin with the same ReLU, and all its poolings of one kind are the
+same. `Views` computes each of these once a state; an `Operation` says which view it reads and holds
+the rest, weights and all. Next: `supernet.py` and `network.py` put them into cells.
 """
 
 from collections.abc import Callable
@@ -31,21 +31,21 @@ Norm = Callable[[int], nn.Module]
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Normalises with the statistics of the batch and keeps none, in training and in evaluation alike."""
+    """Normalises by the batch's statistics and keeps none, in training and evaluation alike."""
 
     def __init__(self, channels: int, affine: bool = False) -> None:
         super().__init__(channels, affine=affine, track_running_stats=False)
 
     def forward(self, input: State) -> State:
-        """Called on every forward pass: `normalise` with this norm's scale and shift, if it has them."""
+        """Called on every forward pass: `normalise` with this norm's scale and shift, if any."""
         return normalise(input, self.weight, self.bias)
 
 
 def normalise(x: State, weight: Tensor | None = None, bias: Tensor | None = None) -> State:
     """`x` with mean 0 and variance 1 over batch and positions, then scaled and shifted.
 
-    A single value for each channel (one image, one position) is its own mean, so the answer is zero plus
-    `bias`, where torch refuses.
+    A single value for each channel (one image, one position) is its own mean, so the answer is zero
+    plus `bias`, where torch refuses.
     """
     if x.shape[0] * x.shape[2] * x.shape[3] == 1:
         centred = x - x
@@ -54,7 +54,7 @@ def normalise(x: State, weight: Tensor | None = None, bias: Tensor | None = None
 
 
 class Views:
-    """One state of a cell as the operations that leave it read it; each way is computed at most once.
+    """One state of a cell as the operations that leave it read it; each way computed at most once.
 
     `stride` is that of the edges leaving the state. `pool_norm` normalises what a pooling gives.
 
@@ -82,7 +82,7 @@ class Views:
 
 
 class Operation(nn.Module):
-    """One operation of one edge of one cell: which view of the state it `reads`, and its own work on it.
+    """An operation of one edge of one cell: which view of the state it `reads`, its own work on it.
 
     Example: `operation("sep_conv_3x3", 16, 1, BatchNorm)(views.read("relu"))`
     """
@@ -98,7 +98,7 @@ class Operation(nn.Module):
         return self.reads == "state" and isinstance(self.body, nn.Identity)
 
     def forward(self, view: State) -> State:
-        """Called with `views.read(operation.reads)`: the operation's output, before any mixing weight."""
+        """Called with `views.read(operation.reads)`: the operation's output, not yet weighted."""
         return self.body(view)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
@@ -119,10 +119,11 @@ class Zero(nn.Module):
 
 
 class Depthwise(nn.Conv2d):
-    """A depthwise convolution of odd size that keeps the side (divided by its stride), without wasted taps.
+    """A depthwise convolution of odd size that keeps the side (over its stride), no tap wasted.
 
-    With stride 2 and dilation 2 it reads every second pixel only, so it takes those and has neither. Taps
-    that lie outside of small images wherever they are put see nothing but padding, so they are left out.
+    With stride 2 and dilation 2 it reads every second pixel only, so it takes those and has
+    neither. Taps that lie outside of small images wherever they are put see nothing but padding, so
+    they are left out.
     """
 
     def __init__(self, channels: int, size: int, stride: int, dilation: int) -> None:
@@ -146,7 +147,7 @@ class Depthwise(nn.Conv2d):
 
 
 class Halve(nn.Module):
-    """Half the side, any number of channels: two 1x1 convolutions of stride 2, the second one pixel on.
+    """Half the side, any number of channels: two 1x1 convolutions of stride 2, one a pixel on.
 
     What DARTS calls a factorised reduction, without its ReLU. An odd side is padded with one zero.
     """

@@ -1,4 +1,4 @@
-"""The options of `DartsSpace`: what decides its tables, its supernet and its stand-alone networks."""
+"""The options of `DartsSpace`: what decides its tables, supernet and stand-alone networks."""
 
 from typing import Literal
 
@@ -24,7 +24,9 @@ class DartsOptions(Options):
     )
     stem: Literal["auto", "small", "imagenet"] = Field(
         "auto",
-        description="small keeps the images' size, imagenet an eighth; auto: imagenet from 128 pixels",
+        description=(
+            "small keeps the images' size, imagenet an eighth; auto: imagenet from 128 pixels"
+        ),
     )
     partial_channels: int = Field(
         1,
@@ -33,7 +35,9 @@ class DartsOptions(Options):
     )
     edge_weights: bool = Field(
         False,
-        description="scale an edge's bypassing channels by the sum of its weights (PC-DARTS's beta)",
+        description=(
+            "scale an edge's bypassing channels by the sum of its weights (PC-DARTS's beta)"
+        ),
     )
     pool_norm: bool = Field(
         True, description="normalise after the supernet's poolings; Shapley-NAS does not"
@@ -45,7 +49,9 @@ class DartsOptions(Options):
     network_channels: int | None = Field(
         None,
         ge=2,
-        description="channels of a stand-alone network's first cells; unset: 36 (imagenet's stem: 48)",
+        description=(
+            "channels of a stand-alone network's first cells; unset: 36 (imagenet's stem: 48)"
+        ),
     )
     network_cells: int | None = Field(
         None, ge=3, description="cells of a stand-alone network; unset: 20 (imagenet's stem: 14)"

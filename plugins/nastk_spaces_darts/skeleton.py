@@ -1,7 +1,8 @@
-"""What the supernet and a stand-alone network have in common: stem, widths, reductions, preprocessing.
+"""What the supernet and a stand-alone network share: stem, widths, reductions, preprocessing.
 
-Cells stand in a row. Two of them, at one and two thirds, halve the positions and double the channels.
-Each cell reads the outputs of the two cells before it, brought to its own width by `preprocess`.
+Cells stand in a row. Two of them, at one and two thirds, halve the positions and double the
+channels. Each cell reads the outputs of the two cells before it, brought to its own width by
+`preprocess`.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from nastk_spaces_darts.operations import Halve, Norm, State
 
 @dataclass(frozen=True)
 class CellPlan:
-    """One cell of the row: the widths of its two inputs, its own, and where the positions are halved.
+    """One cell of the row: the widths of its two inputs, its own, and where positions are halved.
 
     `halve_before` says that the older input still has twice as many positions as the newer one.
     """
@@ -52,14 +53,14 @@ def plan(
 
 
 def side_after(size: int, imagenet: bool, halvings: int) -> int:
-    """The side in pixels that is left of images of `size` after the stem and so many reduction cells."""
+    """The side in pixels left of images of `size` after the stem and so many reduction cells."""
     for _ in range(halvings + (3 if imagenet else 0)):
         size = (size + 1) // 2
     return size
 
 
 def preprocess(plan: CellPlan, norm: Norm) -> tuple[nn.Module, nn.Module]:
-    """What brings a cell's two inputs to its own width, and the older one to the newer one's size."""
+    """What brings a cell's two inputs to its own width, and the older to the newer one's size."""
     before = _adapt(plan.before, plan.channels, plan.halve_before, norm)
     return before, _adapt(plan.previous, plan.channels, False, norm)
 
@@ -73,8 +74,9 @@ def _adapt(channels_in: int, channels: int, halve: bool, norm: Norm) -> nn.Modul
 class Stem(nn.Module):
     """The first convolutions: images in, the two inputs of the first cell out.
 
-    Small: one 3x3 convolution, both inputs are its output. ImageNet: three 3x3 convolutions of stride 2,
-    the inputs are the outputs of the second (a quarter of the side) and of the third (an eighth).
+    Small: one 3x3 convolution, both inputs are its output. ImageNet: three 3x3 convolutions of
+    stride 2, the inputs are the outputs of the second (a quarter of the side) and of the third (an
+    eighth).
     """
 
     def __init__(self, image_channels: int, channels: int, imagenet: bool, norm: Norm) -> None:

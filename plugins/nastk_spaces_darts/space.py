@@ -1,7 +1,7 @@
-"""`DartsSpace`: the options of the DARTS space, its edges, and who answers each of a space's questions.
+"""`DartsSpace`: the DARTS space's options, its edges, and who answers each of a space's questions.
 
-Nodes 0 and 1 of a cell are its two inputs. Every later node has an edge from every node before it; the
-rows of all tables are the normal cell's edges and then the reduction cell's, node by node.
+Nodes 0 and 1 of a cell are its two inputs. Every later node has an edge from every node before it;
+the rows of all tables are the normal cell's edges and then the reduction cell's, node by node.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,9 @@ from nastk_spaces_darts.supernet import DartsSupernet
 
 
 class DartsSpace(SearchSpace):
-    """The cell space of DARTS (Liu et al. 2019, section 2.1 and 3.1): two cell types, two inputs a node.
+    """The cell space of DARTS (Liu et al. 2019): two cell types, two inputs a node.
+
+    It is that of sections 2.1 and 3.1.
 
     Example:
         space = DartsSpace(DartsSpace.Options(channels=8, cells=5))
@@ -72,10 +74,11 @@ class DartsSpace(SearchSpace):
         return DartsNetwork(self.options, self.check(architecture), task)
 
     def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
-        """Called by updaters: each node keeps its two best operations, by the rule of `distinct_inputs`.
+        """Called by updaters: each node keeps its two best operations, as `distinct_inputs` rules.
 
         Raises:
-            PluginError: no cell lies in `subspace`, or the scores of a living operation are not a number.
+            PluginError: no cell lies in `subspace`, or the scores of a living operation are not a
+                number.
         """
         self._refuse_empty(subspace)
         table = self.readable(scores, subspace).tolist()
@@ -93,14 +96,14 @@ class DartsSpace(SearchSpace):
         return self._chosen(choice.draw(self.edges, subspace, self.options.distinct_inputs, rng))
 
     def complaint(self, subspace: Subspace) -> str | None:
-        """Called on every subspace an updater returns: which node has too little left; None if none has."""
+        """Called on every subspace of an updater: which node has too little left, or None."""
         return choice.complaint(self.edges, subspace, self.options.distinct_inputs)
 
     def check(self, architecture: Architecture) -> Architecture:
-        """`architecture` itself if it is one of this space: every node keeps two operations, never `none`.
+        """`architecture` itself if it is of this space: nodes keep two operations, never `none`.
 
-        Two operations of one input pass here whatever `distinct_inputs` says: the option rules what is
-        decided, not what can be built.
+        Two operations of one input pass here whatever `distinct_inputs` says: the option rules what
+        is decided, not what can be built.
 
         Raises:
             DataError: it belongs to another space, or a node keeps something else.
@@ -110,13 +113,13 @@ class DartsSpace(SearchSpace):
             for number, links in enumerate(cell, start=2):
                 if len(links) != choice.KEPT or any(name == "none" for name, _ in links):
                     raise DataError(
-                        f"Node {number} of the {group} cell must keep {choice.KEPT} operations, none of "
-                        f"them 'none', got {links}."
+                        f"Node {number} of the {group} cell must keep {choice.KEPT} operations, "
+                        f"none of them 'none', got {links}."
                     )
         return architecture
 
     def to_text(self, architecture: Architecture) -> str:
-        """The DARTS genotype: `Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=[2, 3], ...)`."""
+        """The DARTS genotype: `Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=...)`."""
         cells = self._cells(self.check(architecture))
         return write(cells["normal"], cells["reduce"])
 

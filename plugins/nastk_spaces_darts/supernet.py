@@ -1,8 +1,8 @@
 """Every operation of every edge at once: `DartsSupernet`, told by a `Mixture` how to mix.
 
 A cell walks over its *states* (two inputs, then its nodes) and not over its edges, so that what all
-edges leaving a state share (a ReLU, a pooling with its norm, the channels that bypass the operations)
-is computed once. This changes no number: see `docs/spaces/darts.md`.
+edges leaving a state share (a ReLU, a pooling with its norm, the channels that bypass the
+operations) is computed once. This changes no number: see `docs/spaces/darts.md`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -61,12 +61,12 @@ class DartsSupernet(Supernet):
         return self.classifier(average(previous))  # type: ignore[no-any-return]
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
-        """Called by updaters that hook or tell apart operations: (edge, operation, module), cell by cell."""
+        """Called to hook or tell apart operations: (edge, operation, module), cell by cell."""
         for cell in self.cells:
             yield from cast(SearchCell, cell).modules_of_edges()
 
     def _bypass_weights(self, mixture: Mixture) -> Sequence[Tensor] | None:
-        """With `edge_weights`, what scales the bypass of each edge: the sum of its active weights."""
+        """With `edge_weights`, what scales each edge's bypass: the sum of its active weights."""
         if not self.edge_weights:
             return None
         active = mixture.active.to(mixture.weights.device, non_blocking=True)
@@ -76,8 +76,8 @@ class DartsSupernet(Supernet):
 class SearchCell(nn.Module):
     """One cell of the supernet: every operation on each edge of its group.
 
-    With `parts` > 1 (PC-DARTS) the operations see the first channels/parts of a state's channels; the
-    others go around them, and a shuffle at each node brings both together.
+    With `parts` > 1 (PC-DARTS) the operations see the first channels/parts of a state's channels;
+    the others go around them, and a shuffle at each node brings both together.
     """
 
     def __init__(self, plan: CellPlan, edges: Sequence[Edge], parts: int, pool_norm: bool) -> None:
@@ -111,8 +111,8 @@ class SearchCell(nn.Module):
     ) -> State:
         """Called once a cell: the nodes of the cell side by side.
 
-        `terms` says for each edge of the space what to compute and with which weight. `around` are the
-        weights of the bypassing channels for each edge; None leaves them as they are.
+        `terms` says for each edge of the space what to compute and with which weight. `around` are
+        the weights of the bypassing channels for each edge; None leaves them as they are.
         """
         states = [self.preprocess0(before), self.preprocess1(previous)]
         mixed: list[State | None] = [None] * (len(self.leaving) - 1)
@@ -123,7 +123,8 @@ class SearchCell(nn.Module):
                 states[source][:, : self.mixed_channels], self.strides[source], self.pool_norm
             )
             rest = self._rest(states[source], self.strides[source])
-            # Unscaled, every later node gets the same from this state: one running sum serves them all.
+            # Unscaled, every later node gets the same from this state: one running sum serves them
+            # all.
             flow = rest if flow is None or rest is None else flow + rest
             for edge, node in leaving:
                 for column, weight in terms[edge]:
@@ -153,7 +154,7 @@ class SearchCell(nn.Module):
         return rest if stride == 1 else F.max_pool2d(rest, 2, 2, ceil_mode=True)
 
     def _node(self, mixed: State | None, bypass: State | None, like: State) -> State:
-        """The sum that reached a node, shuffled once: shuffling each edge before the sum gives the same."""
+        """The sum that reached a node, shuffled once; shuffling each edge gives the same."""
         if mixed is None:
             mixed = self.nothing(like[:, : self.mixed_channels])
         return mixed if bypass is None else shuffled(mixed, bypass)
@@ -168,11 +169,12 @@ def shuffled(
     mixed: Float[Tensor, "batch part height width"],
     bypass: Float[Tensor, "batch rest height width"],
 ) -> Float[Tensor, "batch channels height width"]:
-    """Both side by side, their channels dealt out in turn: channel j of part g becomes channel j*K + g.
+    """Both side by side, their channels dealt in turn: channel j of part g becomes channel j*K + g.
 
     K is the number of parts, of as many channels as `mixed` each. It is PC-DARTS's channel shuffle.
     """
     part = mixed.shape[1]
-    # Channels last in memory: dealing them out there keeps the layout that convolutions are fast in.
+    # Channels last in memory: dealing them out there keeps the layout that convolutions are fast
+    # in.
     parts = [each.permute(0, 2, 3, 1) for each in (mixed, *torch.split(bypass, part, 1))]
     return torch.stack(parts, -1).flatten(-2).permute(0, 3, 1, 2)

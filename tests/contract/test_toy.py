@@ -1,4 +1,4 @@
-"""The toy holds the contracts that it is used to test others with, and so do the simplest updaters."""
+"""The toy holds the contracts that it tests others with, and so do the simplest updaters."""
 
 from core_kit import Still
 

@@ -1,4 +1,4 @@
-"""`nastk_evaluators`: sizes by hand and as published, supernet accuracy by plain torch, and the contract."""
+"""`nastk_evaluators`: sizes by hand and as published, supernet accuracy by torch, the contract."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,7 +24,7 @@ from nastk_spaces_darts.space import DartsSpace
 
 
 class Even(ArchitectureUpdater):
-    """Trains everything alike and answers the first sample: enough of an updater to have a supernet."""
+    """Trains everything alike and answers the first sample: updater enough to have a supernet."""
 
     name, summary = "even", "trains everything alike"
 
@@ -154,7 +154,7 @@ CIFAR, IMAGENET = Task(10, 3, 32), Task(1000, 3, 224)
     ],
 )
 def test_size_of_published_cells(cell: str, task: Task, millions: float, work: float) -> None:
-    """Shapley-NAS and IS-DARTS as counted on the authors' networks, EvNAS as its paper prints them."""
+    """Shapley-NAS and IS-DARTS as counted on the authors' networks, EvNAS as its paper prints."""
     space = DartsSpace(
         DartsSpace.parse_options({"auxiliary": True, "distinct_inputs": cell != "ISDARTS"})
     )

@@ -1,4 +1,4 @@
-"""`nastk_gradient`: gradients of alpha against exact ones, its Adam, warm-up, cost, and the contract."""
+"""`nastk_gradient`: gradients of alpha against exact ones, Adam, warm-up, cost, the contract."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -38,7 +38,7 @@ class TestWarmup(UpdaterContract):
 
 
 class Bench:
-    """A toy supernet in float64 with momentum buffers, a probe on it, two batches and some alpha."""
+    """A toy supernet in float64 with momentum buffers, a probe on it, two batches, some alpha."""
 
     def __init__(self, momentum: bool = True) -> None:
         harness = Harness(Darts, trainer_options={"learning_rate": 1.0, "batch_size": 24})
@@ -91,12 +91,12 @@ class Bench:
         }
 
     def exact(self) -> Tensor:
-        """The hypergradient with the whole matrix of second derivatives, by autograd through the step."""
+        """The hypergradient with all second derivatives, by autograd through the step."""
         loss = self.loss(self.valid, self.alpha, self.stepped(self.alpha))
         return torch.autograd.grad(loss, self.alpha)[0]
 
     def truncated(self) -> Tensor:
-        """The same with the look-ahead weights taken as constants: what is left without the second order."""
+        """The same with constant look-ahead weights: what is left without the second order."""
         ahead = {name: weight.detach() for name, weight in self.stepped(self.alpha).items()}
         return torch.autograd.grad(self.loss(self.valid, self.alpha, ahead), self.alpha)[0]
 
@@ -318,7 +318,8 @@ PLAN = Plan(epochs=3, steps_per_epoch=3, batch_size=16, train_images=48, valid_i
         (
             3,
             3,
-            r"warmup=3 leaves alpha no epoch of 3 .* `-u warmup=2` or less, or `--epochs 4` or more",
+            r"warmup=3 leaves alpha no epoch of 3 .* `-u warmup=2` or less, "
+            "or `--epochs 4` or more",
         ),
         (9, 3, r"warmup=9 .* `--epochs 10`"),
     ],

@@ -388,7 +388,7 @@ def test_damaged_imagenet_archives_are_named(tmp_path: Path) -> None:
         _ = ImageNet(ImageNet.parse_options({"root": tmp_path})).task
 
 
-# ---------------------------------------------------------------- the real thing, where it lies about
+# -------------------------------------------------------------- the real thing, where it lies about
 
 JPEGS = Path(__file__).parents[3] / "shared" / "data" / "cifar10-jpeg.tar.gz"
 

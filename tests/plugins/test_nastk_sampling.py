@@ -1,4 +1,4 @@
-"""`nastk_sampling`: uniform paths, distinct candidates, the choice after the last epoch, and the contract."""
+"""`nastk_sampling`: uniform paths, distinct candidates, the final choice, and the contract."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ def harness(**options: Any) -> Harness:
 
 
 class Fake(Probe):
-    """A probe that is its own valid stream, with a supernet that likes convolutions: 0.1 of accuracy each."""
+    """A probe, its own valid stream, whose supernet likes convolutions: 0.1 of accuracy each."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, int, int]] = []

@@ -1,4 +1,4 @@
-"""The Shapley estimator on games with known answers, the update algebra, and the updater on the toy."""
+"""The Shapley estimator on games with known answers, the update algebra, the updater on the toy."""
 
 import copy
 import itertools
@@ -30,7 +30,7 @@ from nastk_shapley.updater import Shapley
 
 
 def game_of(worth, players, **kinds):
-    """A game from a function of the set of players present; `asked` collects every coalition evaluated."""
+    """A game from a function of the players present; `asked` collects the coalitions evaluated."""
     asked = []
 
     def values(sample, removals):
@@ -154,7 +154,7 @@ def test_a_null_player_gets_zero_whether_known_or_found():
     assert exact(known).evaluations == 8
 
 
-# ---------------------------------------------------------------- walks: telescoping, truncation, laziness
+# --------------------------------------------------------- walks: telescoping, truncation, laziness
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.3, 0.5, 0.8, 1.0])
@@ -219,7 +219,7 @@ def test_the_last_of_each_group_is_kept():
         exact(game)
 
 
-# ---------------------------------------------------------------- sampling: convergence, symmetry, errors
+# ---------------------------------------------------------- sampling: convergence, symmetry, errors
 
 
 def test_monte_carlo_converges_to_exact_at_the_root_of_the_samples():
@@ -439,7 +439,7 @@ def test_the_darts_space_itself_lists_its_edges_so():
 
 
 def test_official_estimate_and_update_equal_a_second_writing_of_them():
-    """Their loop written out: percent, break after recording, mean - std (ddof 0), z-score (ddof 1)."""
+    """Their loop in full: percent, break after recording, mean - std (ddof 0), z-score (ddof 1)."""
     orders = random_orders(196, 6, torch.Generator().manual_seed(0))
     strength = torch.rand(196, generator=torch.Generator().manual_seed(1)).numpy()
 
@@ -664,7 +664,8 @@ def test_alpha_rests_in_the_warm_up_and_then_moves_once_an_epoch():
         if moment == "epoch":
             alphas.append(branches[0].updater.alpha.clone())
     alphas.append(branches[0].updater.alpha.clone())
-    # alphas[e] is what epoch e (1-based) trained with; the update of finished epoch 3 shows in epoch 4.
+    # alphas[e] is what epoch e (1-based) trained with; the update of finished epoch 3 shows in
+    # epoch 4.
     assert torch.equal(alphas[0], alphas[3])
     moved = [bool((after - before).abs().max() > 0) for before, after in itertools.pairwise(alphas)]
     assert moved == [False, False, False, True, True, True, False]

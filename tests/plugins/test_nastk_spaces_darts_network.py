@@ -42,8 +42,8 @@ def test_every_architecture_survives_its_text(seed, nodes, distinct, none):
 
 
 GOOD = (
-    "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('max_pool_3x3', 2), ('dil_conv_5x5', 0)], "
-    "normal_concat=range(2, 4), "
+    "Genotype(normal=[('sep_conv_3x3', 1), ('skip_connect', 0), ('max_pool_3x3', 2), "
+    "('dil_conv_5x5', 0)], normal_concat=range(2, 4), "
     "reduce=[('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('sep_conv_5x5', 2), ('dil_conv_3x3', 1)], "
     "reduce_concat=(2, 3))"
 )
@@ -54,16 +54,16 @@ def test_the_text_is_that_of_darts():
     assert space.to_text(space.from_text(GOOD)) == (
         "Genotype(normal=[('skip_connect', 0), ('sep_conv_3x3', 1), ('dil_conv_5x5', 0), "
         "('max_pool_3x3', 2)], normal_concat=[2, 3], "
-        "reduce=[('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('dil_conv_3x3', 1), ('sep_conv_5x5', 2)], "
-        "reduce_concat=[2, 3])"
+        "reduce=[('avg_pool_3x3', 0), ('max_pool_3x3', 1), ('dil_conv_3x3', 1), "
+        "('sep_conv_5x5', 2)], reduce_concat=[2, 3])"
     )
 
 
 NESTED = (
     "CELL = Genotype(normal=[(('dua_sepc_3x3', 1), ('skip_connect', 0)), "
     "(('max_pool_3x3', 2), ('dil_sepc_5x5', 0))], normal_concat=[2, 3], "
-    "reduce=[(('avg_pool_3x3', 0), ('max_pool_3x3', 1)), (('dua_sepc_5x5', 2), ('dil_sepc_3x3', 1))], "
-    "reduce_concat=[2, 3], connectN=None, connects=None)"
+    "reduce=[(('avg_pool_3x3', 0), ('max_pool_3x3', 1)), (('dua_sepc_5x5', 2), "
+    "('dil_sepc_3x3', 1))], reduce_concat=[2, 3], connectN=None, connects=None)"
 )
 
 
@@ -175,8 +175,8 @@ def test_an_architecture_of_another_space_is_refused():
 @pytest.mark.parametrize(
     "name, size, millions, mega_multiply_adds",
     [
-        # Printed: DARTS 3.3 M and 4.7 M; EvNAS 3.6, 3.8, 3.4 M and 5.1, 5.3, 4.9 M; the rest as printed or
-        # measured with the authors' networks, the auxiliary head left out.
+        # Printed: DARTS 3.3 M and 4.7 M; EvNAS 3.6, 3.8, 3.4 M and 5.1, 5.3, 4.9 M; the rest as
+        # printed or measured with the authors' networks, the auxiliary head left out.
         ("DARTS_V2", 32, 3.349, None),
         ("DARTS_V2", 224, 4.719, None),
         ("SHAPLEY_CIFAR10", 32, 3.6034, 558.2),
@@ -267,5 +267,6 @@ def test_drop_path_spares_identities_and_evaluation():
     identities = [
         name for name, module in network.named_modules() if getattr(module, "is_identity", False)
     ]
-    # Node inputs of the one normal cell: two skips from cell inputs; each reduction: skips from node 2 only.
+    # Node inputs of the one normal cell: two skips from cell inputs; each reduction: skips from
+    # node 2 only.
     assert len(identities) == 2 + 2 * 3

@@ -38,7 +38,7 @@ def some_images(task=TASK, batch=3, seed=1):
 
 
 def some_mixture(space, seed=2, inactive=0.3, empty_edges=(1,)):
-    """Random weights that do not sum to one, a random part of them switched off, some edges altogether."""
+    """Random weights that do not sum to one, a random part switched off, some edges altogether."""
     generator = torch.Generator().manual_seed(seed)
     full = space.full().mask
     active = full & (torch.rand(full.shape, generator=generator) >= inactive)
@@ -82,7 +82,7 @@ def naive_operation(name, module, x, stride, pool_norm):
 
 
 def naive_edge(space, modules, edge, x, stride, weights, active):
-    """One edge as PC-DARTS computes it: operate, go around, concatenate and shuffle; nothing shared."""
+    """One edge as PC-DARTS computes it: operate, bypass, concatenate, shuffle; nothing shared."""
     options = space.options
     parts = options.partial_channels
     part = x.shape[1] // parts

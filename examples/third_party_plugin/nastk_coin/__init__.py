@@ -1,4 +1,4 @@
-"""Updaters that decide by tossing a coin: `coin` (`coin.py`), and `lucky-coin`, which learns (`lucky.py`)."""
+"""Updaters that toss a coin: `coin` (`coin.py`), and `lucky-coin`, which learns (`lucky.py`)."""
 
 from nastk.hookspecs import Offer, hookimpl
 

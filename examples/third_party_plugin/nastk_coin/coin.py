@@ -1,4 +1,4 @@
-"""The smallest updater: it answers the two questions that every updater must answer, and learns nothing."""
+"""The smallest updater: it answers the two questions that every one must, and learns nothing."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -20,7 +20,7 @@ from nastk import (
 
 
 class LuckyCoin(ArchitectureUpdater):
-    """Trains a random path each step; after each epoch, keeps the best of some tosses and of the one it had.
+    """Trains a random path each step; after each epoch, keeps the best of its toss and new ones.
 
     Example: `nastk.search(space="darts", updater=nastk.use("lucky-coin", tosses=8), epochs=2)`
     """
@@ -37,7 +37,7 @@ class LuckyCoin(ArchitectureUpdater):
         )
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made: a first toss, from the branch's own random stream."""
+        """Called once when the updater is made: a first toss, by the branch's own random stream."""
         self.kept = self.space.sample(self.space.full(), rng)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
@@ -45,7 +45,7 @@ class LuckyCoin(ArchitectureUpdater):
         return [Mixture.of(self.space.sample(probe.subspace, probe.rng))]
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
-        """Called once after every epoch: toss, measure all on one validation batch, keep the best."""
+        """Called once after every epoch: toss, measure all on a validation batch, keep the best."""
         tossed = [self.space.sample(probe.subspace, probe.rng) for _ in range(self.options.tosses)]
         candidates = [self.architecture(probe), *tossed]
         paths = [Mixture.of(candidate) for candidate in candidates]
@@ -56,7 +56,7 @@ class LuckyCoin(ArchitectureUpdater):
         return [Continuation(probe.subspace)]
 
     def architecture(self, probe: Probe) -> Architecture:
-        """Called after every epoch and at the end: the toss it kept, as far as it is still alive."""
+        """Called after every epoch and at the end: the toss it kept, as far as it is alive."""
         if probe.subspace.contains(Subspace(self.kept.table())):
             return self.kept
         return self.space.decide(torch.tensor(self.kept.table()).float(), probe.subspace)
