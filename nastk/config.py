@@ -26,7 +26,7 @@ QUICK = Preset(
     "quick",
     "a first look: minutes, not accuracy",
     # One thread: small operations gain nothing from a second one, and lose much beside other work.
-    trainer_options={"epochs": 8, "checkpoint_minutes": 2.0, "threads": 1},
+    trainer_options={"epochs": 6, "checkpoint_minutes": 2.0, "threads": 1},
 )
 
 
