@@ -16,7 +16,7 @@ from pathlib import Path
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from nastk.cli.app import app
+from nastk.cli.app import build
 from nastk.plugins import catalogue
 from nastk.report.options import options_markdown
 from nastk.training import TrainerOptions
@@ -41,13 +41,13 @@ def options(match: re.Match[str]) -> str:
 
 def help_text(*command: str) -> str:
     """What `nastk COMMAND --help` prints on a terminal of 100 columns."""
-    found = CliRunner().invoke(app, [*command, "--help"], prog_name="nastk", env=TERMINAL)
+    found = CliRunner().invoke(build(), [*command, "--help"], prog_name="nastk", env=TERMINAL)
     return "\n".join(line.rstrip() for line in found.output.strip().splitlines())
 
 
 def reference() -> str:
     """The help of nastk and of each of its commands, in fenced blocks."""
-    commands: Iterator[tuple[str, ...]] = ((name,) for name in get_command(app).commands)  # type: ignore[attr-defined]
+    commands: Iterator[tuple[str, ...]] = ((name,) for name in get_command(build()).commands)  # type: ignore[attr-defined]
     parts = [
         f"## {' '.join(('nastk', *command))}\n\n```text\n{help_text(*command)}\n```\n"
         for command in [(), *commands]

@@ -1,4 +1,4 @@
-"""The whole extension surface: six hooks, and `Offer`, a light reference to a plugin's class.
+"""The whole extension surface: seven hooks, and `Offer`, a light reference to a plugin's class.
 
 A package announces itself with an entry point in the group `nastk` that names a module with hook
 implementations. An offer says where its class is without importing it, so that listing plugins
@@ -6,7 +6,7 @@ never waits for torch. See `docs/plugin-hooks.md` for each hook with an example.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -59,3 +59,8 @@ def observe(event: "Event") -> None:
 @hookspec
 def commands(app: "typer.Typer") -> None:
     """Add commands to the command line."""
+
+
+@hookspec
+def findings() -> list[dict[str, Any]]:  # type: ignore[empty-body]
+    """Tell `nastk doctor` what a plugin has and lacks."""

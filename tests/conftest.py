@@ -12,10 +12,19 @@ from jaxtyping import install_import_hook
 
 os.environ["COLUMNS"] = "100"
 os.environ["NO_COLOR"] = "1"
-for name in [name for name in os.environ if name.startswith("NASTK_")]:
+for name in [name for name in os.environ if name.startswith("NASTK_") and name != "NASTK_SHARED"]:
     del os.environ[name]
 
-PLUGINS = ["evaluators", "gradient", "images", "sampling", "shapley", "spaces_darts"]
+PLUGINS = [
+    "evaluators",
+    "gradient",
+    "images",
+    "sampling",
+    "shapley",
+    "spaces_darts",
+    "spaces_nasbench201",
+    "tables",
+]
 
 # Before anything imports nastk: a module that is loaded already stays unchecked.
 install_import_hook(["nastk", *(f"nastk_{plugin}" for plugin in PLUGINS)], "strict.checked")

@@ -136,7 +136,7 @@ def test_an_option_set_to_none_wins_over_the_preset():
 def test_without_data_it_is_a_quick_look_at_the_digits(wishes, data, preset):
     config = resolve({"space": "toy", "updater": "darts", **wishes})
     assert (config.data.name, config.preset) == (data, preset)
-    assert config.trainer.epochs == (8 if preset else 50)
+    assert config.trainer.epochs == (6 if preset else 50)
     assert config.updater.options["warmup"] == (1 if preset else 0)
 
 

@@ -55,11 +55,12 @@ def test_the_trainer_names_no_plugin(kind):
 @pytest.mark.parametrize("point", OURS, ids=lambda point: point.name)
 def test_a_plugin_announces_itself_with_hooks_alone(point):
     tree = ast.parse(Path(find_spec(point.value).origin).read_text())
-    imported = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
-    assert [ast.unparse(node) for node in imported] == [
-        "from nastk.hookspecs import Offer, hookimpl"
-    ]
-    assert all(isinstance(node, (ast.ImportFrom, ast.FunctionDef)) for node in tree.body[1:])
+    at_once = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert {ast.unparse(node).split()[1] for node in at_once} <= {"nastk.hookspecs", "typing"}
+    checked = [node for node in tree.body if isinstance(node, ast.If)]
+    assert all(ast.unparse(node.test) == "TYPE_CHECKING" for node in checked)
+    light = (ast.ImportFrom, ast.FunctionDef, ast.If)
+    assert all(isinstance(node, light) for node in tree.body[1:])
 
 
 def test_everything_ours_comes_in_through_entry_points():

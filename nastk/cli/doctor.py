@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from typing import Any
+from typing import Any, cast
 
 from nastk.cli import output
 from nastk.plugins import catalogue
@@ -38,7 +38,7 @@ def doctor(json: bool) -> None:
 
 def examine() -> list[dict[str, Any]]:
     """Every finding as {what, found, ok, advice}."""
-    return [_python(), *_libraries(), *_torch(), _disk(), _data(), *_plugins()]
+    return [_python(), *_libraries(), *_torch(), _disk(), _data(), *_plugins(), *_of_plugins()]
 
 
 def _finding(what: str, found: str, ok: bool = True, advice: str = "") -> dict[str, Any]:
@@ -129,3 +129,17 @@ def _plugins() -> list[dict[str, Any]]:
         )
     ]
     return [*findings, *(_finding("plugin", problem, False) for problem in found.problems)]
+
+
+def _of_plugins() -> list[dict[str, Any]]:
+    """What the plugins say of themselves; one that cannot say is a finding too."""
+    found: list[dict[str, Any]] = []
+    for implementation in catalogue().manager.hook.findings.get_hookimpls():
+        try:
+            found += cast(list[dict[str, Any]], implementation.function())
+        except Exception as error:
+            # A plugin's own failure, whatever it is, must not keep the doctor from its report.
+            found.append(
+                _finding(implementation.plugin_name, f"{type(error).__name__}: {error}", False)
+            )
+    return found

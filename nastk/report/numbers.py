@@ -70,13 +70,13 @@ def metric(name: str, value: float | int) -> str:
         return str(value)
     if "accuracy" in name or name.endswith("share"):
         return percent(value)
-    if name in ("parameters", "multiply_adds", "flops") or name.startswith("images"):
+    if name.endswith(("parameters", "multiply_adds", "flops")) or name.startswith("images"):
         return count(value)
     if "seconds" in name or "latency" in name:
         return seconds(value)
     if "memory" in name or name.endswith("bytes"):
         return size(value)
-    return f"{value:.4g}"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
 
 
 def _three(value: float | int) -> str:

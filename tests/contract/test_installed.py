@@ -16,7 +16,8 @@ BASES = {
     "data": DataSource,
 }
 SMALL = {
-    "darts": {"channels": 4, "cells": 3, "nodes": 2, "network_channels": 4, "network_cells": 3}
+    "darts": {"channels": 4, "cells": 3, "nodes": 2, "network_channels": 4, "network_cells": 3},
+    "nasbench201": {"channels": 4, "cells": 1, "network_channels": 4, "network_cells": 1},
 }
 TASK = Task(classes=3, channels=3, size=8)
 
@@ -94,6 +95,8 @@ def test_a_space_speaks_of_the_same_edges_everywhere(kind, name):
 
 @pytest.mark.parametrize(("kind", "name"), installed("evaluator"))
 def test_an_evaluator_repeats_itself_and_changes_nothing(kind, name):
+    if name == "table":
+        pytest.skip("needs a benchmark table: test_nastk_tables_evaluator.py makes one")
     harness = Harness(load("random", "updater"))
     (branch,) = harness.run(steps=2)
     probe = harness.trainer.probe(branch)

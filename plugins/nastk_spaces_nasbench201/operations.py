@@ -1,0 +1,113 @@
+"""The five operations, split where work can be shared: what each reads of a state, and the rest.
+
+Both convolutions begin with the same ReLU and the pooling has no weights, so `Views` computes each
+once for all edges that leave a state. An `Operation` says which view it reads and holds the rest.
+Next: `supernet.py` and `network.py` put them into cells.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+State = Float[Tensor, "batch _channels _height _width"]
+"""Any feature map: only the number of images is the same throughout a network."""
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+"""The candidates in the benchmark's order, which is that of the columns."""
+
+Norm = Callable[[int], nn.Module]
+"""Makes the norm that follows a convolution, from its number of channels."""
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Normalises with the statistics of the batch and keeps none, in training and evaluation alike.
+
+    A single value for each channel (one image, one position) is its own mean, so it becomes the
+    shift, or zero, where torch refuses.
+
+    Example: `BatchNorm(16, affine=False)(state)`
+    """
+
+    def __init__(self, channels: int, affine: bool) -> None:
+        super().__init__(channels, affine=affine, track_running_stats=False)
+
+    def forward(self, input: State) -> State:
+        """Called on every forward pass, after a convolution or at the head."""
+        if input.shape[0] * input.shape[2] * input.shape[3] > 1:
+            return F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)
+        centred = input - input
+        if not self.affine:
+            return centred
+        return centred * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+
+
+class Views:
+    """One state of a cell as the operations leaving it read it; each way is computed at most once.
+
+    Example: `Views(state).read("relu")`
+    """
+
+    def __init__(self, state: State) -> None:
+        self._made: dict[str, State] = {"state": state}
+
+    def read(self, view: str) -> State:
+        """Called for every operation that is computed: the view named in its `reads`."""
+        if view not in self._made:
+            self._made[view] = self._make(view)
+        return self._made[view]
+
+    def _make(self, view: str) -> State:
+        state = self._made["state"]
+        if view == "relu":
+            return torch.relu(state)
+        return F.avg_pool2d(state, 3, stride=1, padding=1, count_include_pad=False)
+
+
+class Operation(nn.Module):
+    """One operation of one edge of one cell: the view of a state it `reads`, and its work on it.
+
+    Example: `operation("nor_conv_3x3", 16, nn.BatchNorm2d)(views.read("relu"))`
+    """
+
+    def __init__(self, reads: str, body: nn.Module) -> None:
+        super().__init__()
+        self.reads = reads
+        self.body = body
+
+    def forward(self, view: State) -> State:
+        """Called with `views.read(operation.reads)`: its output, before any mixing weight."""
+        return self.body(view)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        """What `print` shows beside the body."""
+        return f"reads={self.reads!r}"
+
+
+class Zero(nn.Module):
+    """The operation `none`: zeros of the state's shape."""
+
+    def forward(self, x: State) -> State:
+        """Called like any operation."""
+        return torch.zeros_like(x)
+
+
+def operation(name: str, channels: int, norm: Norm) -> Operation:
+    """The operation called `name`, between states of `channels` channels."""
+    if name == "none":
+        return Operation("state", Zero())
+    if name == "skip_connect":
+        return Operation("state", nn.Identity())
+    if name == "avg_pool_3x3":
+        return Operation("avg_pool", nn.Identity())
+    size = int(name[-1])
+    # The norm takes every constant away, so a bias would change nothing and is left out.
+    convolution = nn.Conv2d(channels, channels, size, padding=size // 2, bias=False)
+    return Operation("relu", nn.Sequential(convolution, norm(channels)))
+
+
+def add(total: State | None, term: State, weight: Float[Tensor, ""]) -> State:
+    """`total + weight * term`, where None stands for a total of zero."""
+    return term * weight if total is None else torch.addcmul(total, term, weight)

@@ -1,0 +1,62 @@
+"""How large a stand-alone network is, in closed form: `count`, as the benchmark's table has it.
+
+It equals the table for all 15,625 architectures (CIFAR-10, C = 16, N = 5). Convolutions and the
+classifier with its bias count as multiply-adds; norms, poolings and sums do not. Nothing is built.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nastk.data.task import Task
+
+TAPS = {"nor_conv_1x1": 1, "nor_conv_3x3": 9}
+"""Positions that a convolution of this name reads; operations without parameters are not listed."""
+
+
+@dataclass(frozen=True)
+class NetworkSize:
+    """Parameters, and multiply-adds for one image.
+
+    Example: `space.size(architecture, task).parameters`
+    """
+
+    parameters: int
+    multiply_adds: int
+
+
+def count(names: Sequence[str], channels: int, cells: int, task: Task) -> NetworkSize:
+    """The size of the network whose cell has these six operations.
+
+    `channels` are those of the first stage, `cells` those of each stage.
+    """
+    convolutions = [TAPS[name] for name in names if name in TAPS]
+    side = task.size
+    parameters, multiply_adds = _convolution(9, task.channels, channels, side)
+    for stage in range(3):
+        if stage:
+            side = (side + 1) // 2
+            added = _reduction(channels, side)
+            channels *= 2
+            parameters, multiply_adds = parameters + added[0], multiply_adds + added[1]
+        for taps in convolutions:
+            added = _convolution(taps, channels, channels, side)
+            parameters, multiply_adds = (
+                parameters + cells * added[0],
+                multiply_adds + cells * added[1],
+            )
+    classifier = (channels + 1) * task.classes
+    return NetworkSize(parameters + 2 * channels + classifier, multiply_adds + classifier)
+
+
+def _convolution(taps: int, channels_in: int, channels: int, side: int) -> tuple[int, int]:
+    """Parameters and multiply-adds of a convolution and its norm; `side` is the output's."""
+    weights = taps * channels_in * channels
+    return weights + 2 * channels, weights * side * side
+
+
+def _reduction(channels: int, side: int) -> tuple[int, int]:
+    """The same for a reduction block: two 3x3 convolutions, beside them a 1x1 without a norm."""
+    first = _convolution(9, channels, 2 * channels, side)
+    second = _convolution(9, 2 * channels, 2 * channels, side)
+    beside = channels * 2 * channels
+    return first[0] + second[0] + beside, first[1] + second[1] + beside * side * side

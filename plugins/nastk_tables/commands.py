@@ -1,0 +1,121 @@
+"""`nastk table import` and `nastk table info`. No torch is imported; numpy when one runs."""
+
+import json as json_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nastk_tables.places import KNOWN, default_path, find
+
+if TYPE_CHECKING:
+    from nastk_tables.table import Table
+
+table = typer.Typer(
+    name="table",
+    help="Tables of benchmarks, for the evaluator `table`.",
+    no_args_is_help=True,
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Called each time the command line is built; adds the group once."""
+    if not any(group.typer_instance is table for group in app.registered_groups):
+        app.add_typer(table)
+
+
+@table.command("import")
+def import_table(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="NAS-Bench-201 .pth, NATS-Bench folder or .pickle.pbz2, CSV; several are merged.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file to write. Default: the user's tables."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The table's name there. Default: the space's.")
+    ] = None,
+    space: Annotated[
+        str, typer.Option(help="The space whose architectures the files hold.")
+    ] = KNOWN,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="How long the networks of a CSV file were trained.")
+    ] = 200,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+) -> None:
+    """Make a compact table from a benchmark's files. Nothing in them is executed."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from nastk_tables.importing import import_files
+    from nastk_tables.storage import read, write
+
+    stderr = Console(stderr=True, highlight=False)
+    with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
+        task = bar.add_task("architectures", total=None)
+        imported = import_files(
+            files, space, epochs, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    path = out or default_path(name or space)
+    write(path, imported.table)
+    for note in imported.notes:
+        stderr.print(note, markup=False, soft_wrap=True)
+    _show(path, read(path), json)
+
+
+@table.command()
+def info(
+    name: Annotated[str, typer.Argument(metavar="TABLE", help="A name or a path.")] = KNOWN,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+) -> None:
+    """Say what a table holds, after checking that it is whole."""
+    from nastk_tables.storage import read
+
+    path = find(name)
+    _show(path, read(path), json)
+
+
+def _show(path: Path, table: "Table", json: bool) -> None:
+    rows = [_row(table, number) for number in range(len(table.columns))]
+    if json:
+        whole = {
+            "path": str(path),
+            "space": table.space,
+            "architectures": len(table),
+            "bytes": path.stat().st_size,
+            "sha256": table.digest,
+            "sources": list(table.sources),
+            "columns": rows,
+        }
+        print(json_module.dumps(whole, indent=2))
+        return
+    print(f"{path}: {len(table):,} architectures of {table.space}, {path.stat().st_size:,} bytes")
+    print(f"sha256 {table.digest}; made from {', '.join(table.sources)}")
+    for row in rows:
+        known = f"{row['known']:,} values"
+        print(f"  {row['name']:<34}{row['unit'] or '-':<4}{known:<15}{_span(row)}")
+
+
+def _row(table: "Table", number: int) -> dict[str, Any]:
+    """What is said of one column: its meaning, how many values are known, and the extremes."""
+    import numpy as np
+
+    column, values = table.columns[number], table.values[number]
+    values = values[~np.isnan(values)]
+    return {
+        "name": column.name,
+        "unit": "",
+        **column.to_json(),
+        "known": int(values.size),
+        "least": float(values.min()) if values.size else None,
+        "greatest": float(values.max()) if values.size else None,
+    }
+
+
+def _span(row: dict[str, Any]) -> str:
+    return "" if row["least"] is None else f"{row['least']:.4f} to {row['greatest']:.4f}"

@@ -1,0 +1,132 @@
+"""Looks an architecture up in a benchmark's table: `TableAccuracy`, the evaluator `table`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+import nastk.component
+from nastk.architecture import Architecture
+from nastk.errors import ConfigurationError, DataError
+from nastk.evaluator import Evaluation, Evaluator, Setting
+from nastk.probe import Probe
+from nastk_tables.column import dataset_name
+from nastk_tables.places import find
+from nastk_tables.storage import read
+
+LOOKED_AT = 100
+
+
+class TableAccuracy(Evaluator):
+    """What training the architecture gave the benchmark's authors, and how many are better.
+
+    The table is read and checked when the evaluator is made. Metrics: `table_test_accuracy` and
+    `table_valid_accuracy` (0..1, where the table has them), `rank` (how many architectures are
+    better in the chosen split; 0 is the best), `architectures` (how many were ranked), and every
+    cost that the table knows (`table_parameters`, `table_multiply_adds` as counts, and in seconds
+    `table_train_seconds`, `table_simulated_seconds`, `table_latency_<device>`).
+
+    Example: `TableAccuracy(setting).evaluate(architecture, None).metrics["rank"]`
+    """
+
+    name = "table"
+    summary = "accuracy and rank in a benchmark's table; trains nothing"
+
+    class Options(nastk.component.Options):
+        """Which table, and which of the trainings in it."""
+
+        table: str | None = Field(
+            None, description="name of an imported table, or its path; unset: the space's name"
+        )
+        dataset: str = Field(
+            "cifar10", description="data set of the benchmark: cifar10, cifar100, imagenet16"
+        )
+        split: Literal["test", "valid"] = Field(
+            "test", description="split whose accuracy ranks the architectures"
+        )
+        epochs: int = Field(200, ge=1, description="epochs for which the networks were trained")
+
+    def __init__(self, setting: Setting, options: Options | None = None) -> None:
+        super().__init__(setting, options)
+        path = find(self.options.table or setting.space.name)
+        try:
+            self.table = read(path)
+        except DataError as error:
+            raise ConfigurationError(str(error)) from error
+        self._check_space(str(path))
+        chosen = self.options
+        self.scores = self.table.scores(chosen.dataset, chosen.split, chosen.epochs)
+        self._accuracies = {
+            column.split: self.table.scores(chosen.dataset, str(column.split), chosen.epochs)
+            for column in self.table.trainings()
+            if column.split != "train"
+            and (column.dataset, column.epochs) == (dataset_name(chosen.dataset), chosen.epochs)
+        }
+
+    def _check_space(self, path: str) -> None:
+        """Refuse a table of another space, or one that writes architectures in another form."""
+        space, table = self.setting.space, self.table
+        if table.space != space.name:
+            raise ConfigurationError(
+                f"The table {path} is of space {table.space!r}, the run searches space "
+                f"{space.name!r}. Use `--space {table.space}`, or name another table."
+            )
+        # A space may be a part of the table's (without `none`), so that it reads only some of them.
+        if not any(self._reads(text) for text in table.texts[:LOOKED_AT]):
+            raise ConfigurationError(
+                f"The table {path} writes architectures like {table.texts[0]!r}, which is not the "
+                f"form of space {space.name!r}. Import it with the `--space` that it belongs to."
+            )
+
+    def _reads(self, text: str) -> bool:
+        space = self.setting.space
+        try:
+            return space.to_text(space.from_text(text)) == text
+        except DataError:
+            return False
+
+    def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
+        """Called once at the end of a search, and by `nastk evaluate`: looks up; measures nothing.
+
+        Raises:
+            DataError: the architecture is of another space, or the table does not hold it.
+        """
+        space = self.setting.space
+        text = space.to_text(space.check(architecture))
+        place = self.table.place(text)
+        accuracies = {
+            f"table_{split}_accuracy": float(scores.values[place]) / 100
+            for split, scores in sorted(self._accuracies.items(), key=lambda pair: str(pair[0]))
+        }
+        # More digits than float32 holds, here and in costs, would only look precise.
+        metrics = {name: round(value, 6) for name, value in accuracies.items() if value == value}
+        metrics["rank"] = float(self.scores.rank(text))
+        metrics["architectures"] = float(self.scores.count())
+        return Evaluation(self.name, {**metrics, **self._costs(text)}, self._notes())
+
+    def _costs(self, text: str) -> dict[str, float]:
+        chosen = self.options
+        units = {column.quantity: column.unit for column in self.table.columns}
+        known = self.table.others(text, chosen.dataset, chosen.split, chosen.epochs)
+        costs = {
+            f"table_{quantity}": _in_metrics(value, units[quantity])
+            for quantity, value in known.items()
+        }
+        seconds = self.table.simulated_seconds(text, chosen.dataset, chosen.epochs)
+        return costs if seconds is None else {**costs, "table_simulated_seconds": round(seconds, 3)}
+
+    def _notes(self) -> tuple[str, ...]:
+        seeds = self.scores.column.seeds
+        runs = f", mean over the runs with seeds {', '.join(map(str, seeds))}" if seeds else ""
+        chosen = self.options
+        return (
+            f"`rank` counts the architectures of the table with a higher {chosen.split} accuracy "
+            f"on {dataset_name(chosen.dataset)} after {chosen.epochs} epochs{runs}.",
+            "The numbers are of the benchmark's own networks and training, whatever this search "
+            "used.",
+        )
+
+
+def _in_metrics(value: float, unit: str) -> float:
+    """A column's value as metrics have it: millions become counts, milliseconds seconds."""
+    exact = float(f"{value * {'M': 1e6, 'ms': 1e-3}.get(unit, 1.0):.8g}")
+    return float(round(exact)) if unit == "M" else exact

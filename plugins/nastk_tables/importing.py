@@ -1,0 +1,70 @@
+"""From a benchmark's files to a table: `import_files`, behind `nastk table import`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nastk.errors import DataError
+from nastk_tables import official, spreadsheet
+from nastk_tables.sheet import Sheet, merge
+from nastk_tables.table import Table
+
+SIZES = {"nasbench201": 15_625}
+"""How many architectures a space has, to say so where a table holds fewer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """The table, and what whoever asked for it should know.
+
+    Example: `imported = import_files([Path("nb201.csv.gz")]); write(path, imported.table)`
+    """
+
+    table: Table
+    notes: tuple[str, ...] = ()
+
+
+def import_files(
+    files: Sequence[Path],
+    space: str = "nasbench201",
+    epochs: int = 200,
+    progress: official.Progress = lambda done, total: None,
+) -> Imported:
+    """Read `files` and merge their columns; the first says which architectures there are.
+
+    `space` names the space whose text form the architectures have. `epochs` is how long the
+    networks of a CSV file were trained; official files say it themselves.
+
+    Raises:
+        DataError: a file is missing, damaged, unsafe, of another kind, or does not fit the first.
+    """
+    sheets = [_sheet(file, epochs, progress) for file in files]
+    table = merge(sheets, space)
+    notes = [note for sheet in sheets for note in sheet.notes]
+    whole = SIZES.get(space, len(table))
+    if len(table) != whole:
+        notes.append(
+            f"The table holds {len(table):,} of {whole:,} architectures of {space}; ranks count "
+            "these."
+        )
+    return Imported(table, tuple(notes))
+
+
+def _sheet(path: Path, epochs: int, progress: official.Progress) -> Sheet:
+    if path.is_dir() and (path / official.META).is_file():
+        return official.sheet(path, progress)
+    if not path.is_file():
+        what = f"is a folder without {official.META}" if path.is_dir() else "does not exist"
+        raise DataError(f"{path} {what}. Give {_kinds()}.")
+    if path.name.endswith((".pth", official.PICKLED)):
+        return official.sheet(path, progress)
+    if path.name.endswith((".csv", ".csv.gz")):
+        return spreadsheet.sheet(path, epochs)
+    raise DataError(f"{path} is of no kind that can be imported. Give {_kinds()}.")
+
+
+def _kinds() -> str:
+    return (
+        "NAS-Bench-201-v1_1-096897.pth, NATS-tss-v1_0-3ffb9.pickle.pbz2, the unpacked folder "
+        "NATS-tss-v1_0-3ffb9-simple, or .csv or .csv.gz files"
+    )

@@ -1,0 +1,236 @@
+"""The official files of NAS-Bench-201 (`.pth`) and NATS-Bench (`.pickle.pbz2`, or a folder).
+
+All hold the same records: for each architecture and each of two schedules (12 epochs, called `less`
+or `12`, and 200, called `full` or `200`) the runs by training set and seed. `sheet` reads them.
+Facts from Dong & Yang 2020 (NAS-Bench-201) and Dong et al. 2022 (NATS-Bench) and from their
+published code (MIT).
+"""
+
+import bz2
+import io
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from nastk.errors import DataError
+from nastk_tables.column import ACCURACY, Column
+from nastk_tables.sheet import Sheet
+from nastk_tables.torch_file import load_torch
+from nastk_tables.unpickle import load
+
+Progress = Callable[[int, int], None]
+Row = dict[Column, float]
+Runs = Mapping[int, Mapping[str, Any]]
+PICKLED = ".pickle.pbz2"
+META = f"meta{PICKLED}"
+TRUSTED_SEED = 888
+"""Whose parameters and work the benchmark's own reader believes where the runs' differ."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which of our splits a training set and an evaluation set of the benchmark are.
+
+    The valid accuracy on CIFAR-10 is of a network trained on half of the training images, its test
+    accuracy of one trained on all of them: two trainings. Elsewhere one training has both.
+    """
+
+    trained: str
+    evaluated: str
+    dataset: str
+    split: str
+    training: str | None = None
+
+
+PARTS = (
+    Part("cifar10-valid", "x-valid", "cifar10", "valid", "valid"),
+    Part("cifar10", "ori-test", "cifar10", "test", "test"),
+    Part("cifar100", "x-valid", "cifar100", "valid"),
+    Part("cifar100", "x-test", "cifar100", "test"),
+    Part("ImageNet16-120", "x-valid", "imagenet16", "valid"),
+    Part("ImageNet16-120", "x-test", "imagenet16", "test"),
+)
+
+
+def sheet(path: Path, progress: Progress) -> Sheet:
+    """What `path` says: a `.pth` file, a `.pickle.pbz2` file, or a folder of the latter.
+
+    `progress` hears (architectures read, architectures in all).
+
+    Raises:
+        DataError: it is damaged, names what is not admitted, or has another structure.
+    """
+    texts, records, total = _folder(path) if path.is_dir() else _file(path)
+    found: dict[str, Row] = {}
+    for done, (index, numbers) in enumerate(records, start=1):
+        found[_text(texts, index, path)] = numbers
+        progress(done, total)
+    if not found:
+        raise DataError(f"{path} lists {len(texts):,} architectures and holds results of none.")
+    names = dict.fromkeys(column for numbers in found.values() for column in numbers)
+    columns = {
+        column: np.array([numbers.get(column, np.nan) for numbers in found.values()])
+        for column in sorted(names, key=_position)
+    }
+    return Sheet(tuple(found), columns, path.resolve().name)
+
+
+def _file(path: Path) -> tuple[list[str], Iterator[tuple[int, Row]], int]:
+    """Everything in one file, read whole: it takes as much memory as the official reader."""
+    if path.name.endswith(PICKLED):
+        with bz2.open(path, "rb") as file:
+            content = load(file, str(path))
+    else:
+        content = load_torch(path)
+    texts, records = _entry(content, "meta_archs", path), _entry(content, "arch2infos", path)
+    each = ((index, _numbers(record, path)) for index, record in sorted(records.items()))
+    return texts, each, len(records)
+
+
+def _folder(path: Path) -> tuple[list[str], Iterator[tuple[int, Row]], int]:
+    """One small file for each architecture, named by its number; missing ones are left out."""
+    with bz2.open(path / META, "rb") as file:
+        texts = _entry(load(file, str(path / META)), "meta_archs", path)
+    files = {index: path / f"{index:06d}{PICKLED}" for index in range(len(texts))}
+    files = {index: file for index, file in files.items() if file.is_file()}
+    return texts, _each(files), len(files)
+
+
+def _each(files: Mapping[int, Path]) -> Iterator[tuple[int, Row]]:
+    # Most of the time goes into decompression, which lets other threads run.
+    with ThreadPoolExecutor() as pool:
+        yield from zip(files, pool.map(_numbers_of_file, files.values()), strict=True)
+
+
+def _numbers_of_file(path: Path) -> Row:
+    try:
+        content = bz2.decompress(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is damaged ({error}). Download it again.") from None
+    return _numbers(load(io.BytesIO(content), str(path)), path)
+
+
+def _entry(content: Any, key: str, path: Path) -> Any:
+    kind = list if key == "meta_archs" else dict
+    found = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(found, kind):
+        raise DataError(
+            f"{path} is no file of NAS-Bench-201 or NATS-Bench: it lacks {key!r}. Give the "
+            "official file, the folder with meta.pickle.pbz2, or a CSV file."
+        )
+    return found
+
+
+def _text(texts: list[str], index: int, path: Path) -> str:
+    text = texts[index] if 0 <= index < len(texts) else None
+    if not isinstance(text, str) or not text.startswith("|"):
+        raise DataError(
+            f"{path}: architecture {index} reads {text!r}; expected the topology space's form "
+            "`|nor_conv_3x3~0|+...`. The size space of NATS-Bench (sss) is another space."
+        )
+    return text
+
+
+def _position(column: Column) -> tuple[Any, ...]:
+    """The order of columns: accuracies before costs, means before runs."""
+    return (
+        column.seed is not None,
+        column.quantity != ACCURACY,
+        column.epochs != 200,
+        column.quantity,
+        column.dataset or "",
+        column.split or "",
+        column.epochs or 0,
+        column.seed or 0,
+    )
+
+
+def _numbers(record: Any, path: Path) -> Row:
+    """All that one architecture's record says.
+
+    Raises:
+        DataError: the record has another structure.
+    """
+    found: Row = {}
+    try:
+        for results in record.values():
+            for part in PARTS:
+                runs = _runs(results, part)
+                if runs:
+                    found |= _accuracies(part, runs) | _costs(part, runs)
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise DataError(
+            f"{path} has another structure than NAS-Bench-201's and NATS-Bench's records "
+            f"({type(error).__name__}: {error})."
+        ) from None
+    return found
+
+
+def _runs(results: Mapping[str, Any], part: Part) -> Runs:
+    """The runs that trained and were evaluated on `part`, by seed; old files lack some."""
+    seeds = results["dataset_seed"].get(part.trained, ())
+    runs = {int(seed): results["all_results"][part.trained, seed] for seed in seeds}
+    return {seed: run for seed, run in runs.items() if _last(part, run) in run["eval_acc1es"]}
+
+
+def _last(part: Part, run: Mapping[str, Any]) -> str:
+    """The records' name of what was measured after the last epoch."""
+    return f"{part.evaluated}@{run['epochs'] - 1}"
+
+
+def _accuracies(part: Part, runs: Runs) -> Row:
+    """After the last epoch: the mean over runs, and each run."""
+    found = {
+        Column(ACCURACY, "%", part.dataset, part.split, run["epochs"], seed): _number(
+            run["eval_acc1es"][_last(part, run)]
+        )
+        for seed, run in runs.items()
+    }
+    mean = replace(next(iter(found)), seed=None)
+    return {mean: fmean(found.values()), **found}
+
+
+def _costs(part: Part, runs: Runs) -> Row:
+    """Size, work, seconds and latency: means over runs, left out where no run says."""
+    epochs = next(iter(runs.values()))["epochs"]
+    latencies = [fmean(map(_number, run["latency"])) for run in runs.values() if run["latency"]]
+    known = {
+        Column("parameters", "M", part.dataset): [_agreed(runs, "params")],
+        Column("multiply_adds", "M", part.dataset): [_agreed(runs, "flop")],
+        Column("train_seconds", "s", part.dataset, part.training, epochs): [
+            sum(map(_number, run["train_times"].values()))
+            for run in runs.values()
+            if run["train_times"]
+        ],
+        Column("pass_seconds", "s", part.dataset, part.split, epochs): [
+            seconds for run in runs.values() if (seconds := _pass_seconds(run, part.evaluated))
+        ],
+        Column("latency", "ms", part.dataset): [1000 * each for each in latencies if each > 0],
+    }
+    return {column: fmean(values) for column, values in known.items() if values}
+
+
+def _pass_seconds(run: Mapping[str, Any], evaluated: str) -> float | None:
+    """Seconds of one pass over an evaluation set: the mean over epochs, None where not recorded."""
+    times = run["eval_times"] or {}
+    seconds = [_number(value) for key, value in times.items() if key.split("@")[0] == evaluated]
+    return fmean(seconds) if seconds else None
+
+
+def _agreed(runs: Runs, key: str) -> float:
+    """What the runs say of `key`, which some of them recorded wrongly; see `TRUSTED_SEED`."""
+    values = {seed: _number(run[key]) for seed, run in runs.items()}
+    if len({round(value, 5) for value in values.values()}) > 1 and TRUSTED_SEED in values:
+        return values[TRUSTED_SEED]
+    return fmean(values.values())
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float):
+        raise TypeError(f"expected a number, got {type(value).__name__}")
+    return float(value)

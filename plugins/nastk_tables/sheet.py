@@ -1,0 +1,106 @@
+"""What a file says, before it is a table: `Sheet`, and `merge`, from sheets to a `Table`."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float64
+
+from nastk.errors import DataError
+from nastk_tables.column import ACCURACY, Column
+from nastk_tables.table import Table
+
+UNRELIABLE = {"latency_raspi4": 0.1, "latency_pixel3": 0.1}
+"""Smallest credible values (ms): some measurements on these devices failed and are far below."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """Architectures, a number of each in every column (NaN: unknown), the file's name, and remarks.
+
+    Example: `Sheet(("a", "b"), {Column("params", "M"): np.array([0.1, 0.2])}, "my.csv")`
+    """
+
+    texts: tuple[str, ...]
+    columns: Mapping[Column, Float64[np.ndarray, "architectures"]]
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def merge(sheets: Sequence[Sheet], space: str) -> Table:
+    """One table with the columns of all `sheets`, in the order of the architectures of the first.
+
+    A column without any number is left out.
+
+    Raises:
+        DataError: an architecture or a column comes twice, an architecture is not in the first
+            sheet, an accuracy is no percentage, or there is no accuracy at all.
+    """
+    first = sheets[0]
+    merged: dict[Column, Float64[np.ndarray, "architectures"]] = {}
+    names: dict[str, str] = {}
+    for sheet in sheets:
+        order = _order(first, sheet)
+        for column, values in sheet.columns.items():
+            if np.isnan(values).all():
+                continue
+            if column.name in names:
+                raise DataError(
+                    f"{names[column.name]} and {sheet.source} both have a column {column.name!r}. "
+                    "Import one of them."
+                )
+            names[column.name] = sheet.source
+            merged[column] = np.full(len(first.texts), np.nan)
+            merged[column][order] = _credible(column, values, sheet.source)
+    if not any(column.quantity == ACCURACY for column in merged):
+        raise DataError(
+            f"{first.source} holds no accuracy. Expected a column such as `cifar10_test` in one "
+            "of the files."
+        )
+    columns = tuple(_with_seeds(column, merged) for column in merged)
+    # Six decimals of a percentage are beyond what any test split resolves: rounding there makes
+    # equal accuracies equal, whatever the order in which a mean was added up.
+    values = np.stack([np.round(each, 6) for each in merged.values()]).astype(np.float32)
+    return Table(space, first.texts, columns, values, tuple(sheet.source for sheet in sheets))
+
+
+def _order(first: Sheet, sheet: Sheet) -> list[int]:
+    """For each architecture of `sheet`, its position in `first`."""
+    places = {text: place for place, text in enumerate(first.texts)}
+    if len(places) != len(first.texts) or len(set(sheet.texts)) != len(sheet.texts):
+        raise DataError(f"{sheet.source} holds an architecture twice: {_double(sheet.texts)!r}.")
+    strangers = [text for text in sheet.texts if text not in places]
+    if strangers:
+        raise DataError(
+            f"{sheet.source} holds {len(strangers):,} architectures that {first.source} does not, "
+            f"such as {strangers[0]!r}. Give the file with all architectures first."
+        )
+    return [places[text] for text in sheet.texts]
+
+
+def _double(texts: Iterable[str]) -> str | None:
+    return next((text for text, times in Counter(texts).items() if times > 1), None)
+
+
+def _credible(
+    column: Column, values: Float64[np.ndarray, "architectures"], source: str
+) -> Float64[np.ndarray, "architectures"]:
+    """`values` with NaN for what cannot be, after a check that accuracies are percentages."""
+    if column.quantity == ACCURACY:
+        known = values[~np.isnan(values)]
+        if known.size and not (known.min() >= 0 and known.max() <= 100):
+            raise DataError(
+                f"{source}: column {column.name!r} lies between {known.min():g} and "
+                f"{known.max():g}; expected accuracies in percent (0 to 100)."
+            )
+    least = UNRELIABLE.get(column.quantity, -np.inf)
+    return np.where(values < least, np.nan, values)
+
+
+def _with_seeds(column: Column, columns: Iterable[Column]) -> Column:
+    """A mean's column with the seeds of the runs that stand beside it."""
+    if column.seed is not None:
+        return column
+    runs = {each.seed for each in columns if replace(each, seed=None) == column} - {None}
+    return replace(column, seeds=tuple(sorted(seed for seed in runs if seed is not None)))

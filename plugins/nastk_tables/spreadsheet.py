@@ -1,0 +1,124 @@
+"""Tables in CSV, plain or gzipped, with one row for each architecture: `sheet`.
+
+A column of architectures (`arch`, `architecture` or `arch_str`), and columns of numbers whose names
+say what they are: `RULES` below. In a file whose name has `latency` in it, other numbers are
+milliseconds.
+"""
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from math import isinf
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from nastk.errors import DataError
+from nastk_tables.column import ACCURACY, Column, dataset_name
+from nastk_tables.sheet import Sheet
+
+KEYS = ("arch", "architecture", "arch_str")
+RULES = (
+    (r"(?P<dataset>.+)_(?P<split>train|valid|test)", ACCURACY, "%"),
+    (r"(?P<dataset>.+?)(valid)?_params_M(_\w+)?", "parameters", "M"),
+    (r"(?P<dataset>.+?)(valid)?_flops_M(_\w+)?", "multiply_adds", "M"),
+    (r"(?P<dataset>.+?)(?P<split>valid)?_train_time_s", "train_seconds", "s"),
+    (r"(?P<dataset>.+?)(valid)?_(?P<split>valid|test)_time_per_epoch_s", "pass_seconds", "s"),
+)
+"""Name of a CSV column, what it holds, and its unit; the first that fits the whole name counts."""
+SCHEDULED = (ACCURACY, "train_seconds", "pass_seconds")
+"""What depends on how long the networks were trained."""
+
+
+def sheet(path: Path, epochs: int) -> Sheet:
+    """What a CSV file says of networks trained for `epochs`. Columns of text are left out, noted.
+
+    Raises:
+        DataError: it is no CSV file, lacks the architectures, has no number where
+            one is expected (names the row), or accuracies that are fractions.
+    """
+    header, *rows = _rows(path)
+    key = next((name for name in KEYS if name in header), None)
+    if key is None or not rows:
+        raise DataError(
+            f"{path} has no column of architectures with rows below it. Expected a header with "
+            f"`arch`, got: {', '.join(header)[:200]}."
+        )
+    place = header.index(key)
+    columns, skipped = {}, []
+    for position, name in enumerate(header):
+        column = _column(name, path, epochs)
+        if position == place:
+            continue
+        if column.quantity == name and not _is_number(rows[0][position]):
+            skipped.append(name)
+            continue
+        if column in columns:
+            raise DataError(f"{path} has the column {name!r} twice, under one name or two.")
+        columns[column] = np.array(
+            [_number(row[position], path, line, name) for line, row in enumerate(rows, start=2)]
+        )
+        _check_percent(column, columns[column], path)
+    notes = (f"Left out, since they are no numbers: {', '.join(skipped)}.",) if skipped else ()
+    return Sheet(tuple(row[place] for row in rows), columns, path.name, notes)
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Header and rows, all of one length."""
+    try:
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
+        rows = [row for row in csv.reader(io.StringIO(text), strict=True) if row]
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as CSV ({error}).") from None
+    for line, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]):
+            raise DataError(
+                f"{path}, row {line}: expected {len(rows[0])} values, got {len(row)}. Is the file "
+                "whole?"
+            )
+    return rows or [[]]
+
+
+def _column(name: str, path: Path, epochs: int) -> Column:
+    for pattern, quantity, unit in RULES:
+        match = re.fullmatch(pattern, name)
+        if match:
+            parts = match.groupdict()
+            scheduled = epochs if quantity in SCHEDULED else None
+            return Column(
+                quantity, unit, dataset_name(parts["dataset"]), parts.get("split"), scheduled
+            )
+    return Column(f"latency_{name}", "ms") if "latency" in path.name.lower() else Column(name)
+
+
+def _check_percent(
+    column: Column, values: Float64[np.ndarray, "architectures"], path: Path
+) -> None:
+    """Refuse fractions, which no rule could tell from very bad networks' percentages later."""
+    if column.quantity == ACCURACY and values.size and np.nanmax(values, initial=0.0) <= 1:
+        raise DataError(
+            f"{path}: no value of column {column.name!r} is above 1; expected accuracies in "
+            "percent (0 to 100). Multiply them by 100."
+        )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell or "nan")
+    except ValueError:
+        return False
+    return True
+
+
+def _number(cell: str, path: Path, line: int, name: str) -> float:
+    """A cell's number; an empty cell is NaN."""
+    value = float(cell or "nan") if _is_number(cell) else np.inf
+    if isinf(value):
+        raise DataError(
+            f"{path}, row {line}, column {name!r}: expected a number or nothing, got {cell!r}."
+        )
+    return value

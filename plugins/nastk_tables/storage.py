@@ -1,0 +1,130 @@
+"""A table as one file: mapped into memory, checked by its sha256, written whole or not at all.
+
+    8 bytes    NASTKTAB
+    8 bytes    length of the header, little-endian
+    header     JSON: format, space, architectures, columns, sources; blanks up to 64 bytes
+    values     float32, little-endian, one column after the other
+    texts      the architectures in UTF-8, a line each
+    32 bytes   sha256 of everything before
+
+No pickle, and nothing that depends on the moment: equal tables are equal files.
+"""
+
+import contextlib
+import hashlib
+import json
+import mmap
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nastk.errors import DataError, NastkError
+from nastk_tables.column import Column
+from nastk_tables.table import Table
+
+MAGIC = b"NASTKTAB"
+FORMAT = 1
+START = 16
+DIGEST = 32
+
+
+def read(path: Path) -> Table:
+    """The table in `path`, its values mapped and not copied: milliseconds for a few megabytes.
+
+    Raises:
+        DataError: the file cannot be read, is no table, is damaged or cut short, or is of another
+        format.
+    """
+    content = _mapped(path)
+    if content[: len(MAGIC)] != MAGIC:
+        raise DataError(
+            f"{path} is no table of nastk. Make one from it with `nastk table import {path}`, if "
+            "it is a benchmark's file."
+        )
+    digest = hashlib.sha256(memoryview(content)[:-DIGEST])
+    if len(content) < START + DIGEST or digest.digest() != content[-DIGEST:]:
+        raise _damaged(path, "its checksum does not fit its content, or its end is missing")
+    try:
+        return _parse(path, content, digest.hexdigest())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path, str(error)) from None
+
+
+def write(path: Path, table: Table) -> int:
+    """Store `table` so that `path` holds all of it or what it held before; the bytes written.
+
+    Raises:
+        NastkError: the file could not be written (disk full, no permission).
+    """
+    header = json.dumps(
+        {
+            "format": FORMAT,
+            "space": table.space,
+            "architectures": len(table),
+            "columns": [column.to_json() for column in table.columns],
+            "sources": list(table.sources),
+        }
+    ).encode()
+    header += b" " * (-(START + len(header)) % 64)
+    values = np.ascontiguousarray(table.values, dtype="<f4").tobytes()
+    texts = "\n".join(table.texts).encode()
+    content = MAGIC + len(header).to_bytes(8, "little") + header + values + texts
+    content += hashlib.sha256(content).digest()
+    _write_atomically(path, content)
+    return len(content)
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    try:
+        with open(path, "rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:  # an empty file cannot be mapped
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(
+            f"The table {path} cannot be read: {reason}. Make it again with `nastk table import`."
+        ) from None
+
+
+def _parse(path: Path, content: mmap.mmap, digest: str) -> Table:
+    size = int.from_bytes(content[len(MAGIC) : START], "little")
+    header: dict[str, Any] = json.loads(content[START : START + size])
+    if header["format"] != FORMAT:
+        raise DataError(
+            f"The table {path} has format {header['format']}; this nastk reads format {FORMAT}. "
+            "Upgrade with `pip install -U nastk`, or make it again with `nastk table import`."
+        )
+    columns = tuple(Column.from_json(column) for column in header["columns"])
+    shape = (len(columns), header["architectures"])
+    count = shape[0] * shape[1]
+    values = np.frombuffer(content, "<f4", count, START + size).reshape(shape)
+    texts = content[START + size + 4 * count : -DIGEST].decode()
+    lines = tuple(texts.split("\n")) if texts else ()
+    if len(lines) != shape[1]:
+        raise ValueError(f"{len(lines)} architectures, expected {shape[1]}")
+    return Table(header["space"], lines, columns, values, tuple(header["sources"]), digest)
+
+
+def _damaged(path: Path, reason: str) -> DataError:
+    return DataError(
+        f"The table {path} is damaged: {reason}. Make it again with `nastk table import`."
+    )
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise NastkError(
+            f"{path} could not be written: {error.strerror or error}. Make room or choose another "
+            "--out; what was there before is untouched."
+        ) from None
