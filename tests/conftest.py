@@ -17,6 +17,7 @@ for name in [name for name in os.environ if name.startswith("NASTK_") and name !
 
 PLUGINS = [
     "evaluators",
+    "evnas",
     "gradient",
     "images",
     "sampling",

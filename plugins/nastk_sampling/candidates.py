@@ -1,6 +1,6 @@
-"""A sample of distinct architectures, ranked by how well the supernet's weights serve each."""
+"""Distinct architectures, ranked by how well the supernet's weights serve each of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -10,8 +10,7 @@ from nastk.architecture import Architecture
 from nastk.data.stream import Batch
 from nastk.mixture import Mixture
 from nastk.probe import Probe
-from nastk.space import SearchSpace
-from nastk.subspace import Subspace
+from nastk_sampling.paths import Sampler
 
 PATIENCE = 100
 
@@ -24,38 +23,63 @@ class Ranked:
     accuracy: float
 
 
-def sample_distinct(
-    space: SearchSpace, subspace: Subspace, rng: torch.Generator, wanted: int
-) -> list[Architecture]:
-    """Up to `wanted` architectures of `subspace` with different ids, in the order they were drawn.
+class Judge:
+    """Ranks architectures by supernet accuracy on validation images, the same ones for all.
+
+    The images are not augmented. `total` is how many will be judged at most, for the progress bar.
+
+    Example: `Judge(probe, batch_size=250, batches=0, total=100)(architectures)`
+    """
+
+    def __init__(self, probe: Probe, batch_size: int, batches: int, total: int) -> None:
+        self.probe = probe
+        self.images = scoring_batches(probe, batch_size, batches)
+        self.total = total
+        self.done = 0
+
+    def __call__(self, architectures: Sequence[Architecture]) -> list[Ranked]:
+        """The architectures, best first; ties keep their order."""
+        mixtures = (Mixture.of(architecture) for architecture in architectures)
+        scores = self.probe.scores(mixtures, self.images)
+        ranked = []
+        for architecture, accuracy in zip(architectures, scores, strict=True):
+            ranked.append(Ranked(architecture, accuracy))
+            self.done += 1
+            self.probe.working("scoring candidates", self.done, self.total)
+        return best_first(ranked)
+
+
+def best_first(ranked: Sequence[Ranked]) -> list[Ranked]:
+    """By accuracy, the best first; ties keep their order."""
+    return sorted(ranked, key=lambda each: each.accuracy, reverse=True)
+
+
+def sample_distinct(sampler: Sampler, rng: torch.Generator, wanted: int) -> list[Architecture]:
+    """Up to `wanted` architectures with different ids, in the order they were drawn.
 
     Fewer where the subspace seems to hold no more: after 100 draws in a row that bring nothing new.
+    """
+    return unseen(lambda: sampler.draw(rng), wanted, (), sampler)
+
+
+def unseen(
+    make: Callable[[], Architecture], wanted: int, seen: Collection[str], sampler: Sampler
+) -> list[Architecture]:
+    """Up to `wanted` architectures from `make` that `sampler` admits, with ids not in `seen`.
+
+    Fewer where 100 in a row bring nothing new.
     """
     found: dict[str, Architecture] = {}
     idle = 0
     while len(found) < wanted and idle < PATIENCE:
-        architecture = space.sample(subspace, rng)
-        idle = idle + 1 if architecture.id in found else 0
-        found.setdefault(architecture.id, architecture)
+        architecture = make()
+        known = architecture.id in found or architecture.id in seen
+        if known or not sampler.admits(architecture):
+            idle += 1
+            continue
+        idle = 0
+        found[architecture.id] = architecture
     return list(found.values())
-
-
-def rank(
-    architectures: Sequence[Architecture], probe: Probe, batch_size: int, batches: int
-) -> list[Ranked]:
-    """The architectures by supernet accuracy on validation images, best first; ties stay in order.
-
-    All are scored on the same images without augmentation: the whole split, or `batches` of it.
-    """
-    images = scoring_batches(probe, batch_size, batches)
-    scores = probe.scores((Mixture.of(architecture) for architecture in architectures), images)
-    ranked = []
-    for done, (architecture, accuracy) in enumerate(
-        zip(architectures, scores, strict=True), start=1
-    ):
-        ranked.append(Ranked(architecture, accuracy))
-        probe.working("scoring candidates", done, len(architectures))
-    return sorted(ranked, key=lambda each: each.accuracy, reverse=True)
 
 
 def scoring_batches(probe: Probe, batch_size: int, batches: int) -> list[Batch]:

@@ -1,4 +1,4 @@
-"""`nastk_sampling`: uniform paths, distinct candidates, the final choice, and the contract."""
+"""Uniform paths, distinct candidates, the choice after the last epoch, and the contract."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,9 @@ from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.subspace import Subspace
 from nastk.testing import Harness, ToySpace, UpdaterContract, fingerprint
-from nastk_sampling.candidates import PATIENCE, rank, sample_distinct, scoring_batches
+from nastk.training import TrainerOptions
+from nastk_sampling.candidates import PATIENCE, Judge, sample_distinct, scoring_batches
+from nastk_sampling.paths import Sampler
 from nastk_sampling.random_path import RandomPath
 
 
@@ -35,7 +37,7 @@ def harness(**options: Any) -> Harness:
 
 
 class Fake(Probe):
-    """A probe, its own valid stream, whose supernet likes convolutions: 0.1 of accuracy each."""
+    """A probe that is its own valid stream, whose supernet likes convolutions (0.1 each)."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, int, int]] = []
@@ -103,9 +105,10 @@ def test_another_seed_trains_other_paths() -> None:
 
 @pytest.mark.parametrize("wanted", [1, 7, 30])
 def test_candidates_are_distinct_and_repeatable(wanted: int) -> None:
-    found = sample_distinct(SPACE, SPACE.full(), rng(), wanted)
+    sampler = Sampler(SPACE, SPACE.full())
+    found = sample_distinct(sampler, rng(), wanted)
     assert len({each.id for each in found}) == len(found) == wanted
-    assert found == sample_distinct(SPACE, SPACE.full(), rng(), wanted)
+    assert found == sample_distinct(sampler, rng(), wanted)
 
 
 def test_a_small_subspace_gives_all_it_has() -> None:
@@ -119,7 +122,7 @@ def test_a_small_subspace_gives_all_it_has() -> None:
             draws["all"] += 1
             return super().sample(subspace, rng)
 
-    found = sample_distinct(Counting(), subspace, rng(), 50)
+    found = sample_distinct(Sampler(Counting(), subspace), rng(), 50)
     assert len(found) == 6
     assert PATIENCE < draws["all"] < PATIENCE + 60
 
@@ -132,7 +135,7 @@ def test_the_best_comes_first_and_ties_keep_their_order() -> None:
         "skip,conv,skip,skip,skip",
     ]
     probe = Fake()
-    ranked = rank([SPACE.from_text(text) for text in texts], probe, 32, 0)
+    ranked = Judge(probe, 32, 0, total=4)([SPACE.from_text(text) for text in texts])
     assert [SPACE.to_text(each.architecture) for each in ranked] == [
         texts[2],
         texts[1],
@@ -240,8 +243,11 @@ def test_the_forecast_is_what_the_ledger_measures(options: dict[str, int], image
 
 
 def test_the_offer_is_the_class_and_the_preset_is_valid() -> None:
-    (offer,) = nastk_sampling.updaters()
+    offer, _ = nastk_sampling.updaters()
     assert (offer.name, offer.summary) == (RandomPath.name, RandomPath.summary)
     assert offer.load == f"{RandomPath.__module__}:{RandomPath.__name__}"
-    (quick,) = RandomPath.presets
+    paper, quick = RandomPath.presets
     assert (quick.name, RandomPath.parse_options(quick.updater_options).candidates) == ("quick", 10)
+    assert RandomPath.parse_options(paper.updater_options).candidates == 100
+    assert TrainerOptions(**paper.trainer_options).epochs == 250
+    assert paper.fits("nasbench201", "cifar10") and not paper.fits("darts", "cifar10")

@@ -1,0 +1,53 @@
+"""FairNAS: every step trains as many paths as an edge has operations, each of them once."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from nastk.component import Preset
+from nastk.mixture import Mixture
+from nastk.probe import Probe
+from nastk_sampling.choice import Choice, ChoiceName, ChoiceOptions, PathUpdater
+from nastk_sampling.paths import fair_paths
+
+
+class Fair(PathUpdater):
+    """Strict fairness (Chu et al., ICCV 2021, arXiv 1907.01845): all operations train equally.
+
+    A step trains m paths on one batch, m the operations of the widest edge; on every edge they
+    take a random permutation of its operations. The weights move once, along the mean gradient.
+
+    Example: `nastk.search(space="darts", updater="fair", data="cifar10")`
+    """
+
+    name = "fair"
+    summary = (
+        "trains every operation exactly once a step, then takes the best of some architectures"
+    )
+
+    class Options(ChoiceOptions):
+        """How architectures are found and judged after the last epoch."""
+
+        choice: ChoiceName = Field(
+            "evolution", description="take the best of a sample, or of an evolution"
+        )
+        connected: bool = Field(
+            False, description="judge only architectures that join input and output"
+        )
+
+    presets = (
+        Preset(
+            "quick",
+            "not published: few candidates, for a first look",
+            updater_options={"candidates": 10, "population": 5, "generations": 2, "parents": 2},
+        ),
+    )
+
+    @property
+    def choice(self) -> Choice:
+        """Called after the last epoch and by `forecast`: the options' words."""
+        return Choice(self.options.choice, self.options.connected)
+
+    def mixtures(self, probe: Probe) -> Sequence[Mixture]:
+        """Called once before every weight step: paths that hold every living operation."""
+        return fair_paths(probe.subspace, probe.rng)

@@ -1,0 +1,96 @@
+"""Which paths a step trains: `Sampler` draws architectures, `fair_paths` sets of paths."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from nastk.architecture import Architecture
+from nastk.errors import PluginError
+from nastk.mixture import Mixture
+from nastk.space import SearchSpace
+from nastk.subspace import Subspace
+
+ATTEMPTS = 2_000
+
+
+def connected(architecture: Architecture) -> bool:
+    """Whether the last node of every cell type is reached from an input without using `none`.
+
+    An input is a node that no edge enters. A path that is not connected computes a constant there.
+    """
+    groups = {edge.group for edge in architecture.edges}
+    return all(_reached(architecture, group) for group in groups)
+
+
+def _reached(architecture: Architecture, group: str) -> bool:
+    edges = [edge for edge in architecture.edges if edge.group == group]
+    nodes = {edge.node for edge in edges}
+    reached = {edge.source for edge in edges} - nodes
+    links = [(edge, name) for edge, name in architecture.links() if edge.group == group]
+    # In the order of their nodes, so that one walk follows every path.
+    for edge, name in sorted(links, key=lambda link: link[0].node):
+        if name != "none" and edge.source in reached:
+            reached.add(edge.node)
+    return max(nodes) in reached
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws architectures of `subspace` as `space` does; with `only_connected`, those that are.
+
+    Example: `Sampler(space, subspace, True).draw(rng)`
+    """
+
+    space: SearchSpace
+    subspace: Subspace
+    only_connected: bool = False
+
+    def admits(self, architecture: Architecture) -> bool:
+        """Whether this sampler could have drawn it."""
+        return not self.only_connected or connected(architecture)
+
+    def draw(self, rng: torch.Generator) -> Architecture:
+        """One architecture.
+
+        Raises:
+            PluginError: none of 2,000 draws was connected.
+        """
+        for _ in range(ATTEMPTS):
+            architecture = self.space.sample(self.subspace, rng)
+            if self.admits(architecture):
+                return architecture
+        raise PluginError(
+            f"None of {ATTEMPTS} architectures drawn from this subspace joins input and output. "
+            "Use `-u connected=false`, or a subspace with fewer `none`."
+        )
+
+
+def fair_paths(subspace: Subspace, rng: torch.Generator) -> list[Mixture]:
+    """As many single paths as the widest edge has operations; together they hold each once.
+
+    Row by row a random permutation: path k takes its k-th operation (FairNAS, algorithm 1). A
+    narrower edge goes on with another permutation; its operations are taken equally up to one.
+    """
+    count = max(len(subspace.operations(edge)) for edge in range(len(subspace.alive)))
+    turns = [_turns(subspace.operations(edge), count, rng) for edge in range(len(subspace.alive))]
+    return [_path(subspace, [row[turn] for row in turns if row]) for turn in range(count)]
+
+
+def _turns(operations: Sequence[int], count: int, rng: torch.Generator) -> list[int]:
+    """`count` operations: permutations of `operations` one after the other."""
+    found: list[int] = []
+    while operations and len(found) < count:
+        order = torch.randperm(len(operations), generator=rng).tolist()
+        found += [operations[place] for place in order]
+    return found[:count]
+
+
+def _path(subspace: Subspace, columns: Sequence[int]) -> Mixture:
+    """The mixture that takes one operation of each edge that has any, at weight one."""
+    active: Bool[Tensor, "edges ops"] = torch.zeros_like(subspace.mask)
+    rows = [edge for edge in range(len(subspace.alive)) if subspace.operations(edge)]
+    active[rows, list(columns)] = True
+    return Mixture(active.float(), active)
