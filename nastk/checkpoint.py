@@ -5,10 +5,8 @@ read. A file is written under a temporary name, flushed to disk and renamed, so 
 full disk leaves the one before it untouched. `newest` skips files that do not verify.
 """
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from nastk.cost import Cost
-from nastk.errors import CheckpointError, NastkError
+from nastk.errors import CheckpointError
+from nastk.files import write_atomically
 
 FORMAT = 1
 KEPT = 2
@@ -125,29 +124,6 @@ def newest(folder: Path) -> tuple[Checkpoint, list[str]] | None:
             " ".join(complaints) + " No older checkpoint is left; start the search again."
         )
     return None
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` so that `path` holds either all of it or what it held before.
-
-    Raises:
-        NastkError: the file could not be written (disk full, no permission).
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise NastkError(
-            f"{path} could not be written: {error.strerror or error}. "
-            "Make room or choose another --out; what was written before is untouched."
-        ) from None
 
 
 def _files(folder: Path) -> list[Path]:

@@ -27,6 +27,7 @@ from nastk.cost import Ledger
 from nastk.errors import ConfigurationError, NastkError, PluginError, StopRequested
 from nastk.evaluator import Evaluation
 from nastk.events import CheckpointSaved, Evaluated, Event, RunFinished, RunStarted, UpdaterReported
+from nastk.files import write_atomically
 from nastk.mixture import Mixture
 from nastk.plugins import catalogue
 from nastk.result import Result
@@ -103,9 +104,7 @@ class Run:
             if self.folder.state() == "finished":
                 return  # another process has finished it while this one was getting ready
             (self.folder.path / "error.txt").unlink(missing_ok=True)
-            checkpoint.write_atomically(
-                self.folder.path / runs.CONFIG, to_json(self.assembly.config).encode()
-            )
+            write_atomically(self.folder.path / runs.CONFIG, to_json(self.assembly.config).encode())
             self._log = EventLog(self.folder, self.restored.events if self.restored else 0)
             try:
                 yield from self._drive()

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nastk.architecture import Architecture
-from nastk.checkpoint import write_atomically
 from nastk.cost import Cost
 from nastk.data.task import Task
 from nastk.evaluator import Evaluation
+from nastk.files import write_atomically
 from nastk.plugins import catalogue
 from nastk.runs import ARCHITECTURE, RESULT, RunFolder
 from nastk.space import SearchSpace

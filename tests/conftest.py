@@ -7,6 +7,7 @@ its own.
 """
 
 import os
+from pathlib import Path
 
 from jaxtyping import install_import_hook
 
@@ -15,20 +16,10 @@ os.environ["NO_COLOR"] = "1"
 for name in [name for name in os.environ if name.startswith("NASTK_") and name != "NASTK_SHARED"]:
     del os.environ[name]
 
-PLUGINS = [
-    "evaluators",
-    "evnas",
-    "gradient",
-    "images",
-    "sampling",
-    "shapley",
-    "spaces_darts",
-    "spaces_nasbench201",
-    "tables",
-]
+PLUGINS = [folder.name for folder in (Path(__file__).parents[1] / "plugins").glob("nastk_*")]
 
 # Before anything imports nastk: a module that is loaded already stays unchecked.
-install_import_hook(["nastk", *(f"nastk_{plugin}" for plugin in PLUGINS)], "strict.checked")
+install_import_hook(["nastk", *PLUGINS], "strict.checked")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as some
 from safetensors.torch import save
 
-from nastk import checkpoint
-from nastk.checkpoint import KEPT, Checkpoint, newest, read, write, write_atomically
+from nastk import files as files_module
+from nastk.checkpoint import KEPT, Checkpoint, newest, read, write
 from nastk.cost import Cost, PhaseCost
 from nastk.errors import CheckpointError, NastkError
+from nastk.files import write_atomically
 from nastk.testing import fingerprint
 
 COST = Cost({"train": PhaseCost(64, 32, 1.5, 7)})
@@ -264,7 +265,7 @@ def test_a_failed_write_leaves_what_was_there(where, number, said, tmp_path, mon
         if where == "fsync":
             patched.setattr(os, "fsync", failing(number))
         elif where == "open":
-            patched.setattr(checkpoint, "open", failing(number), raising=False)
+            patched.setattr(files_module, "open", failing(number), raising=False)
         else:
             patched.setattr(Path, where, failing(number))
         message = (

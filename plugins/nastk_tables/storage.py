@@ -10,17 +10,16 @@
 No pickle, and nothing that depends on the moment: equal tables are equal files.
 """
 
-import contextlib
 import hashlib
 import json
 import mmap
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nastk.errors import DataError, NastkError
+from nastk.errors import DataError
+from nastk.files import write_atomically
 from nastk_tables.column import Column
 from nastk_tables.table import Table
 
@@ -72,7 +71,7 @@ def write(path: Path, table: Table) -> int:
     texts = "\n".join(table.texts).encode()
     content = MAGIC + len(header).to_bytes(8, "little") + header + values + texts
     content += hashlib.sha256(content).digest()
-    _write_atomically(path, content)
+    write_atomically(path, content)
     return len(content)
 
 
@@ -110,21 +109,3 @@ def _damaged(path: Path, reason: str) -> DataError:
     return DataError(
         f"The table {path} is damaged: {reason}. Make it again with `nastk table import`."
     )
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise NastkError(
-            f"{path} could not be written: {error.strerror or error}. Make room or choose another "
-            "--out; what was there before is untouched."
-        ) from None

@@ -1,0 +1,53 @@
+"""The settings of the authors' scripts as presets, and a small one to try it with."""
+
+from nastk.component import Preset
+
+_SOURCE = "He et al., AAAI 2024, by the authors' code"
+_DATA = {"train_fraction": 1.0}
+_TRAINER = {
+    "batch_size": 64,
+    "learning_rate": 0.025,
+    "minimum_learning_rate": 0.001,
+    "momentum": 0.9,
+    "nesterov": True,
+    "weight_decay": 3e-4,
+    "gradient_clip": 5.0,
+}
+
+PRESETS = (
+    Preset(
+        "paper",
+        f"{_SOURCE} (isdarts_darts.sh)",
+        space=("darts",),
+        data=("cifar10",),
+        space_options={
+            "channels": 16,
+            "cells": 8,
+            "nodes": 4,
+            "stem_multiplier": 3,
+            "partial_channels": 1,
+            "include_none": True,
+            "pool_norm": False,
+            "distinct_inputs": False,
+        },
+        updater_options={"shrinks": 7, "interval": 3},
+        data_options=_DATA,
+        trainer_options={**_TRAINER, "epochs": 50},
+    ),
+    Preset(
+        "paper",
+        f"{_SOURCE} (isdarts_nasbench.sh)",
+        space=("nasbench201",),
+        data=("cifar10", "cifar100"),
+        space_options={"channels": 16, "cells": 5},
+        updater_options={"shrinks": 4, "interval": 2},
+        data_options=_DATA,
+        trainer_options={**_TRAINER, "epochs": 30},
+    ),
+    Preset(
+        "quick",
+        "small enough to watch; not a published setting",
+        updater_options={"interval": 1, "batches": 4},
+        data_options=_DATA,
+    ),
+)
