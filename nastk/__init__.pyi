@@ -2,6 +2,8 @@ from .architecture import Architecture as Architecture
 from .assembly import Assembly as Assembly
 from .assembly import assemble as assemble
 from .branch import Branch as Branch
+from .compare import Study as Study
+from .compare import compare as compare
 from .component import Component as Component
 from .component import Options as Options
 from .component import Preset as Preset

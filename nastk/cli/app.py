@@ -120,6 +120,53 @@ def search(
 
 
 @app.command()
+def compare(
+    space: Annotated[Text, typer.Option(help="The search space, e.g. nasbench201.")] = None,
+    updater: Annotated[
+        list[str] | None, typer.Option(help="A method; repeat it. random is always added.")
+    ] = None,
+    data: Annotated[
+        Text, typer.Option(help="The images, e.g. cifar10 or folder:PATH. Default: digits.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds such as 0-3 or 0,2,5.")] = "0-1",
+    preset: Annotated[Text, typer.Option(help="quick, or a published setting.")] = None,
+    u: Annotated[
+        list[str] | None,
+        typer.Option("-u", metavar="UPDATER.NAME=VALUE", help="An option of one updater."),
+    ] = None,
+    s: Annotated[
+        list[str] | None, typer.Option("-s", metavar="NAME=VALUE", help="An option of the space.")
+    ] = None,
+    d: Annotated[
+        list[str] | None, typer.Option("-d", metavar="NAME=VALUE", help="An option of the data.")
+    ] = None,
+    t: Annotated[
+        list[str] | None, typer.Option("-t", metavar="NAME=VALUE", help="An option of the trainer.")
+    ] = None,
+    evaluator: Annotated[
+        list[str] | None, typer.Option("--evaluator", "-e", help="Who judges; may be repeated.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    device: Annotated[Text, typer.Option(help="auto, cpu, cuda or cuda:N. Default: auto.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="A YAML or JSON file with any of these.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The study's folder.")] = Path(
+        "runs/study"
+    ),
+    quiet: QUIET = False,
+    json: JSON = False,
+) -> None:
+    """Compare updaters over several seeds on equal terms; goes on where it was stopped."""
+    from nastk.cli import study
+
+    flags: dict[str, Any] = {"space": space, "data": data, "preset": preset, "device": device}
+    flags["evaluators"] = evaluator or None
+    options = {"space": s, "updater": u, "data": d, "trainer": t}
+    study.run_study(updater or [], flags, options, epochs, config, seeds, out, quiet, json)
+
+
+@app.command()
 def resume(path: RUN, quiet: QUIET = False, json: JSON = False) -> None:
     """Continue an interrupted run exactly where it stopped."""
     from nastk.cli import run

@@ -34,7 +34,7 @@ def search(
 ) -> None:
     """`nastk search`: resolve, check, train, show."""
     output.warn(catalogue().problems)
-    wishes = merge(read_config(file) if file else {}, _wishes(flags, options, epochs))
+    wishes = merge(read_config(file) if file else {}, wishes_of(flags, options, epochs))
     config = resolve(wishes)
     if dry_run:
         RunFolder.new(out, "check")
@@ -129,7 +129,7 @@ def forecast(config: SearchConfig, json: bool) -> None:
     )
 
 
-def _wishes(
+def wishes_of(
     flags: Mapping[str, Any], options: Mapping[str, Sequence[str] | None], epochs: int | None
 ) -> dict[str, Any]:
     """What the command line asks for, in the form of a config file."""

@@ -1,0 +1,216 @@
+"""Several updaters on equal terms: `compare` runs each with each seed and tabulates the results.
+
+A study is a folder of run folders, one for each (updater, seed), and nothing else decides its
+table: a killed study goes on where it stopped, and an updater or a seed is added by asking for it.
+Runs of one seed see the same initial weights and the same batches; random search is always there.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from nastk.assembly import assemble
+from nastk.component import Use
+from nastk.config import SearchConfig, resolve
+from nastk.driver import Observer, Run
+from nastk.errors import ConfigurationError
+from nastk.files import write_atomically
+from nastk.result import Result
+from nastk.runs import CONFIG, RunFolder
+
+BASELINE = "random"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study: an updater (`label` names it with its options) and a seed."""
+
+    label: str
+    seed: int
+    config: SearchConfig
+    folder: RunFolder
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study found. `rows` has a line for each updater, `table` the same as CSV.
+
+    Example: `nastk.compare("toy", ["darts"], "toy", seeds=range(4)).rows[0]["metrics"]`
+    """
+
+    folder: Path
+    cells: Sequence[Cell]
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """For each updater: its label, its seeds, and the spread of each metric over them.
+
+        A spread is mean, standard deviation and values. The deviation is that of the sample
+        (n - 1); None where there is one seed. Cost counts as metrics too: `images_forward`,
+        `images_backward`, `seconds`.
+        """
+        labels = dict.fromkeys(cell.label for cell in self.cells)
+        return [self._row(label) for label in labels]
+
+    def _row(self, label: str) -> dict[str, Any]:
+        cells = [cell for cell in self.cells if cell.label == label]
+        results = [Result(cell.folder) for cell in cells]
+        values: dict[str, list[float]] = {}
+        for result in results:
+            total = result.cost.total
+            cost = {
+                "images_forward": float(total.images_forward),
+                "images_backward": float(total.images_backward),
+                "seconds": total.seconds,
+            }
+            for name, value in {**result.evaluation, **cost}.items():
+                values.setdefault(name, []).append(value)
+        return {
+            "updater": label,
+            "seeds": [cell.seed for cell in cells],
+            "architectures": [result.text for result in results],
+            "metrics": {name: _spread(numbers) for name, numbers in values.items()},
+        }
+
+    def table(self) -> str:
+        """One line for each updater, mean and standard deviation of every metric, as CSV."""
+        names = list(dict.fromkeys(name for row in self.rows for name in row["metrics"]))
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        parts = [f"{name}_{part}" for name in names for part in ("mean", "std")]
+        writer.writerow(["updater", "seeds", *parts])
+        for row in self.rows:
+            found = [row["metrics"].get(name, {}) for name in names]
+            numbers = [one.get(part, "") for one in found for part in ("mean", "std")]
+            seeds = " ".join(map(str, row["seeds"]))
+            writer.writerow([row["updater"], seeds, *("" if n is None else n for n in numbers)])
+        return file.getvalue()
+
+    def store(self) -> None:
+        """Write `study.json` and `study.csv` into the study's folder."""
+        text = json.dumps(self.rows, indent=2) + "\n"
+        write_atomically(self.folder / "study.json", text.encode())
+        write_atomically(self.folder / "study.csv", self.table().encode())
+
+
+def compare(
+    space: str | Use | Mapping[str, Any],
+    updaters: Sequence[str | Use | Mapping[str, Any]],
+    data: str | Use | Mapping[str, Any] | None = None,
+    *,
+    seeds: Iterable[int] = range(2),
+    out: str | Path = "runs/study",
+    observers: Iterable[Observer] = (),
+    around: Callable[[Cell, Run], AbstractContextManager[None]] = lambda cell, run: nullcontext(),
+    **wishes: Any,
+) -> Study:
+    """Search with every updater and every seed, one after the other, and tabulate the results.
+
+    Args:
+        space: what to search, as for `nastk.search`.
+        updaters: the methods; `random` is added where it is missing.
+        data: the images; `digits` where None.
+        seeds: one run of every updater for each.
+        out: the study's folder. Runs that it holds already are kept, half-finished ones go on.
+        observers: functions that hear the events of every run.
+        around: makes a context for each run from its cell and the run, e.g. to show progress.
+        **wishes: other keys of `SearchConfig`, the same for all: preset, trainer, evaluators ...
+
+    Raises:
+        ConfigurationError: a run cannot be assembled, or `out` holds one with other settings;
+            nothing has run.
+
+    Example: `nastk.compare("nasbench201", ["darts", "shapley"], seeds=range(4), out="runs/study")`
+    """
+    shared = {**wishes, "space": space, "data": data}
+    cells = plan(shared, updaters, list(seeds), Path(out))
+    for cell in _unfinished(cells):
+        known = (cell.folder.path / CONFIG).exists()
+        run = (
+            Run.resumed(cell.folder, observers=observers)
+            if known
+            else Run.new(cell.config, cell.folder.path, observers=observers)
+        )
+        with around(cell, run):
+            for _ in run.events():
+                pass
+    study = Study(Path(out), cells)
+    study.store()
+    return study
+
+
+def plan(
+    wishes: Mapping[str, Any],
+    updaters: Sequence[str | Use | Mapping[str, Any]],
+    seeds: Sequence[int],
+    out: Path,
+) -> list[Cell]:
+    """Every cell of a study, checked: names, options, and that each updater's run fits together.
+
+    Raises:
+        ConfigurationError: what `compare` says, before anything has run.
+    """
+    uses = [Use.of(updater) for updater in updaters]
+    if not any(use.name == BASELINE for use in uses):
+        uses.append(Use(BASELINE))
+    labels = [_label(use) for use in uses]
+    for values, what in ((labels, "updater"), (list(seeds), "seed")):
+        if len(set(values)) != len(values) or not values:
+            raise ConfigurationError(
+                f"A study needs at least one {what}, and each only once; got {values}."
+            )
+    cells = []
+    for use, label in zip(uses, labels, strict=True):
+        for seed in seeds:
+            config = resolve({**wishes, "updater": use, "seed": seed})
+            folder = RunFolder(out / f"{_file_name(label)}-seed{seed}")
+            _check_kept(folder, config)
+            cells.append(Cell(label, seed, config, folder))
+    for cell in _unfinished(cells):
+        if cell.seed == seeds[0]:
+            assemble(cell.config)
+    return cells
+
+
+def _unfinished(cells: Sequence[Cell]) -> Iterator[Cell]:
+    return (cell for cell in cells if cell.folder.state() != "finished")
+
+
+def _check_kept(folder: RunFolder, config: SearchConfig) -> None:
+    """Refuse to mix runs of two protocols in one table."""
+    if not (folder.path / CONFIG).exists():
+        return
+    kept, asked = folder.config(), config.model_dump(mode="json")
+    different = sorted(key for key in asked if kept.get(key) != asked[key])
+    if different:
+        raise ConfigurationError(
+            f"{folder.path} was run with another {', '.join(different)}, and a study compares runs "
+            "of one protocol. Choose another --out, or ask for what it was run with."
+        )
+
+
+def _label(use: Use) -> str:
+    """An updater with its options in words: `shapley(samples=4)`."""
+    options = ", ".join(f"{name}={value}" for name, value in use.options.items())
+    return f"{use.name}({options})" if options else use.name
+
+
+def _file_name(label: str) -> str:
+    """A label with nothing in it that a folder's name must not hold."""
+    kept = "".join(sign if sign.isalnum() or sign in "-_.=" else "-" for sign in label)
+    return kept.strip("-").replace("--", "-")
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any]:
+    return {
+        "mean": fmean(values),
+        "std": stdev(values) if len(values) > 1 else None,
+        "values": list(values),
+    }
