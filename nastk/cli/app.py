@@ -12,6 +12,29 @@ QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stder
 OUT = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.")]
 
 
+# What `search` and `compare` share.
+DATA = Annotated[
+    Text, typer.Option(help="The images, e.g. cifar10 or folder:PATH. Default: digits.")
+]
+SPACE_OPTIONS = Annotated[
+    list[str] | None, typer.Option("-s", metavar="NAME=VALUE", help="An option of the space.")
+]
+DATA_OPTIONS = Annotated[
+    list[str] | None, typer.Option("-d", metavar="NAME=VALUE", help="An option of the data.")
+]
+TRAINER_OPTIONS = Annotated[
+    list[str] | None, typer.Option("-t", metavar="NAME=VALUE", help="An option of the trainer.")
+]
+EVALUATORS = Annotated[
+    list[str] | None, typer.Option("--evaluator", "-e", help="Who judges; may be repeated.")
+]
+EPOCHS = Annotated[int | None, typer.Option(help="Passes over the training images.")]
+DEVICE = Annotated[Text, typer.Option(help="auto, cpu, cuda or cuda:N. Default: auto.")]
+CONFIG = Annotated[
+    Path | None, typer.Option("--config", help="A YAML or JSON file with any of these.")
+]
+
+
 def build() -> typer.Typer:
     """The command line, with the commands that plugins add."""
     from nastk.plugins import catalogue
@@ -52,32 +75,22 @@ def top(
 def search(
     space: Annotated[Text, typer.Option(help="The search space, e.g. darts.")] = None,
     updater: Annotated[Text, typer.Option(help="The method, e.g. shapley.")] = None,
-    data: Annotated[
-        Text, typer.Option(help="The images, e.g. cifar10 or folder:PATH. Default: digits.")
-    ] = None,
+    data: DATA = None,
     preset: Annotated[
         Text, typer.Option(help="quick, or paper: the published setting of the updater.")
     ] = None,
     u: Annotated[
         list[str] | None, typer.Option("-u", metavar="NAME=VALUE", help="An option of the updater.")
     ] = None,
-    s: Annotated[
-        list[str] | None, typer.Option("-s", metavar="NAME=VALUE", help="An option of the space.")
-    ] = None,
-    d: Annotated[
-        list[str] | None, typer.Option("-d", metavar="NAME=VALUE", help="An option of the data.")
-    ] = None,
-    t: Annotated[
-        list[str] | None, typer.Option("-t", metavar="NAME=VALUE", help="An option of the trainer.")
-    ] = None,
-    evaluator: Annotated[
-        list[str] | None, typer.Option("--evaluator", "-e", help="Who judges; may be repeated.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    s: SPACE_OPTIONS = None,
+    d: DATA_OPTIONS = None,
+    t: TRAINER_OPTIONS = None,
+    evaluator: EVALUATORS = None,
+    epochs: EPOCHS = None,
     seed: Annotated[
         int | None, typer.Option(help="The seed of everything random. Default: 0.")
     ] = None,
-    device: Annotated[Text, typer.Option(help="auto, cpu, cuda or cuda:N. Default: auto.")] = None,
+    device: DEVICE = None,
     precision: Annotated[Text, typer.Option(help="auto, fp32 or bf16. Default: auto.")] = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Deterministic kernels.")
@@ -86,9 +99,7 @@ def search(
         Path | None,
         typer.Option("--out", "-o", help="The run folder. Default: a new one in runs/."),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="A YAML or JSON file with any of these.")
-    ] = None,
+    config: CONFIG = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, forecast the cost, and stop.")
     ] = False,
@@ -125,32 +136,20 @@ def compare(
     updater: Annotated[
         list[str] | None, typer.Option(help="A method; repeat it. random is always added.")
     ] = None,
-    data: Annotated[
-        Text, typer.Option(help="The images, e.g. cifar10 or folder:PATH. Default: digits.")
-    ] = None,
+    data: DATA = None,
     seeds: Annotated[str, typer.Option(help="Seeds such as 0-3 or 0,2,5.")] = "0-1",
     preset: Annotated[Text, typer.Option(help="quick, or a published setting.")] = None,
     u: Annotated[
         list[str] | None,
         typer.Option("-u", metavar="UPDATER.NAME=VALUE", help="An option of one updater."),
     ] = None,
-    s: Annotated[
-        list[str] | None, typer.Option("-s", metavar="NAME=VALUE", help="An option of the space.")
-    ] = None,
-    d: Annotated[
-        list[str] | None, typer.Option("-d", metavar="NAME=VALUE", help="An option of the data.")
-    ] = None,
-    t: Annotated[
-        list[str] | None, typer.Option("-t", metavar="NAME=VALUE", help="An option of the trainer.")
-    ] = None,
-    evaluator: Annotated[
-        list[str] | None, typer.Option("--evaluator", "-e", help="Who judges; may be repeated.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
-    device: Annotated[Text, typer.Option(help="auto, cpu, cuda or cuda:N. Default: auto.")] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="A YAML or JSON file with any of these.")
-    ] = None,
+    s: SPACE_OPTIONS = None,
+    d: DATA_OPTIONS = None,
+    t: TRAINER_OPTIONS = None,
+    evaluator: EVALUATORS = None,
+    epochs: EPOCHS = None,
+    device: DEVICE = None,
+    config: CONFIG = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The study's folder.")] = Path(
         "runs/study"
     ),
