@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from nastk.architecture import Architecture
 from nastk.component import Component
@@ -109,6 +111,15 @@ class ArchitectureUpdater(Component, ABC):
 
         Must not change the updater, nor draw from `probe.rng`.
         """
+
+    def scores(self, probe: Probe) -> Float[Tensor, "edges ops"] | None:
+        """Called after an epoch by those who watch: how each operation is rated, higher is better.
+
+        On the CPU, comparable within an edge; NaN where an operation is not rated. None where this
+        method rates no operations, or not yet. Must not change the updater, nor draw from
+        `probe.rng`.
+        """
+        return None
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
         """Called once before every weight step, with its batch: bi-level updates go here."""

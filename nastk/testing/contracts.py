@@ -156,6 +156,17 @@ class UpdaterContract:
             architecture = heir.updater.architecture(harness.trainer.probe(heir))
             assert branch.subspace.contains(Subspace(architecture.table()))
 
+    def test_scores_are_a_table_or_none_and_change_nothing(self) -> None:
+        harness = self.harness()
+        for branch in harness.run():
+            before = fingerprint(branch.state_dict())
+            scores = branch.updater.scores(harness.trainer.probe(branch))
+            assert fingerprint(branch.state_dict()) == before
+            if scores is not None:
+                assert scores.shape == branch.subspace.mask.shape
+                assert scores.device.type == "cpu" and not scores.requires_grad
+                assert torch.isfinite(scores[branch.subspace.mask]).all()
+
 
 class SearchSpaceContract:
     """What every space must hold. Set `space`, `options` that make it small, and `task`."""

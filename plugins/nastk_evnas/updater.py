@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from nastk.architecture import Architecture
@@ -101,6 +101,11 @@ class EvNAS(ArchitectureUpdater):
         """Called after every epoch and at the end: the fittest genome, decoded (at first: any)."""
         fittest = self.leader or self.population[0]
         return decoded(fittest.genome, self.space, probe.subspace)
+
+    def scores(self, probe: Probe) -> Float[Tensor, "edges ops"]:
+        """Called by those who watch: the fittest genome, softmax over what is alive."""
+        fittest = self.leader or self.population[0]
+        return Mixture.softmax(fittest.genome, probe.subspace).weights
 
     def state_dict(self) -> dict[str, Any]:
         """Called for every checkpoint and fork: genomes, lineage, fitness, turns, leader."""

@@ -91,11 +91,14 @@ class Relaxed(ArchitectureUpdater):
 
     def architecture(self, probe: Probe) -> Architecture:
         """Called after every epoch and at the end: the space's rule on `scores`."""
-        return self.space.decide(self.scores(probe.subspace), probe.subspace)
+        return self.space.decide(self.scores(probe), probe.subspace)
 
-    def scores(self, subspace: Subspace) -> Float[Tensor, "edges ops"]:
-        """The softmax of alpha over what is alive, on the CPU: how each operation is rated."""
-        return Mixture.softmax(self.alpha.detach(), subspace).weights.cpu()
+    def scores(self, probe: Probe) -> Float[Tensor, "edges ops"]:
+        """Called for every decision, and by those who watch: softmax of alpha over what is alive.
+
+        On the CPU.
+        """
+        return Mixture.softmax(self.alpha.detach(), probe.subspace).weights.cpu()
 
     def learning(self, probe: Probe) -> bool:
         """Called before a gradient is computed: whether the warm-up is over."""
@@ -111,7 +114,7 @@ class Relaxed(ArchitectureUpdater):
             self.alpha.copy_(torch.where(alive, self.alpha, before))
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
-        """Called once after every epoch: puts the scores on record, and goes on.
+        """Called once after every epoch: goes on, if alpha is a number.
 
         Raises:
             DivergenceError: alpha is no longer finite.
@@ -122,7 +125,6 @@ class Relaxed(ArchitectureUpdater):
                 f"Lower the learning rate of the weights, or of alpha (`-u learning_rate`, now "
                 f"{self.options.learning_rate:g})."
             )
-        probe.report("scores", scores=self.scores(probe.subspace).tolist())
         return [Continuation(probe.subspace)]
 
     def state_dict(self) -> dict[str, Any]:

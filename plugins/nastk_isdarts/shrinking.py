@@ -132,6 +132,27 @@ def scores(
     return found
 
 
+def rate(
+    before: Float[Tensor, "edges ops"] | None,
+    subspace: Subspace,
+    measures: Float[Tensor, "edges ops"],
+    number: int,
+    order: Order,
+) -> Float[Tensor, "edges ops"]:
+    """Called at each shrink: ratings of all operations, higher is better, alike on every edge.
+
+    An operation of `subspace` (before the shrink) gets the shrink's `number` (from 1) and, below
+    1, its place on its edge: 0 for who would go first. Who was removed earlier keeps its rating.
+    """
+    found = torch.full(measures.shape, torch.nan, dtype=torch.float64)
+    found = found if before is None else before.clone()
+    for edge in range(len(subspace.alive)):
+        players = [(edge, operation) for operation in subspace.operations(edge)]
+        for place, player in enumerate(ranked(players, measures, order)):
+            found[player] = number + place / len(players)
+    return found
+
+
 def _allowed(space: SearchSpace, smaller: Subspace, contest: Contest, inputs: int) -> bool:
     """Whether an architecture is left, and `inputs` different edges in the contest."""
     sources = {edge for edge, _ in contest.players(smaller)}

@@ -22,7 +22,7 @@ from nastk_isdarts.listening import Measures, measure
 from nastk_isdarts.mixing import constant_mixture
 from nastk_isdarts.options import IsDartsOptions
 from nastk_isdarts.presets import PRESETS
-from nastk_isdarts.shrinking import Player, contests, prune, scores
+from nastk_isdarts.shrinking import Player, contests, prune, rate, scores
 
 REHEARSAL = 2
 
@@ -48,10 +48,14 @@ class IsDarts(ArchitectureUpdater):
     measured: Float[Tensor, "edges ops"] | None
     """The last measures (float64, CPU; NaN where nothing was alive); None before the first."""
 
+    ratings: Float[Tensor, "edges ops"] | None
+    """How long each operation has stayed and how well it stood (float64, CPU); None likewise."""
+
     def setup(self, rng: torch.Generator) -> None:
         """Called once when the updater is made: asks the space who competes with whom."""
         self.contests = contests(self.space, self.options.keep)
         self.measured = None
+        self.ratings = None
 
     def complaint(self, plan: Plan) -> str | None:
         """Called when the run is assembled: too short a run, or not the shrinks that edges need."""
@@ -97,7 +101,11 @@ class IsDarts(ArchitectureUpdater):
             self.options.distinct_inputs,
         )
         self.measured = measures.values
-        self._report(probe, measures, removed, len(schedule) - left + 1)
+        number = len(schedule) - left + 1
+        self.ratings = rate(
+            self.ratings, probe.subspace, measures.values, number, self.options.order
+        )
+        self._report(probe, measures, removed, number)
         return [Continuation(smaller)]
 
     def architecture(self, probe: Probe) -> Architecture:
@@ -111,6 +119,10 @@ class IsDarts(ArchitectureUpdater):
             return self.space.decide(self._unknown(), subspace)
         return self.space.decide(scores(self.measured, subspace, self.options.order), subspace)
 
+    def scores(self, probe: Probe) -> Float[Tensor, "edges ops"] | None:
+        """Called by those who watch: `ratings`, which know the removed operations too."""
+        return self.ratings
+
     def measure(self, probe: Probe) -> Measures:
         """Called at each shrink: how flat every living operation is on the training images."""
         return measure(
@@ -122,13 +134,15 @@ class IsDarts(ArchitectureUpdater):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Called for every checkpoint and fork: the last measures (not who is alive)."""
-        return {"measured": self.measured}
+        """Called for every checkpoint and fork: the last measures and the ratings."""
+        return {"measured": self.measured, "ratings": self.ratings}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Called on a freshly made updater: go on exactly where `state` was taken."""
-        measured = state["measured"]
-        self.measured = None if measured is None else measured.clone().cpu()
+        self.measured, self.ratings = (
+            None if state[name] is None else state[name].clone().cpu()
+            for name in ("measured", "ratings")
+        )
 
     def _mixture(self, probe: Probe) -> Mixture:
         return constant_mixture(self.space.edges, probe.subspace, self.options.mix)

@@ -112,6 +112,12 @@ class Shapley(ArchitectureUpdater):
             Mixture.softmax(self.alpha, probe.subspace).weights, probe.subspace
         )
 
+    def scores(self, probe: Probe) -> Float[Tensor, "edges ops"] | None:
+        """Called by those who watch: the last Shapley values phi of what is alive, `none` at 0."""
+        if self.values is None:
+            return None
+        return self.values.masked_fill(~probe.subspace.mask, torch.nan)
+
     def estimate(self, probe: Probe) -> Estimate:
         """Called by `after_epoch`: the Shapley values of what is alive, in order of `players()`.
 

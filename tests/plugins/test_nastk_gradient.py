@@ -13,7 +13,6 @@ import nastk_gradient
 from nastk.branch import Branch
 from nastk.data.stream import Batch
 from nastk.errors import DivergenceError
-from nastk.events import UpdaterReported
 from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.testing import Harness, UpdaterContract, fingerprint
@@ -352,17 +351,10 @@ def test_the_forecast_is_what_the_ledger_measures(options: dict[str, int], image
     assert (spent.images_forward, spent.images_backward) == (images, images)
 
 
-def test_scores_are_on_record_after_every_epoch() -> None:
-    harness = Harness(Darts)
-    (branch,) = harness.run()
-    reports = [each for each in harness.events if isinstance(each, UpdaterReported)]
-    assert [(each.topic, each.epoch) for each in reports] == [
-        ("scores", 1),
-        ("scores", 2),
-        ("scores", 3),
-    ]
-    scores = branch.updater.scores(branch.subspace)
-    assert reports[-1].values == {"scores": scores.tolist()}
+def test_the_scores_are_alpha_after_its_softmax() -> None:
+    updater, probe = darts()
+    expected = Mixture.softmax(updater.alpha, probe.subspace).weights
+    assert torch.equal(updater.scores(probe), expected.detach())
 
 
 def test_goes_on_in_the_same_subspace_while_alpha_is_finite() -> None:

@@ -19,7 +19,7 @@ from nastk.testing import Harness, ToySpace, UpdaterContract, fingerprint
 from nastk.testing.toy import EDGES, ToyCell, ToyData, ToySupernet
 from nastk_isdarts.listening import Measures, measure
 from nastk_isdarts.mixing import constant_mixture
-from nastk_isdarts.shrinking import contests, prune
+from nastk_isdarts.shrinking import contests, prune, rate
 from nastk_isdarts.updater import IsDarts
 from nastk_spaces_darts.space import DartsSpace
 
@@ -511,6 +511,17 @@ def test_measures_by_hand_decide(kind, distinct, monkeypatch):
     elif kind == "darts":
         assert found.choices[3] == ("sep_conv_5x5", "dil_conv_3x3")
     assert space.from_text(space.to_text(found)) == found
+
+
+def test_ratings_tell_how_long_an_operation_stayed_and_how_well_it_stood():
+    full = Subspace(((True, True, True, True), (True, True, False, False)))
+    measures = torch.tensor([[torch.inf, 3.0, 2.0, 4.0], [5.0, 6.0, torch.nan, torch.nan]])
+    first = rate(None, full, measures.double(), 1, "largest")
+    assert first[0].tolist() == [1.0, 1.5, 1.75, 1.25]
+    assert first[1, :2].tolist() == [1.5, 1.0] and bool(first[1, 2:].isnan().all())
+    second = rate(first, full.drop(0, 0).drop(1, 1), measures.double(), 2, "largest")
+    torch.testing.assert_close(second[0], torch.tensor([1.0, 2 + 1 / 3, 2 + 2 / 3, 2.0]).double())
+    assert second[1, :2].tolist() == [2.0, 1.0]
 
 
 @pytest.mark.parametrize("kind", SPACES)
