@@ -88,6 +88,24 @@ class Architecture:
             for operation in chosen
         ]
 
+    def connected(self) -> bool:
+        """Whether the last node of every cell type is reached from an input without using `none`.
+
+        An input is a node that no edge enters. What is not connected computes a constant.
+        """
+        return all(self._reaches(group) for group in {edge.group for edge in self.edges})
+
+    def _reaches(self, group: str) -> bool:
+        edges = [edge for edge in self.edges if edge.group == group]
+        nodes = {edge.node for edge in edges}
+        reached = {edge.source for edge in edges} - nodes
+        links = [(edge, name) for edge, name in self.links() if edge.group == group]
+        # In the order of their nodes, so that one walk follows every path.
+        for edge, name in sorted(links, key=lambda link: link[0].node):
+            if name != "none" and edge.source in reached:
+                reached.add(edge.node)
+        return max(nodes) in reached
+
     def to_json(self) -> dict[str, Any]:
         """A JSON object that says everything: schema version, id, space, each edge's choice."""
         return {

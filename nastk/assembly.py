@@ -22,10 +22,12 @@ from nastk.evaluator import Evaluator, Setting
 from nastk.execution import Execution
 from nastk.mixture import Mixture
 from nastk.plugins import Catalogue, catalogue
+from nastk.ranking import Ranking
 from nastk.seeds import generator, seed_of
 from nastk.space import SearchSpace
 from nastk.trainer import Trainer
 from nastk.updater import ArchitectureUpdater, Plan
+from nastk.watch import Watch
 
 
 @dataclass
@@ -92,6 +94,11 @@ def assemble(
     _check_plan(updater_class(space, options, generator(config.seed, "check"), "cpu"), plan)
     weight_bytes = _rehearse(trainer)
     setting = Setting(space, source.task, splits, config.seed, execution.device)
+    trainer.watchers = [Watch()]
+    if config.ranking is not None:
+        known = dict(config.ranking.judge_options)
+        judge = _evaluator(installed, config.ranking.judge, known, setting)
+        trainer.watchers.append(Ranking(config.ranking, space, judge))
     judges = [_evaluator(installed, one.name, one.options, setting) for one in config.evaluators]
     return Assembly(
         config,

@@ -17,6 +17,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from nastk.assembly import assemble
+from nastk.budget import Budget
 from nastk.component import Use
 from nastk.config import SearchConfig, resolve
 from nastk.driver import Observer, Run
@@ -26,6 +27,8 @@ from nastk.result import Result
 from nastk.runs import CONFIG, RunFolder
 
 BASELINE = "random"
+LONG = 10_000
+"""Epochs while a budget is turned into epochs: enough for any milestone."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def compare(
     data: str | Use | Mapping[str, Any] | None = None,
     *,
     seeds: Iterable[int] = range(2),
+    budget: str | None = None,
     out: str | Path = "runs/study",
     observers: Iterable[Observer] = (),
     around: Callable[[Cell, Run], AbstractContextManager[None]] = lambda cell, run: nullcontext(),
@@ -118,6 +122,8 @@ def compare(
         updaters: the methods; `random` is added where it is missing.
         data: the images; `digits` where None.
         seeds: one run of every updater for each.
+        budget: what each run may spend, such as `images=400k` or `seconds=15m`: every updater gets
+            the most epochs that keep within it. None: the epochs of `wishes` or of the preset.
         out: the study's folder. Runs that it holds already are kept, half-finished ones go on.
         observers: functions that hear the events of every run.
         around: makes a context for each run from its cell and the run, e.g. to show progress.
@@ -130,7 +136,7 @@ def compare(
     Example: `nastk.compare("nasbench201", ["darts", "shapley"], seeds=range(4), out="runs/study")`
     """
     shared = {**wishes, "space": space, "data": data}
-    cells = plan(shared, updaters, list(seeds), Path(out))
+    cells = plan(shared, updaters, list(seeds), Path(out), budget)
     for cell in _unfinished(cells):
         known = (cell.folder.path / CONFIG).exists()
         run = (
@@ -151,8 +157,11 @@ def plan(
     updaters: Sequence[str | Use | Mapping[str, Any]],
     seeds: Sequence[int],
     out: Path,
+    budget: str | None = None,
 ) -> list[Cell]:
     """Every cell of a study, checked: names, options, and that each updater's run fits together.
+
+    Under a `budget` every updater has the epochs that the first of its runs was given.
 
     Raises:
         ConfigurationError: what `compare` says, before anything has run.
@@ -168,15 +177,38 @@ def plan(
             )
     cells = []
     for use, label in zip(uses, labels, strict=True):
-        for seed in seeds:
-            config = resolve({**wishes, "updater": use, "seed": seed})
-            folder = RunFolder(out / f"{_file_name(label)}-seed{seed}")
+        folders = {seed: RunFolder(out / f"{_file_name(label)}-seed{seed}") for seed in seeds}
+        asked = {**wishes, "updater": use}
+        if budget is not None:
+            asked = _within(asked, Budget.parse(budget), budget, out / _file_name(label))
+        for seed, folder in folders.items():
+            config = resolve({**asked, "seed": seed})
             _check_kept(folder, config)
             cells.append(Cell(label, seed, config, folder))
     for cell in _unfinished(cells):
-        if cell.seed == seeds[0]:
+        # Under a budget all were assembled to find their epochs.
+        if cell.seed == seeds[0] and budget is None:
             assemble(cell.config)
     return cells
+
+
+def _within(asked: Mapping[str, Any], budget: Budget, text: str, place: Path) -> dict[str, Any]:
+    """The wishes with the epochs that a budget allows, or those of a run kept at `place`-seedN.
+
+    Timings differ from day to day; the runs of one updater must not.
+    """
+    trainer = dict(asked.get("trainer") or {})
+    if "epochs" in trainer:
+        raise ConfigurationError(
+            f"A study has either a budget or a number of epochs, got budget {text} and "
+            f"{trainer['epochs']} epochs. Leave one of them out."
+        )
+    kept = sorted(place.parent.glob(f"{place.name}-seed*/{CONFIG}"))
+    epochs = [RunFolder(file.parent).config()["trainer"]["epochs"] for file in kept]
+    if not epochs:
+        first = {**asked, "trainer": {**trainer, "epochs": LONG}}
+        epochs = [budget.epochs(assemble(resolve(first)))]
+    return {**asked, "budget": text, "trainer": {**trainer, "epochs": epochs[0]}}
 
 
 def _unfinished(cells: Sequence[Cell]) -> Iterator[Cell]:

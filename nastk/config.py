@@ -18,6 +18,7 @@ from nastk.data.pair import PairSource
 from nastk.errors import ConfigurationError, near_miss
 from nastk.execution import Precision
 from nastk.plugins import Catalogue, catalogue
+from nastk.ranking import RankingOptions
 from nastk.training import TrainerOptions
 
 SECTIONS = ("space", "updater", "data")
@@ -48,6 +49,12 @@ class SearchConfig(Options):
     trainer: TrainerOptions = Field(description="how weights are trained")
     evaluators: list[ComponentConfig] = Field(
         description="who judges the architecture that was found"
+    )
+    budget: str | None = Field(
+        None, description="what a study gave each run, e.g. images=400k; epochs follow from it"
+    )
+    ranking: RankingOptions | None = Field(
+        None, description="how well the search ranks architectures; null: not measured"
     )
     preset: str | None = Field(None, description="the preset that filled in what was not given")
     seed: int = Field(0, ge=0, description="the seed that every random stream derives from")
@@ -92,9 +99,10 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
     resolved["evaluators"] = [
         _evaluator(Use.of(one), installed) for one in _evaluators(wishes, installed)
     ]
+    resolved["ranking"] = _ranking(wishes, installed)
     rest = {
         key: wishes[key]
-        for key in ("seed", "device", "precision", "deterministic")
+        for key in ("seed", "device", "precision", "deterministic", "budget")
         if wishes.get(key) is not None
     }
     return parse(SearchConfig, {**resolved, **rest, "preset": preset}, "config")
@@ -155,13 +163,17 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def check_keys(wishes: Mapping[Any, Any], owner: str = "config") -> None:
-    """Refuse an unknown key, with its near miss, and a trainer or a preset of a wrong form."""
+    """Refuse an unknown key, with its near miss, and a section or a preset of a wrong form."""
     if not isinstance(wishes.get("trainer") or {}, Mapping):
         raise ConfigurationError(
             f"{owner}: trainer is written as {{epochs: 10, ...}}, got {wishes['trainer']!r}."
         )
     if not isinstance(wishes.get("preset") or "", str):
         raise ConfigurationError(f"{owner}: preset is a name, got {wishes['preset']!r}.")
+    if not isinstance(wishes.get("ranking") or {}, (Mapping, bool)):
+        raise ConfigurationError(
+            f"{owner}: ranking is written as {{every: 10, ...}}, got {wishes['ranking']!r}."
+        )
     known = sorted(SearchConfig.model_fields)
     for key in wishes:
         if key not in known:
@@ -181,8 +193,9 @@ def merge(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, A
             old, new = _named(key, merged[key]), _named(key, value, merged[key])
             options = {**(old.options if old.name == new.name else {}), **new.options}
             merged[key] = {"name": new.name, "options": options}
-        elif key == "trainer":
-            merged[key] = {**(merged.get(key) or {}), **value}
+        elif key in ("trainer", "ranking") and isinstance(value, Mapping):
+            before = merged.get(key)
+            merged[key] = {**(before if isinstance(before, Mapping) else {}), **value}
         else:
             merged[key] = value
     return merged
@@ -240,6 +253,16 @@ def _evaluators(wishes: Mapping[str, Any], installed: Catalogue) -> Sequence[Any
     if isinstance(given, (str, Use)) or not isinstance(given, Sequence):
         raise ConfigurationError(f"evaluators is a list, such as [supernet, size]; got {given!r}.")
     return given
+
+
+def _ranking(wishes: Mapping[str, Any], installed: Catalogue) -> RankingOptions | None:
+    """Ranking quality as it is asked for: options, or `True` for the defaults."""
+    given = wishes.get("ranking")
+    if given is None or given is False:
+        return None
+    options = parse(RankingOptions, {} if given is True else given, "ranking")
+    judge = _evaluator(Use(options.judge, options.judge_options), installed)
+    return options.model_copy(update={"judge_options": judge["options"]})
 
 
 def _evaluator(use: Use, installed: Catalogue) -> dict[str, Any]:

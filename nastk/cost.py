@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Self
 
+SEARCH = ("train", "updater")
+
 
 @dataclass(frozen=True)
 class PhaseCost:
@@ -31,7 +33,10 @@ class PhaseCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost for each phase: `train` (weight steps), `updater` (what its probe asked), `evaluate`.
+    """Cost for each phase.
+
+    `train` (weight steps) and `updater` (what its probe asked) are the search; `watch` (ranking
+    quality) and `evaluate` judge it.
 
     >>> (Cost({"train": PhaseCost(64, 64, 1.0)}).total).images_forward
     64
@@ -43,6 +48,11 @@ class Cost:
     def total(self) -> PhaseCost:
         """All phases together."""
         return sum(self.phases.values(), PhaseCost())
+
+    @property
+    def search(self) -> PhaseCost:
+        """What the search itself took: training, and the updater's measuring; not the judging."""
+        return sum((self.phases.get(name, PhaseCost()) for name in SEARCH), PhaseCost())
 
     def to_json(self) -> dict[str, dict[str, Any]]:
         """A JSON object with one entry for each phase."""

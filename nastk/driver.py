@@ -26,10 +26,19 @@ from nastk.config import SearchConfig, resolve, to_json
 from nastk.cost import Ledger
 from nastk.errors import ConfigurationError, NastkError, PluginError, StopRequested
 from nastk.evaluator import Evaluation
-from nastk.events import CheckpointSaved, Evaluated, Event, RunFinished, RunStarted, UpdaterReported
+from nastk.events import (
+    CheckpointSaved,
+    Evaluated,
+    Event,
+    Ranked,
+    RunFinished,
+    RunStarted,
+    UpdaterReported,
+)
 from nastk.files import write_atomically
 from nastk.mixture import Mixture
 from nastk.plugins import catalogue
+from nastk.ranking import summary
 from nastk.result import Result
 from nastk.runs import EventLog, RunFolder
 
@@ -191,9 +200,15 @@ class Run:
                         branch.name, branch.epoch, branch.step, judge.name, dict(evaluation.metrics)
                     )
                 )
+        ranked = [
+            event
+            for event in self.folder.events()
+            if event["kind"] == Ranked.kind and event["branch"] == branch.name
+        ]
+        evaluations += [summary(event) for event in ranked[-1:]]
         trainer.ledger.memory(peak_memory(self.assembly.execution.device))
         cost = trainer.ledger.cost()
-        total = cost.total
+        total = cost.search
         self._emit(
             RunFinished(
                 branch.name,

@@ -1,10 +1,11 @@
 """What happens in a run, as frozen values that progress bars, files and notebooks all hear.
 
 In the order of a run: `RunStarted`, then for each epoch of each branch `StepDone` (now and then),
-`UpdaterWorking` and `UpdaterReported` (from inside the updater), `EpochDone`, `BranchContinued`; at
-the end `Evaluated` for each evaluator and `RunFinished`. Events that only show progress are
-`transient`: they reach observers but are not written to `events.jsonl`, which therefore holds the
-same lines whether a run was interrupted or not (but for the fields named `seconds`).
+`UpdaterWorking` and `UpdaterReported` (from inside the updater), `EpochDone`, `Watched`, `Ranked`
+(where asked for), `BranchContinued`; at the end `Evaluated` for each evaluator and `RunFinished`.
+Events that only show progress are `transient`: they reach observers but are not written to
+`events.jsonl`, which therefore holds the same lines whether a run was interrupted or not (but for
+the fields named `seconds`). Images and seconds in events are those of the search, not of judging.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,6 +82,35 @@ class EpochDone(Event):
     images_forward: int = 0
     images_backward: int = 0
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Watched(Event):
+    """What the decision after an epoch is like; `watch.py` explains the numbers.
+
+    `parameter_free` is the share (0..1) of chosen operations without parameters, `entropy` that of
+    the mixing weights (1 is uniform; None for single paths), `scores` how the updater rates the
+    operations (edges x operations; None where it does not), `warnings` (name, message) each.
+    """
+
+    kind: ClassVar[str] = "watched"
+    parameter_free: float = 0.0
+    entropy: float | None = None
+    scores: Sequence[Sequence[float | None]] | None = None
+    warnings: Sequence[Mapping[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Ranked(Event):
+    """Ranking quality after an epoch, by kind (`scores`, `supernet`): `Agreement` as JSON, or None.
+
+    `judge` and `metric` say whose accuracy is the truth.
+    """
+
+    kind: ClassVar[str] = "ranked"
+    judge: str = ""
+    metric: str = ""
+    by: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ forecast says how many images it will measure at most. Nothing is written.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,7 +21,8 @@ from nastk.mixture import Mixture
 class Forecast:
     """Weight steps and images of the whole run, seconds expected, and bytes at the largest step.
 
-    `updater_images_forward` and `_backward` are upper bounds, None where the updater does not say.
+    `updater_images_forward` and `_backward` are upper bounds, None where the updater does not say;
+    `forward_seconds` and `backward_seconds` are those of one image, as the method trains.
     """
 
     epochs: int
@@ -33,6 +35,8 @@ class Forecast:
     peak_memory: int
     device: str
     parameters: int
+    forward_seconds: float
+    backward_seconds: float
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -44,15 +48,16 @@ def rehearse(assembly: Assembly) -> Forecast:
     trainer, plan = assembly.trainer, assembly.plan
     branch = trainer.root()
     steps = plan.epochs * plan.steps_per_epoch
+    mixtures = trained(assembly, branch)
     weight_seconds, updater_seconds = _time_step(assembly, branch)
-    forward = _time_forward(assembly, branch)
-    backward = max(weight_seconds / plan.batch_size - forward, 0.0)
+    forward = _time_forward(assembly, branch, mixtures[0])
+    backward = max(weight_seconds / (plan.batch_size * len(mixtures)) - forward, 0.0)
     own = branch.updater.forecast(plan)
     if own is None:
         measuring = steps * updater_seconds
     else:
         measuring = own.images_forward * forward + own.images_backward * backward
-    images = plan.epochs * plan.train_images
+    images = plan.epochs * plan.train_images * len(mixtures)
     return Forecast(
         plan.epochs,
         steps,
@@ -64,7 +69,17 @@ def rehearse(assembly: Assembly) -> Forecast:
         peak_memory(assembly.execution.device),
         str(assembly.execution.device),
         sum(weight.numel() for weight in branch.supernet.parameters()),
+        forward,
+        backward,
     )
+
+
+def trained(assembly: Assembly, branch: Branch) -> Sequence[Mixture]:
+    """What the first weight step trains: each of its mixtures takes every image of the batch.
+
+    `branch` is for trying things out: its random stream moves on.
+    """
+    return [each.detach() for each in branch.updater.mixtures(assembly.trainer.probe(branch))]
 
 
 def _time_step(assembly: Assembly, branch: Branch) -> tuple[float, float]:
@@ -87,12 +102,10 @@ def _time_step(assembly: Assembly, branch: Branch) -> tuple[float, float]:
     return max(total - updater, 1e-9), updater
 
 
-def _time_forward(assembly: Assembly, branch: Branch) -> float:
+def _time_forward(assembly: Assembly, branch: Branch, mixture: Mixture) -> float:
     """Seconds to push one image forward, measured on one training batch."""
     batch = assembly.trainer.train.at(0)
-    probe = assembly.trainer.probe(branch)
-    mixtures = [Mixture.uniform(branch.subspace)] * 2
-    scores = probe.scores(mixtures, [batch])
+    scores = assembly.trainer.probe(branch).scores([mixture] * 2, [batch])
     with assembly.execution.settings():
         next(scores)
         started = time.perf_counter()

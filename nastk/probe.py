@@ -100,6 +100,11 @@ class Probe:
         return self._valid
 
     @property
+    def has_valid(self) -> bool:
+        """Whether the run holds out images to learn from."""
+        return self._valid is not None
+
+    @property
     def weights(self) -> dict[str, Tensor]:
         """The supernet's parameters by name, detached: read them, or compute others from them."""
         return {name: weight.detach() for name, weight in self._branch.supernet.named_parameters()}

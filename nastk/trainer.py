@@ -33,6 +33,9 @@ from nastk.space import SearchSpace
 from nastk.training import Schedule, TrainerOptions
 from nastk.updater import ArchitectureUpdater, Continuation
 
+Watcher = Callable[[Branch, Probe, bool], Event | None]
+"""Looks at a branch after an epoch (True: after its last one), and says what it saw."""
+
 UpdaterFactory = Callable[[SearchSpace, torch.Generator, torch.device], ArchitectureUpdater]
 Moment = Literal["step", "epoch", "end"]
 
@@ -47,6 +50,7 @@ class Trainer:
         train, valid: the batches that weights and updaters learn from; no test images come near.
         options, execution, seed: how, where, and from which randomness.
         ledger, emit, stopping: where cost and events go, and who may ask for a stop.
+        watchers: who looks at every branch after each of its epochs; they change nothing.
 
     Example:
         branches = [trainer.root()]
@@ -65,6 +69,7 @@ class Trainer:
     ledger: Ledger = field(default_factory=Ledger)
     emit: Callable[[Event], None] = lambda event: None
     stopping: Callable[[], bool] = lambda: False
+    watchers: list[Watcher] = field(default_factory=list)
 
     # ------------------------------------------------------------------ making branches
 
@@ -221,7 +226,7 @@ class Trainer:
         with self.ledger.phase("updater"):
             continuations = list(branch.updater.after_epoch(probe))
             architecture = self.space.to_text(branch.updater.architecture(probe))
-        spent = self.ledger.cost().total
+        spent = self.ledger.cost().search
         self.emit(
             EpochDone(
                 branch.name,
@@ -236,6 +241,11 @@ class Trainer:
                 spent.seconds,
             )
         )
+        last = branch.epoch >= self.options.epochs or not continuations
+        with self.ledger.phase("watch"):
+            for watcher in self.watchers:
+                if (seen := watcher(branch, probe, last)) is not None:
+                    self.emit(seen)
         return self._continue_as(branch, continuations)
 
     # ------------------------------------------------------------------ what the answers mean

@@ -152,8 +152,8 @@ def test_a_path_may_follow_the_name_of_the_data():
     [
         (
             {"spaces": "toy"},
-            r"^config has the unknown key 'spaces'\. Did you mean 'space'\? Known: data, "
-            "deterministic, ",
+            r"^config has the unknown key 'spaces'\. Did you mean 'space'\? Known: budget, "
+            "data, deterministic, ",
         ),
         ({"xyz": 1}, "config has the unknown key 'xyz'. Known"),
         ({"space": "tony"}, r"No search space is named 'tony'\. Did you mean 'toy'"),

@@ -28,6 +28,13 @@ TRAINER_OPTIONS = Annotated[
 EVALUATORS = Annotated[
     list[str] | None, typer.Option("--evaluator", "-e", help="Who judges; may be repeated.")
 ]
+RANKING = Annotated[
+    Text,
+    typer.Option(help="Measure ranking quality against this evaluator, e.g. table."),
+]
+RANKING_OPTIONS = Annotated[
+    list[str] | None, typer.Option("-r", metavar="NAME=VALUE", help="An option of the ranking.")
+]
 EPOCHS = Annotated[int | None, typer.Option(help="Passes over the training images.")]
 DEVICE = Annotated[Text, typer.Option(help="auto, cpu, cuda or cuda:N. Default: auto.")]
 CONFIG = Annotated[
@@ -86,6 +93,8 @@ def search(
     d: DATA_OPTIONS = None,
     t: TRAINER_OPTIONS = None,
     evaluator: EVALUATORS = None,
+    ranking: RANKING = None,
+    r: RANKING_OPTIONS = None,
     epochs: EPOCHS = None,
     seed: Annotated[
         int | None, typer.Option(help="The seed of everything random. Default: 0.")
@@ -114,13 +123,14 @@ def search(
         "updater": updater,
         "data": data,
         "preset": preset,
+        "ranking": ranking,
         "seed": seed,
     }
     flags |= {"device": device, "precision": precision, "deterministic": deterministic or None}
     flags["evaluators"] = evaluator or None
     run.search(
         flags,
-        {"space": s, "updater": u, "data": d, "trainer": t},
+        {"space": s, "updater": u, "data": d, "trainer": t, "ranking": r},
         epochs,
         config,
         out,
@@ -147,7 +157,12 @@ def compare(
     d: DATA_OPTIONS = None,
     t: TRAINER_OPTIONS = None,
     evaluator: EVALUATORS = None,
+    ranking: RANKING = None,
+    r: RANKING_OPTIONS = None,
     epochs: EPOCHS = None,
+    budget: Annotated[
+        Text, typer.Option(help="What each run may spend: images=400k or seconds=15m.")
+    ] = None,
     device: DEVICE = None,
     config: CONFIG = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The study's folder.")] = Path(
@@ -160,9 +175,9 @@ def compare(
     from nastk.cli import study
 
     flags: dict[str, Any] = {"space": space, "data": data, "preset": preset, "device": device}
-    flags["evaluators"] = evaluator or None
-    options = {"space": s, "updater": u, "data": d, "trainer": t}
-    study.run_study(updater or [], flags, options, epochs, config, seeds, out, quiet, json)
+    flags |= {"evaluators": evaluator or None, "ranking": ranking}
+    options = {"space": s, "updater": u, "data": d, "trainer": t, "ranking": r}
+    study.run_study(updater or [], flags, options, epochs, config, seeds, budget, out, quiet, json)
 
 
 @app.command()

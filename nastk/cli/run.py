@@ -19,7 +19,7 @@ from nastk.report.summary import summary
 from nastk.result import Result
 from nastk.runs import RunFolder
 
-FLAGS = {"space": "-s", "updater": "-u", "data": "-d", "trainer": "-t"}
+FLAGS = {"space": "-s", "updater": "-u", "data": "-d", "trainer": "-t", "ranking": "-r"}
 
 
 def search(
@@ -140,6 +140,10 @@ def wishes_of(
             given |= {} if epochs is None else {"epochs": epochs}
             if given:
                 wishes["trainer"] = given
+        elif section == "ranking":
+            given |= {"judge": wishes.pop(section)} if section in wishes else {}
+            if given:
+                wishes[section] = given
         elif given:
             wishes[section] = {"name": wishes.get(section), "options": given}
     return wishes

@@ -16,27 +16,6 @@ from nastk.subspace import Subspace
 ATTEMPTS = 2_000
 
 
-def connected(architecture: Architecture) -> bool:
-    """Whether the last node of every cell type is reached from an input without using `none`.
-
-    An input is a node that no edge enters. A path that is not connected computes a constant there.
-    """
-    groups = {edge.group for edge in architecture.edges}
-    return all(_reached(architecture, group) for group in groups)
-
-
-def _reached(architecture: Architecture, group: str) -> bool:
-    edges = [edge for edge in architecture.edges if edge.group == group]
-    nodes = {edge.node for edge in edges}
-    reached = {edge.source for edge in edges} - nodes
-    links = [(edge, name) for edge, name in architecture.links() if edge.group == group]
-    # In the order of their nodes, so that one walk follows every path.
-    for edge, name in sorted(links, key=lambda link: link[0].node):
-        if name != "none" and edge.source in reached:
-            reached.add(edge.node)
-    return max(nodes) in reached
-
-
 @dataclass(frozen=True)
 class Sampler:
     """Draws architectures of `subspace` as `space` does; with `only_connected`, those that are.
@@ -50,7 +29,7 @@ class Sampler:
 
     def admits(self, architecture: Architecture) -> bool:
         """Whether this sampler could have drawn it."""
-        return not self.only_connected or connected(architecture)
+        return not self.only_connected or architecture.connected()
 
     def draw(self, rng: torch.Generator) -> Architecture:
         """One architecture.

@@ -1,0 +1,124 @@
+"""How long each method may run so that all spend alike: `Budget`, in images or in seconds.
+
+Images are counted forward plus backward, in training and in measuring, as the run's cost counts
+them; an updater's `forecast` says what it will measure. Seconds are predicted from two weight steps
+and a forward pass timed on this machine (`preflight.py`). Either way the answer is a whole number
+of epochs, so that schedules end where their methods expect it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+from nastk.assembly import Assembly
+from nastk.branch import Branch
+from nastk.cost import PhaseCost
+from nastk.errors import ConfigurationError
+from nastk.preflight import rehearse, trained
+from nastk.updater import Plan
+
+LONGEST = 1_000_000
+UNITS = {"k": 1e3, "M": 1e6, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one run may spend on the search: so many images or seconds.
+
+    >>> Budget.parse("images=400k")
+    Budget(unit='images', amount=400000.0)
+    """
+
+    unit: Literal["images", "seconds"]
+    amount: float
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`images=400k`, `images=2.5M`, `seconds=900`, `seconds=15m` or `seconds=2h`.
+
+        Raises:
+            ConfigurationError: it is none of these.
+        """
+        name, _, value = text.partition("=")
+        units = {"images": "kM", "seconds": "smh"}.get(name, "")
+        scale = UNITS[value[-1]] if value and value[-1] in units else 1.0
+        number = value[:-1] if value and value[-1] in units else value
+        try:
+            amount = float(number) * scale
+        except ValueError:
+            amount = 0.0
+        if name not in ("images", "seconds") or not 0 < amount < float("inf"):
+            raise ConfigurationError(
+                "A budget is written as images=400k, images=2M, seconds=900 or seconds=2h; "
+                f"got {text!r}."
+            )
+        return cls("images" if name == "images" else "seconds", amount)
+
+    def epochs(self, assembly: Assembly) -> int:
+        """The most epochs of the assembled run that stay within the budget.
+
+        Raises:
+            ConfigurationError: even the shortest run that the updater accepts takes more, or the
+                updater does not forecast what it measures.
+        """
+        branch, plan = assembly.trainer.root(), assembly.plan
+        updater = branch.updater
+        price = self._price(assembly, branch)
+
+        def takes(epochs: int) -> float:
+            return price(replace(plan, epochs=epochs))
+
+        shortest = _shortest(lambda epochs: updater.complaint(replace(plan, epochs=epochs)))
+        if takes(shortest) > self.amount:
+            raise ConfigurationError(
+                f"A budget of {self.amount:,.0f} {self.unit} is too small for {updater.name!r}: "
+                f"its shortest run (epochs: {shortest}) takes about {takes(shortest):,.0f}. "
+                "Raise the budget, or let it measure less."
+            )
+        return _last(lambda epochs: takes(epochs) <= self.amount, shortest)
+
+    def _price(self, assembly: Assembly, branch: Branch) -> Callable[[Plan], float]:
+        """What a plan costs, in this budget's unit."""
+        updater = branch.updater
+        if updater.forecast(assembly.plan) is None:
+            raise ConfigurationError(
+                f"Updater {updater.name!r} does not forecast what it measures, so no budget can be "
+                "kept. Use --epochs, or a method that implements `forecast`."
+            )
+        passes, forward, backward = len(trained(assembly, branch)), 1.0, 1.0
+        if self.unit == "seconds":
+            measured = rehearse(assembly)
+            forward, backward = measured.forward_seconds, measured.backward_seconds
+
+        def price(plan: Plan) -> float:
+            own = updater.forecast(plan) or PhaseCost()
+            images = plan.epochs * plan.train_images * passes
+            ahead, back = images + own.images_forward, images + own.images_backward
+            return forward * ahead + backward * back
+
+        return price
+
+
+def _last(fits: Callable[[int], bool], first: int) -> int:
+    """The last number from `first` on that fits, where all that fit come before all others."""
+    high = first
+    while high < LONGEST and fits(2 * high):
+        high *= 2
+    low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def _shortest(complaint: Callable[[int], str | None]) -> int:
+    """The fewest epochs that an updater accepts.
+
+    Raises:
+        ConfigurationError: it accepts no number of epochs that was tried.
+    """
+    tried: list[int] = [*range(1, 1_001), *(1 << power for power in range(10, 20))]
+    for epochs in tried:
+        if complaint(epochs) is None:
+            return epochs
+    raise ConfigurationError(str(complaint(1)))

@@ -1,0 +1,168 @@
+"""Whether a search goes wrong: `Watch` looks at every decision, `warnings_of` names what it saw.
+
+Differentiable searches are known to collapse to operations without parameters (Zela et al., ICLR
+2020), to paths that lead nowhere, or to decide nothing at all. The watch costs no images and
+changes nothing; its numbers are in the events of kind `watched`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nastk.architecture import Architecture
+from nastk.branch import Branch
+from nastk.events import Watched
+from nastk.mixture import Mixture
+from nastk.probe import Probe
+from nastk.subspace import Edge
+
+UNDECIDED = 0.99
+UNSETTLED = 3
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Something to look at: its name, for programs, and what it means, for people."""
+
+    name: str
+    message: str
+
+
+class Watch:
+    """Watches one run's decisions; the trainer calls it as one of its watchers.
+
+    Example: `trainer.watchers.append(Watch())`
+    """
+
+    def __call__(self, branch: Branch, probe: Probe, last: bool) -> Watched:
+        """Called after every epoch of a branch: what the decision of now is like."""
+        architecture = branch.updater.architecture(probe)
+        free = parameter_free(branch.updater.space.edges, probe)
+        links = architecture.links()
+        spread = entropy(_mixtures(branch, probe), probe)
+        scores = branch.updater.scores(probe)
+        found = [*_dominated(architecture, free), *_disconnected(architecture)]
+        if last and spread is not None and spread >= UNDECIDED:
+            found.append(_undecided(spread))
+        return Watched(
+            branch.name,
+            probe.epoch,
+            probe.step,
+            sum(name in free for _, name in links) / max(len(links), 1),
+            spread,
+            None if scores is None else _nested(scores),
+            [vars(each) for each in found],
+        )
+
+
+def parameter_free(edges: Sequence[Edge], probe: Probe) -> set[str]:
+    """The names of the operations that have no parameters anywhere in the supernet."""
+    has: dict[tuple[int, int], bool] = {}
+    for edge, operation, module in probe.operations():
+        any_here = next(module.parameters(), None) is not None
+        has[edge, operation] = has.get((edge, operation), False) or any_here
+    named = {edges[edge].operations[column] for edge, column in has}
+    return named - {edges[edge].operations[column] for (edge, column), some in has.items() if some}
+
+
+def entropy(mixtures: Sequence[Mixture], probe: Probe) -> float | None:
+    """Mean entropy of the edges' mixing weights, 1 for uniform and 0 for one operation.
+
+    Over the edges that still have a choice, each divided by the logarithm of its number of living
+    operations. None where single paths are trained, whose weights say nothing of a decision.
+    """
+    choice = probe.subspace.mask.sum(1) > 1
+    if not bool(choice.any()) or all(bool((each.active.sum(1) <= 1).all()) for each in mixtures):
+        return None
+    weights = torch.stack([each.weights.detach().double().cpu() for each in mixtures]).mean(0)
+    shares = weights.abs() / weights.abs().sum(1, keepdim=True).clamp(min=1e-12)
+    bits = torch.special.entr(shares).sum(1) / probe.subspace.mask.sum(1).clamp(min=2).log()
+    return float(bits[choice].mean())
+
+
+def warnings_of(history: Sequence[Mapping[str, Any]], branch: str | None = None) -> list[Caution]:
+    """What a run's events warn of, for its last epoch.
+
+    Args:
+        history: the events of a run, as `RunFolder.events` reads them.
+        branch: the branch that is asked about; the last one watched where None.
+
+    Example: `warnings_of(nastk.resume("runs/a").history)`
+    """
+    watched = [each for each in history if each["kind"] == Watched.kind]
+    name = branch if branch is not None else watched[-1]["branch"] if watched else None
+    last = [each for each in watched if each["branch"] == name][-1:]
+    found = [Caution(one["name"], one["message"]) for each in last for one in each["warnings"]]
+    epochs = [each for each in history if each["kind"] == "epoch-done" and each["branch"] == name]
+    changes = changes_of([str(each["architecture"]) for each in epochs])
+    if len(changes) > UNSETTLED and all(changes[-UNSETTLED:]):
+        found.append(
+            Caution(
+                "unsettled",
+                f"The decision changed in each of the last {UNSETTLED} epochs: "
+                "a longer run may decide otherwise.",
+            )
+        )
+    return found
+
+
+def changes_of(decisions: Sequence[str]) -> list[bool]:
+    """For each epoch but the first, whether its decision is another than the one before.
+
+    >>> changes_of(["a", "a", "b"])
+    [False, True]
+    """
+    return [one != other for one, other in pairwise(decisions)]
+
+
+def _dominated(architecture: Architecture, free: set[str]) -> list[Caution]:
+    """Cell types that one operation without parameters fills by more than half."""
+    found = []
+    for group in dict.fromkeys(edge.group for edge in architecture.edges):
+        names = [name for edge, name in architecture.links() if edge.group == group]
+        ((name, count),) = Counter(names).most_common(1) or [("", 0)]
+        if name in free and len(names) > 2 and count > len(names) / 2:
+            found.append(
+                Caution(
+                    "collapsed",
+                    f"{count} of the {len(names)} operations of {group!r} are {name}, "
+                    "which has no parameters.",
+                )
+            )
+    return found
+
+
+def _disconnected(architecture: Architecture) -> list[Caution]:
+    return [] if architecture.connected() else [
+        Caution("disconnected", "The decision does not join input and output: `none` cuts it.")
+    ]  # fmt: skip
+
+
+def _undecided(spread: float) -> Caution:
+    return Caution(
+        "undecided",
+        f"The mixing weights are still almost uniform (entropy {spread:.4f} of 1): the decision "
+        "rests on small differences.",
+    )
+
+
+def _mixtures(branch: Branch, probe: Probe) -> Sequence[Mixture]:
+    """What the updater trains now, its random draws taken back."""
+    state = probe.rng.get_state()
+    try:
+        return branch.updater.mixtures(probe)
+    finally:
+        probe.rng.set_state(state)
+
+
+def _nested(table: Float[Tensor, "edges ops"]) -> list[list[float | None]]:
+    """The table as JSON: None where there is no finite number."""
+    return [
+        [value if abs(value) < float("inf") else None for value in row] for row in table.tolist()
+    ]
