@@ -4,8 +4,8 @@
     python docs/generate.py --check    changes nothing; fails and names the pages that are stale
 
 Option tables stand between `<!-- options: KIND NAME -->` and `<!-- /options -->` (the second marker
-is added where it is missing; KIND may be `trainer` without a name). The command line's help is
-`cli.md`.
+is added where it is missing; `trainer` and `ranking` are KINDs without a name). The command line's
+help is `cli.md`.
 """
 
 import re
@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from nastk.cli.app import build
 from nastk.plugins import catalogue
+from nastk.ranking import RankingOptions
 from nastk.report.options import options_markdown
 from nastk.training import TrainerOptions
 
@@ -28,13 +29,14 @@ MARKER = re.compile(
     re.DOTALL,
 )
 HELP_MARKER = re.compile(r"(?<=<!-- help -->\n).*?(?=<!-- /help -->\n)", re.DOTALL)
+SECTIONS = {"trainer": TrainerOptions, "ranking": RankingOptions}
 TERMINAL = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
 
 
 def options(match: re.Match[str]) -> str:
     """The marker with the option table of its component."""
     kind, name = match["kind"], match["name"]
-    model = TrainerOptions if kind == "trainer" else catalogue().load(kind, name).Options
+    model = SECTIONS.get(kind) or catalogue().load(kind, name).Options
     opening = f"<!-- options: {kind}{' ' * bool(name)}{name} -->"
     return f"{opening}\n\n{options_markdown(model).strip()}\n\n<!-- /options -->\n"
 

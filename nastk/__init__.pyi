@@ -11,6 +11,8 @@ from .component import Use as Use
 from .component import use as use
 from .config import SearchConfig as SearchConfig
 from .config import resolve as resolve
+from .correlation import Agreement as Agreement
+from .correlation import agreement as agreement
 from .cost import Cost as Cost
 from .cost import PhaseCost as PhaseCost
 from .data.augment import Augmentation as Augmentation
@@ -39,6 +41,7 @@ from .mixture import Mixture as Mixture
 from .plugins import Catalogue as Catalogue
 from .plugins import catalogue as catalogue
 from .probe import Probe as Probe
+from .ranking import RankingOptions as RankingOptions
 from .result import Result as Result
 from .search import resume as resume
 from .search import search as search
@@ -53,3 +56,5 @@ from .training import TrainerOptions as TrainerOptions
 from .updater import ArchitectureUpdater as ArchitectureUpdater
 from .updater import Continuation as Continuation
 from .updater import Plan as Plan
+from .watch import Caution as Caution
+from .watch import warnings_of as warnings_of

@@ -33,7 +33,8 @@ from nastk.space import SearchSpace
 from nastk.subspace import Subspace
 
 KINDS = ("scores", "supernet")
-PATIENCE = 10_000
+PATIENCE = 20
+"""How many times the sample is drawn at most to find architectures that the judge knows."""
 
 
 class RankingOptions(Options):
@@ -163,7 +164,7 @@ class Ranking:
     def _sample(self) -> list[Known]:
         """Distinct architectures that the judge knows."""
         found: dict[str, Known] = {}
-        for architecture in islice(self._candidates(), PATIENCE):
+        for architecture in islice(self._candidates(), PATIENCE * self.options.sample):
             if architecture.id in found:
                 continue
             try:

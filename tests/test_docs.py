@@ -153,7 +153,8 @@ def test_commands_in_pages_exist_with_their_flags(page):
         if name.startswith("-") or name.isupper():
             continue
         assert name in known, f"nastk {name}"
-        flags = {flag for parameter in known[name].params for flag in parameter.opts} | {
+        command = getattr(known[name], "commands", {}).get(words[0] if words else "", known[name])
+        flags = {flag for parameter in command.params for flag in parameter.opts} | {
             "--help",
             "-h",
         }

@@ -440,3 +440,54 @@ def test_options_in_the_terminal(width):
 )
 def test_types_in_words(annotation, expected):
     assert type_name(annotation) == expected
+
+
+# ---------------------------------------------------------------- decisions and rankings
+
+
+def watched(epoch, free, entropy, *names):
+    warnings = [{"name": name, "message": f"{name} it is."} for name in names]
+    return {"kind": "watched", "branch": "0", "epoch": epoch, "parameter_free": free,
+            "entropy": entropy, "warnings": warnings}  # fmt: skip
+
+
+def decided(epoch, architecture):
+    return {"kind": "epoch-done", "branch": "0", "epoch": epoch, "loss": 1.0, "accuracy": 0.5,
+            "architecture": architecture}  # fmt: skip
+
+
+def ranked(epoch, tau, kinds=("scores", "supernet")):
+    one = {"value": tau, "low": tau - 0.1, "high": tau + 0.1}
+    found = {"architectures": 60, "kendall": one, "spearman": one,
+             "regret": {"1": 0.5, "5": 0.02, "10": 0.0}}  # fmt: skip
+    by = {kind: found if kind in kinds else None for kind in ("scores", "supernet")}
+    return {"kind": "ranked", "branch": "0", "epoch": epoch, "judge": "table",
+            "metric": "table_test_accuracy", "by": by}  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_decisions_and_rankings_have_sections_of_their_own(width):
+    history = [
+        decided(1, "a"), watched(1, 0.25, 0.99), ranked(1, 0.5),
+        decided(2, "b"), watched(2, 0.75, 0.5), ranked(2, 0.25, ["scores"]),
+        decided(3, "b"), watched(3, 0.5, None, "collapsed"),
+    ]  # fmt: skip
+    result = {"evaluations": [{"evaluator": "ranking", "metrics": {"kendall_by_scores": 0.25}}]}
+    text = shown(summary(result, history), width)
+    assert max(map(cell_len, text.splitlines())) <= width
+    lines = text.splitlines()
+    assert any("without parameters" in line and "50.00 %" in line for line in lines)
+    assert any("entropy" in line and "0.5000" in line for line in lines)
+    assert any("decision stands" in line and line.endswith(" 2") for line in lines)
+    assert "warning collapsed: collapsed it is." in text
+    assert "Evaluation" not in text
+    if width >= 80:
+        assert "scores        1  +0.50 [+0.40, +0.60]" in text
+        assert "scores        2  +0.25 [+0.15, +0.35]" in text
+        assert text.count("supernet") == 1 and "0.500/0.020/0.000" in text
+        assert "of 60 architectures against table test accuracy of table" in text
+
+
+def test_a_history_without_them_has_no_such_sections():
+    text = shown(summary({}, [decided(1, "a")]), 80)
+    assert "Decision" not in text and "Ranking" not in text

@@ -252,7 +252,9 @@ def plugins(json: JSON = False) -> None:
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="A name from `nastk plugins`, or trainer.")],
+    name: Annotated[
+        str, typer.Argument(help="A name from `nastk plugins`, or trainer, or ranking.")
+    ],
     json: JSON = False,
 ) -> None:
     """Describe a component: its options with defaults and bounds, and its presets."""

@@ -168,10 +168,14 @@ def _components(name: str) -> list[tuple[str, str, Any, list[str]]]:
         return [
             ("trainer", "how weights are trained, the same for every updater", TrainerOptions, [])
         ]
+    if name == "ranking":
+        from nastk.ranking import RankingOptions
+
+        return [("ranking", "how well the search ranks architectures", RankingOptions, [])]
     installed = catalogue()
     kinds = [kind for kind in KINDS if name in installed.names(kind)]
     if not kinds:
-        known = {one.offer.name for one in installed.all()} | {"trainer"}
+        known = {one.offer.name for one in installed.all()} | {"trainer", "ranking"}
         raise UnknownNameError.of("component", name, known, "List them with `nastk plugins`.")
     found = []
     for kind in kinds:

@@ -29,7 +29,9 @@ def study_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The metrics of all rows: the usual ones first, then the others as they come."""
-    found = dict.fromkeys(name for row in rows for name in row["metrics"])
+    every = (name for row in rows for name in row["metrics"])
+    # The ends of a run's interval have no mean over runs worth reading.
+    found = dict.fromkeys(name for name in every if not name.endswith(("_low", "_high")))
     return [*(name for name in FIRST if name in found), *(n for n in found if n not in FIRST)]
 
 

@@ -17,6 +17,7 @@ from nastk.cost import Cost, PhaseCost
 from nastk.report.curves import Curves
 from nastk.report.numbers import count, metric, seconds, size
 from nastk.report.plain import Plain
+from nastk.report.quality import decisions, rankings
 from nastk.report.terminal import cell
 
 STATES = {
@@ -36,7 +37,8 @@ def summary(result: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> 
         result: any of `run` (its folder), `state`, `config`, `architecture` (its JSON object),
             `text`, `evaluations` (each with evaluator, metrics, notes), `cost` (by phase) and
             `error`.
-        history: the run's events; those of kind `epoch-done` make the curves.
+        history: the run's events; those of kind `epoch-done` make the curves, `watched` and
+            `ranked` sections of their own.
 
     Example: `rich.print(summary({**folder.result(), "config": folder.config()}, folder.events()))`
     """
@@ -46,8 +48,14 @@ def summary(result: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> 
         parts += _section("Training", curves)
     if result.get("architecture"):
         parts += _section("Architecture", *_architecture(result))
-    if result.get("evaluations"):
-        parts += _section("Evaluation", _evaluations(result["evaluations"]))
+    if (seen := decisions(history)) is not None:
+        parts += _section("Decision", seen)
+    if (seen := rankings(history)) is not None:
+        parts += _section("Ranking quality", seen)
+    # What has a section of its own is not said twice.
+    judged = [one for one in result.get("evaluations") or () if one["evaluator"] != "ranking"]
+    if judged:
+        parts += _section("Evaluation", _evaluations(judged))
     if result.get("cost"):
         parts += _section("Cost", _cost(result["cost"]))
     return Plain(Group(*parts))

@@ -543,14 +543,23 @@ def test_wrong_options_are_named(wrong, message):
 def test_presets_hold_options_that_exist():
     from nastk_images.imagenet import ImageNet
     from nastk_spaces_darts.space import DartsSpace
+    from nastk_spaces_nasbench201.space import NasBench201Space
 
     for preset in Shapley.presets:
         Shapley.parse_options(preset.updater_options)
-        DartsSpace.parse_options(preset.space_options)
+        space = NasBench201Space if "nasbench201" in preset.space else DartsSpace
+        space.parse_options(preset.space_options)
         ImageNet.parse_options(preset.data_options)
         TrainerOptions(**preset.trainer_options)
-    assert [preset.fits("darts", "cifar10") for preset in Shapley.presets] == [True, False, True]
-    assert [preset.fits("darts", "folder") for preset in Shapley.presets] == [False, False, True]
+    fitting = {
+        (space, data): [preset.fits(space, data) for preset in Shapley.presets]
+        for space, data in (("darts", "cifar10"), ("darts", "folder"), ("nasbench201", "cifar10"))
+    }
+    assert fitting == {
+        ("darts", "cifar10"): [True, False, False, True],
+        ("darts", "folder"): [False, False, False, True],
+        ("nasbench201", "cifar10"): [False, False, True, True],
+    }
 
 
 # ---------------------------------------------------------------- the supernet as a game

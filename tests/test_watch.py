@@ -1,0 +1,148 @@
+"""The watch over decisions: shares, entropy, named warnings; it changes nothing."""
+
+import math
+
+import pytest
+import torch
+from core_kit import answering
+
+from nastk import Mixture, Subspace, warnings_of
+from nastk.events import Watched
+from nastk.testing import Harness, ToySpace
+from nastk.watch import Watch, changes_of, entropy, parameter_free
+
+SPACE = ToySpace()
+ONE = [["conv"], ["skip"], ["skip"], ["conv"], ["skip"]]
+
+
+def deciding(choices, **more):
+    """An updater that always decides for these operations."""
+    found = SPACE.architecture(choices)
+    return answering(architecture=lambda self, probe: found, **more)
+
+
+def watched(updater, epochs=2):
+    harness = Harness(updater, trainer_options={"epochs": epochs})
+    harness.trainer.watchers = [Watch()]
+    branches = harness.run()
+    return [each for each in harness.events if isinstance(each, Watched)], harness, branches
+
+
+@pytest.mark.parametrize(
+    ("choices", "share", "names"),
+    [
+        (ONE, 3 / 5, ["collapsed"]),
+        ([["conv"], ["conv"], ["conv"], ["conv"], ["conv"]], 0.0, []),
+        ([["skip"], ["pool"], ["conv"], ["skip"], ["skip"]], 4 / 5, []),
+        ([["skip"], ["skip"], ["skip"], ["skip"], ["skip"]], 1.0, ["collapsed"]),
+        ([["none"], ["none"], ["conv"], ["conv"], ["skip"]], 3 / 5, ["collapsed", "disconnected"]),
+        ([["conv"], ["conv"], ["conv"], ["none"], ["conv"]], 1 / 5, ["disconnected"]),
+    ],
+)
+def test_decisions_without_parameters_or_without_a_path_are_named(choices, share, names):
+    events, _, _ = watched(deciding(choices))
+    assert [each.epoch for each in events] == [1, 2]
+    assert events[0].parameter_free == pytest.approx(share)
+    assert [each["name"] for each in events[0].warnings] == names
+
+
+def test_operations_without_parameters_are_those_of_no_module_with_any():
+    _, harness, (branch,) = watched(deciding(ONE))
+    probe = harness.trainer.probe(branch)
+    assert parameter_free(SPACE.edges, probe) == {"none", "skip", "pool"}
+
+
+@pytest.mark.parametrize(
+    ("logits", "expected"),
+    [
+        ([[0.0, 0.0, 0.0, 0.0]] * 5, 1.0),
+        ([[50.0, 0.0, 0.0, 0.0]] * 5, 0.0),
+        ([[0.0, 0.0, -50.0, -50.0]] * 5, (3 * math.log(2, 4) + 2 * math.log(2, 3)) / 5),
+    ],
+)  # fmt: skip
+def test_entropy_is_one_for_uniform_weights_and_zero_for_a_single_operation(logits, expected):
+    mixture = Mixture.softmax(torch.tensor(logits), SPACE.full())
+    _, harness, (branch,) = watched(deciding(ONE))
+    assert entropy([mixture], harness.trainer.probe(branch)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_entropy_does_not_depend_on_the_scale_of_a_row():
+    _, harness, (branch,) = watched(deciding(ONE))
+    mixture = Mixture.uniform(SPACE.full())
+    scaled = Mixture(
+        mixture.weights * torch.tensor([[1.0], [0.2], [3.0], [1.0], [0.5]]), mixture.active
+    )
+    assert entropy([scaled], harness.trainer.probe(branch)) == pytest.approx(1.0)
+
+
+def test_single_paths_and_subspaces_without_a_choice_have_no_entropy():
+    path = Mixture.of(SPACE.architecture(ONE))
+    _, harness, (branch,) = watched(deciding(ONE))
+    probe = harness.trainer.probe(branch)
+    assert entropy([path], probe) is None
+    branch.subspace = Subspace(SPACE.architecture(ONE).table())
+    assert entropy([Mixture.uniform(branch.subspace)], probe) is None
+
+
+def test_a_decision_of_uniform_weights_is_undecided_at_the_end():
+    events, _, _ = watched(deciding([["conv"]] * 5))
+    assert events[0].entropy == pytest.approx(1.0) and events[0].warnings == []
+    assert [each["name"] for each in events[1].warnings] == ["undecided"]
+
+
+def test_draws_for_the_watch_are_taken_back():
+    drawn = []
+
+    def mixtures(probe):
+        drawn.append(int(torch.randint(1000, (), generator=probe.rng)))
+        return [Mixture.uniform(probe.subspace)]
+
+    plain = Harness(answering(mixtures=mixtures))
+    plain.run()
+    alone, drawn = list(drawn), []
+    watched(answering(mixtures=lambda probe: mixtures(probe)), epochs=3)
+    steps = len(plain.trainer.train)
+    trained = [value for place, value in enumerate(drawn) if place % (steps + 1) != steps]
+    assert trained == alone
+
+
+def test_scores_are_on_record_with_none_for_what_is_not_rated():
+    table = torch.ones(5, 4)
+    table[0, 1] = torch.nan
+    events, _, _ = watched(deciding(ONE, scores=lambda self, probe: table))
+    assert events[0].scores == [[1.0, None, 1.0, 1.0], *[[1.0] * 4] * 4]
+    assert watched(deciding(ONE))[0][0].scores is None
+
+
+def epoch(architecture, branch="0"):
+    return {"kind": "epoch-done", "branch": branch, "architecture": architecture}
+
+
+def seen(*names, branch="0"):
+    warnings = [{"name": name, "message": "..."} for name in names]
+    return {"kind": "watched", "branch": branch, "warnings": warnings}
+
+
+@pytest.mark.parametrize(
+    ("history", "names"),
+    [
+        ([], []),
+        ([epoch("a"), seen("collapsed"), epoch("a"), seen()], []),
+        ([epoch("a"), seen(), epoch("a"), seen("collapsed")], ["collapsed"]),
+        ([*map(epoch, "abcde"), seen()], ["unsettled"]),
+        ([*map(epoch, "abcdd"), seen()], []),
+        ([*map(epoch, "abc"), seen()], []),
+        ([seen("collapsed", branch="0.1"), seen(branch="0.0")], []),
+    ],
+)
+def test_the_last_epoch_of_the_last_branch_warns(history, names):
+    assert [each.name for each in warnings_of(history)] == names
+
+
+def test_a_branch_can_be_asked_for():
+    history = [seen("collapsed", branch="0.1"), seen(branch="0.0")]
+    assert [each.name for each in warnings_of(history, "0.1")] == ["collapsed"]
+
+
+def test_changes_count_epochs_whose_decision_is_another():
+    assert changes_of("aab") == [False, True] and changes_of("a") == changes_of("") == []
