@@ -2,10 +2,10 @@
 
     python write_an_updater.py
 
-`nastk.search` and the command line know installed plugins only: a run folder must be able to name
-its updater, so that `nastk resume` finds it again. `nastk.testing.Harness` drives the same trainer
-with any class, without files; it is where a method begins. `third_party_plugin/` is this one as a
-plugin.
+The command line knows installed plugins only, and `nastk.search` those and the classes given to
+`nastk.register`: a run folder must be able to name its updater, so that a resume finds it again.
+`nastk.testing.Harness` drives the same trainer with any class, without files; it is where a method
+begins. `third_party_plugin/` is this one as a plugin.
 """
 
 import argparse

@@ -38,8 +38,12 @@ from .execution import Execution as Execution
 from .hookspecs import Offer as Offer
 from .hookspecs import hookimpl as hookimpl
 from .mixture import Mixture as Mixture
+from .modular.choice import Choice as Choice
+from .modular.space import ModularSpace as ModularSpace
+from .modular.space import space_of as space_of
 from .plugins import Catalogue as Catalogue
 from .plugins import catalogue as catalogue
+from .plugins import register as register
 from .probe import Probe as Probe
 from .ranking import RankingOptions as RankingOptions
 from .result import Result as Result

@@ -3,7 +3,7 @@
 A package announces itself with an entry point in the group `nastk`. Offers are collected without
 importing the classes behind them; a class is loaded when it is used. A plugin that fails to load is
 named in `Catalogue.problems` with its error, and the others go on. `NASTK_DISABLE=name,name` leaves
-distributions (or entry points) out.
+distributions (or entry points) out. `register` adds a class of the running program itself.
 """
 
 import importlib
@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 import pluggy
 
 from nastk import hookspecs
 from nastk.component import Component
-from nastk.errors import PluginError, UnknownNameError
+from nastk.errors import ConfigurationError, PluginError, UnknownNameError
 from nastk.hookspecs import Offer
 
 KINDS = {
@@ -30,15 +30,27 @@ KINDS = {
 }
 """For each kind of component: the hook that offers it, and what people call it."""
 
+OWN_ADVICE = (
+    "A class of your own is known in Python only, after nastk.register(CLASS): "
+    "search and resume from there."
+)
+"""What an unknown name may mean, for runs that a program began with a class of its own."""
+
+HERE = "this program"
+"""Where registered classes come from, in the place of a distribution's name."""
+
+Class = TypeVar("Class")
+
 
 @dataclass(frozen=True)
 class Installed:
-    """An offer with where it comes from."""
+    """An offer with where it comes from; `loaded` is the class, where it was registered."""
 
     kind: str
     offer: Offer
     distribution: str
     version: str
+    loaded: type[Component] | None = None
 
 
 @dataclass
@@ -74,7 +86,7 @@ class Catalogue:
             error = UnknownNameError.of(
                 KINDS[kind][1], name, self.names(kind), "List them with `nastk plugins`."
             )
-            raise UnknownNameError(" ".join([str(error), *self.problems]))
+            raise UnknownNameError(" ".join([str(error), *self.problems, OWN_ADVICE]))
         if len(found) > 1:
             who = " and ".join(f"{one.distribution} {one.version}" for one in found)
             raise PluginError(
@@ -91,6 +103,8 @@ class Catalogue:
             PluginError: its module does not import, or holds no such component.
         """
         one = self.find(kind, name)
+        if one.loaded is not None:
+            return one.loaded
         module, _, attribute = one.offer.load.partition(":")
         try:
             found = getattr(importlib.import_module(module), attribute)
@@ -109,6 +123,23 @@ class Catalogue:
             )
         return found
 
+    def register(self, component: Class) -> Class:
+        """Add a class of this program, in the place of an earlier one of its name; gives it back.
+
+        Raises:
+            ConfigurationError: it is no component, is not finished, or a package has its name.
+        """
+        own, kind = _checked(component)
+        packages = [one for one in self.installed[kind].get(own.name, []) if one.loaded is None]
+        if packages:
+            raise ConfigurationError(
+                f"The {KINDS[kind][1]} {own.name!r} is one of {packages[0].distribution} "
+                f"{packages[0].version} already. Give {own.__qualname__} another name."
+            )
+        offer = Offer(own.name, own.summary, f"{own.__module__}:{own.__qualname__}")
+        self.installed[kind][own.name] = [Installed(kind, offer, HERE, "", own)]
+        return component
+
 
 @cache
 def catalogue() -> Catalogue:
@@ -116,6 +147,27 @@ def catalogue() -> Catalogue:
     return collect(
         tuple(entry_points(group="nastk")), disabled=os.environ.get("NASTK_DISABLE", "").split(",")
     )
+
+
+def register(component: Class) -> Class:
+    """Make a class known to this process by its name, without a package; also as a decorator.
+
+    For notebooks and programs: `nastk.search`, `compare`, `resume` then take its name. A run names
+    what it used, so a program that resumes or evaluates it registers the class again, and the
+    command line, which cannot, says so; a plugin (`docs/writing-a-plugin.md`) is known everywhere.
+    Registering again replaces what this program had under that name.
+
+    Args:
+        component: a search space, updater, evaluator or data source, with `name` and `summary`.
+
+    Raises:
+        ConfigurationError: it is no component, is not finished, or a package has its name.
+
+    Example:
+        nastk.register(nastk.space_of(MyNetwork, name="mine"))
+        nastk.search("mine", "shapley", "digits")
+    """
+    return catalogue().register(component)
 
 
 def collect(points: Iterable[EntryPoint], disabled: Iterable[str] = ()) -> Catalogue:
@@ -165,6 +217,30 @@ def _collect_offers(found: Catalogue, plugin: str, distribution: str, version: s
                     found.installed[kind].setdefault(offer.name, []).append(one)
             except Exception as error:  # see above
                 found.problems.append(_problem(plugin, distribution, version, error))
+
+
+def _checked(component: Any) -> tuple[type[Component], str]:
+    """A class to register and its kind; refuses what could not be used later."""
+    what = getattr(component, "__qualname__", repr(component))
+    kind = next(
+        (one for one in KINDS if inspect.isclass(component) and issubclass(component, _base(one))),
+        None,
+    )
+    if kind is None:
+        raise ConfigurationError(
+            f"{what} is no component class. Register a subclass of nastk.SearchSpace, "
+            "ArchitectureUpdater, Evaluator or DataSource; nastk.space_of makes one of a network "
+            "with choices."
+        )
+    if missing := [name for name in ("name", "summary") if not getattr(component, name, "")]:
+        raise ConfigurationError(
+            f"{what} lacks {' and '.join(missing)}: set the name that users type, and one line of "
+            "description, as class attributes."
+        )
+    if inspect.isabstract(component):
+        unfinished = ", ".join(sorted(component.__abstractmethods__))
+        raise ConfigurationError(f"{what} is not finished: it has no {unfinished}.")
+    return component, kind
 
 
 def _base(kind: str) -> type[Component]:

@@ -21,6 +21,7 @@ from nastk_coin.lucky import LuckyCoin  # noqa: E402
 RUNS = {
     "first_search": (["--space", "toy", "--data", "toy", "--epochs", "4"], "parameters     "),
     "own_images": (["--space", "toy", "--count", "80", "--epochs", "2"], "valid_accuracy"),
+    "own_space": (["--updater", "random", "--data", "toy", "--epochs", "2"], "parameters  "),
     "write_an_updater": (["--epochs", "1"], "as a path of the supernet"),
     "nastk_in_one_file": (["--epochs", "1"], "trained from scratch"),
 }
