@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nastk.architecture import Architecture
-from nastk.branch import Branch
+from nastk.branch import Branch, copied
 from nastk.events import Watched
 from nastk.mixture import Mixture
 from nastk.probe import Probe
@@ -153,10 +153,15 @@ def _undecided(spread: float) -> Caution:
 
 
 def _mixtures(branch: Branch, probe: Probe) -> Sequence[Mixture]:
-    """What the updater trains now, its random draws taken back."""
-    state = probe.rng.get_state()
+    """What the updater would train next: asked of a twin, its random draws taken back.
+
+    A wrapper may begin a new phase when it is asked, and that is not the watch's to begin.
+    """
+    updater, state = branch.updater, probe.rng.get_state()
+    twin = type(updater)(updater.space, updater.options, torch.Generator(), updater.device)
+    twin.load_state_dict(copied(updater.state_dict()))
     try:
-        return branch.updater.mixtures(probe)
+        return twin.mixtures(probe)
     finally:
         probe.rng.set_state(state)
 

@@ -106,6 +106,24 @@ def test_draws_for_the_watch_are_taken_back():
     assert trained == alone
 
 
+def test_an_updater_that_changes_when_it_is_asked_is_not_changed():
+    class Counting(deciding(ONE)):
+        asked = 0
+
+        def mixtures(self, probe):
+            self.asked += 1
+            return [Mixture.uniform(probe.subspace)]
+
+        def state_dict(self):
+            return {"asked": self.asked}
+
+        def load_state_dict(self, state):
+            self.asked = state["asked"]
+
+    _, harness, (branch,) = watched(Counting)
+    assert branch.updater.asked == branch.step == 2 * len(harness.trainer.train)
+
+
 def test_scores_are_on_record_with_none_for_what_is_not_rated():
     table = torch.ones(5, 4)
     table[0, 1] = torch.nan

@@ -30,6 +30,7 @@ from nastk.subspace import Subspace
 from nastk.testing.harness import Harness, fingerprint
 from nastk.testing.toy import ToySpace
 from nastk.updater import ArchitectureUpdater
+from nastk.watch import Watch
 
 
 def check_component(component: type[Component]) -> None:
@@ -166,6 +167,14 @@ class UpdaterContract:
                 assert scores.shape == branch.subspace.mask.shape
                 assert scores.device.type == "cpu" and not scores.requires_grad
                 assert torch.isfinite(scores[branch.subspace.mask]).all()
+
+    def test_a_watched_run_is_the_same_run(self) -> None:
+        prints = []
+        for watchers in ([], [Watch()]):
+            harness = self.harness()
+            harness.trainer.watchers = list(watchers)
+            prints.append(fingerprint([branch.state_dict() for branch in harness.run()]))
+        assert prints[0] == prints[1]
 
 
 class SearchSpaceContract:
