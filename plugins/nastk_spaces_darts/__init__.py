@@ -1,6 +1,9 @@
-"""The cell space of DARTS (Liu et al. 2019): two cell types, two inputs a node, 7 or 8 operations.
+"""The cell spaces of DARTS (Liu et al. 2019): two cell types, two inputs a node.
 
-space.py       `DartsSpace`: options, edges, and what each question is answered with
+space.py       `DartsSpace`: 7 or 8 operations on every edge
+robust.py      `S1` to `S4` of RobustDARTS (Zela et al. 2020): two or three, other ones on each edge
+cells.py       `CellSpace`: what they share, and what each question of a space is answered with
+options.py     their options
 choice.py      the rule from scores to a cell, which subspaces hold one, uniform sampling
 genotype.py    the `Genotype(...)` text, written and read
 published.py   the cells of the papers, as texts
@@ -15,6 +18,23 @@ from nastk.hookspecs import Offer, hookimpl
 
 @hookimpl
 def search_spaces() -> list[Offer]:
-    """The DARTS space."""
-    summary = "DARTS cells: a normal and a reduction cell, two inputs a node, 7 or 8 operations"
-    return [Offer("darts", summary, "nastk_spaces_darts.space:DartsSpace")]
+    """The DARTS space, and S1 to S4."""
+    module = "nastk_spaces_darts.robust"
+    cells = "DARTS cells"
+    return [
+        Offer(
+            "darts",
+            "DARTS cells: a normal and a reduction cell, two inputs a node, 7 or 8 operations",
+            "nastk_spaces_darts.space:DartsSpace",
+        ),
+        Offer(
+            "s1",
+            f"RobustDARTS S1: {cells} with two operations an edge, other ones on each edge",
+            f"{module}:S1",
+        ),
+        Offer("s2", f"RobustDARTS S2: {cells} of skip_connect and sep_conv_3x3", f"{module}:S2"),
+        Offer(
+            "s3", f"RobustDARTS S3: {cells} of none, skip_connect and sep_conv_3x3", f"{module}:S3"
+        ),
+        Offer("s4", f"RobustDARTS S4: {cells} of noise and sep_conv_3x3", f"{module}:S4"),
+    ]

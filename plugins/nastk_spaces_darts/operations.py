@@ -118,6 +118,32 @@ class Zero(nn.Module):
         return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
 
 
+class Noise(nn.Module):
+    """The operation `noise`: standard normal numbers, whatever the state (S4 of Zela et al. 2020).
+
+    They are new at every call and come from torch's default generator, which the trainer and the
+    probe seed for every step. In a supernet they come from `seed`, which the cell draws from it and
+    sets before each call.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.seed: int | None = None
+
+    def forward(self, x: State) -> State:
+        """Called like any operation; it reads nothing of the state but its size."""
+        like = x[:, :, :: self.stride, :: self.stride]
+        if self.seed is None:
+            return torch.randn_like(like)
+        return torch.empty_like(like).normal_(generator=generator_of(self.seed, x.device))
+
+
+def generator_of(seed: int, device: torch.device) -> torch.Generator | None:
+    """Random numbers from `seed` on a device; None on one that only has shapes."""
+    return None if device.type == "meta" else torch.Generator(device).manual_seed(seed)
+
+
 class Depthwise(nn.Conv2d):
     """A depthwise convolution of odd size that keeps the side (over its stride), no tap wasted.
 
@@ -172,6 +198,8 @@ def operation(name: str, channels: int, stride: int, norm: Norm) -> Operation:
     """The operation called `name`, between states of `channels` channels."""
     if name == "none":
         return Operation("state", Zero(stride))
+    if name == "noise":
+        return Operation("state", Noise(stride))
     if name in ("max_pool_3x3", "avg_pool_3x3"):
         return Operation(name.removesuffix("_3x3"), nn.Identity())
     if name == "skip_connect" and stride == 1:

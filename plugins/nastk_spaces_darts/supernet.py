@@ -18,7 +18,15 @@ from nastk.data.task import Task
 from nastk.mixture import Mixture
 from nastk.subspace import Edge
 from nastk.supernet import Supernet
-from nastk_spaces_darts.operations import BatchNorm, Operation, State, Views, Zero, operation
+from nastk_spaces_darts.operations import (
+    BatchNorm,
+    Noise,
+    Operation,
+    State,
+    Views,
+    Zero,
+    operation,
+)
 from nastk_spaces_darts.options import DartsOptions
 from nastk_spaces_darts.skeleton import CellPlan, Stem, average, plan, preprocess
 
@@ -91,6 +99,7 @@ class SearchCell(nn.Module):
         self.leaving = [
             [(row, edge.node - 2) for row, edge in own if edge.source == s] for s in range(states)
         ]
+        self.noisy = any("noise" in edge.operations for _, edge in own)
         self.preprocess0, self.preprocess1 = preprocess(plan, BatchNorm)
         self.nothing = Zero(self.strides[0])
         self.first_row = own[0][0]
@@ -115,6 +124,8 @@ class SearchCell(nn.Module):
         the weights of the bypassing channels for each edge; None leaves them as they are.
         """
         states = [self.preprocess0(before), self.preprocess1(previous)]
+        # Mixtures of one step are compared: a noise must be the same whatever else is active.
+        seed = int(torch.randint(2**62, (), device="cpu")) if self.noisy else 0
         mixed: list[State | None] = [None] * (len(self.leaving) - 1)
         bypass: list[State | None] = [None] * (len(self.leaving) - 1)
         flow: State | None = None
@@ -129,6 +140,8 @@ class SearchCell(nn.Module):
             for edge, node in leaving:
                 for column, weight in terms[edge]:
                     module = self._operation(edge, column)
+                    if isinstance(module.body, Noise):
+                        module.body.seed = seed + edge
                     mixed[node] = add(mixed[node], module(views.read(module.reads)), weight)
                 if rest is not None and around is not None:
                     bypass[node] = add(bypass[node], rest, around[edge])

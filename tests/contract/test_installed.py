@@ -18,7 +18,17 @@ BASES = {
 SMALL = {
     "darts": {"channels": 4, "cells": 3, "nodes": 2, "network_channels": 4, "network_cells": 3},
     "nasbench201": {"channels": 4, "cells": 1, "network_channels": 4, "network_cells": 1},
+    "mobilenet": {
+        "widths": [8, 12],
+        "depths": [2, 2],
+        "strides": [1, 2],
+        "stem_channels": 8,
+        "first_channels": 8,
+        "head_channels": 16,
+        "kernels": [3, 5],
+    },
 }
+SMALL |= dict.fromkeys(("s1", "s2", "s3", "s4"), SMALL["darts"])
 TASK = Task(classes=3, channels=3, size=8)
 
 

@@ -1,0 +1,195 @@
+"""`CellSpace`: what all spaces of DARTS cells share; they differ in what each edge may choose.
+
+Nodes 0 and 1 of a cell are its two inputs. Every later node has an edge from every node before it;
+the rows of all tables are the normal cell's edges and then the reduction cell's, node by node.
+Who answers each of a space's questions is said here; `space.py` and `robust.py` are the spaces.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nastk.architecture import Architecture
+from nastk.data.task import Task
+from nastk.errors import DataError, PluginError, near_miss
+from nastk.space import SearchSpace
+from nastk.subspace import Edge, Subspace
+from nastk.supernet import Supernet
+from nastk_spaces_darts import choice
+from nastk_spaces_darts.genotype import GROUPS, Cell, read, write
+from nastk_spaces_darts.network import DartsNetwork
+from nastk_spaces_darts.options import DartsOptions
+from nastk_spaces_darts.published import PUBLISHED
+from nastk_spaces_darts.supernet import DartsSupernet
+
+
+class CellSpace(SearchSpace, ABC):
+    """A space of DARTS cells (Liu et al. 2019): two cell types, each node keeps two operations.
+
+    Example: `class Tiny(CellSpace)` with `name`, `summary` and
+
+        def candidates(self, group, number):
+            return ("skip_connect", "sep_conv_3x3")
+    """
+
+    def __init__(self, options: DartsOptions | None = None) -> None:
+        super().__init__(options)
+        none = ("none",) if self.options.include_none else ()
+        pairs = [
+            (source, node) for node in range(2, 2 + self.options.nodes) for source in range(node)
+        ]
+        self.edges = tuple(
+            Edge(
+                f"{group}:{source}->{node}",
+                (*none, *self.candidates(group, number)),
+                group,
+                source,
+                node,
+            )
+            for group in GROUPS
+            for number, (source, node) in enumerate(pairs)
+        )
+
+    @abstractmethod
+    def candidates(self, group: str, number: int) -> tuple[str, ...]:
+        """Called once for each edge: the operations, besides `none`, of edge `number` of a cell.
+
+        Edges are numbered from 0 node by node, those of a node by their source.
+        """
+
+    def supernet(self, task: Task) -> Supernet:
+        """Called once for every fresh branch, under the run's `weights` random stream."""
+        return DartsSupernet(self.options, self.edges, task)
+
+    def network(self, architecture: Architecture, task: Task) -> nn.Module:
+        """Called to train, count or export an architecture: a `DartsNetwork`.
+
+        Raises:
+            ConfigurationError: the auxiliary head does not fit the images.
+        """
+        return DartsNetwork(self.options, self.check(architecture), task)
+
+    def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
+        """Called by updaters: each node keeps its two best operations, as `distinct_inputs` rules.
+
+        Raises:
+            PluginError: no cell lies in `subspace`, or the scores of a living operation are not a
+                number.
+        """
+        self._refuse_empty(subspace)
+        table = self.readable(scores, subspace).tolist()
+        return self._chosen(
+            choice.decide(self.edges, subspace, table, self.options.distinct_inputs)
+        )
+
+    def sample(self, subspace: Subspace, rng: torch.Generator) -> Architecture:
+        """Called by updaters that draw: one of the architectures of `subspace`, all equally likely.
+
+        Raises:
+            PluginError: no cell lies in `subspace`.
+        """
+        self._refuse_empty(subspace)
+        return self._chosen(choice.draw(self.edges, subspace, self.options.distinct_inputs, rng))
+
+    def complaint(self, subspace: Subspace) -> str | None:
+        """Called on every subspace of an updater: which node has too little left, or None."""
+        return choice.complaint(self.edges, subspace, self.options.distinct_inputs)
+
+    def check(self, architecture: Architecture) -> Architecture:
+        """`architecture` itself if it is of this space: nodes keep two operations, never `none`.
+
+        Two operations of one input pass here whatever `distinct_inputs` says: the option rules what
+        is decided, not what can be built.
+
+        Raises:
+            DataError: it belongs to another space, or a node keeps something else.
+        """
+        super().check(architecture)
+        for group, cell in self._cells(architecture).items():
+            for number, links in enumerate(cell, start=2):
+                if len(links) != choice.KEPT or any(name == "none" for name, _ in links):
+                    raise DataError(
+                        f"Node {number} of the {group} cell must keep {choice.KEPT} operations, "
+                        f"none of them 'none', got {links}."
+                    )
+        return architecture
+
+    def to_text(self, architecture: Architecture) -> str:
+        """The DARTS genotype: `Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=...)`."""
+        cells = self._cells(self.check(architecture))
+        return write(cells["normal"], cells["reduce"])
+
+    def from_text(self, text: str) -> Architecture:
+        """The inverse of `to_text`; also reads a published cell by its name, such as `DARTS_V2`.
+
+        Raises:
+            DataError: the text is no architecture of this space; says where it stops being one.
+        """
+        if text.strip().isidentifier():
+            text = _published(text.strip())
+        cells = read(text, self._operations(), self.options.nodes)
+        self._refuse_strangers(cells)
+        wanted = {
+            (group, number, source, operation)
+            for group, cell in cells.items()
+            for number, links in enumerate(cell, start=2)
+            for operation, source in links
+        }
+        return self.architecture(
+            [
+                each
+                for each in edge.operations
+                if (edge.group, edge.node, edge.source, each) in wanted
+            ]
+            for edge in self.edges
+        )
+
+    def _chosen(self, candidates: Iterable[choice.Candidate]) -> Architecture:
+        kept = set(candidates)
+        return self.architecture(
+            [name for column, name in enumerate(edge.operations) if (index, column) in kept]
+            for index, edge in enumerate(self.edges)
+        )
+
+    def _cells(self, architecture: Architecture) -> dict[str, Cell]:
+        """The chosen (operation, source) of each node, by group; in the order of the edges."""
+        cells: dict[str, Cell] = {
+            group: [[] for _ in range(self.options.nodes)] for group in GROUPS
+        }
+        for edge, operation in architecture.links():
+            cells[edge.group][edge.node - 2].append((operation, edge.source))
+        return cells
+
+    def _operations(self) -> tuple[str, ...]:
+        """Every operation that some edge has, each once."""
+        return tuple(dict.fromkeys(name for edge in self.edges for name in edge.operations))
+
+    def _refuse_strangers(self, cells: dict[str, Cell]) -> None:
+        """Raise where a cell has an operation that the edge it stands on does not offer."""
+        offered = {(edge.group, edge.source, edge.node): edge.operations for edge in self.edges}
+        for group, cell in cells.items():
+            for number, links in enumerate(cell, start=2):
+                for name, source in links:
+                    known = offered[group, source, number]
+                    if name not in known:
+                        raise DataError(
+                            f"Edge {group}:{source}->{number} of space {self.name!r} has no "
+                            f"operation {name!r}. It has: {', '.join(known)}."
+                        )
+
+    def _refuse_empty(self, subspace: Subspace) -> None:
+        if why := self.complaint(subspace):
+            raise PluginError(f"No architecture lies in this subspace: {why}.")
+
+
+def _published(name: str) -> str:
+    """The text of a published cell."""
+    if name.upper() not in PUBLISHED:
+        near = near_miss(name.upper(), PUBLISHED)
+        raise DataError(
+            f"No published cell is named {name!r}.{near} Known: {', '.join(PUBLISHED)}."
+        )
+    return PUBLISHED[name.upper()]

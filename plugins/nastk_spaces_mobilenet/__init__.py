@@ -1,0 +1,21 @@
+"""Chains of inverted residual blocks, as in MobileNet (Sandler et al. 2018) and ProxylessNAS.
+
+space.py       `MobileNetSpace`: its layers as edges, and what each question is answered with
+options.py     its options
+layouts.py     the published layouts: widths, depths and strides of the stages, by name
+skeleton.py    what supernet and network share: the plan of the layers, stem, head
+operations.py  the candidates of a layer: inverted residual blocks of several sizes, `skip`
+supernet.py    every candidate of every layer at once
+network.py     the stand-alone network of one architecture
+text.py        the text of an architecture: one word a layer
+published.py   the networks of the papers, as texts
+"""
+
+from nastk.hookspecs import Offer, hookimpl
+
+
+@hookimpl
+def search_spaces() -> list[Offer]:
+    """The MobileNet space."""
+    summary = "a chain of MobileNet blocks: kernel and expansion of each layer, or to skip it"
+    return [Offer("mobilenet", summary, "nastk_spaces_mobilenet.space:MobileNetSpace")]

@@ -1,0 +1,158 @@
+"""The candidates of a layer: inverted residual blocks (MBConv) of several sizes, and `skip`.
+
+`mb6_5x5` is the block of expansion 6 with a depthwise convolution of 5x5 pixels. A block in a layer
+that keeps size and width adds its input to its output, as `skip` hands it on alone.
+Next: `skeleton.py` plans the layers, `supernet.py` and `network.py` put candidates into them.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+State = Float[Tensor, "batch _channels _height _width"]
+"""Any feature map: only the number of images is the same throughout a network."""
+
+Norm = Callable[[int], nn.Module]
+"""Makes the norm that follows a convolution, from its number of channels."""
+
+SKIP = "skip"
+BLOCK = re.compile(r"mb(?P<expansion>\d+)_(?P<kernel>\d+)x(?P=kernel)")
+"""The names of blocks."""
+
+Activation = Literal["relu", "relu6", "hard_swish"]
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "hard_swish": nn.Hardswish,
+}
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """What a layer is, whatever is chosen for it: widths, stride, activation, its shortcut.
+
+    A `residual` layer keeps size and width: its blocks have a shortcut, and it may be skipped.
+
+    Example: `operation("mb6_3x3", LayerPlan(16, 24, 2, False, False, "relu6"), nn.BatchNorm2d)`
+    """
+
+    channels_in: int
+    channels: int
+    stride: int
+    residual: bool
+    squeeze: bool
+    activation: Activation
+
+
+def names(kernels: Sequence[int], expansions: Sequence[int], skip: bool) -> tuple[str, ...]:
+    """The candidates in the order of the columns: by kernel, then by expansion, `skip` last."""
+    blocks = [f"mb{expansion}_{size}x{size}" for size in kernels for expansion in expansions]
+    return (*blocks, SKIP) if skip else tuple(blocks)
+
+
+def operation(name: str, plan: LayerPlan, norm: Norm) -> nn.Module:
+    """The operation called `name`, for a layer of this plan."""
+    if name == SKIP:
+        return nn.Identity()
+    found = BLOCK.fullmatch(name)
+    assert found is not None, name
+    return InvertedResidual(plan, int(found["kernel"]), int(found["expansion"]), norm)
+
+
+class InvertedResidual(nn.Module):
+    """Widen by a 1x1 convolution, convolve each channel, narrow again (Sandler et al. 2018).
+
+    With expansion 1 nothing is widened. The last convolution has a norm and no activation.
+
+    Example: `InvertedResidual(plan, kernel=5, expansion=6, norm=nn.BatchNorm2d)(state)`
+    """
+
+    def __init__(self, plan: LayerPlan, kernel: int, expansion: int, norm: Norm) -> None:
+        super().__init__()
+        inside = plan.channels_in * expansion
+        self.residual = plan.residual
+        self.widen = nn.Identity() if expansion == 1 else _widen(plan, inside, norm)
+        self.depthwise = nn.Sequential(
+            nn.Conv2d(inside, inside, kernel, plan.stride, kernel // 2, groups=inside, bias=False),
+            norm(inside),
+            ACTIVATIONS[plan.activation](),
+        )
+        self.squeeze = SqueezeExcitation(inside) if plan.squeeze else nn.Identity()
+        self.narrow = nn.Sequential(
+            nn.Conv2d(inside, plan.channels, 1, bias=False), norm(plan.channels)
+        )
+
+    def forward(self, x: State) -> State:
+        """Called like any operation; a residual block adds its input."""
+        y: State = self.narrow(self.squeeze(self.depthwise(self.widen(x))))
+        return x + y if self.residual else y
+
+
+def _widen(plan: LayerPlan, inside: int, norm: Norm) -> nn.Module:
+    convolution = nn.Conv2d(plan.channels_in, inside, 1, bias=False)
+    return nn.Sequential(convolution, norm(inside), ACTIVATIONS[plan.activation]())
+
+
+class SqueezeExcitation(nn.Module):
+    """Scale each channel by what all channels' means say (Hu et al. 2018), as in MobileNetV3.
+
+    Example: `SqueezeExcitation(72)(state)`
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        middle = divisible(float(channels // 4))
+        self.scale = nn.Sequential(
+            nn.Conv2d(channels, middle, 1),
+            nn.ReLU(),
+            nn.Conv2d(middle, channels, 1),
+            nn.Hardsigmoid(),
+        )
+
+    def forward(self, x: State) -> State:
+        """Called inside a block, after its depthwise convolution."""
+        return x * self.scale(x.mean((2, 3), keepdim=True))  # type: ignore[no-any-return]
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Normalises with the statistics of the batch and keeps none, in training and evaluation alike.
+
+    A single value for each channel (one image, one position) is its own mean, so it becomes the
+    shift, or zero, where torch refuses.
+
+    Example: `BatchNorm(16, affine=True, epsilon=1e-3)(state)`
+    """
+
+    def __init__(self, channels: int, affine: bool, epsilon: float) -> None:
+        super().__init__(channels, epsilon, affine=affine, track_running_stats=False)
+
+    def forward(self, input: State) -> State:
+        """Called on every forward pass, after a convolution."""
+        if input.shape[0] * input.shape[2] * input.shape[3] > 1:
+            return F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)
+        centred = input - input
+        if not self.affine:
+            return centred
+        return centred * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+
+
+def divisible(channels: float) -> int:
+    """The multiple of 8 nearest to `channels`, at least 8, and never more than 10 % below.
+
+    The rule of all MobileNets. Halfway goes up.
+
+    Example: `divisible(16 * 1.35) == 24`
+    """
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * channels else nearest
+
+
+def add(total: State | None, term: State, weight: Float[Tensor, ""]) -> State:
+    """`total + weight * term`, where None stands for a total of zero."""
+    return term * weight if total is None else torch.addcmul(total, term, weight)

@@ -1,0 +1,82 @@
+"""Every candidate of every layer at once: `MobileNetSupernet`, told by a `Mixture` how to mix."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import cast
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nastk.data.task import Task
+from nastk.mixture import Mixture
+from nastk.subspace import Edge
+from nastk.supernet import Supernet
+from nastk_spaces_mobilenet.operations import BatchNorm, LayerPlan, Norm, State, add, operation
+from nastk_spaces_mobilenet.options import MobileNetOptions
+from nastk_spaces_mobilenet.skeleton import Head, Stem, plan
+
+Terms = Sequence[tuple[int, Tensor]]
+"""The operations of one layer that are computed: (column, weight)."""
+
+
+class MobileNetSupernet(Supernet):
+    """The supernet of a `MobileNetSpace`; its norms use the batch and keep nothing.
+
+    Example: `logits = space.supernet(task)(images, Mixture.uniform(space.full()))`
+    """
+
+    def __init__(self, options: MobileNetOptions, edges: Sequence[Edge], task: Task) -> None:
+        super().__init__()
+        layout, small = options.described(), options.is_small(task)
+        multiplier = options.supernet_multiplier or options.width_multiplier
+        norm = partial(BatchNorm, affine=options.affine, epsilon=options.norm_epsilon)
+        self.stem = Stem(layout, multiplier, task.channels, small, norm)
+        self.layers = nn.ModuleList(
+            MixedLayer(each, edge.operations, norm)
+            for each, edge in zip(plan(layout, multiplier, small), edges, strict=True)
+        )
+        self.head = Head(layout, multiplier, task.classes, norm)
+
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
+    ) -> Float[Tensor, "batch classes"]:
+        """Called for every weight step and every measurement: the logits under `mixture`."""
+        state = self.stem(images)
+        for layer, row, switches in zip(
+            self.layers, mixture.weights.unbind(), mixture.active.tolist(), strict=True
+        ):
+            weights = row.unbind()
+            state = layer(
+                state, [(column, weights[column]) for column, on in enumerate(switches) if on]
+            )
+        return self.head(state)  # type: ignore[no-any-return]
+
+    def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
+        """Called by updaters that hook operations or tell them apart: (edge, operation, module)."""
+        for row, layer in enumerate(self.layers):
+            for column, module in enumerate(cast(MixedLayer, layer).candidates):
+                yield row, column, module
+
+
+class MixedLayer(nn.Module):
+    """One layer of the supernet: all its candidates, of which only the active ones are computed.
+
+    Example: `MixedLayer(plan, edge.operations, norm)(state, [(0, torch.tensor(1.0))])`
+    """
+
+    def __init__(self, plan: LayerPlan, names: Sequence[str], norm: Norm) -> None:
+        super().__init__()
+        self.channels, self.stride = plan.channels, plan.stride
+        self.candidates = nn.ModuleList(operation(name, plan, norm) for name in names)
+
+    def forward(self, state: State, terms: Terms) -> State:
+        """Called once in a forward pass: the weighted sum of its active candidates."""
+        total: State | None = None
+        for column, weight in terms:
+            total = add(total, self.candidates[column](state), weight)
+        return self._nothing(state) if total is None else total
+
+    def _nothing(self, state: State) -> State:
+        """Zeros of the size that a candidate would have given."""
+        height, width = (-(-side // self.stride) for side in state.shape[2:])
+        return state.new_zeros(len(state), self.channels, height, width)
