@@ -1,7 +1,17 @@
-"""Updaters that learn alpha, a logit for each operation, by gradient descent on validation loss.
+"""Updaters that learn alpha, a logit for each operation, by gradient descent.
 
-`relaxed.py` is alpha with its Adam, which every such method shares; `hypergradient.py` is the
-gradient of the validation loss; `darts.py` is the updater `darts`, first and second order.
+relaxed.py        alpha with its Adam, which every such method shares (learned.py: any tensor's)
+hypergradient.py  the gradient of the validation loss, first and second order
+validation.py     its first order for any mixture, and what that costs
+darts.py          `darts`: the softmax of alpha
+snas.py, gdas.py  `snas` and `gdas`: soft and hard Gumbel samples (gumbel.py)
+drnas.py          `drnas`: Dirichlet samples (dirichlet.py)
+pcdarts.py        `pcdarts`: the softmax, and a softmax over the inputs of a node
+proxyless.py      `proxyless`: binary gates of two paths (gates.py)
+smooth.py         `smooth`: weights train under perturbed mixtures
+darts_pt.py       `darts-pt`: any updater, then a decision by what accuracy misses
+                  (perturbation.py measures, selection.py decides)
+published.py      settings that several presets share
 """
 
 from nastk.hookspecs import Offer, hookimpl
@@ -15,5 +25,40 @@ def updaters() -> list[Offer]:
             "darts",
             "learns a softmax over operations by gradient descent on validation loss",
             "nastk_gradient.darts:Darts",
-        )
+        ),
+        Offer(
+            "snas",
+            "learns a distribution over operations from soft Gumbel samples that cool down",
+            "nastk_gradient.snas:Snas",
+        ),
+        Offer(
+            "gdas",
+            "draws one operation an edge by Gumbel's trick; alpha learns through the draw",
+            "nastk_gradient.gdas:Gdas",
+        ),
+        Offer(
+            "drnas",
+            "draws mixtures from Dirichlet distributions whose concentrations learn",
+            "nastk_gradient.drnas:DrNas",
+        ),
+        Offer(
+            "pcdarts",
+            "DARTS with weighted edges, made for partial channels",
+            "nastk_gradient.pcdarts:PcDarts",
+        ),
+        Offer(
+            "proxyless",
+            "draws one path for the weights and two for alpha, whose binary gates have slopes",
+            "nastk_gradient.proxyless:Proxyless",
+        ),
+        Offer(
+            "smooth",
+            "DARTS whose weights train under randomly perturbed mixtures (SDARTS-RS)",
+            "nastk_gradient.smooth:Smooth",
+        ),
+        Offer(
+            "darts-pt",
+            "lets another updater search, then keeps on each edge what accuracy misses most",
+            "nastk_gradient.darts_pt:DartsPt",
+        ),
     ]

@@ -16,6 +16,7 @@ from nastk.data.stream import Batch
 from nastk.probe import Probe
 from nastk.updater import Plan
 from nastk_gradient.hypergradient import first_order, second_order
+from nastk_gradient.published import ALPHA, BENCH_SPACE, BENCH_TRAINER, HALVES
 from nastk_gradient.relaxed import Relaxed
 
 
@@ -55,6 +56,21 @@ def _paper(name: str, what: str, **options: int | float) -> Preset:
     )
 
 
+def _bench(name: str, what: str, **options: int | float) -> Preset:
+    """The search of the NAS-Bench-201 authors on CIFAR-10, with the gradient in `options`."""
+    return Preset(
+        name,
+        f"{what} in Dong and Yang, NAS-Bench-201, ICLR 2020; D-X-Y/AutoDL-Projects, "
+        "configs/nas-benchmark/algos/DARTS.config and scripts-search/NAS-Bench-201-algos",
+        space=("nasbench201",),
+        data=("cifar10",),
+        space_options=BENCH_SPACE,
+        updater_options={**ALPHA, **options},
+        data_options=HALVES,
+        trainer_options=BENCH_TRAINER,
+    )
+
+
 class Darts(Relaxed):
     """Differentiable architecture search (Liu, Simonyan and Yang, ICLR 2019, arXiv 1806.09055).
 
@@ -82,6 +98,8 @@ class Darts(Relaxed):
         )
 
     presets = (
+        _bench("paper", "DARTS, second order,", order=2, epsilon=0.01),
+        _bench("paper-first-order", "DARTS, first order,", order=1),
         _paper("paper", "second order, its best result", order=2, epsilon=0.01),
         _paper("paper-first-order", "first order", order=1),
         Preset(

@@ -20,6 +20,7 @@ from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.subspace import Subspace
 from nastk.updater import ArchitectureUpdater, Continuation, Plan
+from nastk_gradient.learned import Learned
 
 
 class Relaxed(ArchitectureUpdater):
@@ -61,15 +62,18 @@ class Relaxed(ArchitectureUpdater):
             max(len(edge.operations) for edge in self.space.edges),
         )
         noise = torch.randn(rows, columns, generator=rng)
-        self.alpha: Float[Tensor, "edges ops"] = (
-            (self.options.alpha_init * noise).to(self.device).requires_grad_()
-        )
-        self._adam = torch.optim.Adam(
-            [self.alpha],
-            lr=self.options.learning_rate,
-            betas=(self.options.beta1, self.options.beta2),
-            weight_decay=self.options.weight_decay,
-        )
+        self._alpha = self.learned((self.options.alpha_init * noise).to(self.device))
+        self.alpha: Float[Tensor, "edges ops"] = self._alpha.value
+
+    def learned(self, start: Float[Tensor, "..."]) -> Learned:
+        """Called for alpha, and by methods that learn something beside it: with Adam's options."""
+        betas = (self.options.beta1, self.options.beta2)
+        return Learned(start, self.options.learning_rate, betas, self.decay)
+
+    @property
+    def decay(self) -> float:
+        """Called when Adam is made: the L2 penalty on what it learns."""
+        return float(self.options.weight_decay)
 
     def complaint(self, plan: Plan) -> str | None:
         """Called when the run is assembled: a warm-up that leaves alpha at its noise."""
@@ -106,12 +110,7 @@ class Relaxed(ArchitectureUpdater):
 
     def learn(self, gradient: Float[Tensor, "edges ops"], subspace: Subspace) -> None:
         """Called with each gradient of alpha: one Adam step on the operations that are alive."""
-        alive, before = subspace.mask.to(self.device), self.alpha.detach().clone()
-        self.alpha.grad = gradient
-        self._adam.step()
-        self.alpha.grad = None
-        with torch.no_grad():
-            self.alpha.copy_(torch.where(alive, self.alpha, before))
+        self._alpha.step(gradient, subspace.mask)
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
         """Called once after every epoch: goes on, if alpha is a number.
@@ -129,20 +128,8 @@ class Relaxed(ArchitectureUpdater):
 
     def state_dict(self) -> dict[str, Any]:
         """Called for every checkpoint and fork: alpha, and Adam's state once it has stepped."""
-        moments = self._adam.state.get(self.alpha, {})
-        return {
-            "alpha": self.alpha.detach().clone(),
-            "adam": {name: value.clone() for name, value in moments.items()},
-        }
+        return {"alpha": self.alpha.detach().clone(), "adam": self._alpha.moments()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Called on a freshly made updater: the saved alpha and Adam, copied from `state`."""
-        with torch.no_grad():
-            self.alpha.copy_(state["alpha"])
-        self._adam.state.clear()
-        if state["adam"]:
-            # Adam counts its steps on the CPU; the moments live beside alpha.
-            self._adam.state[self.alpha] = {
-                name: value.clone() if name == "step" else value.to(self.device, copy=True)
-                for name, value in state["adam"].items()
-            }
+        self._alpha.load(state["alpha"], state["adam"])

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import nastk_gradient
 from nastk.branch import Branch
 from nastk.data.stream import Batch
 from nastk.errors import DivergenceError
@@ -370,12 +369,6 @@ def test_goes_on_in_the_same_subspace_while_alpha_is_finite() -> None:
 
 
 # ---------------------------------------------------------------- what is offered
-
-
-def test_the_offer_is_the_class() -> None:
-    (offer,) = nastk_gradient.updaters()
-    assert (offer.name, offer.summary) == (Darts.name, Darts.summary)
-    assert offer.load == f"{Darts.__module__}:{Darts.__name__}"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,215 @@
+"""DARTS-PT: another updater trains the supernet; the last epochs decide by what is missed most.
+
+Edge by edge, the operation stays whose absence costs most validation accuracy; between two rounds
+the supernet is tuned further, in the subspace that is left. `perturbation.py` measures, and
+`selection.py` decides.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, ClassVar, Literal, TypeVar
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from nastk.architecture import Architecture
+from nastk.component import Preset
+from nastk.cost import PhaseCost
+from nastk.data.stream import Batch
+from nastk.mixture import Mixture
+from nastk.plugins import catalogue
+from nastk.probe import Probe
+from nastk.subspace import Subspace
+from nastk.updater import ArchitectureUpdater, Continuation, Plan
+from nastk_gradient.perturbation import Judge, weights
+from nastk_gradient.published import BENCH_SPACE, DARTS_SPACE, DARTS_TRAINER, HALVES
+from nastk_gradient.selection import open_edges, rounds_left, wide_nodes
+
+Choice = TypeVar("Choice")
+
+_PUBLISHED = {"inner": "darts", "inner_options": {}, "interval": 5, "final": 1, "batches": 0}
+
+
+class DartsPt(ArchitectureUpdater):
+    """Perturbation-based selection (Wang et al., ICLR 2021, arXiv 2108.04392) over any updater.
+
+    Example: `nastk.search(space="darts", updater=nastk.use("darts-pt", inner="snas"))`
+    """
+
+    name = "darts-pt"
+    summary = "lets another updater search, then keeps on each edge what accuracy misses most"
+    needs: ClassVar[frozenset[str]] = frozenset({"valid"})
+
+    class Options(ArchitectureUpdater.Options):
+        """The updater inside, when edges are decided, and on which images."""
+
+        inner: str = Field("darts", description="the updater that trains until edges are decided")
+        inner_options: dict[str, Any] = Field(
+            default_factory=dict, description="options of the updater inside"
+        )
+        interval: int = Field(
+            5, ge=0, description="epochs of tuning from one round to the next; 0: all at one time"
+        )
+        final: int = Field(1, ge=0, description="epochs of tuning after the last round")
+        criterion: Literal["accuracy", "loss"] = Field(
+            "accuracy", description="what tells how much an operation is missed"
+        )
+        mixing: Literal["scores", "uniform"] = Field(
+            "scores",
+            description="weights to measure under: the inner updater's scores where they are "
+            "weights, or all equal",
+        )
+        batches: int = Field(
+            0, ge=0, description="validation batches of a measurement; 0 is the whole split"
+        )
+        batch_size: int = Field(
+            64, ge=2, description="images in such a batch; batch statistics depend on it"
+        )
+        augment: bool = Field(True, description="measure on augmented images, as the authors do")
+
+    presets = (
+        Preset(
+            "paper",
+            "Wang et al., ICLR 2021; ruocwang/darts-pt, exp_scripts/darts-201.sh and "
+            "darts-proj-201.sh",
+            space=("nasbench201",),
+            data=("cifar10",),
+            space_options=BENCH_SPACE,
+            updater_options=_PUBLISHED,
+            data_options=HALVES,
+            trainer_options={**DARTS_TRAINER, "epochs": 126},
+        ),
+        Preset(
+            "paper",
+            "Wang et al., ICLR 2021; ruocwang/darts-pt, exp_scripts/darts-sota.sh and "
+            "darts-proj-sota.sh, space s5",
+            space=("darts",),
+            data=("cifar10",),
+            space_options=DARTS_SPACE,
+            updater_options=_PUBLISHED,
+            data_options=HALVES,
+            trainer_options={**DARTS_TRAINER, "epochs": 131},
+        ),
+        Preset(
+            "quick",
+            "not published: all edges at one time before the last epoch, on few images, over a "
+            "fast darts",
+            updater_options={
+                "inner": "darts",
+                "inner_options": {"learning_rate": 3e-3, "warmup": 1},
+                "interval": 0,
+                "final": 1,
+                "batches": 2,
+            },
+        ),
+    )
+
+    def setup(self, rng: torch.Generator) -> None:
+        """Called once when the updater is made: the updater inside.
+
+        Raises:
+            UnknownNameError, ConfigurationError: there is no such updater, or no such option of it.
+        """
+        found: type[ArchitectureUpdater] = catalogue().load("updater", self.options.inner)
+        options = found.parse_options(self.options.inner_options)
+        self.inner = found(self.space, options, rng, self.device)
+
+    def complaint(self, plan: Plan) -> str | None:
+        """Called when the run is assembled: too few epochs, or what the inner updater says."""
+        rounds = self._rounds(self.space.full())
+        least = self.options.interval * max(rounds - 1, 0) + self.options.final + 1
+        if plan.epochs < least:
+            return (
+                f"darts-pt decides in {rounds} rounds, {self.options.interval} epochs apart, and "
+                f"tunes {self.options.final} after the last: with the first of training it needs "
+                f"{least} epochs, got {plan.epochs}. Use `--epochs {least}` or more, or a smaller "
+                "`-u interval`."
+            )
+        return self.inner.complaint(plan)
+
+    def forecast(self, plan: Plan) -> PhaseCost | None:
+        """Called by `--dry-run`: the inner updater's, and one pass for each thing taken out."""
+        inner = self.inner.forecast(plan)
+        if inner is None:
+            return None
+        size = min(self.options.batch_size, plan.valid_images)
+        images = min(self.options.batches * size or plan.valid_images, plan.valid_images)
+        taken_out = len(self.space.full().players()) + len(self.space.edges)
+        return inner + PhaseCost(images_forward=taken_out * images)
+
+    def mixtures(self, probe: Probe) -> Sequence[Mixture]:
+        """Called once before every weight step: the inner updater's."""
+        return self.inner.mixtures(probe)
+
+    def before_step(self, probe: Probe, batch: Batch) -> None:
+        """Called once before every weight step, for the inner updater."""
+        self.inner.before_step(probe, batch)
+
+    def after_step(self, probe: Probe) -> None:
+        """Called once after every weight step, for the inner updater."""
+        self.inner.after_step(probe)
+
+    def architecture(self, probe: Probe) -> Architecture:
+        """Called after every epoch and at the end: what is left, or the inner updater's so far."""
+        if self._rounds(probe.subspace):
+            return self.inner.architecture(probe)
+        return self.space.decide(torch.zeros(probe.subspace.mask.shape), probe.subspace)
+
+    def scores(self, probe: Probe) -> Float[Tensor, "edges ops"] | None:
+        """Called by those who watch: the inner updater's."""
+        return self.inner.scores(probe)
+
+    def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
+        """Called once after every epoch: the inner updater's answer, or less, where a round is due.
+
+        An epoch in which the inner updater itself changes the subspace is left to it.
+        """
+        answer = self.inner.after_epoch(probe)
+        if list(answer) != [Continuation(probe.subspace)] or not self._due(probe, probe.subspace):
+            return answer
+        subspace, judge = probe.subspace, self._judge(probe)
+        while self._due(probe, subspace):
+            subspace = self._round(judge, subspace)
+        return [Continuation(subspace)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Called for every checkpoint and fork: the inner updater's; decisions are the subspace."""
+        return {"inner": self.inner.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Called on a freshly made updater: the inner updater goes on."""
+        self.inner.load_state_dict(state["inner"])
+
+    def _judge(self, probe: Probe) -> Judge:
+        """Who measures in this epoch: on which images, and under which weights."""
+        options = self.options
+        stream = probe.valid.view("darts-pt", options.batch_size, options.augment)
+        batches = list(islice(stream.epoch(probe.epoch), options.batches or None))
+        scores = self.inner.scores(probe) if options.mixing == "scores" else None
+        return Judge(self.space, probe, batches, weights(scores, probe.subspace), options.criterion)
+
+    def _rounds(self, subspace: Subspace) -> int:
+        return rounds_left(self.space.edges, subspace, self.space.complaint)
+
+    def _due(self, probe: Probe, subspace: Subspace) -> bool:
+        """Whether the rounds that are left need every epoch from here on."""
+        rounds = self._rounds(subspace)
+        needed = self.options.interval * (rounds - 1) + self.options.final
+        return rounds > 0 and probe.epochs - probe.epoch <= needed
+
+    def _round(self, judge: Judge, subspace: Subspace) -> Subspace:
+        """One edge of every cell type decided, in random order; after the edges, one node."""
+        of_edges = open_edges(self.space.edges, subspace)
+        for rows in of_edges:
+            subspace = judge.decide(_drawn(rows, judge.probe.rng), subspace)
+        if not of_edges:
+            for nodes in wide_nodes(self.space.edges, subspace, self.space.complaint):
+                subspace = judge.thin(_drawn(nodes, judge.probe.rng), subspace)
+        return subspace
+
+
+def _drawn(several: Sequence[Choice], rng: torch.Generator) -> Choice:
+    """One of several, each as likely."""
+    return several[int(torch.randint(len(several), (), generator=rng))]

@@ -1,0 +1,99 @@
+"""GDAS: every step trains one operation an edge, drawn by Gumbel's trick, and alpha sees it too."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from nastk.component import Preset
+from nastk.cost import PhaseCost
+from nastk.data.stream import Batch
+from nastk.mixture import Mixture
+from nastk.probe import Probe
+from nastk.updater import Plan
+from nastk_gradient.gumbel import annealed, gumbel, relaxed, straight_through
+from nastk_gradient.published import ALPHA, BENCH_SPACE, BENCH_TRAINER, DARTS_SPACE, HALVES
+from nastk_gradient.relaxed import Relaxed
+from nastk_gradient.validation import one_batch_a_step, slopes
+
+_ALPHA = {**ALPHA, "temperature_start": 10.0, "temperature_end": 0.1}
+_TRAINER = {**BENCH_TRAINER, "epochs": 250}
+
+
+class Gdas(Relaxed):
+    """Gradient-based search using a differentiable architecture sampler (Dong and Yang, CVPR 2019).
+
+    arXiv 1910.04465. A step costs one operation an edge, in time and in memory.
+
+    Example: `nastk.search(space="nasbench201", updater="gdas", data="cifar10")`
+    """
+
+    name = "gdas"
+    summary = "draws one operation an edge by Gumbel's trick; alpha learns through the draw"
+    needs: ClassVar[frozenset[str]] = frozenset({"valid"})
+
+    class Options(Relaxed.Options):
+        """Relaxed's options and the temperature."""
+
+        temperature_start: float = Field(
+            10.0, gt=0, le=100, description="temperature of the draws in the first epoch"
+        )
+        temperature_end: float = Field(
+            0.1, gt=0, le=100, description="temperature of the draws in the last epoch"
+        )
+
+    presets = (
+        Preset(
+            "paper",
+            "GDAS in Dong and Yang, NAS-Bench-201, ICLR 2020; D-X-Y/AutoDL-Projects, "
+            "configs/nas-benchmark/algos/GDAS.config and scripts-search/NAS-Bench-201-algos",
+            space=("nasbench201",),
+            data=("cifar10",),
+            space_options=BENCH_SPACE,
+            updater_options=_ALPHA,
+            data_options=HALVES,
+            trainer_options=_TRAINER,
+        ),
+        Preset(
+            "paper",
+            "the authors' search in the DARTS space; D-X-Y/AutoDL-Projects, "
+            "configs/search-opts/GDAS-NASNet-CIFAR.config and configs/search-archs",
+            space=("darts",),
+            data=("cifar10",),
+            space_options={
+                **DARTS_SPACE,
+                "cells": 6,
+                "include_none": True,
+                "pool_norm": False,
+                "distinct_inputs": False,
+            },
+            updater_options=_ALPHA,
+            data_options=HALVES,
+            trainer_options={**_TRAINER, "batch_size": 256},
+        ),
+        Preset(
+            "quick",
+            "not published: ten times the paper's learning rate of alpha, for runs of some hundred "
+            "steps",
+            updater_options={"learning_rate": 3e-3},
+        ),
+    )
+
+    def temperature(self, probe: Probe) -> float:
+        """Called for every draw: the temperature of this epoch."""
+        start, end = self.options.temperature_start, self.options.temperature_end
+        return annealed(start, end, probe.epoch, probe.epochs - 1)
+
+    def mixture(self, probe: Probe) -> Mixture:
+        """Called for every step of weights and of alpha: one operation an edge, drawn afresh."""
+        noise = gumbel(self.alpha.shape, probe.rng)
+        return straight_through(relaxed(self.alpha, probe.subspace, self.temperature(probe), noise))
+
+    def before_step(self, probe: Probe, batch: Batch) -> None:
+        """Called once before every weight step: one step of alpha on the next validation batch."""
+        if self.learning(probe):
+            (gradient,) = slopes(probe, self.mixture(probe), [self.alpha])
+            self.learn(gradient, probe.subspace)
+
+    def forecast(self, plan: Plan) -> PhaseCost:
+        """Called by `--dry-run`: images measured, exact if the batch size divides the splits."""
+        return one_batch_a_step(plan, self.options.warmup)

@@ -1,0 +1,135 @@
+"""PC-DARTS: DARTS on a part of the channels, with a second softmax over each node's inputs.
+
+The part of the channels is the space's (`partial_channels`); here is beta, which weighs edges.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from nastk.component import Preset
+from nastk.cost import PhaseCost
+from nastk.data.stream import Batch
+from nastk.mixture import Mixture
+from nastk.probe import Probe
+from nastk.subspace import Edge, Subspace
+from nastk.updater import Plan
+from nastk_gradient.published import ALPHA, DARTS_SPACE, DARTS_TRAINER, HALVES
+from nastk_gradient.relaxed import Relaxed
+from nastk_gradient.validation import one_batch_a_step, slopes
+
+
+def edge_weights(
+    beta: Float[Tensor, "edges"], edges: Sequence[Edge], subspace: Subspace
+) -> Float[Tensor, "edges"]:
+    """Softmax of `beta` over the edges that enter one node (PC-DARTS, section 3.3).
+
+    Edges without a living operation weigh nothing and leave their node's sum.
+    """
+    alive = subspace.mask.any(-1).to(beta.device)
+    node = [(edge.group, edge.node) for edge in edges]
+    together = torch.tensor([[one == other for other in node] for one in node]).to(beta.device)
+    itself = torch.eye(len(node), dtype=torch.bool, device=beta.device)
+    rivals = (together & alive) | itself
+    total = torch.logsumexp(beta.expand(len(node), -1).masked_fill(~rivals, -torch.inf), -1)
+    return (beta - total).exp() * alive
+
+
+class PcDarts(Relaxed):
+    """Partially connected DARTS (Xu et al., ICLR 2020, arXiv 1907.05737).
+
+    Use it with the space's `partial_channels=4` and `edge_weights=true`.
+
+    Example: `nastk search --space darts --updater pcdarts --data cifar10 --preset paper`
+    """
+
+    name = "pcdarts"
+    summary = "DARTS with weighted edges, made for partial channels"
+    needs: ClassVar[frozenset[str]] = frozenset({"valid"})
+
+    class Options(Relaxed.Options):
+        """Relaxed's options, with the paper's learning rate and warm-up."""
+
+        learning_rate: float = Field(
+            6e-4, gt=0, le=10, description="Adam's learning rate for alpha and beta"
+        )
+        alpha_init: float = Field(
+            1e-3,
+            ge=0,
+            le=10,
+            description="standard deviation of the normal noise alpha and beta start from",
+        )
+        warmup: int = Field(
+            15, ge=0, description="epochs that train weights only, before alpha and beta learn"
+        )
+
+    presets = (
+        Preset(
+            "paper",
+            "Xu et al., ICLR 2020; yuhuixu1993/PC-DARTS, train_search.py",
+            space=("darts",),
+            data=("cifar10",),
+            space_options={
+                **DARTS_SPACE,
+                "include_none": True,
+                "partial_channels": 4,
+                "edge_weights": True,
+            },
+            updater_options={**ALPHA, "learning_rate": 6e-4, "warmup": 15},
+            data_options=HALVES,
+            trainer_options={
+                **DARTS_TRAINER,
+                "batch_size": 256,
+                "learning_rate": 0.1,
+                "minimum_learning_rate": 0.0,
+            },
+        ),
+        Preset(
+            "quick",
+            "not published: five times the paper's learning rate and one epoch of warm-up, for "
+            "runs of some hundred steps",
+            updater_options={"learning_rate": 3e-3, "warmup": 1},
+        ),
+    )
+
+    def setup(self, rng: torch.Generator) -> None:
+        """Called once when the updater is made: alpha, and beta from the same noise."""
+        super().setup(rng)
+        noise = torch.randn(len(self.space.edges), generator=rng)
+        self._beta = self.learned((self.options.alpha_init * noise).to(self.device))
+        self.beta: Float[Tensor, "edges"] = self._beta.value
+
+    def mixture(self, probe: Probe) -> Mixture:
+        """Called wherever the method mixes: each row's softmax, scaled by its edge's weight."""
+        inner = Mixture.softmax(self.alpha, probe.subspace)
+        outer = edge_weights(self.beta, self.space.edges, probe.subspace)
+        return Mixture(inner.weights * outer[:, None], inner.active)
+
+    def before_step(self, probe: Probe, batch: Batch) -> None:
+        """Called once before every weight step: alpha and beta on the next validation batch."""
+        if self.learning(probe):
+            for_alpha, for_beta = slopes(probe, self.mixture(probe), [self.alpha, self.beta])
+            self.learn(for_alpha, probe.subspace)
+            self._beta.step(for_beta, probe.subspace.mask.any(-1))
+
+    def scores(self, probe: Probe) -> Float[Tensor, "edges ops"]:
+        """Called for every decision, and by those who watch: the mixture's weights."""
+        return self.mixture(probe).detach().weights.cpu()
+
+    def forecast(self, plan: Plan) -> PhaseCost:
+        """Called by `--dry-run`: images measured, exact if the batch size divides the splits."""
+        return one_batch_a_step(plan, self.options.warmup)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Called for every checkpoint and fork: alpha, beta, and what Adam knows of both."""
+        beta = {"beta": self.beta.detach().clone(), "beta_adam": self._beta.moments()}
+        return {**super().state_dict(), **beta}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Called on a freshly made updater: the saved alpha, beta and Adam, copied."""
+        super().load_state_dict(state)
+        self._beta.load(state["beta"], state["beta_adam"])
