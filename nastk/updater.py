@@ -95,7 +95,11 @@ class ArchitectureUpdater(Component, ABC):
         return None
 
     def forecast(self, plan: Plan) -> PhaseCost | None:
-        """Called by `--dry-run`: the most images to be measured in the run; None if unknown."""
+        """Called by `--dry-run` and budgets: the most images beyond the weight steps of one branch.
+
+        Those that the updater measures, and, where it splits, those that the other branches train
+        on. None if unknown.
+        """
         return None
 
     @abstractmethod

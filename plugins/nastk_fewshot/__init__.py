@@ -1,0 +1,26 @@
+"""Few-shot search: the space is split along an edge, and any updater searches in each part.
+
+This package offers the updaters `gm` (splits where operations disagree on the gradient of shared
+weights; Hu et al., ICLR 2022) and `fewshot` (one part for each operation). Read `course.py` (when),
+`matching.py` (how much operations disagree), `partition.py` (who stays together), `cut.py` (which
+edge), `inner.py` (the updater inside and the clock it sees), then `updater.py`.
+"""
+
+from nastk.hookspecs import Offer, hookimpl
+
+
+@hookimpl
+def updaters() -> list[Offer]:
+    """The updaters `gm` and `fewshot`."""
+    return [
+        Offer(
+            "gm",
+            "splits the space where operations disagree; another updater searches in each part",
+            "nastk_fewshot.updater:Gm",
+        ),
+        Offer(
+            "fewshot",
+            "splits an edge into its single operations; another updater searches in each part",
+            "nastk_fewshot.fewshot:FewShot",
+        ),
+    ]

@@ -1,0 +1,154 @@
+"""The options of `gm` and `fewshot`, and the values that they make."""
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from nastk.component import Options
+from nastk_fewshot.course import Course, Restart, shares
+from nastk_fewshot.cut import EdgeRule
+from nastk_fewshot.inner import complete, updater_class
+from nastk_fewshot.matching import Forcing, Matching, Scope
+from nastk_fewshot.partition import Partitioner, Rule
+
+
+class GmOptions(Options):
+    """Options of `gm`; the defaults are Hu et al. (2022), read strictly: see `docs/updaters`."""
+
+    shares: ClassVar[tuple[float, ...]] = (0.25, 0.5)
+    """The parts of the run after which it splits where `splits` is unset."""
+
+    inner: str = Field("darts", description="updater that searches in every part, by its name")
+    inner_preset: str | None = Field(
+        None, description="its preset, for what inner_options leaves open"
+    )
+    inner_options: dict[str, Any] = Field(
+        default_factory=dict, description='its options, such as {"order": 1}'
+    )
+    splits: tuple[int, ...] | None = Field(
+        None,
+        description=(
+            "epochs after which every branch splits; empty: never; unset: a quarter and half of all"
+        ),
+    )
+    groups: Annotated[int, Field(ge=2)] | Literal["all"] = Field(
+        2, description="parts of a split, at least 2; all: one for each operation"
+    )
+    restart: Restart = Field(
+        "final", description="after which splits weights and inner updater start anew"
+    )
+    freeze: bool = Field(
+        True, description="the inner updater learns after the last split only; weights train before"
+    )
+    frozen_mixture: Literal["inner", "uniform"] = Field(
+        "inner", description="what trains while it is frozen: what it would train, or all equally"
+    )
+    final: int | None = Field(
+        None, ge=1, description="epochs that each leaf trains; unset: to the end of the run"
+    )
+    edge_rule: EdgeRule = Field(
+        "largest-cross",
+        description=(
+            "edge to split: most distance between groups, least within (official on darts), the "
+            "first, a random one, or listed"
+        ),
+    )
+    edges: tuple[str, ...] = Field(
+        (), description="edge_rule=listed: the edge of each split, by its name"
+    )
+    cells: tuple[str, ...] = Field(
+        (), description="cell types whose edges may be split; empty: all"
+    )
+    per_pair: bool | None = Field(
+        None,
+        description=(
+            "edges compare by mean distance, not sum; unset: where they differ in operations"
+        ),
+    )
+    partition: Rule = Field(
+        "balanced",
+        description=(
+            "groups: of equal size with least distance within; of any size, cutting least "
+            "similarity; of 2 or more with least distance within (official on darts); or listed"
+        ),
+    )
+    listed: tuple[tuple[str, ...], ...] = Field(
+        (), description="partition=listed: operations of each group by name; the last takes others"
+    )
+    batches: int = Field(100, ge=1, description="R: training batches that distances are means over")
+    batch_size: int | None = Field(
+        None, ge=2, description="images in such a batch; unset: the trainer's"
+    )
+    augment: bool = Field(True, description="measure on augmented images, as the authors do")
+    forcing: Forcing = Field(
+        "hard",
+        description="a forced operation weighs one, or what it weighs in the mixture (official)",
+    )
+    scope: Scope = Field(
+        "cells", description="weights compared: of the other edges' operations, or all others"
+    )
+    leave_out: tuple[str, ...] = Field(
+        (), description="weights whose names begin so are not compared"
+    )
+    derive: Literal["level", "inner"] = Field(
+        "level",
+        description=(
+            "edges compete for a node's inputs on an equal footing, or as the inner updater decides"
+        ),
+    )
+
+    @field_validator("inner")
+    @classmethod
+    def _installed(cls, name: str) -> str:
+        updater_class(name)
+        return name
+
+    @field_validator("inner_options")
+    @classmethod
+    def _complete(cls, options: dict[str, Any], info: Any) -> dict[str, Any]:
+        """Every option of the inner updater, so that a run's config says everything."""
+        return complete(info.data["inner"], options, info.data["inner_preset"])
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        splits = self.splits or ()
+        if any(epoch < 1 for epoch in splits) or list(splits) != sorted(set(splits)):
+            raise ValueError(f"splits of 1 or more that rise, such as [15, 30] (got {splits})")
+        if (self.edge_rule == "listed") != bool(self.edges):
+            raise ValueError("edges together with edge_rule=listed, one without the other is void")
+        if (self.partition == "listed") != (len(self.listed) > 1):
+            raise ValueError("two or more groups in listed, together with partition=listed")
+        return self
+
+    def course(self, epochs: int) -> Course:
+        """When a run of `epochs` splits, and who starts anew."""
+        splits = shares(epochs, self.shares) if self.splits is None else self.splits
+        return Course(epochs, splits, self.restart, self.freeze, self.final)
+
+    @property
+    def partitioner(self) -> Partitioner:
+        """How operations are grouped."""
+        return Partitioner(self.groups, self.partition, self.listed)
+
+    @property
+    def matching(self) -> Matching:
+        """How distances are measured."""
+        return Matching(
+            self.batches,
+            self.batch_size,
+            self.augment,
+            self.forcing,
+            self.scope,
+            self.leave_out,
+        )
+
+    @property
+    def compares(self) -> bool:
+        """Whether the rule compares edges, so that all must be measured."""
+        return self.edge_rule in ("largest-cross", "smallest-within")
+
+    def parts(self, widest: int) -> int:
+        """How many parts a split has at most, where an edge has up to `widest` operations."""
+        if self.groups == "all":
+            return widest
+        return len(self.listed) if self.partition == "listed" else self.groups

@@ -1,0 +1,223 @@
+"""The updater `gm`: train weights, split where operations disagree, search in the parts.
+
+`options.py` says what can be set; who does what stands in the package's docstring. This module puts
+them in order: it answers for the inner updater, and at the split epochs for itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from nastk.architecture import Architecture
+from nastk.component import Preset
+from nastk.cost import PhaseCost
+from nastk.data.stream import Batch
+from nastk.mixture import Mixture
+from nastk.probe import Probe
+from nastk.subspace import Subspace
+from nastk.updater import ArchitectureUpdater, Continuation, Plan
+from nastk_fewshot.checks import complaint, forecast
+from nastk_fewshot.course import Course
+from nastk_fewshot.cut import Cut, EdgeRule, chosen, cut, splittable, values
+from nastk_fewshot.deriving import derived
+from nastk_fewshot.inner import InnerProbe, updater_class
+from nastk_fewshot.options import GmOptions
+from nastk_fewshot.presets import PRESETS
+
+
+class Gm(ArchitectureUpdater):
+    """Few-shot search by gradient matching around another updater (Hu et al., ICLR 2022).
+
+    After the epochs in `splits` every branch divides one edge's operations into groups that agree
+    on how to change the weights they share, and goes on once for each group. `inner` searches in
+    the leaves; the run's architecture is that of the best leaf. Without splits it is `inner`.
+
+    Example: `nastk.search(space="darts", updater=nastk.use("gm", inner="shapley"), data="cifar10")`
+    """
+
+    name: ClassVar[str] = "gm"
+    summary: ClassVar[str] = (
+        "splits the space where operations disagree; another updater searches in each part"
+    )
+    # What the inner updater needs is asked in `complaint`: the class does not know it.
+    needs: ClassVar[frozenset[str]] = frozenset()
+    presets: ClassVar[tuple[Preset, ...]] = PRESETS
+
+    class Options(GmOptions):
+        """See `options.py`."""
+
+    inner: ArchitectureUpdater
+    """The updater that searches; made anew where a branch starts anew."""
+
+    level: int
+    """How many splits the last weight step had behind it."""
+
+    def setup(self, rng: torch.Generator) -> None:
+        """Called once when the updater is made: makes the inner updater, which may draw."""
+        self.level = 0
+        self.inner = self._made(rng)
+
+    def complaint(self, plan: Plan) -> str | None:
+        """Called when the run is assembled: too short a run, too few edges, or inner's own."""
+        return complaint(self.name, self.options, self.space, self.inner, plan)
+
+    def forecast(self, plan: Plan) -> PhaseCost | None:
+        """Called by `--dry-run`: matching at every split, and inner's forecast in every branch."""
+        return forecast(self.options, self.space, self.inner, plan)
+
+    def before_step(self, probe: Probe, batch: Batch) -> None:
+        """Called once before every weight step: inner's, unless it is frozen."""
+        course = self._advance(probe)
+        if not course.frozen(self.level):
+            self.inner.before_step(self._view(probe, course), batch)
+
+    def mixtures(self, probe: Probe) -> Sequence[Mixture]:
+        """Called once before every weight step: inner's, or (frozen, if asked) all equally."""
+        return self._mixtures(probe, self._advance(probe))
+
+    def after_step(self, probe: Probe) -> None:
+        """Called once after every weight step: inner's, unless it is frozen."""
+        course = self._course(probe)
+        if not course.frozen(self.level):
+            self.inner.after_step(self._view(probe, course))
+
+    def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
+        """Called once after every epoch: inner's answer, split in parts where it is time.
+
+        An inner updater that itself ends or divides the branch then has its way, unsplit.
+        """
+        course = self._course(probe)
+        answers = [Continuation(probe.subspace)]
+        if not course.frozen(self.level):
+            answers = list(self.inner.after_epoch(self._view(probe, course)))
+        if probe.epoch in course.splits and len(answers) == 1:
+            return self._split(probe, answers[0], course)
+        return [] if course.end <= probe.epoch < course.epochs else answers
+
+    def architecture(self, probe: Probe) -> Architecture:
+        """Called after every epoch and at the end: inner's, split edges on an equal footing."""
+        view = self._view(probe, self._course(probe))
+        if self.options.derive == "inner" or self.level == 0:
+            return self.inner.architecture(view)
+        return derived(self.space, self.inner, view)
+
+    def scores(self, probe: Probe) -> Float[Tensor, "edges ops"] | None:
+        """Called after an epoch by those who watch: inner's."""
+        return self.inner.scores(self._view(probe, self._course(probe)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Called for every checkpoint and fork: inner's state and the level."""
+        return {"level": self.level, "inner": self.inner.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Called on a freshly made updater: go on exactly where `state` was taken."""
+        self.level = int(state["level"])
+        self.inner.load_state_dict(state["inner"])
+
+    # ------------------------------------------------------------------ the inner updater
+
+    def _made(self, rng: torch.Generator) -> ArchitectureUpdater:
+        found = updater_class(self.options.inner)
+        options = found.parse_options(self.options.inner_options)
+        return found(self.space, options, rng, self.device)
+
+    def _course(self, probe: Probe) -> Course:
+        course: Course = self.options.course(probe.epochs)
+        return course
+
+    def _advance(self, probe: Probe) -> Course:
+        """Before a weight step: where a split has passed, inner starts anew if its leaf does.
+
+        Not at the split: only here is the random stream the heir's own.
+        """
+        course = self._course(probe)
+        level = course.level(probe.epoch)
+        if level > self.level:
+            self.level = level
+            if course.fresh(level):
+                self.inner = self._made(probe.rng)
+        return course
+
+    def _view(self, probe: Probe, course: Course, ahead: int = 0) -> Probe:
+        """The probe as inner sees it: its clock starts where its learning does."""
+        begin, length = course.begin(self.level), course.length(self.level)
+        if (begin, length, ahead) == (0, probe.epochs, 0):
+            return probe
+        return InnerProbe(probe, begin, length, ahead)
+
+    def _mixtures(self, probe: Probe, course: Course, ahead: int = 0) -> Sequence[Mixture]:
+        frozen = course.frozen(self.level)
+        if frozen and self.options.frozen_mixture == "uniform":
+            return [Mixture.uniform(probe.subspace).to(self.device)]
+        found = self.inner.mixtures(self._view(probe, course, ahead))
+        # Nobody takes a gradient that comes back while inner is frozen.
+        return [each.detach() for each in found] if frozen else found
+
+    # ------------------------------------------------------------------ splitting
+
+    def _split(self, probe: Probe, answer: Continuation, course: Course) -> Sequence[Continuation]:
+        """The parts to go on in; one, the whole, where no edge can be split any more."""
+        number = course.level(probe.epoch)
+        cuts = self._cuts(probe, answer.subspace, course, number)
+        fresh = answer.fresh or course.fresh(number)
+        best = cuts[chosen(cuts, *self._rule)] if cuts else None
+        self._report(probe, number, cuts, best, fresh)
+        parts = best.parts(answer.subspace) if best else [answer.subspace]
+        return [Continuation(part, fresh) for part in parts]
+
+    def _cuts(self, probe: Probe, subspace: Subspace, course: Course, number: int) -> list[Cut]:
+        """The best cut of each edge that the rule considers, measured where that is needed."""
+        edges = self._considered(probe, subspace, number)
+        partitioner = self.options.partitioner
+        tables: dict[int, Any] = {}
+        if edges and (self.options.compares or not partitioner.blind):
+            tables = self.options.matching.distances(
+                probe,
+                subspace,
+                edges,
+                # One of the mixtures of each of the next steps, not taken.
+                lambda ahead: self._mixtures(probe, course, ahead)[0].detach(),
+                first=(number - 1) * self.options.batches,
+            )
+        found = (cut(self.space, subspace, edge, partitioner, tables.get(edge)) for edge in edges)
+        return [each for each in found if each is not None]
+
+    def _considered(self, probe: Probe, subspace: Subspace, number: int) -> list[int]:
+        options = self.options
+        edges = splittable(self.space, subspace, options.partitioner, options.cells)
+        if options.edge_rule == "first":
+            return edges[:1]
+        if options.edge_rule == "random" and edges:
+            return [edges[int(torch.randint(len(edges), (), generator=probe.rng))]]
+        if options.edge_rule == "listed":
+            wanted = options.edges[number - 1]
+            return [edge for edge in edges if self.space.edges[edge].name == wanted]
+        return edges
+
+    @property
+    def _rule(self) -> tuple[EdgeRule, bool | None]:
+        return self.options.edge_rule, self.options.per_pair
+
+    def _report(
+        self, probe: Probe, number: int, cuts: Sequence[Cut], best: Cut | None, fresh: bool
+    ) -> None:
+        """The split on the run's record: part number i of `groups` is the branch's heir i."""
+        measured = {
+            each.edge: value
+            for each, value in zip(cuts, values(cuts, *self._rule), strict=True)
+            if each.distances is not None
+        }
+        probe.report(
+            "gm",
+            epoch=probe.epoch,
+            split=number,
+            edge=best.name if best else None,
+            groups=best.named() if best else [],
+            value=measured.get(best.edge) if best else None,
+            rule=self.options.edge_rule,
+            fresh=fresh,
+            edges=[{**each.to_json(), "value": measured.get(each.edge)} for each in cuts],
+        )

@@ -1,0 +1,348 @@
+"""`gm` and `fewshot` in whole searches on the toy: contract, no splits, the tree of leaves."""
+
+import json
+from math import prod
+from typing import ClassVar
+
+import pytest
+import torch
+from fewshot_kit import INNERS, SMALL, options, search, sizes
+
+from nastk.branch import copied
+from nastk.events import BranchContinued, UpdaterReported
+from nastk.mixture import Mixture
+from nastk.subspace import Subspace
+from nastk.testing import Harness, UpdaterContract, fingerprint
+from nastk.testing.toy import ToyData
+from nastk_fewshot.fewshot import FewShot
+from nastk_fewshot.matching import Matching
+from nastk_fewshot.updater import Gm
+from nastk_spaces_darts.space import DartsSpace
+from nastk_spaces_nasbench201.space import NasBench201Space
+
+
+class TestAroundDarts(UpdaterContract):
+    updater, options = Gm, options(restart="none", derive="inner", cells=["second"])
+
+    def harness(self, **changes):
+        return super().harness(**{"data": SMALL, **changes})
+
+
+@pytest.mark.slow
+class TestAroundRandom(UpdaterContract):
+    updater, options = Gm, options("random", scope="all", edge_rule="random", cells=["second"])
+
+
+@pytest.mark.slow
+class TestFewShot(UpdaterContract):
+    updater, options = FewShot, {"inner_options": {"warmup": 1}, "cells": ["first"]}
+
+
+@pytest.mark.slow
+class TestAroundShapley(UpdaterContract):
+    updater, options = Gm, options("shapley", frozen_mixture="uniform", forcing="soft")
+
+
+@pytest.mark.slow
+class TestAroundEvNAS(UpdaterContract):
+    updater, options = Gm, options("evnas", freeze=False, restart="all")
+
+
+@pytest.mark.slow
+class TestAroundIsDarts(UpdaterContract):
+    updater, options = Gm, options("isdarts", cells=["second"])
+    trainer_options: ClassVar = {"epochs": 5}
+
+
+# ---------------------------------------------------------------- without splits
+
+
+@pytest.mark.parametrize(
+    ("updater", "name"), [*((Gm, name) for name in INNERS), (FewShot, "random")]
+)
+def test_without_splits_it_is_the_inner_updater_bit_for_bit(updater, name):
+    inner, inner_options, epochs = INNERS[name]
+    inner_options = {**inner_options, **({"order": 2} if name == "darts" else {})}
+    settings = {"data": SMALL, "trainer_options": {"epochs": epochs, "batch_size": 8}, "seed": 3}
+    plain = Harness(inner, inner_options, **settings)
+    wrapped = Harness(
+        updater, {"inner": name, "inner_options": inner_options, "splits": []}, **settings
+    )
+    (expected,), (found,) = plain.run(), wrapped.run()
+    state, other = found.state_dict(), expected.state_dict()
+    assert fingerprint(state.pop("updater")["inner"]) == fingerprint(other.pop("updater"))
+    assert fingerprint(state) == fingerprint(other)
+    heard = [
+        [
+            {key: value for key, value in event.to_json().items() if key != "seconds"}
+            for event in harness.events
+        ]
+        for harness in (plain, wrapped)
+    ]
+    assert heard[0] == heard[1]
+    assert plain.trainer.ledger.cost().total.images_forward == (
+        wrapped.trainer.ledger.cost().total.images_forward
+    )
+    assert found.updater.forecast(wrapped.plan) == expected.updater.forecast(plain.plan)
+
+
+# ---------------------------------------------------------------- the tree of branches
+
+
+def test_the_leaves_divide_the_space_and_every_architecture_lies_in_one():
+    harness, leaves = search(inner_options={"learning_rate": 0.05})
+    full = harness.space.full()
+    assert sorted(leaf.name for leaf in leaves) == ["0.0.0", "0.0.1", "0.1.0", "0.1.1"]
+    assert sum(prod(sizes(leaf.subspace)) for leaf in leaves) == prod(sizes(full))
+    for leaf in leaves:
+        changed = [a != b for a, b in zip(sizes(leaf.subspace), sizes(full), strict=True)]
+        assert sum(changed) == 2
+        architecture = leaf.updater.architecture(harness.trainer.probe(leaf))
+        assert leaf.subspace.contains(Subspace(architecture.table()))
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(30):
+        table = Subspace(harness.space.sample(full, rng).table())
+        assert sum(leaf.subspace.contains(table) for leaf in leaves) == 1
+
+
+def test_the_mixture_of_a_leaf_sums_to_one_on_what_is_alive():
+    harness, leaves = search(restart="none", cells=["second"])
+    for leaf in leaves:
+        (mixture,) = leaf.updater.mixtures(harness.trainer.probe(leaf))
+        torch.testing.assert_close(mixture.weights.sum(1), torch.ones(5))
+        assert (mixture.weights[~leaf.subspace.mask] == 0).all()
+
+
+def test_the_record_holds_the_tree():
+    harness, _ = search()
+    reports = [e for e in harness.events if isinstance(e, UpdaterReported) and e.topic == "gm"]
+    forks = {e.branch: e for e in harness.events if isinstance(e, BranchContinued)}
+    assert [report.branch for report in reports] == ["0", "0.0", "0.1"]
+    for report in reports:
+        values = report.values
+        json.dumps(values)
+        assert values["epoch"] == report.epoch == values["split"] == report.branch.count(".") + 1
+        best = next(each for each in values["edges"] if each["edge"] == values["edge"])
+        assert best["groups"] == values["groups"] and best["value"] == values["value"]
+        assert values["value"] == max(each["value"] for each in values["edges"])
+        assert [len(each["distances"]) for each in values["edges"]] == [
+            len(each["operations"]) for each in values["edges"]
+        ]
+        row = [edge.name for edge in harness.space.edges].index(values["edge"])
+        names = harness.space.edges[row].operations
+        fork = forks[report.branch]
+        assert list(fork.fresh) == [values["fresh"]] * 2 == [report.epoch == 2] * 2
+        for rows, group in zip(fork.subspaces, values["groups"], strict=True):
+            alive = Subspace.from_json(rows).operations(row)
+            assert [names[column] for column in alive] == group
+
+
+def at_split(**changes):
+    """A parent after its first epoch, copied, and its heirs before their first step."""
+    harness = Harness(Gm, options(**changes), trainer_options={"epochs": 3})
+    (parent,) = harness.until("epoch")
+    before = copied(parent.state_dict())
+    return harness, before, harness.trainer._close_epoch(parent)
+
+
+def test_a_child_that_inherits_is_its_parent_in_a_part():
+    harness, before, heirs = at_split(restart="none")
+    parent = harness.trainer.restore(before)
+    images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    for heir in heirs:
+        state = heir.state_dict()
+        for part in ("supernet", "optimizer", "schedule", "updater"):
+            assert fingerprint(state[part]) == fingerprint(before[part])
+        mixture = Mixture.uniform(heir.subspace)
+        assert torch.equal(heir.logits(mixture, images), parent.logits(mixture, images))
+        heir.updater.mixtures(harness.trainer.probe(heir))  # nor is inner made anew with a step
+        assert fingerprint(heir.updater.inner.state_dict()) == (
+            fingerprint(before["updater"]["inner"])
+        )
+    one, other = heirs
+    assert not torch.equal(one.rng.get_state(), other.rng.get_state())
+    shared = {id(tensor) for tensor in one.supernet.parameters()}
+    assert not shared & {id(tensor) for tensor in other.supernet.parameters()}
+
+
+@pytest.mark.parametrize("name", ["darts", "shapley", "evnas"])
+def test_a_leaf_that_starts_anew_has_fresh_weights_rate_and_inner_updater(name):
+    harness, before, heirs = at_split(name=name)
+    weights = [fingerprint(heir.supernet.state_dict()) for heir in heirs]
+    assert len({*weights, fingerprint(before["supernet"])}) == 3
+    for heir in heirs:
+        assert not heir.optimizer.state
+        assert heir.schedule.rate(1) == harness.trainer.options.learning_rate
+        assert (heir.schedule.start, heir.schedule.end) == (1, 3)
+        heir.updater.mixtures(harness.trainer.probe(heir))  # its first weight step is near
+    inside = [fingerprint(heir.updater.inner.state_dict()) for heir in heirs]
+    assert len({*inside, fingerprint(before["updater"]["inner"])}) == 3
+    for heir in heirs:
+        parsed = heir.updater.inner.options
+        rng = torch.Generator().manual_seed(0)
+        anew = type(heir.updater.inner)(harness.space, parsed, rng, "cpu").state_dict()
+        assert set(anew) == set(heir.updater.inner.state_dict())
+        if name == "darts":
+            assert heir.updater.inner.alpha.abs().max() < 0.02  # at its first noise
+
+
+def test_splitting_changes_nothing_of_the_branch():
+    harness = Harness(Gm, options(), trainer_options={"epochs": 3})
+    (branch,) = harness.until("epoch")
+    branch.epoch += 1
+    before = fingerprint(branch.state_dict())
+    answers = branch.updater.after_epoch(harness.trainer.probe(branch))
+    assert len(answers) == 2 and fingerprint(branch.state_dict()) == before
+    assert fingerprint(branch.updater.after_epoch(harness.trainer.probe(branch))) == (
+        fingerprint(answers)
+    )
+
+
+@pytest.mark.parametrize("restart", ["final", "all", "none"])
+def test_who_starts_anew_is_as_asked(restart):
+    harness, _ = search(restart=restart, cells=["second"])
+    forks = [event for event in harness.events if isinstance(event, BranchContinued)]
+    fresh = {len(fork.branch): set(fork.fresh) for fork in forks}
+    assert (
+        fresh
+        == {
+            "final": {1: {False}, 3: {True}},
+            "all": {1: {True}, 3: {True}},
+            "none": {1: {False}, 3: {False}},
+        }[restart]
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"restart": "final"},
+        {"restart": "all", "freeze": False},
+        {"restart": "none", "freeze": False, "edge_rule": "first"},
+        {"groups": "all", "cells": ["first"], "splits": [1]},
+    ],
+)
+def test_what_was_planned_bounds_what_was_measured(changes):
+    harness, leaves = search(**changes)
+    forecast = leaves[0].updater.forecast(harness.plan)
+    cost, plan = harness.trainer.ledger.cost(), harness.plan
+    spent, one = cost.search, plan.epochs * plan.train_images
+    assert cost.phases["updater"].images_forward > 0
+    assert one < spent.images_forward <= one + forecast.images_forward
+    assert one < spent.images_backward <= one + forecast.images_backward
+
+
+def test_matching_costs_a_pass_for_each_operation_of_the_edges_that_are_whole():
+    harness = Harness(
+        Gm,
+        options(batches=2, batch_size=8, splits=[1, 2], frozen_mixture="uniform"),
+        data=SMALL,
+        trainer_options={"epochs": 3, "batch_size": 12},
+    )
+    harness.run(steps=3)
+    (report,) = [event.values for event in harness.events if isinstance(event, UpdaterReported)]
+    whole = [len(each["operations"]) for each in report["edges"]]
+    assert whole == [4, 4, 4, 3, 3]
+    spent = harness.trainer.ledger.cost().phases["updater"]
+    # A network that a forced `none` cuts off sends no gradient back, so there it is one pass less.
+    assert spent.images_forward == 2 * 8 * sum(whole) >= spent.images_backward
+
+
+def test_every_level_is_measured_on_batches_of_its_own(monkeypatch):
+    seen = []
+    distances = Matching.distances
+
+    def spy(self, probe, subspace, edges, theta, first):
+        seen.append((probe.epoch, first))
+        return distances(self, probe, subspace, edges, theta, first)
+
+    monkeypatch.setattr(Matching, "distances", spy)
+    search(batches=2, cells=["second"])
+    assert seen == [(1, 0), (2, 2), (2, 2)]
+
+
+def test_single_operations_make_fewshot():
+    harness = Harness(FewShot, {"cells": ["first"]}, trainer_options={"epochs": 2})
+    leaves = harness.run()
+    assert [list(leaf.subspace.operations(0)) for leaf in leaves] == [[0], [1], [2], [3]]
+    assert all(list(leaf.subspace.operations(1)) == [0, 1, 2, 3] for leaf in leaves)
+    (report,) = [event for event in harness.events if isinstance(event, UpdaterReported)]
+    assert report.values["groups"] == [["none"], ["skip"], ["conv"], ["pool"]]
+    assert report.values["edges"][0]["distances"] is None and report.values["value"] is None
+    measured = Harness(
+        Gm,
+        options(groups="all", cells=["first"], splits=[1]),
+        trainer_options={"epochs": 2},
+    )
+    assert len(measured.run()) == 4
+    (report,) = [event for event in measured.events if isinstance(event, UpdaterReported)]
+    assert len(report.values["edges"]) == 3 and report.values["value"] > 0
+
+
+def test_listed_edges_and_groups_are_followed():
+    _, leaves = search(
+        edge_rule="listed",
+        edges=["second:0->1", "first:1->2"],
+        partition="listed",
+        listed=[["conv"], ["skip"]],
+        epochs=3,
+    )
+    rows = [
+        (list(leaf.subspace.operations(3)), list(leaf.subspace.operations(2))) for leaf in leaves
+    ]
+    assert rows == [
+        ([0, 1], [0, 1, 3]),
+        ([0, 1], [2]),
+        ([2], [0, 1, 3]),
+        ([2], [2]),
+    ]
+
+
+def test_a_branch_that_cannot_be_split_goes_on_whole_and_says_so():
+    harness = Harness(
+        Gm,
+        options(edge_rule="listed", edges=["second:0->1", "second:0->1"], splits=[1, 2]),
+        trainer_options={"epochs": 3},
+    )
+    leaves = harness.run()
+    assert [leaf.name for leaf in leaves] == ["0.0", "0.1"]
+    reports = [event.values for event in harness.events if isinstance(event, UpdaterReported)]
+    assert [report["edge"] for report in reports] == ["second:0->1", None, None]
+    assert all(leaf.schedule.start == 2 for leaf in leaves)  # they start anew all the same
+
+
+def test_leaves_may_end_before_the_run_does():
+    harness = Harness(Gm, options("random", final=1, splits=[1]), trainer_options={"epochs": 4})
+    leaves = harness.run()
+    assert [(leaf.epoch, leaf.ended) for leaf in leaves] == [(2, True)] * 2
+    assert all(leaf.schedule.end == 4 for leaf in leaves)
+    assert all(leaf.updater.inner.ranking for leaf in leaves)  # for inner it was the last epoch
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("space", "changes"),
+    [
+        (DartsSpace, {"channels": 4, "cells": 3, "nodes": 2}),
+        (NasBench201Space, {"channels": 4, "cells": 1}),
+    ],
+)
+def test_it_splits_other_spaces(space, changes):
+    made = space(space.parse_options(changes))
+    cells = ["normal"] if space is DartsSpace else []
+    harness = Harness(
+        Gm,
+        options("random", cells=cells),
+        made,
+        ToyData(ToyData.Options(images=32)),
+        trainer_options={"epochs": 2},
+    )
+    leaves = harness.run()
+    count = len(made.edges[0].operations)
+    found = [min(sizes(leaf.subspace)) for leaf in leaves]
+    assert sorted(found) == sorted([count // 2, count - count // 2])
+    if cells:
+        assert all(sizes(leaf.subspace)[5:] == [7] * 5 for leaf in leaves)
+    for leaf in leaves:
+        architecture = leaf.updater.architecture(harness.trainer.probe(leaf))
+        assert made.check(architecture) == architecture
