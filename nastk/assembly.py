@@ -5,7 +5,8 @@ are looked for, the plan is shown to the updater, and a tiny batch is pushed thr
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -17,9 +18,10 @@ from nastk.data.source import DataSource
 from nastk.data.splits import Splits
 from nastk.data.stream import Stream, stream
 from nastk.data.task import Task
-from nastk.errors import ConfigurationError, NastkError
+from nastk.errors import ConfigurationError, DataError, NastkError
 from nastk.evaluator import Evaluator, Setting
 from nastk.execution import Execution
+from nastk.leaves import Chooser
 from nastk.mixture import Mixture
 from nastk.plugins import Catalogue, catalogue
 from nastk.ranking import Ranking
@@ -34,7 +36,8 @@ from nastk.watch import Watch
 class Assembly:
     """A run's parts, ready: `trainer` trains, `evaluators` judge, `plan` says what is intended.
 
-    `notes` is what the data source wants known; `weight_bytes` the size of one supernet's weights.
+    `notes` is what the data source wants known; `weight_bytes` the size of one supernet's weights;
+    `chooser` chooses among the leaves of a run that split.
     """
 
     config: SearchConfig
@@ -47,6 +50,7 @@ class Assembly:
     execution: Execution
     notes: list[str]
     weight_bytes: int
+    chooser: Chooser = field(default_factory=Chooser)
 
 
 def assemble(
@@ -111,6 +115,7 @@ def assemble(
         execution,
         source.notes,
         weight_bytes,
+        _chooser(installed, config, setting),
     )
 
 
@@ -138,6 +143,20 @@ def _evaluator(
 ) -> Evaluator:
     found: type[Evaluator] = installed.load("evaluator", name)
     return found(setting, found.parse_options(options))
+
+
+def _chooser(installed: Catalogue, config: SearchConfig, setting: Setting) -> Chooser:
+    """Who chooses among leaves; a metric that does not exist is said now, where that is known."""
+    one = config.leaf_judge
+    judge = None if one is None else _evaluator(installed, one.name, one.options, setting)
+    chooser, space = Chooser(judge, config.leaf_metric), setting.space
+    if judge is None:
+        chooser.named({"valid_accuracy": 0.0})
+    elif not judge.needs_supernet:
+        some = space.sample(space.full(), generator(config.seed, "check"))
+        with suppress(DataError):  # a table need not hold this one
+            chooser.named(judge.evaluate(some, None).metrics)
+    return chooser
 
 
 def _source(config: SearchConfig, data: Any, installed: Catalogue) -> DataSource:

@@ -56,6 +56,15 @@ class SearchConfig(Options):
     ranking: RankingOptions | None = Field(
         None, description="how well the search ranks architectures; null: not measured"
     )
+    leaf_judge: ComponentConfig | None = Field(
+        None,
+        description="who chooses among the leaves of a split run; null: supernet accuracy",
+    )
+    leaf_metric: str | None = Field(
+        None,
+        description="the metric that it chooses by, larger is better; null: its first that is not "
+        "of the test split",
+    )
     preset: str | None = Field(None, description="the preset that filled in what was not given")
     seed: int = Field(0, ge=0, description="the seed that every random stream derives from")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
@@ -100,9 +109,11 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
         _evaluator(Use.of(one), installed) for one in _evaluators(wishes, installed)
     ]
     resolved["ranking"] = _ranking(wishes, installed)
+    if wishes.get("leaf_judge") is not None:
+        resolved["leaf_judge"] = _evaluator(Use.of(wishes["leaf_judge"]), installed)
     rest = {
         key: wishes[key]
-        for key in ("seed", "device", "precision", "deterministic", "budget")
+        for key in ("seed", "device", "precision", "deterministic", "budget", "leaf_metric")
         if wishes.get(key) is not None
     }
     return parse(SearchConfig, {**resolved, **rest, "preset": preset}, "config")

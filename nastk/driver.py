@@ -36,7 +36,6 @@ from nastk.events import (
     UpdaterReported,
 )
 from nastk.files import write_atomically
-from nastk.mixture import Mixture
 from nastk.plugins import catalogue
 from nastk.ranking import summary
 from nastk.result import Result
@@ -227,25 +226,21 @@ class Run:
         yield from self._drained()
 
     def _best(self, branches: list[Branch]) -> Branch:
-        """The run's own branch: of several leaves the best by its own supernet's accuracy."""
+        """The run's own branch: of several leaves the one that the assembly's chooser takes."""
         leaves = [branch for branch in branches if not branch.ended] or branches
-        trainer = self.assembly.trainer
-        if len(leaves) == 1 or trainer.valid is None:
+        trainer, chooser = self.assembly.trainer, self.assembly.chooser
+        if len(leaves) == 1 or (trainer.valid is None and chooser.judge is None):
             return leaves[0]
-        scores = []
         with trainer.ledger.phase("evaluate"):
-            for leaf in leaves:
-                probe = trainer.probe(leaf)
-                mixture = Mixture.of(leaf.updater.architecture(probe))
-                scores.append(next(probe.scores([mixture], trainer.valid.once())))
-        best = leaves[max(range(len(leaves)), key=scores.__getitem__)]
-        accuracies = {leaf.name: score for leaf, score in zip(leaves, scores, strict=True)}
-        self._emit(
-            UpdaterReported(
-                best.name, best.epoch, best.step, "leaves", {"valid_accuracy": accuracies}
-            )
-        )
+            best, values = chooser.choose(leaves, trainer, self._stop.is_set)
+        texts = {leaf.name: self._text(leaf) for leaf in leaves}
+        record = {**values, "architectures": texts}
+        self._emit(UpdaterReported(best.name, best.epoch, best.step, "leaves", record))
         return best
+
+    def _text(self, leaf: Branch) -> str:
+        architecture = leaf.updater.architecture(self.assembly.trainer.probe(leaf))
+        return self.assembly.space.to_text(architecture)
 
     # ------------------------------------------------------------------ files and events
 

@@ -29,8 +29,9 @@ CASES = {
     "branching": {"updater": "toy-split"},
 }
 KILL = """
-import json, os, signal, sys
+import json, os, signal, sys, torch
 import nastk
+torch.set_num_threads(1)  # as in the tests' own process: other threads round otherwise
 wishes, out, kind, number = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 heard = 0
 def kill(event):

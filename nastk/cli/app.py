@@ -95,6 +95,10 @@ def search(
     evaluator: EVALUATORS = None,
     ranking: RANKING = None,
     r: RANKING_OPTIONS = None,
+    leaf_judge: Annotated[
+        Text, typer.Option(help="Who chooses among leaves; default: supernet accuracy on valid.")
+    ] = None,
+    leaf_metric: Annotated[Text, typer.Option(help="The metric that it chooses by.")] = None,
     epochs: EPOCHS = None,
     seed: Annotated[
         int | None, typer.Option(help="The seed of everything random. Default: 0.")
@@ -124,6 +128,8 @@ def search(
         "data": data,
         "preset": preset,
         "ranking": ranking,
+        "leaf_judge": leaf_judge,
+        "leaf_metric": leaf_metric,
         "seed": seed,
     }
     flags |= {"device": device, "precision": precision, "deterministic": deterministic or None}
