@@ -6,7 +6,7 @@ are looked for, the plan is shown to the updater, and a tiny batch is pushed thr
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -22,6 +22,8 @@ from nastk.errors import ConfigurationError, DataError, NastkError
 from nastk.evaluator import Evaluator, Setting
 from nastk.execution import Execution
 from nastk.leaves import Chooser
+from nastk.limits.kept import Kept, LimitWatch
+from nastk.limits.space import Limited
 from nastk.mixture import Mixture
 from nastk.plugins import Catalogue, catalogue
 from nastk.ranking import Ranking
@@ -77,6 +79,9 @@ def assemble(
     updater_class: type[ArchitectureUpdater] = installed.load("updater", config.updater.name)
     options = updater_class.parse_options(config.updater.options)
     _check_splits(updater_class, splits, config)
+    setting = Setting(space, source.task, splits, config.seed, execution.device)
+    limited = _limited(installed, config, setting)
+    space = limited or space
     trainer = Trainer(
         space,
         source.task,
@@ -97,13 +102,14 @@ def assemble(
     )
     _check_plan(updater_class(space, options, generator(config.seed, "check"), "cpu"), plan)
     weight_bytes = _rehearse(trainer)
-    setting = Setting(space, source.task, splits, config.seed, execution.device)
-    trainer.watchers = [Watch()]
+    setting = replace(setting, space=space)
+    trainer.watchers = [Watch(), *([LimitWatch(limited)] if limited else [])]
     if config.ranking is not None:
         known = dict(config.ranking.judge_options)
         judge = _evaluator(installed, config.ranking.judge, known, setting)
         trainer.watchers.append(Ranking(config.ranking, space, judge))
     judges = [_evaluator(installed, one.name, one.options, setting) for one in config.evaluators]
+    judges += [Kept(setting, limited)] if limited else []
     return Assembly(
         config,
         space,
@@ -157,6 +163,18 @@ def _chooser(installed: Catalogue, config: SearchConfig, setting: Setting) -> Ch
         with suppress(DataError):  # a table need not hold this one
             chooser.named(judge.evaluate(some, None).metrics)
     return chooser
+
+
+def _limited(installed: Catalogue, config: SearchConfig, setting: Setting) -> Limited | None:
+    """The space within the run's limits; None where there are none. One judge for equal ones."""
+    judges: dict[str, Evaluator] = {}
+    limits = []
+    for one in config.limits or []:
+        key = f"{one.judge} {sorted(one.judge_options.items())}"
+        if key not in judges:
+            judges[key] = _evaluator(installed, one.judge, dict(one.judge_options), setting)
+        limits.append((one, judges[key]))
+    return Limited(setting.space, limits) if limits else None
 
 
 def _source(config: SearchConfig, data: Any, installed: Catalogue) -> DataSource:

@@ -17,6 +17,7 @@ from nastk.component import Options, Preset, Use, parse
 from nastk.data.pair import PairSource
 from nastk.errors import ConfigurationError, near_miss
 from nastk.execution import Precision
+from nastk.limits.options import LimitOptions, read
 from nastk.plugins import Catalogue, catalogue
 from nastk.ranking import RankingOptions
 from nastk.training import TrainerOptions
@@ -65,6 +66,9 @@ class SearchConfig(Options):
         description="the metric that it chooses by, larger is better; null: its first that is not "
         "of the test split",
     )
+    limits: list[LimitOptions] | None = Field(
+        None, description="the largest values of metrics that the decision keeps; null: none"
+    )
     preset: str | None = Field(None, description="the preset that filled in what was not given")
     seed: int = Field(0, ge=0, description="the seed that every random stream derives from")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
@@ -111,6 +115,7 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
     resolved["ranking"] = _ranking(wishes, installed)
     if wishes.get("leaf_judge") is not None:
         resolved["leaf_judge"] = _evaluator(Use.of(wishes["leaf_judge"]), installed)
+    resolved["limits"] = _limits(wishes, installed)
     rest = {
         key: wishes[key]
         for key in ("seed", "device", "precision", "deterministic", "budget", "leaf_metric")
@@ -274,6 +279,22 @@ def _ranking(wishes: Mapping[str, Any], installed: Catalogue) -> RankingOptions 
     options = parse(RankingOptions, {} if given is True else given, "ranking")
     judge = _evaluator(Use(options.judge, options.judge_options), installed)
     return options.model_copy(update={"judge_options": judge["options"]})
+
+
+def _limits(wishes: Mapping[str, Any], installed: Catalogue) -> list[LimitOptions] | None:
+    """The limits asked for, each with all options of its judge; None where there are none."""
+    given = wishes.get("limits") or []
+    if not isinstance(given, (list, tuple)):
+        raise ConfigurationError(f"limits is a list, such as [params=4M]; got {given!r}.")
+    found = [parse(LimitOptions, read(one), "limits") for one in given]
+    metrics = [one.metric for one in found]
+    if twice := sorted({metric for metric in metrics if metrics.count(metric) > 1}):
+        raise ConfigurationError(f"{twice[0]} is limited twice. Leave one of the limits out.")
+    judges = [_evaluator(Use(one.judge, one.judge_options), installed) for one in found]
+    return [
+        one.model_copy(update={"judge_options": judge["options"]})
+        for one, judge in zip(found, judges, strict=True)
+    ] or None
 
 
 def _evaluator(use: Use, installed: Catalogue) -> dict[str, Any]:

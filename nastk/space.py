@@ -35,6 +35,12 @@ class SearchSpace(Component, ABC):
 
     edges: tuple[Edge, ...]
 
+    costs: Float[Tensor, "edges ops"] | None = None
+    """For updaters with a penalty: the share of the run's limits that choosing an operation takes.
+
+    On the CPU, zero for the cheapest of an edge; None in a run without limits.
+    """
+
     def __init__(self, options: Any = None) -> None:
         self.options = self.parse_options() if options is None else options
 

@@ -28,6 +28,10 @@ TRAINER_OPTIONS = Annotated[
 EVALUATORS = Annotated[
     list[str] | None, typer.Option("--evaluator", "-e", help="Who judges; may be repeated.")
 ]
+LIMITS = Annotated[
+    list[str] | None,
+    typer.Option("--limit", metavar="METRIC=VALUE", help="Largest params, madds or latency."),
+]
 RANKING = Annotated[
     Text,
     typer.Option(help="Measure ranking quality against this evaluator, e.g. table."),
@@ -93,6 +97,7 @@ def search(
     d: DATA_OPTIONS = None,
     t: TRAINER_OPTIONS = None,
     evaluator: EVALUATORS = None,
+    limit: LIMITS = None,
     ranking: RANKING = None,
     r: RANKING_OPTIONS = None,
     leaf_judge: Annotated[
@@ -133,7 +138,7 @@ def search(
         "seed": seed,
     }
     flags |= {"device": device, "precision": precision, "deterministic": deterministic or None}
-    flags["evaluators"] = evaluator or None
+    flags |= {"evaluators": evaluator or None, "limits": limit or None}
     run.search(
         flags,
         {"space": s, "updater": u, "data": d, "trainer": t, "ranking": r},
@@ -163,6 +168,7 @@ def compare(
     d: DATA_OPTIONS = None,
     t: TRAINER_OPTIONS = None,
     evaluator: EVALUATORS = None,
+    limit: LIMITS = None,
     ranking: RANKING = None,
     r: RANKING_OPTIONS = None,
     epochs: EPOCHS = None,
@@ -181,7 +187,7 @@ def compare(
     from nastk.cli import study
 
     flags: dict[str, Any] = {"space": space, "data": data, "preset": preset, "device": device}
-    flags |= {"evaluators": evaluator or None, "ranking": ranking}
+    flags |= {"evaluators": evaluator or None, "ranking": ranking, "limits": limit or None}
     options = {"space": s, "updater": u, "data": d, "trainer": t, "ranking": r}
     study.run_study(updater or [], flags, options, epochs, config, seeds, budget, out, quiet, json)
 

@@ -54,6 +54,11 @@ class Relaxed(ArchitectureUpdater):
         warmup: int = Field(
             0, ge=0, description="epochs that train weights only, before alpha learns"
         )
+        penalty: float = Field(
+            0.0,
+            ge=0,
+            description="loss added for the expected cost, as a share of the run's limits",
+        )
 
     def setup(self, rng: torch.Generator) -> None:
         """Called once when the updater is made: alpha from `rng`, and its optimiser."""
@@ -77,6 +82,11 @@ class Relaxed(ArchitectureUpdater):
 
     def complaint(self, plan: Plan) -> str | None:
         """Called when the run is assembled: a warm-up that leaves alpha at its noise."""
+        if self.options.penalty > 0 and self.space.costs is None:
+            return (
+                f"{self.name}: penalty={self.options.penalty:g} is on shares of a limit, and the "
+                "run has none. Give one, such as --limit params=4M, or leave the penalty out."
+            )
         if self.options.warmup < plan.epochs:
             return None
         return (
@@ -110,6 +120,9 @@ class Relaxed(ArchitectureUpdater):
 
     def learn(self, gradient: Float[Tensor, "edges ops"], subspace: Subspace) -> None:
         """Called with each gradient of alpha: one Adam step on the operations that are alive."""
+        if self.options.penalty > 0 and self.space.costs is not None:
+            slope = expected_cost_slope(self.alpha.detach(), self.space.costs, subspace)
+            gradient = gradient + self.options.penalty * slope
         self._alpha.step(gradient, subspace.mask)
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
@@ -133,3 +146,16 @@ class Relaxed(ArchitectureUpdater):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Called on a freshly made updater: the saved alpha and Adam, copied from `state`."""
         self._alpha.load(state["alpha"], state["adam"])
+
+
+def expected_cost_slope(
+    alpha: Float[Tensor, "edges ops"], costs: Float[Tensor, "edges ops"], subspace: Subspace
+) -> Float[Tensor, "edges ops"]:
+    """d/dalpha of the expected cost: sum of p * C, p the softmax of alpha over what is alive.
+
+    On an edge dE/dalpha_o = p_o * (C_o - sum_q p_q * C_q), with C the shares of the limits that
+    operations take: the latency term of ProxylessNAS (Cai et al. 2019, section 3.3).
+    """
+    shares = Mixture.softmax(alpha, subspace).weights
+    costs = costs.to(shares)
+    return shares * (costs - (shares * costs).sum(-1, keepdim=True))

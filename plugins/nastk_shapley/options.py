@@ -94,6 +94,11 @@ class ShapleyOptions(Options):
             "standard deviation of the first momentum average; unset: 0 (paper), 0.001 (official)"
         ),
     )
+    penalty: float = Field(
+        0.0,
+        ge=0,
+        description="taken off a value for each share of the run's limits that its operation takes",
+    )
     alpha_noise: float = Field(1e-3, ge=0, description="standard deviation of the first alpha")
     value: ValueName = Field(
         "accuracy", description="what a coalition is worth: its accuracy or minus its loss"

@@ -58,6 +58,18 @@ class UpdateRule:
         return alpha, average
 
 
+def charged(
+    values: Float[Tensor, "edges ops"],
+    costs: Float[Tensor, "edges ops"] | None,
+    penalty: float,
+) -> Float[Tensor, "edges ops"]:
+    """What alpha moves along: phi - penalty * costs, which is then normalised.
+
+    Not in the paper. Unchanged where there is no penalty, or no limit.
+    """
+    return values if costs is None or penalty == 0 else values - penalty * costs.to(values)
+
+
 def normalised(entries: Float[Tensor, "players"], how: Normalisation) -> Float[Tensor, "players"]:
     """`entries` at L2 norm 1, or as z-scores (sample standard deviation), or unchanged.
 

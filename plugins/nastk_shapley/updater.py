@@ -25,7 +25,7 @@ from nastk_shapley.exact import exact
 from nastk_shapley.options import ShapleyOptions
 from nastk_shapley.presets import PRESETS
 from nastk_shapley.settle import Settled
-from nastk_shapley.update import cell_types
+from nastk_shapley.update import cell_types, charged
 
 
 class Shapley(ArchitectureUpdater):
@@ -67,6 +67,11 @@ class Shapley(ArchitectureUpdater):
 
     def complaint(self, plan: Plan) -> str | None:
         """Called when the run is assembled: a warm-up without updates, options at odds."""
+        if self.settings.penalty > 0 and self.space.costs is None:
+            return (
+                f"shapley: penalty={self.settings.penalty:g} is on shares of a limit, and the run "
+                "has none. Give one, such as --limit params=4M, or leave the penalty out."
+            )
         return self.settings.conflict(plan.epochs, self._counted())
 
     def forecast(self, plan: Plan) -> PhaseCost:
@@ -107,7 +112,7 @@ class Shapley(ArchitectureUpdater):
     def architecture(self, probe: Probe) -> Architecture:
         """Called after every epoch and at the end: the space's rule on softmax(alpha) or phi."""
         if self.settings.discretise_by == "phi" and self.values is not None:
-            return self.space.decide(self.values, probe.subspace)
+            return self.space.decide(self._charged(self.values), probe.subspace)
         return self.space.decide(
             Mixture.softmax(self.alpha, probe.subspace).weights, probe.subspace
         )
@@ -188,10 +193,14 @@ class Shapley(ArchitectureUpdater):
         before = self.alpha.double().cpu()
         assert self.values is not None
         after, self.average = self.settings.update_rule().step(
-            before, self.average, self.values, probe.subspace.mask, types
+            before, self.average, self._charged(self.values), probe.subspace.mask, types
         )
         self.alpha = after.to(self.alpha)
         return [float(torch.linalg.vector_norm((after - before)[rows])) for rows in types]
+
+    def _charged(self, values: Float[Tensor, "edges ops"]) -> Float[Tensor, "edges ops"]:
+        """The values that alpha moves along: less the penalty on what operations cost."""
+        return charged(values, self.space.costs, self.settings.penalty)
 
     def _table(
         self, values: Float[Tensor, "players"], probe: Probe, absent: float = 0.0

@@ -1,0 +1,97 @@
+"""One limit with the evaluator that knows its metric: `Meter`."""
+
+from dataclasses import dataclass, field
+from math import isfinite
+
+import torch
+
+from nastk.architecture import Architecture
+from nastk.errors import ConfigurationError
+from nastk.evaluator import Evaluator
+from nastk.limits.additive import Additive, Table, measured
+from nastk.limits.options import LimitOptions
+from nastk.limits.structure import Structure
+from nastk.space import SearchSpace
+
+NEAR = 1e-6
+"""So near to a limit (as a share of it) an exact sum is not trusted, for its rounding."""
+
+
+@dataclass(eq=False)
+class Known:
+    """What an evaluator says of architectures, each asked about once; for all its metrics."""
+
+    judge: Evaluator
+    _metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def metrics(self, architecture: Architecture) -> dict[str, float]:
+        """All metrics of an architecture."""
+        if architecture.id not in self._metrics:
+            with torch.random.fork_rng(devices=[]):
+                found = self.judge.evaluate(architecture, None).metrics
+            self._metrics[architecture.id] = dict(found)
+        return self._metrics[architecture.id]
+
+
+class Meter:
+    """A limit on architectures of `space`, and what each operation adds to its metric.
+
+    Args:
+        space: the space without limits.
+        limit: what is limited.
+        known: asks the limit's evaluator; several limits may share it.
+        structure: that of `space`.
+
+    Raises:
+        ConfigurationError: the evaluator has no such metric, or needs a supernet.
+
+    Example: `Meter(space, LimitOptions(**read("params=4M")), Known(size)).keeps(architecture)`
+    """
+
+    def __init__(
+        self, space: SearchSpace, limit: LimitOptions, known: Known, structure: Structure
+    ) -> None:
+        if known.judge.needs_supernet:
+            raise ConfigurationError(
+                f"A limit is checked before anything is trained, and evaluator "
+                f"{known.judge.name!r} needs a trained supernet. Use one that does not, as size."
+            )
+        self.limit, self._known = limit, known
+        self.sum: Additive = measured(space, self.value, structure)
+
+    def value(self, architecture: Architecture) -> float:
+        """The metric as the evaluator has it."""
+        metrics = self._known.metrics(architecture)
+        if self.limit.metric not in metrics:
+            raise ConfigurationError(
+                f"Evaluator {self.limit.judge!r} has no metric {self.limit.metric!r} to limit. "
+                f"It has: {', '.join(metrics)}."
+            )
+        value = metrics[self.limit.metric]
+        if not isfinite(value):
+            raise ConfigurationError(
+                f"Evaluator {self.limit.judge!r} gives {self.limit.metric} = {value}, which cannot "
+                "be limited."
+            )
+        return value
+
+    def holds(self, architecture: Architecture) -> bool:
+        """Whether the limit is kept, as the evaluator says."""
+        return self.value(architecture) <= self.limit.at_most
+
+    def keeps(self, architecture: Architecture, trust: bool = True) -> bool:
+        """The same, from the sum alone where that is exact, trusted, and not near the limit."""
+        if trust and self.sum.exact:
+            foretold, most = self.sum.of(architecture), self.limit.at_most
+            if abs(foretold - most) > NEAR * most:
+                return foretold < most
+        return self.holds(architecture)
+
+    @property
+    def shares(self) -> Table:
+        """The costs of operations as shares of the limit."""
+        return self.sum.costs / self.limit.at_most
+
+    def share(self, architecture: Architecture) -> float:
+        """How much of the limit an architecture takes, by the sum: 1 is all of it."""
+        return self.sum.of(architecture) / self.limit.at_most

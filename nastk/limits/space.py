@@ -1,0 +1,187 @@
+"""A space that decides and draws within limits: `Limited`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor, nn
+
+from nastk.architecture import Architecture
+from nastk.data.task import Task
+from nastk.errors import ConfigurationError, PluginError
+from nastk.evaluator import Evaluator
+from nastk.limits.choice import Question, best, kept
+from nastk.limits.meter import Known, Meter
+from nastk.limits.options import LimitOptions
+from nastk.limits.structure import Structure
+from nastk.space import SearchSpace
+from nastk.subspace import Subspace
+from nastk.supernet import Supernet
+
+ATTEMPTS = 100
+"""Architectures drawn before one within the limits is decided on random scores instead."""
+
+REMEMBERED = 4096
+"""Decisions that are kept, since updaters often ask again for the same scores."""
+
+
+class Limited(SearchSpace):
+    """`space` with limits: its decisions and its random architectures keep them.
+
+    Where the space's own decision keeps the limits it stands, bit for bit; so does a random draw.
+    Everything else is that of `space`, whose name it bears.
+
+    Args:
+        space: the space without limits.
+        limits: each with the evaluator that knows its metric, made for `space`.
+
+    Raises:
+        ConfigurationError: no architecture keeps the limits, or an evaluator lacks the metric.
+
+    Example: `Limited(space, [(LimitOptions(**read("params=4M")), Size(setting))])`
+    """
+
+    def __init__(
+        self, space: SearchSpace, limits: Sequence[tuple[LimitOptions, Evaluator]]
+    ) -> None:
+        super().__init__(space.options)
+        # Class variables of every other space; this one takes those of the space it wraps.
+        vars(self).update(name=space.name, summary=space.summary)
+        self.inner, self.edges = space, space.edges
+        self.structure = Structure.of(space)
+        known: dict[int, Known] = {}
+        self.meters = [
+            Meter(space, limit, known.setdefault(id(judge), Known(judge)), self.structure)
+            for limit, judge in limits
+        ]
+        self.costs = torch.stack([meter.shares for meter in self.meters]).sum(0)
+        self._decided: dict[tuple[Subspace, tuple[float, ...]], Architecture] = {}
+        self._complaints: dict[Subspace, str | None] = {}
+        self._refuse_impossible()
+
+    def __getattr__(self, name: str) -> Any:
+        """What only the wrapped space has."""
+        if name.startswith("_") or name == "inner":
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+    def supernet(self, task: Task) -> Supernet:
+        """Called once for every fresh branch: the wrapped space's."""
+        return self.inner.supernet(task)
+
+    def network(self, architecture: Architecture, task: Task) -> nn.Module:
+        """Called to train, count or export an architecture, within the limits or not."""
+        return self.inner.network(architecture, task)
+
+    def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
+        """Called by updaters: the space's decision, or the best-scoring one within the limits.
+
+        Raises:
+            PluginError: no architecture within the limits lies in `subspace`.
+        """
+        first = self.inner.decide(scores, subspace)
+        if self.keeps(first):
+            return first
+        table = finite(self.inner.readable(scores, subspace), subspace)
+        key = subspace, tuple(table.flatten().tolist())
+        if key not in self._decided:
+            if len(self._decided) >= REMEMBERED:
+                self._decided.clear()
+            self._decided[key] = self._best(table, subspace)
+        return self._decided[key]
+
+    def sample(self, subspace: Subspace, rng: torch.Generator) -> Architecture:
+        """Called by updaters that draw: the space's draws, until one keeps the limits.
+
+        After 100 that do not, a decision on random scores.
+
+        Raises:
+            PluginError: no architecture within the limits lies in `subspace`.
+        """
+        for _ in range(ATTEMPTS):
+            architecture = self.inner.sample(subspace, rng)
+            if self.keeps(architecture):
+                return architecture
+        return self.decide(torch.rand(subspace.mask.shape, generator=rng), subspace)
+
+    def complaint(self, subspace: Subspace) -> str | None:
+        """Called on each subspace an updater returns: nothing is left, or nothing small enough."""
+        if subspace not in self._complaints:
+            self._complaints[subspace] = self._complaint(subspace)
+        return self._complaints[subspace]
+
+    def check(self, architecture: Architecture) -> Architecture:
+        """`architecture` itself if it is one of the space, within the limits or not."""
+        return self.inner.check(architecture)
+
+    def to_text(self, architecture: Architecture) -> str:
+        """The wrapped space's text form."""
+        return self.inner.to_text(architecture)
+
+    def from_text(self, text: str) -> Architecture:
+        """The inverse of `to_text`, for architectures within the limits or not."""
+        return self.inner.from_text(text)
+
+    def keeps(self, architecture: Architecture) -> bool:
+        """Whether all limits are kept, from exact sums where there are."""
+        return all(meter.keeps(architecture) for meter in self.meters)
+
+    def _best(self, scores: Float64[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
+        found = best(self._question(scores, subspace))
+        if found is None:
+            raise PluginError(
+                "No architecture within the limits lies in this subspace: "
+                f"{self._smallest(subspace)}."
+            )
+        return found
+
+    def _complaint(self, subspace: Subspace) -> str | None:
+        if why := self.inner.complaint(subspace):
+            return why
+        zeros = torch.zeros(subspace.mask.shape, dtype=torch.float64)
+        if next(kept(self._question(zeros, subspace)), None) is not None:
+            return None
+        return f"none within the limits is left, {self._smallest(subspace)}"
+
+    def _question(self, scores: Float64[Tensor, "edges ops"], subspace: Subspace) -> Question:
+        return Question(self.inner, self.structure, self.meters, subspace, scores)
+
+    def _smallest(self, subspace: Subspace) -> str:
+        """The smallest value of every metric, and its limit, in words."""
+        found = []
+        for meter in self.meters:
+            value = meter.value(self.inner.decide(-meter.shares, subspace))
+            limit = meter.limit
+            found.append(
+                f"the smallest {limit.metric} is {number(value)}, the limit {number(limit.at_most)}"
+            )
+        return "; ".join(found)
+
+    def _refuse_impossible(self) -> None:
+        full = self.full()
+        if self.inner.complaint(full) is None and self.complaint(full) is not None:
+            together = " together" if len(self.meters) > 1 else ""
+            raise ConfigurationError(
+                f"No architecture of space {self.name!r} that was found keeps the "
+                f"limit{'s' * bool(together)}{together}: {self._smallest(full)}. "
+                "Raise the limit, or make the networks smaller by the space's options."
+            )
+
+
+def finite(table: Float64[Tensor, "edges ops"], subspace: Subspace) -> Float64[Tensor, "edges ops"]:
+    """Scores that can be added: infinite ones a little beyond the finite, dead ones zero."""
+    alive = subspace.mask
+    known = table[alive & table.isfinite()]
+    low, high = (float(known.min()), float(known.max())) if known.numel() else (0.0, 0.0)
+    beyond = 1 + len(subspace.alive) * (1 + high - low)
+    return table.clamp(low - beyond, high + beyond).masked_fill(~alive, 0.0)
+
+
+def number(value: float) -> str:
+    """A count in full, or a measured value.
+
+    >>> number(4102345.0), number(0.0205)
+    ('4,102,345', '0.0205')
+    """
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.6g}"

@@ -1,0 +1,99 @@
+"""Foretells the time of a forward pass from a table: `Latency`, the evaluator `latency`."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+import nastk.component
+from nastk.architecture import Architecture
+from nastk.errors import ConfigurationError, DataError
+from nastk.evaluator import Evaluation, Evaluator, Setting
+from nastk.probe import Probe
+from nastk_latency.build import parameters
+from nastk_latency.table import LatencyTable, read
+
+
+class Latency(Evaluator):
+    """Seconds of a forward pass of the stand-alone network, by the table of one device.
+
+    latency(a) = rest + sum of the seconds that a's operations add. The table is read and checked
+    when the evaluator is made: it must be of these networks, for these images.
+
+    Example: `Latency(setting, Latency.Options(table="cpu.json")).evaluate(architecture, None)`
+    """
+
+    name = "latency"
+    summary = "seconds of a forward pass, from a table timed by `nastk latency build`"
+
+    class Options(nastk.component.Options):
+        """Which table."""
+
+        table: Path | None = Field(
+            None, description="the file that `nastk latency build` wrote; it must be given"
+        )
+
+    def __init__(self, setting: Setting, options: Options | None = None) -> None:
+        super().__init__(setting, options)
+        if self.options.table is None:
+            raise ConfigurationError(
+                "Evaluator 'latency' reads times from a table. Make one with `nastk latency "
+                f"build --space {setting.space.name} --out FILE`, and name it with its option "
+                "table, as in --limit latency=20ms:latency,table=FILE."
+            )
+        self.table: LatencyTable = read(self.options.table)
+        self._check(self.options.table)
+
+    def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
+        """Called once at the end of a search, and by `nastk evaluate`: adds up; times nothing."""
+        seconds = self.table.of(self.setting.space.check(architecture))
+        return Evaluation(self.name, {"latency": seconds}, self._notes())
+
+    def _notes(self) -> tuple[str, ...]:
+        table = self.table
+        images = "1 image" if table.batch == 1 else f"{table.batch} images"
+        return (
+            f"Foretold for a batch of {images} on {table.device}, threads: {table.threads}, from a "
+            f"table of {table.date}; on {len(table.check.measured)} other networks timed whole it "
+            f"was wrong by {100 * table.check.mean_relative_error:.1f} % on average.",
+        )
+
+    def _check(self, path: Path) -> None:
+        """Refuse a table of other networks."""
+        space, task, table = self.setting.space, self.setting.task, self.table
+        if table.space != space.name:
+            raise ConfigurationError(
+                f"The latency table {path} is of space {table.space!r}, the run searches space "
+                f"{space.name!r}. Build one for it with `nastk latency build`."
+            )
+        if [(row.name, row.operations) for row in table.edges] != [
+            (edge.name, edge.operations) for edge in space.edges
+        ]:
+            raise ConfigurationError(
+                f"The latency table {path} has other edges or operations than the run's space"
+                f"{self._differing()}. Build one for it with `nastk latency build`."
+            )
+        wanted = (task.classes, task.channels, task.size)
+        if (table.task.classes, table.task.channels, table.task.size) != wanted:
+            raise ConfigurationError(
+                f"The latency table {path} is for {table.task.classes} classes and images of "
+                f"{table.task.channels} x {table.task.size} x {table.task.size}, the run has "
+                f"{task.classes} classes and images of {task.channels} x {task.size} x "
+                f"{task.size}. Build one for its data with `nastk latency build`."
+            )
+        try:
+            found = parameters(space, task, space.from_text(table.reference.text))
+        except DataError as error:
+            raise ConfigurationError(f"The latency table {path} is of no use: {error}") from error
+        if found != table.reference.parameters:
+            raise ConfigurationError(
+                f"The latency table {path} timed other networks: its reference has "
+                f"{table.reference.parameters:,} parameters, in this run it has {found:,}"
+                f"{self._differing()}. Build one with this run's -s options."
+            )
+
+    def _differing(self) -> str:
+        """The space's options that are not those of the table, in words."""
+        here, then = self.setting.space.options.model_dump(mode="json"), self.table.space_options
+        names = [name for name in here if name in then and here[name] != then[name]]
+        words = ", ".join(f"{name}={then[name]}, here {here[name]}" for name in names)
+        return f" ({words})" if words else ""

@@ -1,0 +1,125 @@
+"""What is kept of a timed space: `LatencyTable`, a small JSON file with a checksum.
+
+All times are seconds of one forward pass of a batch. Nothing but numbers and text is read.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from nastk.architecture import Architecture
+from nastk.component import Options, parse
+from nastk.errors import ConfigurationError, DataError
+from nastk.files import write_atomically
+
+ADVICE = "Make it anew with `nastk latency build`."
+
+
+class Row(Options):
+    """What each operation of one edge adds."""
+
+    name: str = Field(description="the edge")
+    operations: tuple[str, ...] = Field(description="its operations")
+    seconds: tuple[float, ...] = Field(description="what each of them adds")
+
+
+class Shape(Options):
+    """The images that networks were made for."""
+
+    classes: int = Field(ge=1, description="classes")
+    channels: int = Field(ge=1, description="channels of an image")
+    size: int = Field(ge=1, description="pixels a side")
+
+
+class Reference(Options):
+    """One of the timed networks."""
+
+    text: str = Field(description="its architecture, in the space's text form")
+    parameters: int = Field(ge=0, description="its parameters")
+
+
+class Check(Options):
+    """Networks timed to be foretold."""
+
+    correlation: float | None = Field(description="Pearson's; null where all times are the same")
+    mean_relative_error: float = Field(ge=0, description="mean of |foretold - measured| / measured")
+    foretold: tuple[float, ...] = Field(description="by the table")
+    measured: tuple[float, ...] = Field(description="of the whole networks")
+
+
+class LatencyTable(Options):
+    """Times of a space's operations on one device: `rest`, and what each operation adds.
+
+    Example: `read(Path("cpu.json")).of(architecture)`
+    """
+
+    format: Literal[1] = Field(1, description="version of this form")
+    space: str = Field(description="the space")
+    space_options: dict[str, Any] = Field(description="its options when it was timed")
+    task: Shape = Field(description="the images")
+    rest: float = Field(description="what every network takes")
+    edges: tuple[Row, ...] = Field(description="what operations add")
+    reference: Reference = Field(description="by which the networks are known again")
+    device: str = Field(description="the model of the CPU or GPU")
+    threads: int = Field(ge=1, description="CPU threads")
+    batch: int = Field(ge=1, description="images in a pass")
+    repeats: int = Field(ge=1, description="timed passes of each network")
+    networks: int = Field(ge=1, description="networks that were timed for the fit")
+    date: str = Field(description="the day, in UTC")
+    torch: str = Field(description="version of torch")
+    check: Check = Field(description="how well it foretells networks that it was not fitted to")
+
+    def of(self, architecture: Architecture) -> float:
+        """Seconds of a forward pass, foretold. The architecture is of a space with these edges."""
+        added = {
+            (row.name, operation): seconds
+            for row in self.edges
+            for operation, seconds in zip(row.operations, row.seconds, strict=True)
+        }
+        return self.rest + sum(
+            added[edge.name, operation] for edge, operation in architecture.links()
+        )
+
+    def store(self, path: Path) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            NastkError: it cannot be written.
+        """
+        values = self.model_dump(mode="json")
+        text = json.dumps({**values, "sha256": digest(values)}, indent=1) + "\n"
+        write_atomically(path, text.encode())
+
+
+def read(path: Path) -> LatencyTable:
+    """The table in a file.
+
+    Raises:
+        ConfigurationError: there is no such file.
+        DataError: it is no latency table, or is damaged.
+    """
+    try:
+        values = json.loads(path.expanduser().read_text())
+    except OSError as error:
+        raise ConfigurationError(
+            f"The latency table {path} cannot be read: {error.strerror or error}. {ADVICE}"
+        ) from None
+    except ValueError:
+        raise DataError(f"{path} is no latency table: it is not JSON. {ADVICE}") from None
+    if not isinstance(values, dict) or "sha256" not in values:
+        raise DataError(f"{path} is no latency table: it has no checksum. {ADVICE}")
+    if values.pop("sha256") != digest(values):
+        raise DataError(f"The latency table {path} is damaged: its checksum differs. {ADVICE}")
+    try:
+        return parse(LatencyTable, values, "latency table")
+    except ConfigurationError as error:
+        raise DataError(f"{path} is no latency table: {error} {ADVICE}") from None
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """SHA-256 of the values, in whatever order they stand."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
