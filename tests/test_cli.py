@@ -250,6 +250,23 @@ def test_a_disk_without_room_for_the_checkpoints_is_seen_before_training(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_branches_are_shown_and_drawn(nastk, tmp_path):
+    nastk(*TOY[:4], "toy-split", *TOY[5:], "--out", "a", "-q")
+    code, shown, _ = nastk("show", "a")
+    assert code == 0 and "Branches" in shown and "first:0->1" in shown
+    code, out, _ = nastk("draw", "a", "--branches")
+    assert code == 0 and "none, skip" in out
+    code, _, err = nastk("draw", "a", "--branches", "-o", "tree.svg")
+    assert code == 0 and "tree.svg" in err and "<svg" in (tmp_path / "tree.svg").read_text()
+
+
+def test_a_run_without_splits_has_no_branches_to_draw(nastk):
+    nastk(*TOY, "--out", "a", "-q")
+    assert "Branches" not in nastk("show", "a")[1]
+    code, _, err = nastk("draw", "a", "--branches")
+    assert code == 2 and "did not split" in err and "nastk draw a" in err
+
+
 def test_the_draw_suffix_is_checked(nastk):
     nastk(*TOY, "--out", "a", "-q")
     code, _, err = nastk("draw", "a", "-o", "cell.gif")

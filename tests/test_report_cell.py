@@ -10,7 +10,8 @@ from matplotlib.image import imread
 from report_kit import BENCH, BOTH, CHAIN, DARTS_V2, SAMPLES
 
 from nastk.errors import ConfigurationError
-from nastk.report.cell import RESOLUTION, draw, picture
+from nastk.report.canvas import RESOLUTION, text_width
+from nastk.report.cell import draw, picture
 from nastk.report.families import FAMILIES, family, readable
 
 
@@ -93,9 +94,7 @@ def test_labels_are_as_wide_as_their_text():
     widths = {
         text.get_text(): text.get_window_extent().width / scale for text in figure.axes[0].texts
     }
-    from nastk.report.cell import _text_width
-
-    assert _text_width("nor conv 3×3", 8.5) == pytest.approx(widths["nor conv 3×3"], rel=0.05)
+    assert text_width("nor conv 3×3", 8.5) == pytest.approx(widths["nor conv 3×3"], rel=0.05)
 
 
 @pytest.mark.parametrize("name", ["cell.gif", "cell", "cell.svg.txt"])

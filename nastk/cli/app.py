@@ -247,11 +247,17 @@ def draw(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The picture: .svg, .png or .pdf.")
     ] = None,
+    branches: Annotated[
+        bool, typer.Option("--branches", help="Draw the tree of branches of a run that split.")
+    ] = False,
 ) -> None:
     """Draw the architecture that a run found."""
     from nastk.cli import look
 
-    look.draw(path, out)
+    if branches:
+        look.draw_branches(path, out)
+    else:
+        look.draw(path, out)
 
 
 @app.command()

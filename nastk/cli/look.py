@@ -91,6 +91,37 @@ def draw(path: Path, out: Path | None) -> None:
     output.stderr().print(f"drawn to {out}", markup=False)
 
 
+def draw_branches(path: Path, out: Path | None) -> None:
+    """`nastk draw --branches`: the tree of a run's branches, here or as a picture in `out`."""
+    from nastk.report.lineage import lineage
+
+    folder = RunFolder.open(path)
+    found = folder.result() if folder.state() == "finished" else {}
+    branches = lineage(folder.events(), found.get("architecture"))
+    if branches is None:
+        raise ConfigurationError(
+            f"The run {path} did not split, so it has no tree of branches. "
+            f"Draw its architecture with `nastk draw {path}`."
+        )
+    if out is None:
+        from nastk.report.tree import Tree
+
+        output.stdout().print(Tree(branches))
+        return
+    from nastk.report.tree_picture import draw_tree
+
+    config = folder.config()
+    updater = config["updater"]
+    inner = updater["options"].get("inner")
+    draw_tree(
+        branches,
+        out,
+        title=f"{updater['name']} around {inner}" if inner else updater["name"],
+        subtitle=f"{config['space']['name']} on {config['data']['name']}, seed {config['seed']}",
+    )
+    output.stderr().print(f"drawn to {out}", markup=False)
+
+
 def _architecture(path: Path) -> tuple[Architecture, str]:
     """The architecture of a run folder or of a JSON file, and where it comes from."""
     if path.is_dir():

@@ -1,18 +1,28 @@
 """The picture of an architecture: `draw` writes one panel for each cell as SVG, PNG or PDF.
 
-`Figure` and its canvas are used as objects: no pyplot, no window, no state that another plot could
-see. The same architecture gives the same bytes of SVG. `layout` says where things are; what they
-look like is said here.
+The same architecture gives the same bytes of SVG. `layout` says where things are; what they look
+like is said here and in `canvas`, the page they are drawn on.
 """
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nastk.architecture import Architecture
-from nastk.errors import ConfigurationError
-from nastk.report import families
+from nastk.report import canvas, families
+from nastk.report.canvas import (
+    BORDER,
+    INK,
+    LINE,
+    MARGIN,
+    NODE_EDGE,
+    NODE_INPUT,
+    NODE_MIDDLE,
+    NODE_OUTPUT,
+    PADDING,
+    PANEL,
+    SOFT,
+)
 from nastk.report.geometry import Layout, PlacedLink, PlacedNode, Segment
 from nastk.report.graph import Graph, Link, graphs
 from nastk.report.layout import place
@@ -21,16 +31,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = ("svg", "png", "pdf")
-FONT = "DejaVu Sans"
-INK, SOFT, PANEL, BORDER = "#1F2933", "#66717E", "#F7F9FB", "#E3E8ED"
-NODE_INPUT, NODE_MIDDLE, NODE_OUTPUT = "#DCE6F0", "#FFFFFF", "#DDEBDF"
-MARGIN, PADDING, HEADING = 22.0, 18.0, 22.0
-"""Points around the picture, inside a panel, and for a panel's heading."""
+HEADING = 22.0
+"""Points for a panel's heading."""
 HEADINGS = {"normal": "Normal cell", "reduce": "Reduction cell"}
 ARROW = 8.0
-RESOLUTION = 200
-"""Dots per inch of a PNG."""
 
 
 def draw(
@@ -50,24 +54,9 @@ def draw(
 
     Example: `draw(result.architecture, "cell.svg", title="Shapley, seed 0")`
     """
-    import matplotlib
-
     path = Path(path)
-    suffix = path.suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        raise ConfigurationError(
-            f"A picture is written as {', '.join(FORMATS)}, got the file name {path.name!r}. "
-            f"Name it {path.stem or 'cell'}.svg, for example."
-        )
-    dates: dict[str, Any] = {
-        "svg": {"Date": None, "Creator": "nastk"},
-        "pdf": {"CreationDate": None},
-    }
-    figure = picture(architecture, title=title, subtitle=subtitle, scores=scores)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context({"svg.hashsalt": "nastk", "svg.fonttype": "path"}):
-        figure.savefig(path, format=suffix, dpi=RESOLUTION, metadata=dates.get(suffix))
-    return path
+    canvas.checked_format(path)
+    return canvas.save(picture(architecture, title=title, subtitle=subtitle, scores=scores), path)
 
 
 def picture(
@@ -78,45 +67,26 @@ def picture(
     scores: Sequence[Sequence[float]] | None = None,
 ) -> "Figure":
     """The picture as a matplotlib `Figure` that nothing else knows of; arguments as for `draw`."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     cells = graphs(architecture, scores)
     panels = [(graph, place(graph, _label_size, _node_size(graph))) for graph in cells]
     legend = _legend(cells)
     inner = max(
         [layout.width for _, layout in panels]
-        + [_text_width(title or "", 15.0, "bold") - 2 * PADDING, 260.0]
+        + [canvas.text_width(title or "", 15.0, "bold") - 2 * PADDING, 260.0]
     )
-    inner = max(inner, _text_width(subtitle or "", 9.5) - 2 * PADDING)
+    inner = max(inner, canvas.text_width(subtitle or "", 9.5) - 2 * PADDING)
     width = inner + 2 * (PADDING + MARGIN)
-    rows = _legend_rows(legend, width - 2 * MARGIN)
+    rows = canvas.legend_rows(legend, width - 2 * MARGIN)
     head = (24.0 if title else 0.0) + (18.0 if subtitle else 0.0)
     tall = [layout.height + 2 * PADDING + HEADING for _, layout in panels]
     height = 2 * MARGIN + head + sum(tall) + 14.0 * len(tall) + 18.0 * len(rows) - 12.0
-    figure = Figure(figsize=(width / 72, height / 72), facecolor="white")
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set_xlim(0, width)
-    axes.set_ylim(0, height)
-    axes.set_axis_off()
-    top = _headline(axes, height - MARGIN, title, subtitle)
+    figure, axes = canvas.page(width, height)
+    top = canvas.headline(axes, height - MARGIN, title, subtitle)
     for (graph, layout), high in zip(panels, tall, strict=True):
         _panel(axes, graph, layout, (MARGIN, top - high, inner + 2 * PADDING, high))
         top -= high + 14.0
-    _draw_legend(axes, rows, top - 5.0, width)
+    canvas.legend(axes, rows, top - 5.0, width)
     return figure
-
-
-def _headline(axes: "Axes", top: float, title: str | None, subtitle: str | None) -> float:
-    """Write title and subtitle from `top` downwards; the height that is left."""
-    if title:
-        _text(axes, MARGIN, top - 8, title, 15.0, INK, weight="bold", ha="left")
-        top -= 24.0
-    if subtitle:
-        _text(axes, MARGIN, top - 5, subtitle, 9.5, SOFT, ha="left")
-        top -= 18.0
-    return top
 
 
 def _panel(
@@ -124,9 +94,9 @@ def _panel(
 ) -> None:
     """One cell in the rectangle `where` (left, bottom, width, height)."""
     left, bottom, width, height = where
-    _rectangle(axes, left, bottom, width, height, PANEL, BORDER, 8.0, 0)
+    canvas.rectangle(axes, left, bottom, width, height, PANEL, BORDER, 8.0, 0)
     heading = HEADINGS.get(graph.group, _capital(graph.group.replace("_", " ")))
-    _text(axes, left + 14, bottom + height - 19, heading, 10.5, INK, weight="bold", ha="left")
+    canvas.text(axes, left + 14, bottom + height - 19, heading, 10.5, INK, weight="bold", ha="left")
     shift = (left + (width - layout.width) / 2, bottom + PADDING)
     strongest = max(
         (abs(link.link.score or 0.0) for link in layout.links if link.link), default=0.0
@@ -144,7 +114,7 @@ def _draw_link(
 ) -> None:
     from matplotlib.patches import PathPatch, Polygon
 
-    colour, thick, dashes = "#A9B3BE", 1.1, "-"
+    colour, thick, dashes = LINE, 1.1, "-"
     if placed.link is not None:
         kind = families.family(placed.link.operation)
         colour, thick, dashes = kind.colour, 1.9, (":" if kind is families.NONE else "-")
@@ -200,8 +170,10 @@ def _draw_node(axes: "Axes", graph: Graph, placed: PlacedNode, shift: tuple[floa
         else NODE_MIDDLE
     )
     left, bottom = box.left + shift[0], box.y - box.height / 2 + shift[1]
-    _rectangle(axes, left, bottom, box.width, box.height, fill, "#7B8794", 7.0, 3, linewidth=1.2)
-    _text(axes, box.x + shift[0], box.y + shift[1], _node_text(graph, placed.node), 10.5, INK)
+    canvas.rectangle(
+        axes, left, bottom, box.width, box.height, fill, NODE_EDGE, 7.0, 3, linewidth=1.2
+    )
+    canvas.text(axes, box.x + shift[0], box.y + shift[1], _node_text(graph, placed.node), 10.5, INK)
 
 
 def _draw_label(axes: "Axes", placed: PlacedLink, shift: tuple[float, float]) -> None:
@@ -209,14 +181,23 @@ def _draw_label(axes: "Axes", placed: PlacedLink, shift: tuple[float, float]) ->
         return
     box, colour = placed.label, families.family(placed.link.operation).colour
     left, bottom = box.left + shift[0], box.y - box.height / 2 + shift[1]
-    _rectangle(
-        axes, left, bottom, box.width, box.height, _tint(colour), colour, 5.0, 4, linewidth=1.0
+    canvas.rectangle(
+        axes,
+        left,
+        bottom,
+        box.width,
+        box.height,
+        canvas.tint(colour),
+        colour,
+        5.0,
+        4,
+        linewidth=1.0,
     )
     x, y = box.x + shift[0], box.y + shift[1]
     if placed.link.score is None:
-        _text(axes, x, y, families.readable(placed.link.operation), 8.5, INK)
+        canvas.text(axes, x, y, families.readable(placed.link.operation), 8.5, INK)
         return
-    _text(
+    canvas.text(
         axes,
         box.left + shift[0] + 7,
         y,
@@ -225,7 +206,7 @@ def _draw_label(axes: "Axes", placed: PlacedLink, shift: tuple[float, float]) ->
         INK,
         ha="left",
     )
-    _text(axes, box.right + shift[0] - 7, y, _score(placed.link), 7.5, SOFT, ha="right")
+    canvas.text(axes, box.right + shift[0] - 7, y, _score(placed.link), 7.5, SOFT, ha="right")
 
 
 def _legend(cells: Iterable[Graph]) -> list[families.Family]:
@@ -233,37 +214,9 @@ def _legend(cells: Iterable[Graph]) -> list[families.Family]:
     return sorted(present, key=lambda kind: kind.name)
 
 
-def _legend_rows(present: Sequence[families.Family], width: float) -> list[list[families.Family]]:
-    """The legend's entries in rows that fit in `width` points."""
-    rows: list[list[families.Family]] = [[]]
-    for kind in present:
-        if rows[-1] and sum(_entry_width(each) for each in [*rows[-1], kind]) > width:
-            rows.append([])
-        rows[-1].append(kind)
-    return rows
-
-
-def _entry_width(kind: families.Family) -> float:
-    return _text_width(kind.name, 8.5) + 36.0
-
-
-def _draw_legend(
-    axes: "Axes", rows: Sequence[Sequence[families.Family]], top: float, width: float
-) -> None:
-    for number, row in enumerate(rows):
-        x = (width - sum(_entry_width(kind) for kind in row) + 18.0) / 2
-        y = top - 18.0 * number
-        for kind in row:
-            _rectangle(
-                axes, x, y - 4.5, 13.0, 9.0, _tint(kind.colour), kind.colour, 3.0, 4, linewidth=1.2
-            )
-            _text(axes, x + 18.0, y, kind.name, 8.5, SOFT, ha="left")
-            x += _entry_width(kind)
-
-
 def _label_size(link: Link) -> tuple[float, float]:
-    extra = 0.0 if link.score is None else _text_width(_score(link), 7.5) + 7.0
-    return _text_width(families.readable(link.operation), 8.5) + 14.0 + extra, 19.0
+    extra = 0.0 if link.score is None else canvas.text_width(_score(link), 7.5) + 7.0
+    return canvas.text_width(families.readable(link.operation), 8.5) + 14.0 + extra, 19.0
 
 
 def _node_size(graph: Graph) -> Any:
@@ -271,7 +224,7 @@ def _node_size(graph: Graph) -> Any:
 
     def size(node: int) -> tuple[float, float]:
         name = graph.name(node)
-        wide = 44.0 if name.startswith("c_") else max(28.0, _text_width(name, 10.5) + 18.0)
+        wide = 44.0 if name.startswith("c_") else max(28.0, canvas.text_width(name, 10.5) + 18.0)
         return wide, 28.0 if graph.chain else 36.0
 
     return size
@@ -288,46 +241,3 @@ def _capital(text: str) -> str:
 
 def _score(link: Link) -> str:
     return "" if link.score is None else f"{link.score:.3g}"
-
-
-@cache
-def _text_width(text: str, size: float, weight: str = "normal") -> float:
-    """The width of a text in points, the same on every machine: the font comes with matplotlib."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextToPath
-
-    width, _, _ = TextToPath().get_text_width_height_descent(
-        text, FontProperties(family=FONT, size=size, weight=weight), False
-    )
-    return float(width) if text else 0.0
-
-
-def _tint(colour: str, share: float = 0.13) -> tuple[float, ...]:
-    """A light tone of a colour: `share` of it on white."""
-    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    return tuple(share * part + 1 - share for part in parts)
-
-
-def _text(
-    axes: "Axes", x: float, y: float, text: str, size: float, colour: str, **style: Any
-) -> None:
-    fixed: dict[str, Any] = {
-        "ha": "center",
-        "va": "center_baseline",
-        "family": FONT,
-        "zorder": 5,
-    } | style
-    axes.text(x, y, text, fontsize=size, color=colour, **fixed)
-
-
-def _rectangle(
-    axes: "Axes", left: float, bottom: float, width: float, height: float, fill: Any, edge: str,
-    radius: float, zorder: int, linewidth: float = 0.8,
-) -> None:  # fmt: skip
-    from matplotlib.patches import FancyBboxPatch
-
-    style = f"round,pad=0,rounding_size={radius}"
-    axes.add_patch(
-        FancyBboxPatch((left, bottom), width, height, boxstyle=style, facecolor=fill,
-                       edgecolor=edge, linewidth=linewidth, zorder=zorder)
-    )  # fmt: skip

@@ -15,10 +15,12 @@ from rich.text import Text
 from nastk.architecture import Architecture
 from nastk.cost import Cost, PhaseCost
 from nastk.report.curves import Curves
+from nastk.report.lineage import lineage
 from nastk.report.numbers import count, metric, seconds, size
 from nastk.report.plain import Plain
 from nastk.report.quality import decisions, rankings
 from nastk.report.terminal import cell
+from nastk.report.tree import Tree
 
 STATES = {
     "finished": "green",
@@ -37,8 +39,8 @@ def summary(result: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> 
         result: any of `run` (its folder), `state`, `config`, `architecture` (its JSON object),
             `text`, `evaluations` (each with evaluator, metrics, notes), `cost` (by phase) and
             `error`.
-        history: the run's events; those of kind `epoch-done` make the curves, `watched` and
-            `ranked` sections of their own.
+        history: the run's events; those of kind `epoch-done` make the curves, splits a tree,
+            `watched` and `ranked` sections of their own.
 
     Example: `rich.print(summary({**folder.result(), "config": folder.config()}, folder.events()))`
     """
@@ -46,6 +48,9 @@ def summary(result: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> 
     curves = Curves(history)
     if curves.branches:
         parts += _section("Training", curves)
+    branches = lineage(history, result.get("architecture"))
+    if branches is not None:
+        parts += _section("Branches", Tree(branches))
     if result.get("architecture"):
         parts += _section("Architecture", *_architecture(result))
     if (seen := decisions(history)) is not None:

@@ -1,0 +1,241 @@
+"""The branches of a run that split, as a picture: `draw_tree` writes it as SVG, PNG or PDF.
+
+Left to right: a branch is a card with the operations of its group, a fork says which edge was
+divided and how far apart its groups are, the table of distances hangs below the branch that split,
+and the leaves end in bars of their accuracy. `tree_layout.py` says where things are,
+`tree_cards.py` what stands there, `heat.py` draws the tables.
+"""
+
+from pathlib import Path as File
+from typing import TYPE_CHECKING
+
+from nastk.report import canvas
+from nastk.report import tree_cards as cards
+from nastk.report.canvas import BORDER, INK, LINE, MARGIN, NODE_EDGE, PADDING, PANEL, SOFT
+from nastk.report.families import family, readable
+from nastk.report.heat import draw_heat, shade, span
+from nastk.report.lineage import BranchRecord, Lineage, Split
+from nastk.report.numbers import percent
+from nastk.report.tree_layout import HANG, TreeLayout, placed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CHOSEN = "#2F7D4F"
+"""The way to the chosen leaf; its card is filled as the output of a cell is."""
+BAR, BAR_GAP, BAR_TEXT, SCALE = 110.0, 20.0, 92.0, 34.0
+"""A bar of 100 % of its scale, before it, behind it, and the height of the scale above."""
+SCALES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+
+
+def draw_tree(
+    branches: Lineage, path: str | File, *, title: str | None = None, subtitle: str | None = None
+) -> File:
+    """Draw a lineage into a file: SVG, PNG or PDF, by the suffix of `path`; returns the path.
+
+    Raises:
+        ConfigurationError: a suffix of no known format.
+
+    Example: `draw_tree(lineage(folder.events()), "tree.svg", title="gm around darts")`
+    """
+    path = File(path)
+    canvas.checked_format(path, "tree")
+    return canvas.save(tree_picture(branches, title=title, subtitle=subtitle), path)
+
+
+def tree_picture(
+    branches: Lineage, *, title: str | None = None, subtitle: str | None = None
+) -> "Figure":
+    """The picture as a matplotlib `Figure` that nothing else knows of; arguments as above."""
+    layout = placed(branches, cards.card_size, cards.hanging_size, cards.label_size)
+    bars = cards.accuracies(branches)
+    wide = layout.width + (BAR_GAP + BAR + BAR_TEXT if bars else 0.0)
+    inner = max(
+        wide,
+        canvas.text_width(title or "", 15.0, "bold") - 2 * PADDING,
+        canvas.text_width(subtitle or "", 9.5) - 2 * PADDING,
+        _key_width(branches) - 2 * PADDING,
+    )
+    width = inner + 2 * (PADDING + MARGIN)
+    rows = canvas.legend_rows(cards.families_of(branches), width - 2 * MARGIN)
+    head = (24.0 if title else 0.0) + (18.0 if subtitle else 0.0)
+    panel = layout.height + 2 * PADDING + (SCALE if bars else 0.0)
+    height = 2 * MARGIN + head + panel + 14.0 + 18.0 * (len(rows) + 1) - 8.0
+    figure, axes = canvas.page(width, height)
+    top = canvas.headline(axes, height - MARGIN, title, subtitle)
+    canvas.rectangle(axes, MARGIN, top - panel, inner + 2 * PADDING, panel, PANEL, BORDER, 8.0, 0)
+    shift = (MARGIN + PADDING + (inner - wide) / 2, top - panel + PADDING)
+    _Drawing(axes, branches, layout, shift).everything(bars)
+    canvas.legend(axes, rows, top - panel - 20.0, width)
+    _draw_key(axes, branches, top - panel - 20.0 - 18.0 * len(rows), width)
+    return figure
+
+
+class _Drawing:
+    """One lineage on a page: what is drawn where; `shift` is added to every place."""
+
+    def __init__(
+        self, axes: "Axes", branches: Lineage, layout: TreeLayout, shift: tuple[float, float]
+    ) -> None:
+        self._axes, self._branches, self._layout, self._shift = axes, branches, layout, shift
+        self._chosen = branches.chosen()
+        self._ends = span(cards.splits(branches))
+
+    def everything(self, bars: dict[str, float]) -> None:
+        """Forks, cards, tables and bars."""
+        for record in self._branches.branches.values():
+            left, y, wide = self._place(record)
+            if record.split:
+                self._fork(record, record.split)
+                below = y - cards.card_size(record)[1] / 2 - HANG
+                draw_heat(self._axes, record.split, left, below, self._ends)
+            self._card(record, left, y, wide)
+        if bars:
+            self._bars(bars)
+
+    def _place(self, record: BranchRecord) -> tuple[float, float, float]:
+        """Left side, middle and width of a card."""
+        depth = self._layout.depth[record.name]
+        left = self._layout.left[depth] + self._shift[0]
+        return left, self._layout.y[record.name] + self._shift[1], self._layout.wide[depth]
+
+    # ------------------------------------------------------------------ forks
+
+    def _fork(self, record: BranchRecord, split: Split) -> None:
+        left, y, wide = self._place(record)
+        begin = self._layout.fork[self._layout.depth[record.name]] + self._shift[0]
+        width, height = cards.label_size(record)
+        _line(self._axes, (left + wide, y), (begin, y), record.name in self._chosen)
+        for heir in self._branches.heirs(record):
+            end, at, _ = self._place(heir)
+            _line(self._axes, (begin + width, y), (end, at), heir.name in self._chosen, heir.fresh)
+        if not width:
+            return
+        bold = record.name in self._chosen
+        canvas.rectangle(
+            self._axes, begin, y - height / 2, width, height, "#FFFFFF",
+            CHOSEN if bold else LINE, 6.0, 3, linewidth=1.1,
+        )  # fmt: skip
+        words = cards.label(split)
+        for number, line in enumerate(words):
+            canvas.text(
+                self._axes, begin + width / 2, y + 6.0 * (len(words) - 1) - 12.0 * number,
+                line, 8.5 if not number else 7.5, INK if not number else SOFT,
+            )  # fmt: skip
+
+    # ------------------------------------------------------------------ cards
+
+    def _card(self, record: BranchRecord, left: float, y: float, wide: float) -> None:
+        height = cards.card_size(record)[1]
+        fill, edge, line = canvas.NODE_MIDDLE, NODE_EDGE, 1.1
+        if record.parent is None:
+            fill = canvas.NODE_INPUT
+        if record.chosen:
+            fill, edge, line = canvas.NODE_OUTPUT, CHOSEN, 2.0
+        canvas.rectangle(
+            self._axes, left, y - height / 2, wide, height, fill, edge, 7.0, 3, linewidth=line
+        )
+        x, top, right = left + cards.SIDE, y + height / 2 - cards.SIDE - 4.0, left + wide
+        canvas.text(self._axes, x, top, record.name, 9.5, INK, ha="left", weight="bold")
+        course = cards.course(record)
+        canvas.text(self._axes, right - cards.SIDE, top, course, 7.0, SOFT, ha="right")
+        below = top - cards.HEADER + 2.0
+        for number, row in enumerate(cards.tag_rows(record)):
+            place = x
+            for name in row:
+                self._tag(name, place, below - cards.TAG_ROW * number)
+                place += cards.tag_width(name) + cards.TAG_GAP
+        if not record.group:
+            words = cards.undivided(record)
+            canvas.text(self._axes, x, below, words, cards.TAG, SOFT, ha="left")
+
+    def _tag(self, name: str, x: float, y: float) -> None:
+        colour, wide = family(name).colour, cards.tag_width(name)
+        canvas.rectangle(
+            self._axes, x, y - 8.0, wide, 16.0, canvas.tint(colour), colour, 4.5, 4, linewidth=1.0
+        )
+        canvas.text(self._axes, x + wide / 2, y, readable(name), cards.TAG, INK)
+
+    # ------------------------------------------------------------------ bars
+
+    def _bars(self, accuracies: dict[str, float]) -> None:
+        left = self._layout.width + BAR_GAP + self._shift[0]
+        most = next(each for each in SCALES if max(accuracies.values()) <= each or each == 1.0)
+        top = self._layout.height + self._shift[1]
+        what = "valid" if cards.judged(self._branches) else "train"
+        canvas.text(self._axes, left, top + SCALE - 10.0, f"{what} accuracy", 8.5, INK, ha="left")
+        canvas.text(self._axes, left, top + SCALE - 22.0, "0", 7.0, SOFT, ha="left")
+        canvas.text(
+            self._axes, left + BAR, top + SCALE - 22.0, f"{100 * most:.0f} %", 7.0, SOFT, ha="right"
+        )
+        for name, accuracy in accuracies.items():
+            record = self._branches.branches[name]
+            begin, y, wide = self._place(record)
+            if begin + wide + BAR_GAP < left:
+                self._axes.plot([begin + wide, left], [y, y], color=LINE, lw=0.8, ls=":", zorder=1)
+            self._bar(record, accuracy, (left, y), BAR * min(accuracy / most, 1.0))
+
+    def _bar(
+        self, record: BranchRecord, accuracy: float, where: tuple[float, float], length: float
+    ) -> None:
+        from matplotlib.patches import Rectangle
+
+        (x, y), colour = where, CHOSEN if record.chosen else LINE
+        self._axes.add_patch(Rectangle((x, y - 6), BAR, 12, facecolor=BORDER, lw=0, zorder=2))
+        self._axes.add_patch(Rectangle((x, y - 6), length, 12, facecolor=colour, lw=0, zorder=3))
+        words = percent(accuracy) + ("  chosen" if record.chosen else "")
+        weight = "bold" if record.chosen else "normal"
+        canvas.text(self._axes, x + BAR + 8.0, y, words, 8.5, INK, ha="left", weight=weight)
+
+
+def _line(
+    axes: "Axes",
+    start: tuple[float, float],
+    end: tuple[float, float],
+    chosen: bool,
+    fresh: bool = False,
+) -> None:
+    """A curve that leaves and arrives level; dashes where weights start anew."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    middle = (start[0] + end[0]) / 2
+    path = Path(
+        [start, (middle, start[1]), (middle, end[1]), end],
+        [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4],
+    )
+    colour, thick = (CHOSEN, 2.6) if chosen else (LINE, 1.6)
+    style = (0, (3.0, 1.6)) if fresh else "-"
+    axes.add_patch(
+        PathPatch(
+            path, fill=False, edgecolor=colour, lw=thick, ls=style, capstyle="butt",
+            zorder=2 if chosen else 1,
+        )
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------- the key
+
+
+def _key_width(branches: Lineage) -> float:
+    return sum(canvas.text_width(words, 8.5) + 52.0 for _, words in cards.key(branches)) - 18.0
+
+
+def _draw_key(axes: "Axes", branches: Lineage, y: float, width: float) -> None:
+    from matplotlib.patches import Rectangle
+
+    x = (width - _key_width(branches)) / 2
+    for sign, words in cards.key(branches):
+        if sign == "shades":
+            for step in range(7):
+                where = (x + 4.0 * step, y - 4.5)
+                axes.add_patch(
+                    Rectangle(
+                        where, 4.0, 9.0, facecolor=shade(step / 6, (0.0, 1.0)), lw=0, zorder=4
+                    )
+                )
+        else:
+            _line(axes, (x, y), (x + 28.0, y), sign == "chosen", sign == "dashed")
+        canvas.text(axes, x + 34.0, y, words, 8.5, SOFT, ha="left")
+        x += canvas.text_width(words, 8.5) + 52.0
