@@ -56,8 +56,8 @@ class Study:
         """For each updater: its label, its seeds, and the spread of each metric over them.
 
         A spread is mean, standard deviation and values. The deviation is that of the sample
-        (n - 1); None where there is one seed. Cost counts as metrics too: `images_forward`,
-        `images_backward`, `seconds`.
+        (n - 1); None where there is one seed. The cost of the search (not of judging it) counts
+        too: `images_forward`, `images_backward`, `seconds`.
         """
         labels = dict.fromkeys(cell.label for cell in self.cells)
         return [self._row(label) for label in labels]
@@ -67,7 +67,7 @@ class Study:
         results = [Result(cell.folder) for cell in cells]
         values: dict[str, list[float]] = {}
         for result in results:
-            total = result.cost.total
+            total = result.cost.search
             cost = {
                 "images_forward": float(total.images_forward),
                 "images_backward": float(total.images_backward),

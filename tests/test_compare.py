@@ -134,7 +134,7 @@ def test_the_command_shows_the_table(monkeypatch, capsys, workplace):
         cli.main()
     assert not ending.value.code
     out, err = capsys.readouterr()
-    for words in ("darts", "random(candidates=2)", "2 seeds", "valid accuracy", "±", "study.csv"):
+    for words in ("darts", "random  candidates=2", "2 seeds", "valid accuracy", "±", "study.csv"):
         assert words in out
     assert "darts, seed 1 -> s/darts-seed1" in err
     assert (workplace / "s" / "random-candidates=2-seed0" / "result.json").exists()

@@ -196,7 +196,8 @@ def _add_epochs(records: dict[str, BranchRecord], history: Sequence[Event]) -> N
 def _add_leaves(records: dict[str, BranchRecord], history: Sequence[Event]) -> None:
     """What the end of the run says: each leaf's accuracy, and which leaf is the run's."""
     for event in _reports(history, "leaves"):
-        for name, accuracy in event["values"].get("valid_accuracy", {}).items():
+        metric = next((name for name in event["values"] if name.endswith("accuracy")), "")
+        for name, accuracy in event["values"].get(metric, {}).items():
             if name in records:
                 records[name] = replace(records[name], valid=float(accuracy))
     for event in history:
