@@ -51,6 +51,7 @@ from .search import resume as resume
 from .search import search as search
 from .search import stream as stream
 from .space import SearchSpace as SearchSpace
+from .space import SingleChoiceSpace as SingleChoiceSpace
 from .subspace import Edge as Edge
 from .subspace import Subspace as Subspace
 from .supernet import Supernet as Supernet

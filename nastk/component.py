@@ -4,7 +4,8 @@ From one nested `Options` model come validation, `nastk describe NAME`, the tabl
 `-u samples=20` on the command line and the section of the config file.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -153,3 +154,23 @@ def _complaint(model: type[BaseModel], owner: str, error: Any) -> str:
         return f"{owner}: {path} must be {bounds[kind]}, got {got!r}."
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return f"{owner}: {path + ': ' if path else ''}expected {message}, got {got!r}."
+
+
+def assignments(pairs: Sequence[str], flag: str) -> dict[str, Any]:
+    """`["samples=20", "variant=official"]` as a mapping; a value that is not JSON stays text.
+
+    Raises:
+        ConfigurationError: something is no `name=value`.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip():
+            raise ConfigurationError(
+                f"{flag} takes name=value, such as {flag} samples=20; got {pair!r}."
+            )
+        try:
+            found[name.strip()] = json.loads(value)
+        except ValueError:
+            found[name.strip()] = value or None
+    return found

@@ -302,26 +302,6 @@ def _evaluator(use: Use, installed: Catalogue) -> dict[str, Any]:
     return {"name": use.name, "options": parsed.model_dump(mode="json")}
 
 
-def assignments(pairs: Sequence[str], flag: str) -> dict[str, Any]:
-    """`["samples=20", "variant=official"]` as a mapping; a value that is not JSON stays text.
-
-    Raises:
-        ConfigurationError: something is no `name=value`.
-    """
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
-            raise ConfigurationError(
-                f"{flag} takes name=value, such as {flag} samples=20; got {pair!r}."
-            )
-        try:
-            found[name.strip()] = json.loads(value)
-        except ValueError:
-            found[name.strip()] = value or None
-    return found
-
-
 def to_json(config: SearchConfig) -> str:
     """The configuration as indented JSON; `resolve(json.loads(text))` gives it back."""
     return json.dumps(config.model_dump(mode="json"), indent=2) + "\n"

@@ -139,3 +139,55 @@ class SearchSpace(Component, ABC):
                 "Use the space options of the run it came from."
             )
         return architecture
+
+
+class SingleChoiceSpace(SearchSpace):
+    """A space in which every edge takes exactly one operation: what such spaces answer alike.
+
+    `decide` takes the best of each edge, so `sample` is uniform over the architectures.
+
+    Example: `class Mine(SingleChoiceSpace)` with `edges`, `supernet`, `network` and the text form.
+    """
+
+    def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
+        """Called by updaters: the best living operation of each edge; ties: the first.
+
+        Raises:
+            PluginError: no architecture lies in `subspace`, or a living score is not a number.
+        """
+        self.refuse_empty(subspace)
+        table = self.readable(scores, subspace).tolist()
+        return self.chosen(
+            max(subspace.operations(row), key=numbers.__getitem__)
+            for row, numbers in enumerate(table)
+        )
+
+    def check(self, architecture: Architecture) -> Architecture:
+        """`architecture` itself if it is one of this space: exactly one operation on each edge.
+
+        Raises:
+            DataError: it belongs to another space or other edges, or an edge has none or several.
+        """
+        super().check(architecture)
+        for edge, chosen in zip(self.edges, architecture.choices, strict=True):
+            if len(chosen) != 1:
+                raise DataError(
+                    f"Edge {edge.name!r} must have one operation (`none` and `skip` are such), "
+                    f"got {len(chosen)}{': ' if chosen else ''}{', '.join(chosen)}."
+                )
+        return architecture
+
+    def chosen(self, columns: Iterable[int]) -> Architecture:
+        """The architecture with one operation, by its column, on each edge."""
+        return self.architecture(
+            (edge.operations[column],) for edge, column in zip(self.edges, columns, strict=True)
+        )
+
+    def refuse_empty(self, subspace: Subspace) -> None:
+        """Called before deciding.
+
+        Raises:
+            PluginError: no architecture lies in `subspace`.
+        """
+        if why := self.complaint(subspace):
+            raise PluginError(f"No architecture lies in this subspace: {why}.")

@@ -529,7 +529,7 @@ def test_choices_may_come_in_any_order_and_need_exactly_one_operation():
     for chosen, said in (((), "got 0"), (("conv", "skip"), "got 2: conv, skip")):
         odd = space.architecture([("skip",), ("b:1",), chosen])
         for refuses in (space.to_text, space.check, lambda odd: space.network(odd, TASK)):
-            with pytest.raises(DataError, match=f"Choice 'cell' takes one operation, {said}"):
+            with pytest.raises(DataError, match=f"Edge 'cell' must have one operation .*{said}"):
                 refuses(odd)
 
 

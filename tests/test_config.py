@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import nastk
+from nastk.component import assignments
 from nastk.config import (
     SearchConfig,
-    assignments,
     check_keys,
     merge,
     presets,

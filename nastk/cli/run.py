@@ -8,8 +8,8 @@ from nastk.assembly import assemble, evaluator
 from nastk.checkpoint import newest
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
-from nastk.component import Use
-from nastk.config import SearchConfig, assignments, merge, read_config, resolve
+from nastk.component import Use, assignments
+from nastk.config import SearchConfig, merge, read_config, resolve
 from nastk.driver import Run, stop_on_signals
 from nastk.errors import ConfigurationError
 from nastk.plugins import catalogue

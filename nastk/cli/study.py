@@ -9,8 +9,8 @@ from nastk.cli import output
 from nastk.cli.progress import ProgressView
 from nastk.cli.run import wishes_of
 from nastk.compare import Cell, compare
-from nastk.component import Use
-from nastk.config import assignments, merge, read_config
+from nastk.component import Use, assignments
+from nastk.config import merge, read_config
 from nastk.driver import Run, stop_on_signals
 from nastk.errors import ConfigurationError
 from nastk.report.study import study_table

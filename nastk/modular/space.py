@@ -10,20 +10,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from nastk.architecture import Architecture
 from nastk.data.task import Task
-from nastk.errors import ConfigurationError, DataError, PluginError, near_miss
+from nastk.errors import ConfigurationError, DataError, near_miss
 from nastk.modular.marked import Decision, decided, decisions, edges_of
 from nastk.modular.supernet import ModularSupernet
-from nastk.space import SearchSpace
-from nastk.subspace import Edge, Subspace
+from nastk.space import SingleChoiceSpace
+from nastk.subspace import Edge
 from nastk.supernet import Supernet
 
 
-class ModularSpace(SearchSpace):
+class ModularSpace(SingleChoiceSpace):
     """The space of a network whose undecided layers are `nastk.Choice`: subclass it with `build`.
 
     `build` is the network's class, if that is made from a `Task` alone, or a method that makes the
@@ -66,34 +65,6 @@ class ModularSpace(SearchSpace):
         network, found = self._marked(task)
         # Built on the CPU, where a constructor may compute; then to where the caller makes things.
         return decided(network, found, architecture).to(torch.get_default_device())
-
-    def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
-        """Called by updaters: the best living operation of each edge; ties: the first.
-
-        Raises:
-            PluginError: no architecture lies in `subspace`, or a living score is not a number.
-        """
-        if why := self.complaint(subspace):
-            raise PluginError(f"No architecture lies in this subspace: {why}.")
-        best = self.readable(scores, subspace).argmax(1).tolist()
-        return self.architecture(
-            (edge.operations[column],) for edge, column in zip(self.edges, best, strict=True)
-        )
-
-    def check(self, architecture: Architecture) -> Architecture:
-        """`architecture` itself if it is one of this space: exactly one operation on each edge.
-
-        Raises:
-            DataError: it belongs to another space or other edges, or an edge has none or several.
-        """
-        super().check(architecture)
-        for edge, chosen in zip(self.edges, architecture.choices, strict=True):
-            if len(chosen) != 1:
-                raise DataError(
-                    f"Choice {edge.name!r} takes one operation, got {len(chosen)}"
-                    f"{': ' if chosen else ''}{', '.join(chosen)}."
-                )
-        return architecture
 
     def to_text(self, architecture: Architecture) -> str:
         """Each choice with its operation: `first=conv3 second=skip`."""

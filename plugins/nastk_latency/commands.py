@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nastk.errors import ConfigurationError
+from nastk.component import assignments
 from nastk.plugins import catalogue
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def build(
 
     execution = Execution.choose(device, "fp32", threads=threads)
     name, _, path = data.partition(":")
-    given = {**({"path": path} if path else {}), **options(d or [], "-d")}
-    source, made = _made("data", name, given), _made("space", space, options(s or [], "-s"))
+    given = {**({"path": path} if path else {}), **assignments(d or [], "-d")}
+    source, made = _made("data", name, given), _made("space", space, assignments(s or [], "-s"))
     console = Console(stderr=True, highlight=False)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("networks", total=None)
@@ -83,26 +83,6 @@ def info(
     from nastk_latency.table import read
 
     _show(path, read(path), json)
-
-
-def options(pairs: list[str], flag: str) -> dict[str, Any]:
-    """`["channels=8"]` as a mapping; a value that is not JSON stays text.
-
-    Raises:
-        ConfigurationError: something is no `name=value`.
-    """
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.strip():
-            raise ConfigurationError(
-                f"{flag} takes name=value, such as {flag} channels=8; got {pair!r}."
-            )
-        try:
-            found[name.strip()] = json_module.loads(value)
-        except ValueError:
-            found[name.strip()] = value
-    return found
 
 
 def _made(kind: str, name: str, given: dict[str, Any]) -> Any:

@@ -6,15 +6,14 @@ layer i + 1. Layers that change size or width have no `skip`, so the rows have d
 
 from collections.abc import Iterable
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from nastk.architecture import Architecture
 from nastk.component import Preset
 from nastk.data.task import Task
-from nastk.errors import DataError, PluginError
-from nastk.space import SearchSpace
-from nastk.subspace import Edge, Subspace
+from nastk.errors import DataError
+from nastk.space import SingleChoiceSpace
+from nastk.subspace import Edge
 from nastk.supernet import Supernet
 from nastk_spaces_mobilenet.network import MobileNetwork
 from nastk_spaces_mobilenet.operations import names
@@ -25,7 +24,7 @@ from nastk_spaces_mobilenet.supernet import MobileNetSupernet
 from nastk_spaces_mobilenet.text import read, write
 
 
-class MobileNetSpace(SearchSpace):
+class MobileNetSpace(SingleChoiceSpace):
     """A chain of inverted residual blocks, one decision a layer (ProxylessNAS, Cai et al. 2019).
 
     Example:
@@ -78,35 +77,6 @@ class MobileNetSpace(SearchSpace):
         """Called to train, count or export an architecture: a `MobileNetwork`."""
         return MobileNetwork(self.options, self.check(architecture), task)
 
-    def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
-        """Called by updaters: the best living operation of each layer; ties: the first.
-
-        Raises:
-            PluginError: a layer has nothing alive, or a living score is not a number.
-        """
-        if why := self.complaint(subspace):
-            raise PluginError(f"No architecture lies in this subspace: {why}.")
-        table = self.readable(scores, subspace).tolist()
-        return self._chosen(
-            edge.operations[max(subspace.operations(row), key=table[row].__getitem__)]
-            for row, edge in enumerate(self.edges)
-        )
-
-    def check(self, architecture: Architecture) -> Architecture:
-        """`architecture` itself if it is one of this space: exactly one operation for each layer.
-
-        Raises:
-            DataError: it belongs to another space or other options, or a layer has none or several.
-        """
-        super().check(architecture)
-        for number, chosen in enumerate(architecture.choices, start=1):
-            if len(chosen) != 1:
-                raise DataError(
-                    f"Layer {number} must have one operation (which may be 'skip' where it is "
-                    f"offered), got {len(chosen)}{': ' if chosen else ''}{', '.join(chosen)}."
-                )
-        return architecture
-
     def to_text(self, architecture: Architecture) -> str:
         """One word a layer: `mb3_5x5 skip skip skip mb3_7x7 ...`."""
         return write([name for (name,) in self.check(architecture).choices])
@@ -119,13 +89,13 @@ class MobileNetSpace(SearchSpace):
         """
         known = PUBLISHED.get(text.strip().upper())
         if known is None:
-            return self._chosen(read(text, self.edges))
+            return self._named(read(text, self.edges))
         try:
-            return self._chosen(read(known.text, self.edges))
+            return self._named(read(known.text, self.edges))
         except DataError as error:
             raise DataError(
                 f"{text.strip()} is of the space with `-s layout={known.layout}`. {error}"
             ) from None
 
-    def _chosen(self, operations: Iterable[str]) -> Architecture:
+    def _named(self, operations: Iterable[str]) -> Architecture:
         return self.architecture((name,) for name in operations)

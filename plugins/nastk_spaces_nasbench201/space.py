@@ -8,14 +8,12 @@ from collections.abc import Iterator
 from itertools import product
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from nastk.architecture import Architecture
 from nastk.component import Preset
 from nastk.data.task import Task
-from nastk.errors import DataError, PluginError
-from nastk.space import SearchSpace
+from nastk.space import SingleChoiceSpace
 from nastk.subspace import Edge, Subspace
 from nastk.supernet import Supernet
 from nastk_spaces_nasbench201 import isomorphism
@@ -27,7 +25,7 @@ from nastk_spaces_nasbench201.supernet import NasBench201Supernet
 from nastk_spaces_nasbench201.text import NODES, read, write
 
 
-class NasBench201Space(SearchSpace):
+class NasBench201Space(SingleChoiceSpace):
     """The space of NAS-Bench-201 (Dong and Yang 2020, section 2.1): six edges, one operation each.
 
     Example:
@@ -67,44 +65,17 @@ class NasBench201Space(SearchSpace):
         """Called to train, count or export an architecture: a `NasBench201Network`."""
         return NasBench201Network(self.options, self.check(architecture), task)
 
-    def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
-        """Called by updaters: the best living operation of each edge, `none` too; ties: the first.
-
-        Raises:
-            PluginError: no architecture lies in `subspace`, or a living score is not a number.
-        """
-        self._refuse_empty(subspace)
-        table = self.readable(scores, subspace).tolist()
-        return self._chosen(
-            max(subspace.operations(edge), key=row.__getitem__) for edge, row in enumerate(table)
-        )
-
     def sample(self, subspace: Subspace, rng: torch.Generator) -> Architecture:
         """Called by updaters that draw: one of the architectures of `subspace`, all equally likely.
 
         Raises:
             PluginError: no architecture lies in `subspace`.
         """
-        self._refuse_empty(subspace)
+        self.refuse_empty(subspace)
         alive = [subspace.operations(edge) for edge in range(len(self.edges))]
-        return self._chosen(
+        return self.chosen(
             columns[int(torch.randint(len(columns), (), generator=rng))] for columns in alive
         )
-
-    def check(self, architecture: Architecture) -> Architecture:
-        """`architecture` itself if it is one of this space: exactly one operation on each edge.
-
-        Raises:
-            DataError: it belongs to another space or other options, or an edge has none or several.
-        """
-        super().check(architecture)
-        for edge, chosen in zip(self.edges, architecture.choices, strict=True):
-            if len(chosen) != 1:
-                raise DataError(
-                    f"Edge {edge.name} must have one operation (which may be 'none'), got "
-                    f"{len(chosen)}{': ' if chosen else ''}{', '.join(chosen)}."
-                )
-        return architecture
 
     def to_text(self, architecture: Architecture) -> str:
         """The benchmark's string: `|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...`."""
@@ -139,12 +110,3 @@ class NasBench201Space(SearchSpace):
     def _names(self, architecture: Architecture) -> list[str]:
         """The operation on each edge."""
         return [name for (name,) in self.check(architecture).choices]
-
-    def _chosen(self, columns: Iterator[int]) -> Architecture:
-        return self.architecture(
-            (edge.operations[column],) for edge, column in zip(self.edges, columns, strict=True)
-        )
-
-    def _refuse_empty(self, subspace: Subspace) -> None:
-        if why := self.complaint(subspace):
-            raise PluginError(f"No architecture lies in this subspace: {why}.")

@@ -24,7 +24,7 @@ from nastk.testing import EvaluatorContract, ToyData, ToySpace
 from nastk.updater import ArchitectureUpdater
 from nastk_latency import build as building
 from nastk_latency.build import CHECKED, Effort, build, chosen, compared, left_out, tied
-from nastk_latency.commands import latency, options
+from nastk_latency.commands import latency
 from nastk_latency.evaluator import Latency
 from nastk_latency.table import LatencyTable, digest, read
 from nastk_latency.timing import Stopwatch, clock_of
@@ -325,12 +325,6 @@ def test_build_and_info(tmp_path):
     told = CliRunner().invoke(latency, ["info", str(path), "--json"])
     assert LatencyTable(**{key: value for key, value in json.loads(told.output).items()
                            if key != "path"}) == table  # fmt: skip
-
-
-def test_options_are_read_as_everywhere():
-    assert options(["channels=8", "name=x"], "-s") == {"channels": 8, "name": "x"}
-    with pytest.raises(ConfigurationError, match=r"-s takes name=value"):
-        options(["channels"], "-s")
 
 
 def test_what_the_plugin_offers():

@@ -215,10 +215,10 @@ def test_sampling_is_uniform_over_the_subspace():
 @pytest.mark.parametrize(
     "choices, message",
     [
-        ([["none"]] * 5 + [[]], "Edge cell:2->3 must have one operation .*got 0\\."),
+        ([["none"]] * 5 + [[]], "Edge 'cell:2->3' must have one operation .*got 0\\."),
         (
             [["none", "skip_connect"]] + [["none"]] * 5,
-            "cell:0->1 .*got 2: none, skip_connect",
+            "cell:0->1. .*got 2: none, skip_connect",
         ),
     ],
 )
