@@ -52,6 +52,7 @@ GRID = Grid()
 TOY = ToySpace()
 
 
+@pytest.mark.slow
 class TestRandomPathBySPOS(UpdaterContract):
     updater, options = RandomPath, {"rule": "spos", **FEW}
 

@@ -647,11 +647,13 @@ class TestShapley(UpdaterContract):
     updater, options = Shapley, {"samples": 2, "warmup": 1, "batch_size": 24}
 
 
+@pytest.mark.slow
 class TestOfficial(UpdaterContract):
     updater = Shapley
     options = {"variant": "official", "samples": 2, "warmup": 1, "batch_size": 24}  # noqa: RUF012
 
 
+@pytest.mark.slow
 class TestByPhi(UpdaterContract):
     updater = Shapley
     options = {"samples": 2, "warmup": 3, "discretise_by": "phi", "mixing": "uniform"}  # noqa: RUF012

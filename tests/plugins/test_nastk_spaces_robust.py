@@ -38,6 +38,7 @@ class TestContractOfS4(SearchSpaceContract):
     options: ClassVar = {**SMALL, "partial_channels": 2}
 
 
+@pytest.mark.slow
 class TestDartsOnS4(UpdaterContract):
     """Noise is drawn in the weight steps and in the updater's measurements: a resume repeats it."""
 
