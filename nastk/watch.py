@@ -91,12 +91,13 @@ def warnings_of(history: Sequence[Mapping[str, Any]], branch: str | None = None)
 
     Args:
         history: the events of a run, as `RunFolder.events` reads them.
-        branch: the branch that is asked about; the last one watched where None.
+        branch: the branch that is asked about; where None the one whose architecture the run
+            found, or the last one watched while it goes on.
 
     Example: `warnings_of(nastk.resume("runs/a").history)`
     """
     watched = [each for each in history if each["kind"] == Watched.kind]
-    name = branch if branch is not None else watched[-1]["branch"] if watched else None
+    name = branch_of(history, Watched.kind) if branch is None else branch
     last = [each for each in watched if each["branch"] == name][-1:]
     found = [Caution(one["name"], one["message"]) for each in last for one in each["warnings"]]
     epochs = [each for each in history if each["kind"] == "epoch-done" and each["branch"] == name]
@@ -110,6 +111,13 @@ def warnings_of(history: Sequence[Mapping[str, Any]], branch: str | None = None)
             )
         )
     return found
+
+
+def branch_of(history: Sequence[Mapping[str, Any]], kind: str) -> str | None:
+    """The branch to speak of: of the found architecture, or that of the last event of `kind`."""
+    finished = [each["branch"] for each in history if each["kind"] == "run-finished"]
+    heard = [each["branch"] for each in history if each["kind"] == kind]
+    return next(iter([*finished[-1:], *heard[-1:]]), None)
 
 
 def changes_of(decisions: Sequence[str]) -> list[bool]:

@@ -485,9 +485,19 @@ def test_decisions_and_rankings_have_sections_of_their_own(width):
         assert "scores        1  +0.50 [+0.40, +0.60]" in text
         assert "scores        2  +0.25 [+0.15, +0.35]" in text
         assert text.count("supernet") == 1 and "0.500/0.020/0.000" in text
-        assert "of 60 architectures against table test accuracy of table" in text
+        assert "architectures: 60 by scores, against table test accuracy of table" in text
 
 
 def test_a_history_without_them_has_no_such_sections():
     text = shown(summary({}, [decided(1, "a")]), 80)
     assert "Decision" not in text and "Ranking" not in text
+
+
+def test_of_several_leaves_the_one_that_was_found_is_shown():
+    history = [
+        {**ranked(2, 0.25), "branch": "0.0"}, {**watched(2, 0.5, None), "branch": "0.0"},
+        {**ranked(2, 0.75), "branch": "0.1"}, {**watched(2, 1.0, None), "branch": "0.1"},
+    ]  # fmt: skip
+    assert "+0.75" in shown(summary({}, history), 80)
+    text = shown(summary({}, [*history, {"kind": "run-finished", "branch": "0.0"}]), 80)
+    assert "+0.25" in text and "+0.75" not in text and "50.00 %" in text

@@ -141,6 +141,10 @@ def seen(*names, branch="0"):
     return {"kind": "watched", "branch": branch, "warnings": warnings}
 
 
+def finished(branch):
+    return {"kind": "run-finished", "branch": branch}
+
+
 @pytest.mark.parametrize(
     ("history", "names"),
     [
@@ -151,9 +155,10 @@ def seen(*names, branch="0"):
         ([*map(epoch, "abcdd"), seen()], []),
         ([*map(epoch, "abc"), seen()], []),
         ([seen("collapsed", branch="0.1"), seen(branch="0.0")], []),
+        ([seen("collapsed", branch="0.0"), seen(branch="0.1"), finished("0.0")], ["collapsed"]),
     ],
 )
-def test_the_last_epoch_of_the_last_branch_warns(history, names):
+def test_the_last_epoch_of_the_runs_branch_warns(history, names):
     assert [each.name for each in warnings_of(history)] == names
 
 

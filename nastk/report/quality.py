@@ -22,7 +22,7 @@ def decisions(history: History) -> RenderableType | None:
     """The last branch's decisions: parameter-free share, entropy, how long it stands, warnings."""
     from nastk.watch import changes_of, warnings_of
 
-    watched = _last_branch(history, "watched")
+    watched = _spoken_of(history, "watched")
     if not watched:
         return None
     table = Table.grid(padding=(0, 2, 0, 0))
@@ -48,7 +48,7 @@ def decisions(history: History) -> RenderableType | None:
 
 def rankings(history: History) -> RenderableType | None:
     """Rank correlations with 95 % intervals and regrets, a row for each kind and measured epoch."""
-    ranked = _last_branch(history, "ranked")
+    ranked = _spoken_of(history, "ranked")
     if not ranked:
         return None
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
@@ -60,8 +60,9 @@ def rankings(history: History) -> RenderableType | None:
             if found := event["by"].get(kind):
                 table.add_row(kind, str(event["epoch"]), *_cells(found))
     judge, metric = ranked[-1]["judge"], str(ranked[-1]["metric"]).replace("_", " ")
-    counts = [found["architectures"] for found in ranked[-1]["by"].values() if found]
-    of = f"of {max(counts)} architectures " if counts else ""
+    by = ranked[-1]["by"].items()
+    counts = ", ".join(f"{found['architectures']} by {kind}" for kind, found in by if found)
+    of = f"architectures: {counts}, " if counts else ""
     note = f"{of}against {metric} of {judge}; intervals hold 95 % of the bootstrap's resamples"
     return Group(table, Text(note, "dim"))
 
@@ -75,11 +76,12 @@ def _cells(found: Mapping[str, Any]) -> list[str]:
     return [*correlations, "/".join(lost)]
 
 
-def _last_branch(history: History, kind: str) -> History:
-    """The events of a kind that the branch heard of last has."""
-    found = [event for event in history if event["kind"] == kind]
-    return _of(found, kind, found[-1]["branch"]) if found else []
+def _spoken_of(history: History, kind: str) -> History:
+    """The events of a kind of the branch that the run is about."""
+    from nastk.watch import branch_of
+
+    return _of(history, kind, branch_of(history, kind))
 
 
-def _of(history: History, kind: str, branch: str) -> History:
+def _of(history: History, kind: str, branch: str | None) -> History:
     return [one for one in history if one["kind"] == kind and one["branch"] == branch]
