@@ -10,7 +10,16 @@ the fields named `seconds`). Images and seconds in events are those of the searc
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from math import isfinite
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:  # the command line shows events without waiting for torch
+    from torch import Tensor
+
+
+def table_to_json(table: "Tensor") -> list[list[float | None]]:
+    """A table of numbers (rows x columns) as JSON: None where there is no finite number."""
+    return [[value if isfinite(value) else None for value in row] for row in table.tolist()]
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,10 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from nastk.architecture import Architecture
 from nastk.branch import Branch, copied
-from nastk.events import Watched
+from nastk.events import Watched, table_to_json
 from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.subspace import Edge
@@ -56,7 +54,7 @@ class Watch:
             probe.step,
             sum(name in free for _, name in links) / max(len(links), 1),
             spread,
-            None if scores is None else _nested(scores),
+            None if scores is None else table_to_json(scores),
             [vars(each) for each in found],
         )
 
@@ -172,10 +170,3 @@ def _mixtures(branch: Branch, probe: Probe) -> Sequence[Mixture]:
         return twin.mixtures(probe)
     finally:
         probe.rng.set_state(state)
-
-
-def _nested(table: Float[Tensor, "edges ops"]) -> list[list[float | None]]:
-    """The table as JSON: None where there is no finite number."""
-    return [
-        [value if abs(value) < float("inf") else None for value in row] for row in table.tolist()
-    ]

@@ -16,7 +16,14 @@ from nastk.data.stream import Batch
 from nastk.probe import Probe
 from nastk.updater import Plan
 from nastk_gradient.hypergradient import first_order, second_order
-from nastk_gradient.published import ALPHA, BENCH_SPACE, BENCH_TRAINER, HALVES
+from nastk_gradient.published import (
+    ALPHA,
+    BENCH_SPACE,
+    BENCH_TRAINER,
+    DARTS_SPACE,
+    DARTS_TRAINER,
+    HALVES,
+)
 from nastk_gradient.relaxed import Relaxed
 
 
@@ -27,32 +34,10 @@ def _paper(name: str, what: str, **options: int | float) -> Preset:
         f"Liu et al., ICLR 2019, section 3.1 and appendix A.1.1: {what}",
         space=("darts",),
         data=("cifar10",),
-        space_options={
-            "channels": 16,
-            "cells": 8,
-            "partial_channels": 1,
-            "include_none": True,
-            "pool_norm": True,
-        },
-        updater_options={
-            "learning_rate": 3e-4,
-            "beta1": 0.5,
-            "beta2": 0.999,
-            "weight_decay": 1e-3,
-            "alpha_init": 1e-3,
-            "warmup": 0,
-            **options,
-        },
-        data_options={"train_fraction": 0.5},
-        trainer_options={
-            "epochs": 50,
-            "batch_size": 64,
-            "learning_rate": 0.025,
-            "minimum_learning_rate": 0.001,
-            "momentum": 0.9,
-            "weight_decay": 3e-4,
-            "gradient_clip": 5.0,
-        },
+        space_options={**DARTS_SPACE, "include_none": True},
+        updater_options={**ALPHA, **options},
+        data_options=HALVES,
+        trainer_options=DARTS_TRAINER,
     )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from nastk.architecture import Architecture
 from nastk.cost import PhaseCost
 from nastk.data.stream import Batch
+from nastk.events import table_to_json
 from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.updater import ArchitectureUpdater, Continuation, Plan
@@ -173,9 +174,9 @@ class IsDarts(ArchitectureUpdater):
         probe.report(
             "isdarts",
             shrink=number,
-            measures=_nested(values),
-            standard_errors=_nested(measures.standard_errors),
-            deviations=_nested(measures.deviations),
+            measures=table_to_json(values),
+            standard_errors=table_to_json(measures.standard_errors),
+            deviations=table_to_json(measures.deviations),
             infinite=self._named([tuple(each) for each in values.isinf().nonzero().tolist()]),
             removed=self._named(removed),
             images=measures.images,
@@ -185,12 +186,3 @@ class IsDarts(ArchitectureUpdater):
         """[edge, operation] by name for each player."""
         edges = self.space.edges
         return [[edges[edge].name, edges[edge].operations[column]] for edge, column in players]
-
-
-def _nested(table: Float[Tensor, "edges ops"]) -> list[list[float | None]]:
-    """The table as JSON: None where there is no finite number."""
-    finite = table.isfinite().tolist()
-    return [
-        [value if known else None for value, known in zip(row, knowns, strict=True)]
-        for row, knowns in zip(table.tolist(), finite, strict=True)
-    ]

@@ -16,6 +16,7 @@ from nastk.architecture import Architecture
 from nastk.cost import PhaseCost
 from nastk.data.stream import Batch
 from nastk.errors import DivergenceError
+from nastk.events import table_to_json
 from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.updater import ArchitectureUpdater, Continuation, Plan
@@ -214,15 +215,10 @@ class Shapley(ArchitectureUpdater):
         values = self._table(estimate.values, probe, torch.nan)
         probe.report(
             "shapley",
-            values=_nested(values),
-            standard_errors=_nested(errors),
+            values=table_to_json(values),
+            standard_errors=table_to_json(errors),
             evaluations=estimate.evaluations,
             removals=list(estimate.removals),
             full_value=sum(estimate.full_values) / len(estimate.full_values),
             update_norms=list(steps),
         )
-
-
-def _nested(table: Float[Tensor, "edges ops"]) -> list[list[float | None]]:
-    """The table as JSON: None where there is no number."""
-    return [[None if value != value else value for value in row] for row in table.tolist()]
