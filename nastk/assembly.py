@@ -19,7 +19,8 @@ from nastk.data.splits import Splits
 from nastk.data.stream import Stream, stream
 from nastk.data.task import Task
 from nastk.errors import ConfigurationError, DataError, NastkError
-from nastk.evaluator import Evaluator, Setting
+from nastk.evaluator import Caller, Evaluator, Setting
+from nastk.events import UpdaterWorking
 from nastk.execution import Execution
 from nastk.leaves import Chooser
 from nastk.limits.kept import Kept, LimitWatch
@@ -102,7 +103,7 @@ def assemble(
     )
     _check_plan(updater_class(space, options, generator(config.seed, "check"), "cpu"), plan)
     weight_bytes = _rehearse(trainer)
-    setting = replace(setting, space=space)
+    setting = replace(setting, space=space, caller=_caller(trainer))
     trainer.watchers = [Watch(), *([LimitWatch(limited)] if limited else [])]
     if config.ranking is not None:
         known = dict(config.ranking.judge_options)
@@ -135,8 +136,19 @@ def evaluator(
         assembly.splits,
         assembly.config.seed,
         assembly.execution.device,
+        _caller(assembly.trainer),
     )
     return _evaluator(installed or catalogue(), name, options, setting)
+
+
+def _caller(trainer: Trainer) -> Caller:
+    """The run as its evaluators see it; its ledger and its observers are known only later."""
+    epochs = trainer.options.epochs
+    return Caller(
+        lambda forward, backward: trainer.ledger.charge(forward, backward),
+        lambda *piece: trainer.emit(UpdaterWorking("0", epochs, 0, *piece)),
+        lambda: trainer.stopping(),
+    )
 
 
 def _made(installed: Catalogue, kind: str, name: str, options: dict[str, Any]) -> Any:
@@ -157,7 +169,9 @@ def _chooser(installed: Catalogue, config: SearchConfig, setting: Setting) -> Ch
     judge = None if one is None else _evaluator(installed, one.name, one.options, setting)
     chooser, space = Chooser(judge, config.leaf_metric), setting.space
     if judge is None:
-        chooser.named({"valid_accuracy": 0.0})
+        chooser.named(["valid_accuracy"])
+    elif judge.criteria is not None:
+        chooser.named(judge.criteria)
     elif not judge.needs_supernet:
         some = space.sample(space.full(), generator(config.seed, "check"))
         with suppress(DataError):  # a table need not hold this one

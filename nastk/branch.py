@@ -16,7 +16,7 @@ from torch import Tensor
 from nastk.execution import Execution
 from nastk.mixture import Mixture
 from nastk.subspace import Subspace
-from nastk.supernet import Supernet
+from nastk.supernet import Measure, Supernet
 from nastk.training import Schedule
 from nastk.updater import ArchitectureUpdater
 
@@ -77,15 +77,19 @@ class Branch:
         images: Float[Tensor, "batch channels height width"],
         weights: Mapping[str, Tensor] | None = None,
         exact: bool = False,
+        measure: Measure | None = None,
     ) -> Float[Tensor, "batch classes"]:
         """The supernet's answer under `mixture`, with its own weights or others.
 
-        In the run's precision, or in that of the weights where it must be `exact`.
+        In the run's precision, or in that of the weights where it must be `exact`. `measure` is
+        asked instead where it is given; it knows the images.
         """
         mixture = mixture.to(self.execution.device)
         with nullcontext() if exact else self.execution.autocast():
-            if weights is None:
-                answer: Tensor = self.supernet(images, mixture)
+            if measure is not None:
+                answer: Tensor = measure(mixture)
+            elif weights is None:
+                answer = self.supernet(images, mixture)
             else:
                 answer = torch.func.functional_call(self.supernet, dict(weights), (images, mixture))
         return answer.float() if answer.dtype == torch.bfloat16 else answer

@@ -6,6 +6,7 @@ can be run again. Layers, weakest first: defaults, preset, config file, command 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from nastk.component import Options, Preset, Use, parse
+from nastk.component import Options, Preset, Use, assignments, parse
 from nastk.data.pair import PairSource
 from nastk.errors import ConfigurationError, near_miss
 from nastk.execution import Precision
@@ -110,11 +111,11 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
         TrainerOptions, {**trainer, **(wishes.get("trainer") or {})}, "trainer"
     )
     resolved["evaluators"] = [
-        _evaluator(Use.of(one), installed) for one in _evaluators(wishes, installed)
+        _evaluator(evaluator_use(one), installed) for one in _evaluators(wishes, installed)
     ]
     resolved["ranking"] = _ranking(wishes, installed)
     if wishes.get("leaf_judge") is not None:
-        resolved["leaf_judge"] = _evaluator(Use.of(wishes["leaf_judge"]), installed)
+        resolved["leaf_judge"] = _evaluator(evaluator_use(wishes["leaf_judge"]), installed)
     resolved["limits"] = _limits(wishes, installed)
     rest = {
         key: wishes[key]
@@ -295,6 +296,26 @@ def _limits(wishes: Mapping[str, Any], installed: Catalogue) -> list[LimitOption
         one.model_copy(update={"judge_options": judge["options"]})
         for one, judge in zip(found, judges, strict=True)
     ] or None
+
+
+def evaluator_use(given: Any) -> Use:
+    """An evaluator as people name it: as any component, or as `NAME[,OPTION=VALUE...]`.
+
+    Raises:
+        ConfigurationError: it is named in no such way.
+
+    >>> evaluator_use("retrain,epochs=8,rungs=[1,2,4]").options
+    {'epochs': 8, 'rungs': [1, 2, 4]}
+    """
+    if not isinstance(given, str):
+        return Use.of(given)
+    name, *parts = re.split(r",(?![^\[]*\])", given)  # a comma inside brackets belongs to a list
+    if not name or not all("=" in part for part in parts):
+        raise ConfigurationError(
+            "An evaluator is named as NAME[,OPTION=VALUE...], such as supernet or "
+            f"supernet,batch_size=100; got {given!r}."
+        )
+    return Use(name, assignments(parts, "its options as"))
 
 
 def _evaluator(use: Use, installed: Catalogue) -> dict[str, Any]:

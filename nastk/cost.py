@@ -4,9 +4,10 @@
 probe write it down; nothing passes through a supernet without being charged.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Self
 
@@ -15,12 +16,18 @@ SEARCH = ("train", "updater")
 
 @dataclass(frozen=True)
 class PhaseCost:
-    """The cost of one phase. `peak_memory` is in bytes; 0 where it was not measured."""
+    """The cost of one phase.
+
+    `peak_memory` is in bytes; 0 where it was not measured. `strategies` says how many of the images
+    forward were measured in which way, where it was not the plain one: what mixtures share may have
+    been kept, and norms frozen.
+    """
 
     images_forward: int = 0
     images_backward: int = 0
     seconds: float = 0.0
     peak_memory: int = 0
+    strategies: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: "PhaseCost") -> "PhaseCost":
         return PhaseCost(
@@ -28,6 +35,7 @@ class PhaseCost:
             self.images_backward + other.images_backward,
             self.seconds + other.seconds,
             max(self.peak_memory, other.peak_memory),
+            dict(Counter(self.strategies) + Counter(other.strategies)),
         )
 
 
@@ -75,9 +83,10 @@ class Ledger:
         self._current = "train"
         self._since: float | None = None
 
-    def charge(self, forward: int = 0, backward: int = 0) -> None:
-        """Add images to the current phase."""
-        self._add(PhaseCost(forward, backward))
+    def charge(self, forward: int = 0, backward: int = 0, strategy: str = "plain") -> None:
+        """Add images to the current phase, measured by this strategy."""
+        strategies = {} if strategy == "plain" else {strategy: forward}
+        self._add(PhaseCost(forward, backward, strategies=strategies))
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -183,16 +183,8 @@ class Run:
         evaluations: list[Evaluation] = []
         with trainer.ledger.phase("evaluate"):
             for judge in self.assembly.evaluators:
-                try:
+                with self._judging(judge.name):
                     evaluation = judge.evaluate(architecture, probe)
-                except NastkError:
-                    raise
-                except Exception as error:
-                    raise PluginError(
-                        f"Evaluator {judge.name!r} failed: {type(error).__name__}: {error}. "
-                        f"The search itself is kept in {self.folder.path}; mend the evaluator, "
-                        f"then `nastk resume {self.folder.path}`."
-                    ) from error
                 evaluations.append(evaluation)
                 self._emit(
                     Evaluated(
@@ -231,12 +223,27 @@ class Run:
         trainer, chooser = self.assembly.trainer, self.assembly.chooser
         if len(leaves) == 1 or (trainer.valid is None and chooser.judge is None):
             return leaves[0]
-        with trainer.ledger.phase("evaluate"):
+        judge = "supernet" if chooser.judge is None else chooser.judge.name
+        with trainer.ledger.phase("evaluate"), self._judging(judge):
             best, values = chooser.choose(leaves, trainer, self._stop.is_set)
         texts = {leaf.name: self._text(leaf) for leaf in leaves}
         record = {**values, "architectures": texts}
         self._emit(UpdaterReported(best.name, best.epoch, best.step, "leaves", record))
         return best
+
+    @contextmanager
+    def _judging(self, name: str) -> Iterator[None]:
+        """What breaks in an evaluator is said in one message; its traceback is chained."""
+        try:
+            yield
+        except NastkError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"Evaluator {name!r} failed: {type(error).__name__}: {error}. "
+                f"The search itself is kept in {self.folder.path}; mend the evaluator, "
+                f"then `nastk resume {self.folder.path}`."
+            ) from error
 
     def _text(self, leaf: Branch) -> str:
         architecture = leaf.updater.architecture(self.assembly.trainer.probe(leaf))

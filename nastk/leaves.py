@@ -1,17 +1,19 @@
 """Which of several leaves a run's architecture comes from: `choose`, for runs that split.
 
 By default the one whose architecture has the best accuracy on the valid split, with the leaf's own
-supernet. An evaluator may choose instead (a table's valid column is the oracle of some papers). The
+supernet. An evaluator may choose instead: by training the leaves' networks (`retrain`, the worse
+half leaving early if it is asked to), or by a table's valid column, the oracle of some papers. The
 test split chooses nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nastk.branch import Branch
 from nastk.errors import ConfigurationError
 from nastk.evaluator import Evaluator
 from nastk.mixture import Mixture
+from nastk.probe import Probe
 from nastk.trainer import Trainer
 
 
@@ -19,7 +21,8 @@ from nastk.trainer import Trainer
 class Chooser:
     """Chooses among leaves by a metric of `judge`; by supernet accuracy where that is None.
 
-    `metric` is the judge's first that is not of the test split where None.
+    `metric` is the first of the judge's criteria where None; of a judge that names none, its first
+    that is not of the test split.
 
     Example: `Chooser(None, None).choose(branches, trainer)`
     """
@@ -33,41 +36,76 @@ class Chooser:
         trainer: Trainer,
         stopping: Callable[[], bool] = lambda: False,
     ) -> tuple[Branch, dict[str, dict[str, float]]]:
-        """The best of two leaves or more, the first of equals; and {metric: {leaf: value}}."""
-        found = [self._judged(leaf, trainer, stopping) for leaf in leaves]
-        best = max(range(len(leaves)), key=lambda place: found[place][1])
-        values = {leaf.name: value for leaf, (_, value) in zip(leaves, found, strict=True)}
-        return leaves[best], {found[best][0]: values}
+        """The best of two leaves or more, the first of equals; and {metric: {leaf: value}}.
 
-    def named(self, metrics: Mapping[str, float]) -> str:
-        """The metric of an evaluation that is chosen by.
+        The first metric is the one chosen by; a judge with criteria has its others recorded too.
+        """
+        probes = [trainer.probe(leaf, stopping) for leaf in leaves]
+        found = self._judged(leaves, probes)
+        names = [self.named(metrics) for metrics in found]
+        chosen = names[0]
+        best = max(range(len(leaves)), key=lambda place: found[place][names[place]])
+        shown = [chosen]
+        if self._criteria() is not None:
+            shown += [name for name in found[best] if name != chosen and "test" not in name]
+        values = {
+            name: {
+                leaf.name: float(metrics[name])
+                for leaf, metrics in zip(leaves, found, strict=True)
+                if name in metrics
+            }
+            for name in shown
+        }
+        return leaves[best], values
+
+    def named(self, metrics: Iterable[str]) -> str:
+        """The metric that is chosen by, of those that an evaluation reports.
 
         Raises:
             ConfigurationError: there is none, or it is of the test split.
         """
-        allowed = [name for name in metrics if "test" not in name]
+        reported, criteria = list(metrics), self._criteria()
+        if criteria is None:
+            allowed = [name for name in reported if "test" not in name]
+        else:
+            allowed = [name for name in criteria if name in reported]
         name = self.metric or next(iter(allowed), "")
-        if name in allowed:
-            return name
+        if name not in allowed:
+            raise ConfigurationError(self._refusal(name, name in reported, allowed))
+        return name
+
+    def _refusal(self, name: str, reported: bool, allowed: Sequence[str]) -> str:
         judge = "supernet" if self.judge is None else self.judge.name
-        why = (
-            "is of the test split, which chooses nothing: its accuracy would mean nothing any more"
-            if name in metrics
-            else "does not exist"
-        )
-        raise ConfigurationError(
+        if not allowed:
+            return (
+                f"Evaluator {judge!r} measures nothing to choose among leaves by: that takes "
+                "images which neither train the network nor are of the test split. Hold some out "
+                "with -d train_fraction=0.5, or name another judge."
+            )
+        why = "does not exist" if self._criteria() is None else "is none that it can choose by"
+        if reported and "test" in name:
+            why = (
+                "is of the test split, which chooses nothing: its accuracy would mean nothing any "
+                "more"
+            )
+        return (
             f"The metric {name!r} of {judge!r}, to choose among leaves by, {why}. "
-            f"Set leaf_metric to one of: {', '.join(allowed) or 'none'}."
+            f"Set leaf_metric to one of: {', '.join(allowed)}."
         )
 
+    def _criteria(self) -> tuple[str, ...] | None:
+        return None if self.judge is None else self.judge.criteria
+
     def _judged(
-        self, leaf: Branch, trainer: Trainer, stopping: Callable[[], bool]
-    ) -> tuple[str, float]:
-        probe = trainer.probe(leaf, stopping)
-        architecture = leaf.updater.architecture(probe)
+        self, leaves: Sequence[Branch], probes: Sequence[Probe]
+    ) -> list[Mapping[str, float]]:
+        """The metrics of each leaf's architecture."""
+        architectures = [
+            leaf.updater.architecture(probe) for leaf, probe in zip(leaves, probes, strict=True)
+        ]
         if self.judge is not None:
-            metrics = self.judge.evaluate(architecture, probe).metrics
-            name = self.named(metrics)
-            return name, float(metrics[name])
-        scores = probe.scores([Mixture.of(architecture)], probe.valid.once())
-        return self.named({"valid_accuracy": 0.0}), next(scores)
+            return [each.metrics for each in self.judge.evaluate_all(architectures, probes)]
+        return [
+            {"valid_accuracy": next(probe.scores([Mixture.of(architecture)], probe.valid.once()))}
+            for architecture, probe in zip(architectures, probes, strict=True)
+        ]

@@ -6,7 +6,8 @@ before and after, every image pushed through is charged to the run's cost, and t
 be reached.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -19,12 +20,16 @@ from nastk.data.stream import Batch, Stream
 from nastk.errors import ConfigurationError, StopRequested
 from nastk.events import Event, UpdaterReported, UpdaterWorking
 from nastk.mixture import Mixture
+from nastk.norms import Frozen
 from nastk.subspace import Subspace
+from nastk.supernet import Measure
 
 if TYPE_CHECKING:
     from nastk.branch import Branch
 
 Weights = Mapping[str, Tensor]
+NormMode = Literal["batch", "frozen"]
+"""Whose statistics norms use: the batch's under each mixture, or those under the first one."""
 
 
 class Probe:
@@ -124,14 +129,7 @@ class Probe:
 
         `exact` leaves reduced precision aside: for differences of nearly equal numbers.
         """
-        self._check_stop()
-        self._ledger.charge(forward=len(images))
-        cuda = [images.device] if images.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda):
-            # An operation that draws (noise) draws the same for every mixture of a step, and nobody
-            # else's numbers.
-            torch.manual_seed(self.step)
-            answer = self._branch.logits(mixture, images, weights, exact)
+        answer = self._answer(mixture, images, weights, exact)
         if answer.requires_grad:
             # The backward pass belongs to the caller; count it when its gradient comes by.
             answer.register_hook(self._charge_backward)  # type: ignore[no-untyped-call]
@@ -175,19 +173,30 @@ class Probe:
         batches: Iterable[Batch],
         of: Literal["accuracy", "loss"] = "accuracy",
         weights: Weights | None = None,
+        norms: NormMode = "batch",
     ) -> Iterator[float]:
         """Accuracy (0..1) or mean loss over `batches` for each mixture, in their order.
 
         Lazy: nothing is measured before it is asked for, so a caller may stop early. Several
-        mixtures need `batches` that can be gone through several times, such as a list.
+        mixtures need `batches` that can be gone through several times, such as a list. `norms` use
+        the statistics of the batch, or (`frozen`) those that each batch had under the first
+        mixture. Between two answers the supernet's weights must stay as they are.
         """
+        # What mixtures share is kept for one batch; kept for all, it would fill the memory.
+        keeping = weights is None and isinstance(batches, Sequence) and len(batches) == 1
+        measures: dict[int, Measure] = {}
         for mixture in mixtures:
             total = torch.zeros((), dtype=torch.float64)
             images = 0
-            for batch in batches:
+            for number, batch in enumerate(batches):
                 # A generator yields between items: switch gradients off here, not around it.
                 with torch.no_grad():
-                    answer = self.logits(mixture, batch.images, weights)
+                    measure = measures.get(number)
+                    if measure is None:
+                        measure = self._measure(batch, weights, norms, keeping)
+                        if keeping or norms == "frozen":
+                            measures[number] = measure
+                    answer = measure(mixture)
                     if of == "accuracy":
                         part = (answer.argmax(1) == batch.labels).sum()
                     else:
@@ -195,6 +204,23 @@ class Probe:
                 total = total.to(part.device) + part
                 images += len(batch.labels)
             yield float(total) / max(images, 1)
+
+    def _measure(
+        self, batch: Batch, weights: Weights | None, norms: NormMode, keeping: bool
+    ) -> Measure:
+        """What answers for many mixtures on the images of `batch`."""
+        supernet, images = self._branch.supernet, batch.images
+        inner = supernet.measuring(images) if keeping else None
+        frozen = Frozen(supernet) if norms == "frozen" else None
+        words = [supernet.strategy] if keeping and supernet.strategy != "plain" else []
+        words += [] if frozen is None else ["frozen norms"]
+        strategy = ", ".join(words) or "plain"
+
+        def measure(mixture: Mixture) -> Float[Tensor, "batch classes"]:
+            with nullcontext() if frozen is None else frozen.applied():
+                return self._answer(mixture, images, weights, inner=inner, strategy=strategy)
+
+        return measure
 
     def working(self, message: str, done: int, total: int) -> None:
         """Tell progress bars that piece `done` of `total` of something long is finished."""
@@ -205,6 +231,25 @@ class Probe:
         """Put JSON values into `events.jsonl`, the run's record, e.g. scores, standard errors."""
         branch = self._branch
         self._emit(UpdaterReported(branch.name, branch.epoch, branch.step, topic, values))
+
+    def _answer(
+        self,
+        mixture: Mixture,
+        images: Float[Tensor, "batch channels height width"],
+        weights: Weights | None = None,
+        exact: bool = False,
+        inner: Measure | None = None,
+        strategy: str = "plain",
+    ) -> Float[Tensor, "batch classes"]:
+        """Logits, charged; `inner` computes them where it is given."""
+        self._check_stop()
+        self._ledger.charge(forward=len(images), strategy=strategy)
+        cuda = [images.device] if images.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):
+            # An operation that draws (noise) draws the same for every mixture of a step, and nobody
+            # else's numbers.
+            torch.manual_seed(self.step)
+            return self._branch.logits(mixture, images, weights, exact, inner)
 
     def _reached(
         self,

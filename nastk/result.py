@@ -46,7 +46,9 @@ class Result:
     def evaluations(self) -> list[Evaluation]:
         """What each evaluator said."""
         return [
-            Evaluation(one["evaluator"], one["metrics"], tuple(one["notes"]))
+            Evaluation(
+                one["evaluator"], one["metrics"], tuple(one["notes"]), one.get("seconds", 0.0)
+            )
             for one in self._values["evaluations"]
         ]
 

@@ -26,7 +26,8 @@ TRAINER_OPTIONS = Annotated[
     list[str] | None, typer.Option("-t", metavar="NAME=VALUE", help="An option of the trainer.")
 ]
 EVALUATORS = Annotated[
-    list[str] | None, typer.Option("--evaluator", "-e", help="Who judges; may be repeated.")
+    list[str] | None,
+    typer.Option("--evaluator", "-e", help="Who judges, NAME[,OPTION=VALUE...]; may be repeated."),
 ]
 LIMITS = Annotated[
     list[str] | None,

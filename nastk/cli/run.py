@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.progress import Progress
+
 from nastk.assembly import assemble, evaluator
 from nastk.checkpoint import newest
 from nastk.cli import output
@@ -12,6 +14,7 @@ from nastk.component import Use, assignments
 from nastk.config import SearchConfig, merge, read_config, resolve
 from nastk.driver import Run, stop_on_signals
 from nastk.errors import ConfigurationError
+from nastk.events import Event, UpdaterWorking
 from nastk.plugins import catalogue
 from nastk.preflight import rehearse
 from nastk.report.numbers import count, seconds, size
@@ -93,7 +96,14 @@ def evaluate(path: Path, name: str, options: Sequence[str], json: bool) -> None:
         states = {state["name"]: state for state in found[0].branches}
         branch = assembly.trainer.restore(states[folder.result()["branch"]])
         probe = assembly.trainer.probe(branch)
-    with assembly.execution.settings():
+    with assembly.execution.settings(), Progress(console=output.stderr(), transient=True) as bars:
+        bar = bars.add_task(name, total=None)
+
+        def show(event: Event) -> None:
+            if isinstance(event, UpdaterWorking):
+                bars.update(bar, description=event.message, completed=event.done, total=event.total)
+
+        assembly.trainer.emit = show
         evaluation = judge.evaluate(architecture, probe)
     result.add(evaluation)
     if json:

@@ -1,4 +1,4 @@
-"""Evaluators without training: `supernet` (accuracy, shared weights), `size` (parameters, work)."""
+"""Evaluators: `supernet` (shared weights), `size` (parameters, work), `retrain` (from scratch)."""
 
 from nastk.hookspecs import Offer, hookimpl
 
@@ -16,5 +16,10 @@ def evaluators() -> list[Offer]:
             "size",
             "parameters and multiply-adds of the stand-alone network",
             "nastk_evaluators.size:Size",
+        ),
+        Offer(
+            "retrain",
+            "accuracy of the stand-alone network, trained from scratch",
+            "nastk_evaluators.retrain:Retrain",
         ),
     ]

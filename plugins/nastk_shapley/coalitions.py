@@ -11,7 +11,7 @@ from typing import Literal
 
 from nastk.data.stream import Batch, Stream
 from nastk.mixture import Mixture
-from nastk.probe import Probe
+from nastk.probe import NormMode, Probe
 from nastk.subspace import Edge
 from nastk_shapley.estimate import Game
 
@@ -27,10 +27,12 @@ def supernet_game(
     value: ValueName = "accuracy",
     null: frozenset[int] = frozenset(),
     keep_last: bool = False,
+    norms: NormMode = "batch",
 ) -> Game:
     """The game that alive operations play under `mixture`, sample j on the images of `batch(j)`.
 
-    V is the accuracy (0..1) or minus the mean cross-entropy (nats) on that one batch.
+    V is the accuracy (0..1) or minus the mean cross-entropy (nats) on that one batch. With frozen
+    `norms` it is measured with the statistics that the first coalition asked for has there.
     """
 
     def values(sample: int, removals: Iterable[Sequence[int]]) -> Iterator[float]:
@@ -38,8 +40,8 @@ def supernet_game(
             mixture.without_all(players[number] for number in removed) for removed in removals
         )
         if value == "accuracy":
-            return probe.scores(coalitions, [batch(sample)], of="accuracy")
-        return (-loss for loss in probe.scores(coalitions, [batch(sample)], of="loss"))
+            return probe.scores(coalitions, [batch(sample)], of="accuracy", norms=norms)
+        return (-loss for loss in probe.scores(coalitions, [batch(sample)], "loss", norms=norms))
 
     return Game(len(players), values, null, tuple(edge for edge, _ in players) if keep_last else ())
 

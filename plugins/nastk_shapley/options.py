@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from nastk.component import Options
+from nastk.probe import NormMode
 from nastk_shapley.coalitions import ValueName, likelihood_left
 from nastk_shapley.estimate import Rules, share_left
 from nastk_shapley.exact import MOST_PLAYERS
@@ -102,6 +103,13 @@ class ShapleyOptions(Options):
     alpha_noise: float = Field(1e-3, ge=0, description="standard deviation of the first alpha")
     value: ValueName = Field(
         "accuracy", description="what a coalition is worth: its accuracy or minus its loss"
+    )
+    norms: NormMode = Field(
+        "batch",
+        description=(
+            "normalise by the batch's statistics under each coalition, or (frozen) by those that "
+            "it has under the grand coalition: faster"
+        ),
     )
     mixing: Literal["alpha", "uniform"] = Field(
         "alpha",

@@ -175,7 +175,14 @@ class Shapley(ArchitectureUpdater):
 
         null = null_players(self.space.edges, players)
         return supernet_game(
-            probe, mixture.to(self.device), players, batch, settings.value, null, settings.keep_last
+            probe,
+            mixture.to(self.device),
+            players,
+            batch,
+            settings.value,
+            null,
+            settings.keep_last,
+            settings.norms,
         )
 
     def _counted(self) -> int:

@@ -101,11 +101,11 @@ class NetworkCell(nn.Module):
         """Called once a cell: the nodes side by side, each the sum of its chosen operations."""
         inputs = [self.preprocess0(before), self.preprocess1(previous)]
         views = [
-            Views(state, stride, False) for state, stride in zip(inputs, self.strides, strict=False)
+            Views(state, stride, {}) for state, stride in zip(inputs, self.strides, strict=False)
         ]
         for incoming in self.incoming:
             terms = [self._output(index, views[source], drop_path) for index, source in incoming]
-            views.append(Views(sum(terms[1:], terms[0]), 1, False))
+            views.append(Views(sum(terms[1:], terms[0]), 1, {}))
         return torch.cat([each.state for each in views[2:]], 1)
 
     def _output(self, index: int, views: Views, drop_path: float) -> State:

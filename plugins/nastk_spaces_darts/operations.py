@@ -2,15 +2,21 @@
 
 All convolutions of one state begin with the same ReLU, and all its poolings of one kind are the
 same. `Views` computes each of these once a state; an `Operation` says which view it reads and holds
-the rest, weights and all. Next: `supernet.py` and `network.py` put them into cells.
+the rest, weights and all. It ends in a sum, and `term` leaves to the sum (`nastk.kernels.mixing`)
+what is faster done there. Next: `supernet.py` and `network.py` put them into cells.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from nastk.kernels.depthwise import depthwise
+from nastk.kernels.terms import Term
+from nastk.norms import BatchNorm, parameter_free
 
 State = Float[Tensor, "batch _channels _height _width"]
 """Any feature map: only the number of images is the same throughout a network."""
@@ -26,45 +32,25 @@ OPERATIONS = (
 )
 """The candidates in the order of the columns; `none` comes before them where a space has it."""
 
+POOLS = ("max_pool", "avg_pool")
+"""The views that a pooling gives."""
+
 Norm = Callable[[int], nn.Module]
 """Makes the norm that follows a convolution, from its number of channels."""
-
-
-class BatchNorm(nn.BatchNorm2d):
-    """Normalises by the batch's statistics and keeps none, in training and evaluation alike."""
-
-    def __init__(self, channels: int, affine: bool = False) -> None:
-        super().__init__(channels, affine=affine, track_running_stats=False)
-
-    def forward(self, input: State) -> State:
-        """Called on every forward pass: `normalise` with this norm's scale and shift, if any."""
-        return normalise(input, self.weight, self.bias)
-
-
-def normalise(x: State, weight: Tensor | None = None, bias: Tensor | None = None) -> State:
-    """`x` with mean 0 and variance 1 over batch and positions, then scaled and shifted.
-
-    A single value for each channel (one image, one position) is its own mean, so the answer is zero
-    plus `bias`, where torch refuses.
-    """
-    if x.shape[0] * x.shape[2] * x.shape[3] == 1:
-        centred = x - x
-        return centred if bias is None else centred + bias.view(1, -1, 1, 1)
-    return F.batch_norm(x, None, None, weight, bias, training=True)
 
 
 class Views:
     """One state of a cell as the operations that leave it read it; each way computed at most once.
 
-    `stride` is that of the edges leaving the state. `pool_norm` normalises what a pooling gives.
+    `stride` is that of the edges leaving the state. `norms` normalise what a pooling gives.
 
-    Example: `Views(state, stride=1, pool_norm=True).read("relu")`
+    Example: `Views(state, stride=1, norms={}).read("relu")`
     """
 
-    def __init__(self, state: State, stride: int, pool_norm: bool) -> None:
+    def __init__(self, state: State, stride: int, norms: Mapping[str, nn.Module]) -> None:
         self.state = state
         self.stride = stride
-        self.pool_norm = pool_norm
+        self.norms = norms
         self._made: dict[str, State] = {"state": state}
 
     def read(self, view: str) -> State:
@@ -78,7 +64,7 @@ class Views:
             pooled = F.max_pool2d(self.state, 3, self.stride, padding=1)
         else:
             pooled = F.avg_pool2d(self.state, 3, self.stride, padding=1, count_include_pad=False)
-        return normalise(pooled) if self.pool_norm else pooled
+        return self.norms[view](pooled) if view in self.norms else pooled
 
 
 class Operation(nn.Module):
@@ -87,23 +73,54 @@ class Operation(nn.Module):
     Example: `operation("sep_conv_3x3", 16, 1, BatchNorm)(views.read("relu"))`
     """
 
-    def __init__(self, reads: str, body: nn.Module) -> None:
+    def __init__(self, reads: str, *stages: nn.Module) -> None:
         super().__init__()
         self.reads = reads
-        self.body = body
+        self.stages = nn.ModuleList(stages)
 
     @property
     def is_identity(self) -> bool:
         """Whether it hands the state on untouched (which drop path never drops)."""
-        return self.reads == "state" and isinstance(self.body, nn.Identity)
+        return self.reads == "state" and not self.stages
+
+    @property
+    def noise(self) -> "Noise | None":
+        """What draws in it, if anything does."""
+        return next((stage for stage in self.stages if isinstance(stage, Noise)), None)
 
     def forward(self, view: State) -> State:
         """Called with `views.read(operation.reads)`: the operation's output, not yet weighted."""
-        return self.body(view)  # type: ignore[no-any-return]
+        return self.stages[-1](self._before_last(view)) if self.stages else view
+
+    def term(self, view: State) -> Term:
+        """Called instead of `forward` where the output goes into a sum, which ends it faster.
+
+        Somebody who listens to the operation hears its output: then it is computed as it is.
+        """
+        last = self.stages[-1] if self.stages else None
+        if not isinstance(last, Separable | Halve) or not last.foldable or is_heard(self):
+            return Term(self(view))
+        return last.term(self._before_last(view))
+
+    def _before_last(self, x: State) -> State:
+        """What the last stage gets: the earlier ones, with a ReLU after each."""
+        for stage in self.stages[:-1]:
+            x = torch.relu(stage(x))
+        return x
 
     def extra_repr(self) -> str:
-        """What `print` shows beside the body."""
+        """What `print` shows beside the stages."""
         return f"reads={self.reads!r}"
+
+
+def is_heard(module: nn.Module) -> bool:
+    """Whether anybody has hooked `module`."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
 
 
 class Zero(nn.Module):
@@ -169,7 +186,33 @@ class Depthwise(nn.Conv2d):
         if outside:
             weight = weight[:, :, outside:-outside, outside:-outside]
         padding = dilation * (weight.shape[-1] // 2)
-        return F.conv2d(input, weight, None, stride, padding, dilation, self.groups)
+        return depthwise(input, weight, stride, padding, dilation)
+
+
+class Separable(nn.Module):
+    """A depthwise and a pointwise convolution, and a norm.
+
+    Example: `Separable(16, size=5, stride=1, dilation=2, norm=BatchNorm)(state)`
+    """
+
+    def __init__(self, channels: int, size: int, stride: int, dilation: int, norm: Norm) -> None:
+        super().__init__()
+        self.depthwise = Depthwise(channels, size, stride, dilation)
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.norm = norm(channels)
+
+    @property
+    def foldable(self) -> bool:
+        """Whether its norm may be folded into a sum."""
+        return parameter_free(self.norm)
+
+    def forward(self, x: State) -> State:
+        """Called with a state after its ReLU."""
+        return self.norm(self.pointwise(self.depthwise(x)))  # type: ignore[no-any-return]
+
+    def term(self, x: State) -> Term:
+        """Called in a sum: the depthwise convolution's output, and what is still to be done."""
+        return Term(self.depthwise(x), self.pointwise.weight, cast(BatchNorm, self.norm))
 
 
 class Halve(nn.Module):
@@ -186,12 +229,23 @@ class Halve(nn.Module):
         )
         self.norm = norm(channels_out)
 
+    @property
+    def foldable(self) -> bool:
+        """Whether its norm may be folded into a sum."""
+        return parameter_free(self.norm)
+
     def forward(self, x: State) -> State:
         """Called with a state after its ReLU."""
+        return self.norm(self._halved(x))  # type: ignore[no-any-return]
+
+    def term(self, x: State) -> Term:
+        """Called in a sum: the convolutions' output, and the norm that is still to be applied."""
+        return Term(self._halved(x), None, cast(BatchNorm, self.norm))
+
+    def _halved(self, x: State) -> State:
         height, width = x.shape[2:]
         even = F.pad(x, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x
-        halved = torch.cat([self.first(x), self.second(even[:, :, 1:, 1:])], 1)
-        return self.norm(halved)  # type: ignore[no-any-return]
+        return torch.cat([self.first(x), self.second(even[:, :, 1:, 1:])], 1)
 
 
 def operation(name: str, channels: int, stride: int, norm: Norm) -> Operation:
@@ -201,21 +255,13 @@ def operation(name: str, channels: int, stride: int, norm: Norm) -> Operation:
     if name == "noise":
         return Operation("state", Noise(stride))
     if name in ("max_pool_3x3", "avg_pool_3x3"):
-        return Operation(name.removesuffix("_3x3"), nn.Identity())
+        return Operation(name.removesuffix("_3x3"))
     if name == "skip_connect" and stride == 1:
-        return Operation("state", nn.Identity())
+        return Operation("state")
     if name == "skip_connect":
         return Operation("relu", Halve(channels, channels, norm))
     size = int(name[-1])
     if name.startswith("dil_conv"):
-        return Operation("relu", nn.Sequential(*_separable(channels, size, stride, 2, norm)))
-    again = _separable(channels, size, 1, 1, norm)
-    return Operation(
-        "relu", nn.Sequential(*_separable(channels, size, stride, 1, norm), nn.ReLU(), *again)
-    )
-
-
-def _separable(channels: int, size: int, stride: int, dilation: int, norm: Norm) -> list[nn.Module]:
-    """A depthwise and a pointwise convolution, and a norm."""
-    depthwise = Depthwise(channels, size, stride, dilation)
-    return [depthwise, nn.Conv2d(channels, channels, 1, bias=False), norm(channels)]
+        return Operation("relu", Separable(channels, size, stride, 2, norm))
+    first = Separable(channels, size, stride, 1, norm)
+    return Operation("relu", first, Separable(channels, size, 1, 1, norm))

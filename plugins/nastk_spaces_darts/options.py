@@ -42,6 +42,13 @@ class DartsOptions(Options):
     pool_norm: bool = Field(
         True, description="normalise after the supernet's poolings; Shapley-NAS does not"
     )
+    recompute: bool = Field(
+        False,
+        description=(
+            "compute the supernet's cells again on the way back: half the memory of a weight step "
+            "or less, for a longer one"
+        ),
+    )
     distinct_inputs: bool = Field(
         True,
         description="a node keeps operations of two different inputs; IS-DARTS does not ask for it",

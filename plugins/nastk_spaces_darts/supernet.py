@@ -1,37 +1,50 @@
 """Every operation of every edge at once: `DartsSupernet`, told by a `Mixture` how to mix.
 
-A cell walks over its *states* (two inputs, then its nodes) and not over its edges, so that what all
-edges leaving a state share (a ReLU, a pooling with its norm, the channels that bypass the
-operations) is computed once. This changes no number: see `docs/spaces/darts.md`.
+What all edges leaving a state share (a ReLU, a pooling with its norm, the channels that bypass the
+operations) is computed once, in a `Source`; what all operations entering a node share (norm,
+weight, sum) is done in one pass over memory, by `mix`; what mixtures measured one after the other
+share is kept, by `Recall`. None of it changes a number: see `docs/spaces/darts.md`.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from nastk.data.task import Task
+from nastk.kernels.mixing import mix
+from nastk.kernels.terms import Term
 from nastk.mixture import Mixture
+from nastk.norms import BatchNorm
 from nastk.subspace import Edge
-from nastk.supernet import Supernet
-from nastk_spaces_darts.operations import (
-    BatchNorm,
-    Noise,
-    Operation,
-    State,
-    Views,
-    Zero,
-    operation,
-)
+from nastk.supernet import Measure, Supernet
+from nastk_spaces_darts.operations import POOLS, Operation, State, Views, Zero, operation
 from nastk_spaces_darts.options import DartsOptions
+from nastk_spaces_darts.recall import NoRecall, Recall
 from nastk_spaces_darts.skeleton import CellPlan, Stem, average, plan, preprocess
 
-Terms = Sequence[tuple[int, Tensor]]
-"""The operations of one edge that are computed: (column, weight)."""
+Row = tuple[tuple[int, float], ...]
+"""What is computed on an edge as plain numbers: (column, weight)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What a mixture says of each edge of the space.
+
+    `terms` are the operations that are computed, (column, weight), and `rows` the same as numbers,
+    read where somebody recalls by them. `around` scales the channels that bypass the operations;
+    None leaves them as they are.
+    """
+
+    terms: Sequence[Sequence[tuple[int, Tensor]]]
+    around: Sequence[Tensor] | None
+    rows: Sequence[Row]
 
 
 class DartsSupernet(Supernet):
@@ -40,38 +53,91 @@ class DartsSupernet(Supernet):
     Example: `logits = space.supernet(task)(images, Mixture.uniform(space.full()))`
     """
 
+    strategy: ClassVar[str] = "recall"
+
     def __init__(self, options: DartsOptions, edges: Sequence[Edge], task: Task) -> None:
         super().__init__()
         imagenet = options.is_imagenet(task)
         stem_channels = options.stem_multiplier * options.channels
         self.edge_weights = options.edge_weights
+        self.recompute = options.recompute
         self.stem = Stem(task.channels, stem_channels, imagenet, partial(BatchNorm, affine=True))
         plans = plan(options.cells, options.channels, stem_channels, options.nodes, imagenet)
         self.cells = nn.ModuleList(
             SearchCell(each, edges, options.partial_channels, options.pool_norm) for each in plans
         )
+        groups = [each.group for each in plans]
+        self.firsts = frozenset(groups.index(group) for group in set(groups))
         self.classifier = nn.Linear(options.nodes * plans[-1].channels, task.classes)
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
     ) -> Float[Tensor, "batch classes"]:
         """Called for every weight step and every measurement: the logits under `mixture`."""
-        # Unbound once: all cells read the same scalars, and no weight ever travels to the host.
-        weights = [row.unbind() for row in mixture.weights.unbind()]
-        terms = [
-            [(column, row[column]) for column, active in enumerate(switches) if active]
-            for row, switches in zip(weights, mixture.active.tolist(), strict=True)
-        ]
-        around = self._bypass_weights(mixture)
-        before, previous = self.stem(images)
-        for cell in self.cells:
-            before, previous = previous, cell(before, previous, terms, around)
-        return self.classifier(average(previous))  # type: ignore[no-any-return]
+        return self._logits(NoRecall(), images, mixture)
+
+    def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Measure:
+        """Called to measure many mixtures on the same images: what they agree on is kept."""
+        return partial(self._logits, Recall(), images)
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
         """Called to hook or tell apart operations: (edge, operation, module), cell by cell."""
         for cell in self.cells:
             yield from cast(SearchCell, cell).modules_of_edges()
+
+    def _logits(
+        self, recall: Recall, images: Float[Tensor, "batch channels height width"], mixture: Mixture
+    ) -> Float[Tensor, "batch classes"]:
+        told = self._told(mixture, recall.keeps)
+        before, previous = recall.once("stem", (images,), partial(self.stem, images))
+        for place, module in enumerate(self.cells):
+            cell = cast(SearchCell, module)
+            # Past the first cell of each type nothing can be as it was.
+            outside = recall if place <= max(self.firsts) else NoRecall()
+            inside = recall if place in self.firsts else NoRecall()
+            seed = cell.draw()
+            rows = tuple(told.rows[cell.rows]) if recall.keeps else ()
+            output = outside.once(
+                place,
+                (before, previous, rows, seed),
+                partial(self._run, cell, before, previous, told, seed, inside),
+            )
+            before, previous = previous, output
+        return self.classifier(average(previous))  # type: ignore[no-any-return]
+
+    def _run(
+        self,
+        cell: "SearchCell",
+        before: State,
+        previous: State,
+        told: Told,
+        seed: int,
+        recall: Recall,
+    ) -> State:
+        if not (self.recompute and torch.is_grad_enabled()):
+            return cell(before, previous, told, seed, recall)  # type: ignore[no-any-return]
+        # On the way back the cell has its own weights again, but was perhaps computed with others
+        # (`functional_call`): so those that it has now are handed over.
+        weights: dict[str, Tensor] = dict(cell.named_parameters())
+        call = partial(torch.func.functional_call, cell, weights)
+        return checkpoint(call, (before, previous, told, seed, recall), use_reentrant=False)  # type: ignore[no-any-return]
+
+    def _told(self, mixture: Mixture, numbers: bool) -> Told:
+        # Unbound once: all cells read the same scalars, and no weight ever travels to the host.
+        weights = [row.unbind() for row in mixture.weights.unbind()]
+        columns = [
+            [column for column, active in enumerate(switches) if active]
+            for switches in mixture.active.tolist()
+        ]
+        terms = [
+            [(column, row[column]) for column in some]
+            for row, some in zip(weights, columns, strict=True)
+        ]
+        rows = [
+            tuple((column, row[column]) for column in some)
+            for row, some in zip(mixture.weights.tolist() if numbers else (), columns, strict=False)
+        ]
+        return Told(terms, self._bypass_weights(mixture), rows)
 
     def _bypass_weights(self, mixture: Mixture) -> Sequence[Tensor] | None:
         """With `edge_weights`, what scales each edge's bypass: the sum of its active weights."""
@@ -79,6 +145,20 @@ class DartsSupernet(Supernet):
             return None
         active = mixture.active.to(mixture.weights.device, non_blocking=True)
         return (mixture.weights * active).sum(1).unbind()
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A state of a cell as the edges that leave it see it.
+
+    `rest` are the channels that go around the operations, at the size that leaves the edges, and
+    `flow` their sum over this state and those before it; None where no channels do.
+    """
+
+    state: State
+    views: Views
+    rest: State | None = None
+    flow: State | None = None
 
 
 class SearchCell(nn.Module):
@@ -91,18 +171,21 @@ class SearchCell(nn.Module):
     def __init__(self, plan: CellPlan, edges: Sequence[Edge], parts: int, pool_norm: bool) -> None:
         super().__init__()
         own = [(row, edge) for row, edge in enumerate(edges) if edge.group == plan.group]
-        states = own[-1][1].node
+        nodes = range(2, own[-1][1].node + 1)
         self.parts = parts
-        self.pool_norm = pool_norm
         self.mixed_channels = plan.channels // parts
-        self.strides = [2 if plan.reduction and source < 2 else 1 for source in range(states)]
-        self.leaving = [
-            [(row, edge.node - 2) for row, edge in own if edge.source == s] for s in range(states)
+        self.strides = [2 if plan.reduction and source < 2 else 1 for source in range(nodes.stop)]
+        self.entering = [
+            [(row, edge.source) for row, edge in own if edge.node == node] for node in nodes
         ]
-        self.noisy = any("noise" in edge.operations for _, edge in own)
+        self.rows = slice(own[0][0], own[-1][0] + 1)
+        self.is_noisy = any("noise" in edge.operations for _, edge in own)
         self.preprocess0, self.preprocess1 = preprocess(plan, BatchNorm)
+        self.pool_norms = nn.ModuleList(
+            nn.ModuleDict({name: BatchNorm(self.mixed_channels) for name in POOLS * pool_norm})
+            for _ in self.strides
+        )
         self.nothing = Zero(self.strides[0])
-        self.first_row = own[0][0]
         self.edges = nn.ModuleList(
             nn.ModuleList(
                 operation(name, self.mixed_channels, self.strides[edge.source], BatchNorm)
@@ -111,71 +194,86 @@ class SearchCell(nn.Module):
             for _, edge in own
         )
 
-    def forward(
-        self,
-        before: State,
-        previous: State,
-        terms: Sequence[Terms],
-        around: Sequence[Tensor] | None,
-    ) -> State:
-        """Called once a cell: the nodes of the cell side by side.
-
-        `terms` says for each edge of the space what to compute and with which weight. `around` are
-        the weights of the bypassing channels for each edge; None leaves them as they are.
-        """
-        states = [self.preprocess0(before), self.preprocess1(previous)]
+    def draw(self) -> int:
+        """Called once a forward pass: what this cell's noise comes from; 0 where it has none."""
         # Mixtures of one step are compared: a noise must be the same whatever else is active.
-        seed = int(torch.randint(2**62, (), device="cpu")) if self.noisy else 0
-        mixed: list[State | None] = [None] * (len(self.leaving) - 1)
-        bypass: list[State | None] = [None] * (len(self.leaving) - 1)
-        flow: State | None = None
-        for source, leaving in enumerate(self.leaving):
-            views = Views(
-                states[source][:, : self.mixed_channels], self.strides[source], self.pool_norm
-            )
-            rest = self._rest(states[source], self.strides[source])
-            # Unscaled, every later node gets the same from this state: one running sum serves them
-            # all.
-            flow = rest if flow is None or rest is None else flow + rest
-            for edge, node in leaving:
-                for column, weight in terms[edge]:
-                    module = self._operation(edge, column)
-                    if isinstance(module.body, Noise):
-                        module.body.seed = seed + edge
-                    mixed[node] = add(mixed[node], module(views.read(module.reads)), weight)
-                if rest is not None and around is not None:
-                    bypass[node] = add(bypass[node], rest, around[edge])
-            if source > 0:
-                around_it = flow if around is None else bypass[source - 1]
-                states.append(self._node(mixed[source - 1], around_it, states[0]))
-        return torch.cat(states[2:], 1)
+        return int(torch.randint(2**62, (), device="cpu")) if self.is_noisy else 0
+
+    def forward(
+        self, before: State, previous: State, told: Told, seed: int, recall: Recall
+    ) -> State:
+        """Called once a cell: the nodes of the cell side by side."""
+        start = partial(self._inputs, before, previous)
+        sources = recall.once((self, "inputs"), (before, previous), start)
+        for node, entering in enumerate(self.entering):
+            rows = tuple(told.rows[row] for row, _ in entering) if recall.keeps else ()
+            make = partial(self._node, entering, sources, told, seed)
+            sources = [*sources, recall.once((self, node), (*sources, rows, seed), make)]
+        return torch.cat([source.state for source in sources[2:]], 1)
 
     def modules_of_edges(self) -> Iterator[tuple[int, int, nn.Module]]:
         """Called by `DartsSupernet.operations`: (edge, operation, module) of this cell."""
-        for row, candidates in enumerate(self.edges, self.first_row):
+        for row, candidates in enumerate(self.edges, self.rows.start):
             for column, module in enumerate(cast(nn.ModuleList, candidates)):
                 yield row, column, module
 
-    def _operation(self, row: int, column: int) -> Operation:
-        return cast(Operation, cast(nn.ModuleList, self.edges[row - self.first_row])[column])
+    def _inputs(self, before: State, previous: State) -> list[Source]:
+        first = self._source(self.preprocess0(before), [])
+        return [first, self._source(self.preprocess1(previous), [first])]
 
-    def _rest(self, state: State, stride: int) -> State | None:
-        """The channels that go around the operations, at the size that leaves the edge."""
+    def _source(self, state: State, earlier: Sequence[Source]) -> Source:
+        """A state that comes after these."""
+        stride = self.strides[len(earlier)]
+        norms = dict(cast(nn.ModuleDict, self.pool_norms[len(earlier)]).items())
+        views = Views(state[:, : self.mixed_channels] if self.parts > 1 else state, stride, norms)
         if self.parts == 1:
-            return None
+            return Source(state, views)
         rest = state[:, self.mixed_channels :]
-        return rest if stride == 1 else F.max_pool2d(rest, 2, 2, ceil_mode=True)
+        rest = rest if stride == 1 else F.max_pool2d(rest, 2, 2, ceil_mode=True)
+        # Unscaled, every later node gets the same from this state: one running sum serves them all.
+        flow = earlier[-1].flow if earlier else None
+        return Source(state, views, rest, rest if flow is None else flow + rest)
 
-    def _node(self, mixed: State | None, bypass: State | None, like: State) -> State:
-        """The sum that reached a node, shuffled once; shuffling each edge gives the same."""
+    def _node(
+        self,
+        entering: Sequence[tuple[int, int]],
+        sources: Sequence[Source],
+        told: Told,
+        seed: int,
+    ) -> Source:
+        """What reaches a node, shuffled once; shuffling each edge gives the same."""
+        mixed = mix(self._terms(entering, sources, told, seed))
         if mixed is None:
-            mixed = self.nothing(like[:, : self.mixed_channels])
-        return mixed if bypass is None else shuffled(mixed, bypass)
+            mixed = self.nothing(sources[0].views.state)
+        around = self._around(entering, sources, told)
+        return self._source(mixed if around is None else shuffled(mixed, around), sources)
 
+    def _terms(
+        self,
+        entering: Sequence[tuple[int, int]],
+        sources: Sequence[Source],
+        told: Told,
+        seed: int,
+    ) -> Iterator[tuple[Tensor, Term]]:
+        """Weight and output of each operation that enters a node."""
+        for row, source in entering:
+            for column, weight in told.terms[row]:
+                module = self._operation(row, column)
+                if module.noise is not None:
+                    module.noise.seed = seed + row
+                yield weight, module.term(sources[source].views.read(module.reads))
 
-def add(total: State | None, term: State, weight: Float[Tensor, ""]) -> State:
-    """`total + weight * term`, where None stands for a total of zero."""
-    return term * weight if total is None else torch.addcmul(total, term, weight)
+    def _around(
+        self, entering: Sequence[tuple[int, int]], sources: Sequence[Source], told: Told
+    ) -> State | None:
+        """What reaches a node around the operations."""
+        if self.parts == 1 or told.around is None:
+            return sources[-1].flow
+        rests = [(told.around[row], sources[source].rest) for row, source in entering]
+        return mix((weight, Term(rest)) for weight, rest in rests if rest is not None)
+
+    def _operation(self, row: int, column: int) -> Operation:
+        return cast(Operation, cast(nn.ModuleList, self.edges[row - self.rows.start])[column])
 
 
 def shuffled(

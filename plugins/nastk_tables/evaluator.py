@@ -84,6 +84,11 @@ class TableAccuracy(Evaluator):
         except DataError:
             return False
 
+    @property
+    def criteria(self) -> tuple[str, ...]:
+        """See `Evaluator.criteria`: the valid column; `rank` may be one of test accuracy."""
+        return tuple(f"table_{split}_accuracy" for split in self._accuracies if split == "valid")
+
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
         """Called once at the end of a search, and by `nastk evaluate`: looks up; measures nothing.
 

@@ -29,6 +29,7 @@ SMALL = {
     },
 }
 SMALL |= dict.fromkeys(("s1", "s2", "s3", "s4"), SMALL["darts"])
+JUDGES = {"retrain": {"epochs": 1, "batch_size": 16}}
 TASK = Task(classes=3, channels=3, size=8)
 
 
@@ -110,7 +111,9 @@ def test_an_evaluator_repeats_itself_and_changes_nothing(kind, name):
     harness = Harness(load("random", "updater"))
     (branch,) = harness.run(steps=2)
     probe = harness.trainer.probe(branch)
-    evaluator = load(name, kind)(Setting(harness.space, harness.data.task, harness.splits))
+    found = load(name, kind)
+    setting = Setting(harness.space, harness.data.task, harness.splits)
+    evaluator = found(setting, found.parse_options(JUDGES.get(name, {})))
     architecture = ToySpace().from_text("conv,skip,pool,conv,skip")
     before = fingerprint(branch.state_dict())
     first = evaluator.evaluate(architecture, probe)

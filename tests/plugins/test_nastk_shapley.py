@@ -595,6 +595,34 @@ def test_none_is_null_to_the_bit_and_the_walk_telescopes_to_the_silent_network(t
     )
 
 
+def test_with_frozen_norms_coalitions_have_the_statistics_of_the_grand_one(trained):
+    harness, probe, batch = trained
+    players, mixture = probe.subspace.players(), Mixture.uniform(probe.subspace)
+    removals = [(), (0, 1), (0, 1, 7)]
+    worth = {
+        norms: list(
+            supernet_game(
+                probe, mixture, players, lambda sample: batch, "neg_loss", norms=norms
+            ).values(0, removals)
+        )
+        for norms in ("batch", "frozen")
+    }
+    assert worth["frozen"][0] == pytest.approx(worth["batch"][0], abs=1e-6)
+    assert abs(worth["frozen"][2] - worth["batch"][2]) > 1e-4
+    (again,) = supernet_game(probe, mixture, players, lambda sample: batch, "neg_loss").values(
+        0, removals[:1]
+    )
+    assert again == worth["batch"][0]
+
+
+@pytest.mark.parametrize("norms, strategy", [("batch", {}), ("frozen", {"frozen norms": 1})])
+def test_how_coalitions_were_measured_is_in_the_cost(norms, strategy):
+    harness = Harness(Shapley, {"samples": 2, "warmup": 1, "batch_size": 16, "norms": norms})
+    harness.run()
+    spent = harness.trainer.ledger.cost().phases["updater"]
+    assert spent.strategies == {name: spent.images_forward for name in strategy}
+
+
 def test_renormalised_mixtures_would_break_the_null_player(trained):
     _, probe, batch = trained
     whole = Mixture.uniform(probe.subspace)

@@ -8,8 +8,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from nastk.data.task import Task
+from nastk.kernels import terms
 from nastk.mixture import Mixture
-from nastk_spaces_darts.operations import BatchNorm, Depthwise, Halve, normalise
+from nastk.norms import BatchNorm
+from nastk_spaces_darts.operations import Depthwise, Halve
 from nastk_spaces_darts.space import DartsSpace
 from nastk_spaces_darts.supernet import shuffled
 
@@ -51,7 +53,7 @@ def naive_norm(x):
 
 
 def naive_separable(x, layers, stride, dilation):
-    depthwise, pointwise = layers[0].weight, layers[1].weight
+    depthwise, pointwise = layers.depthwise.weight, layers.pointwise.weight
     padding = dilation * (depthwise.shape[-1] // 2)
     x = F.conv2d(F.relu(x), depthwise, None, stride, padding, dilation, groups=x.shape[1])
     return naive_norm(F.conv2d(x, pointwise))
@@ -72,13 +74,13 @@ def naive_operation(name, module, x, stride, pool_norm):
         x = F.relu(x)
         moved = F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))[:, :, 1:, 1:]
         halves = [
-            F.conv2d(x, module.body.first.weight, None, 2),
-            F.conv2d(moved, module.body.second.weight, None, 2),
+            F.conv2d(x, module.stages[0].first.weight, None, 2),
+            F.conv2d(moved, module.stages[0].second.weight, None, 2),
         ]
         return naive_norm(torch.cat(halves, 1))
     if name.startswith("dil"):
-        return naive_separable(x, module.body, stride, 2)
-    return naive_separable(naive_separable(x, module.body[:3], stride, 1), module.body[4:], 1, 1)
+        return naive_separable(x, module.stages[0], stride, 2)
+    return naive_separable(naive_separable(x, module.stages[0], stride, 1), module.stages[1], 1, 1)
 
 
 def naive_edge(space, modules, edge, x, stride, weights, active):
@@ -153,7 +155,9 @@ def naive_forward(space, net, images, mixture):
         ({"stem": "imagenet"}, 30),
     ],
 )
-def test_sharing_changes_no_logit_and_no_gradient(options, size):
+@pytest.mark.parametrize("fewest", [1, terms.FEWEST_POSITIONS], ids=["folded", "plain"])
+def test_sharing_changes_no_logit_and_no_gradient(options, size, fewest, monkeypatch):
+    monkeypatch.setattr(terms, "FEWEST_POSITIONS", fewest)
     space, task = small(**options), Task(3, 1, size)
     net, images, mixture = build(space, task), some_images(task), some_mixture(space)
     weights = mixture.weights.requires_grad_()
@@ -320,7 +324,7 @@ def test_the_norm_of_a_single_value_is_its_shift():
     norm = BatchNorm(2, affine=True)
     nn.init.constant_(norm.bias, 0.5)
     assert torch.equal(norm(torch.randn(1, 2, 1, 1)), torch.full((1, 2, 1, 1), 0.5))
-    assert torch.equal(normalise(torch.randn(1, 2, 1, 1)), torch.zeros(1, 2, 1, 1))
+    assert torch.equal(BatchNorm(2)(torch.randn(1, 2, 1, 1)), torch.zeros(1, 2, 1, 1))
 
 
 def test_a_supernet_runs_in_bf16_and_channels_last():

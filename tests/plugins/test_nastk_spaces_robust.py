@@ -8,11 +8,12 @@ import torch
 from nastk.data.task import Task
 from nastk.errors import ConfigurationError, DataError
 from nastk.mixture import Mixture
+from nastk.norms import BatchNorm
 from nastk.plugins import catalogue
 from nastk.subspace import Subspace
 from nastk.testing import Harness, SearchSpaceContract, UpdaterContract, fingerprint
 from nastk_spaces_darts import search_spaces
-from nastk_spaces_darts.operations import BatchNorm, Noise, operation
+from nastk_spaces_darts.operations import Noise, operation
 from nastk_spaces_darts.robust import S1, S2, S3, S4
 
 SPACES = {"s1": S1, "s2": S2, "s3": S3, "s4": S4}

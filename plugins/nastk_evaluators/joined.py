@@ -1,0 +1,38 @@
+"""Two splits as one: `joined`, for the final training on all training images."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from nastk.data.splits import ImageFile, Split
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """The images of two `ImageFile`s, one after the other; itself an `ImageFile`."""
+
+    first: ImageFile
+    second: ImageFile
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def read(self, index: int, seed: int | None) -> UInt8[Tensor, "channels height width"]:
+        """Called by workers: image number `index` of both."""
+        inside = index < len(self.first)
+        part = self.first if inside else self.second
+        return part.read(index if inside else index - len(self.first), seed)
+
+
+def joined(first: Split, second: Split) -> Split:
+    """The images of both, in their order, treated as those of `first` are.
+
+    Example: `joined(splits.train, splits.valid)`
+    """
+    labels = torch.cat([first.labels, second.labels])
+    if isinstance(first.images, Tensor) and isinstance(second.images, Tensor):
+        return Split(torch.cat([first.images, second.images]), labels, first.augmentation)
+    assert not isinstance(first.images, Tensor) and not isinstance(second.images, Tensor)
+    return Split(Joined(first.images, second.images), labels, first.augmentation)

@@ -1,0 +1,178 @@
+"""Trains the stand-alone network of an architecture from scratch: `Retrain`, `retrain`.
+
+`recipe.py` holds the options, `training.py` trains one network, `halving.py` decides who is trained
+on where several are compared, `joined.py` puts train and valid together for a final training.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from nastk.architecture import Architecture
+from nastk.data.splits import Split
+from nastk.data.stream import Stream, stream
+from nastk.errors import ConfigurationError
+from nastk.evaluator import Evaluation, Evaluator, Setting
+from nastk.execution import Execution
+from nastk.probe import Probe
+from nastk.seeds import generator
+from nastk_evaluators.halving import halve
+from nastk_evaluators.joined import joined
+from nastk_evaluators.recipe import Recipe
+from nastk_evaluators.size import parameters, without_auxiliary
+from nastk_evaluators.training import Training, has_drop_path
+
+
+class Retrain(Evaluator):
+    """Accuracy of the network that is trained from scratch, as papers report it.
+
+    The last epoch counts: nothing stops early, no epoch is picked, and no test image is seen before
+    the end. Metrics: `valid_accuracy` and `test_accuracy` (0..1, those held out), `train_loss` (of
+    the last epoch), `parameters` (without an auxiliary head), `epochs`.
+
+    Raises:
+        ConfigurationError: there is nothing to train on or to measure, or options do not fit the
+            images.
+
+    Example: `Retrain(setting, Recipe(epochs=8)).evaluate(architecture, None).metrics`
+    """
+
+    name = "retrain"
+    summary = "accuracy of the stand-alone network, trained from scratch"
+
+    class Options(Recipe):
+        """How the network is trained."""
+
+    def __init__(self, setting: Setting, options: Recipe | None = None) -> None:
+        super().__init__(setting, options)
+        self.recipe: Recipe = self.options
+        self.execution = Execution.choose(str(setting.device), self.recipe.precision)
+        splits = setting.splits
+        self._final = self.recipe.split == "train+valid"
+        self._train = joined(splits.train, splits.valid) if self._final else splits.train
+        self._held_out = {} if self._final else {"valid": splits.valid}
+        self._held_out = {name: part for name, part in self._held_out.items() if len(part)}
+        self._check_images()
+        self._check_network()
+
+    @property
+    def criteria(self) -> tuple[str, ...]:
+        """See `Evaluator.criteria`: none where no image is held out."""
+        return ("outlasted", "valid_accuracy") if self._held_out else ()
+
+    def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
+        """Called once at the end of a search, and by `nastk evaluate`: trains, then measures.
+
+        Raises:
+            DivergenceError: a loss that is not finite; names the epoch and the learning rate.
+            StopRequested: the user asked the run to stop.
+        """
+        training = self._training(architecture, self._batches("train", self._train))
+        training.until(self.recipe.epochs)
+        measured = {**self._held_out, "test": self.setting.splits.test}
+        metrics = {
+            f"{name}_accuracy": training.accuracy(self._batches(name, part))
+            for name, part in measured.items()
+            if len(part)
+        }
+        return self._evaluation(metrics, training)
+
+    def evaluate_all(
+        self, architectures: Sequence[Architecture], probes: Sequence[Probe | None]
+    ) -> list[Evaluation]:
+        """Called at the end of a run that split: trains the leaves' networks, halving at `rungs`.
+
+        No test image is seen. Metrics: `outlasted` (others that left before it or were worse with
+        it), `valid_accuracy` when it was last measured, after so many `epochs`.
+        """
+        train = self._batches("train", self._train)
+        valid = self._batches("valid", self._held_out["valid"])
+        trainings = [
+            self._training(architecture, train, f"network {number} of {len(architectures)}")
+            for number, architecture in enumerate(architectures, 1)
+        ]
+
+        def accuracy(training: Training, epochs: int) -> float:
+            training.until(epochs)
+            return training.accuracy(valid)
+
+        rungs = (*self.recipe.rungs, self.recipe.epochs)
+        standings = halve(trainings, rungs, accuracy)
+        evaluations = []
+        for training, standing in zip(trainings, standings, strict=True):
+            metrics = {"outlasted": float(standing.outlasted)}
+            if standing.accuracy is not None:
+                metrics["valid_accuracy"] = standing.accuracy
+            evaluations.append(self._evaluation(metrics, training))
+        return evaluations
+
+    def _training(
+        self, architecture: Architecture, train: Stream, name: str = "the network"
+    ) -> Training:
+        checked = self.setting.space.check(architecture)
+        return Training(checked, self.setting, self.recipe, self.execution, train, name)
+
+    def _batches(self, name: str, part: Split) -> Stream:
+        """The batches of a split; those that train have the recipe's cutout."""
+        if name == "train" and self.recipe.cutout is not None:
+            part = replace(part, augmentation=replace(part.augmentation, cutout=self.recipe.cutout))
+        seed = self.setting.seed if self.recipe.seed is None else self.recipe.seed
+        return stream(
+            part,
+            self.recipe.batch_size,
+            seed,
+            f"retrain/{name}",
+            self.execution.device,
+        )
+
+    def _evaluation(self, metrics: dict[str, float], training: Training) -> Evaluation:
+        notes = self._notes(training)
+        if training.epochs:
+            metrics["train_loss"] = training.loss
+        metrics["parameters"] = float(parameters(without_auxiliary(training.network)))
+        metrics["epochs"] = float(training.epochs)
+        return Evaluation(self.name, metrics, notes, training.seconds)
+
+    def _notes(self, training: Training) -> tuple[str, ...]:
+        recipe = self.recipe
+        notes = [
+            f"Trained from scratch on {len(self._train)} images ({recipe.split}), "
+            f"{training.epochs} of {recipe.epochs} epochs, batches of {recipe.batch_size}; the "
+            "last epoch counts."
+        ]
+        if recipe.drop_path and not has_drop_path(training.network):
+            notes.append(f"The network has no drop path: drop_path={recipe.drop_path:g} is unused.")
+        return tuple(notes)
+
+    def _check_images(self) -> None:
+        """Refuse what could not be trained or measured, before a search is spent on it."""
+        recipe, images, size = self.recipe, len(self._train), self.setting.task.size
+        if images < 2:
+            raise ConfigurationError(
+                f"Evaluator 'retrain' trains on the {recipe.split} split, which holds {images} "
+                "images; it needs at least 2."
+            )
+        if recipe.batch_size > images:
+            raise ConfigurationError(
+                f"retrain: batch_size {recipe.batch_size} is more than the {images} images of the "
+                f"{recipe.split} split. Set batch_size={min(32, images)}, or use more images."
+            )
+        if not self._held_out and not len(self.setting.splits.test):
+            raise ConfigurationError(
+                f"Evaluator 'retrain' with split={recipe.split} has nothing to measure: no images "
+                "are held out and the test split is empty. Set `-d train_fraction=0.5` and "
+                "split=train, or give test images."
+            )
+        if recipe.cutout is not None and recipe.cutout >= size:
+            raise ConfigurationError(
+                f"retrain: cutout must be less than the image's {size} pixels, got "
+                f"{recipe.cutout}. Set cutout={size // 4}."
+            )
+
+    def _check_network(self) -> None:
+        """A network without storage: what does not fit the images is said now."""
+        space = self.setting.space
+        some = space.sample(space.full(), generator(self.setting.seed, "retrain", "check"))
+        with torch.device("meta"):
+            space.network(some, self.setting.task)

@@ -1,0 +1,182 @@
+"""One stand-alone network in training: `Training`, which can be stopped and trained on.
+
+It asks two things of a network, both optional: in training it may answer `(logits, auxiliary
+logits)` instead of logits, and it may have a number `drop_path`, the probability with which it
+drops paths. Weights, batches, augmentation and dropped paths each have a named random stream, so
+several trainings may take turns; torch's global stream is as it was after every call.
+"""
+
+import math
+from time import perf_counter
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from nastk.architecture import Architecture
+from nastk.data.stream import Batch, Stream
+from nastk.errors import DivergenceError
+from nastk.evaluator import Setting
+from nastk.execution import Execution
+from nastk.seeds import seed_of
+from nastk.training import Schedule
+from nastk_evaluators.recipe import Recipe
+
+Logits = Float[Tensor, "batch classes"]
+TOLD = 20
+"""Weight steps between two messages to the caller."""
+
+
+class Training:
+    """A fresh network of `architecture`, trained by `recipe` on the batches of `train`.
+
+    `epochs` are done, `loss` is the mean cross-entropy of the last of them (without the auxiliary
+    head's; NaN before the first), `seconds` what training and measuring took.
+
+    Example:
+        training = Training(architecture, setting, recipe, execution, batches)
+        training.until(recipe.epochs)
+        training.accuracy(valid)
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        setting: Setting,
+        recipe: Recipe,
+        execution: Execution,
+        train: Stream,
+        name: str = "the network",
+    ) -> None:
+        self._caller, self._recipe, self._execution = setting.caller, recipe, execution
+        self._train, self._name = train, name
+        self._seed = setting.seed if recipe.seed is None else recipe.seed
+        with self._own_randomness("weights"):
+            network = setting.space.network(architecture, setting.task)
+        self.network: nn.Module = execution.place(network)
+        self._optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            weight_decay=recipe.weight_decay,
+            fused=execution.device.type == "cuda",
+        )
+        self._schedule = Schedule(recipe.learning_rate, 0.0, 0, recipe.epochs)
+        self.epochs = 0
+        self.loss = math.nan
+        self.seconds = 0.0
+
+    def until(self, epochs: int) -> None:
+        """Called to train until so many epochs are done; goes on from those that are.
+
+        Raises:
+            DivergenceError: a loss that is not finite; names the epoch and the learning rate.
+            StopRequested: the user asked the run to stop.
+        """
+        began = perf_counter()
+        while self.epochs < epochs:
+            self._epoch(self.epochs)
+            self.epochs += 1
+        self.seconds += perf_counter() - began
+
+    def accuracy(self, stream: Stream) -> float:
+        """Called after training: the share (0..1) of `stream`'s images, each once, that is right.
+
+        Raises:
+            StopRequested: the user asked the run to stop.
+        """
+        began = perf_counter()
+        self.network.eval()
+        hits = torch.zeros((), dtype=torch.long, device=self._execution.device)
+        images = 0
+        for batch in stream.once():
+            self._caller.check()
+            with torch.no_grad(), self._execution.autocast():
+                hits += (self.network(batch.images).argmax(1) == batch.labels).sum()
+            images += len(batch.labels)
+        self._caller.charge(images, 0)
+        found = int(hits) / images
+        self.seconds += perf_counter() - began
+        return found
+
+    def _epoch(self, epoch: int) -> None:
+        """One pass over the training images."""
+        recipe, steps = self._recipe, len(self._train)
+        rate = self._schedule.rate(epoch)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        if recipe.drop_path is not None and has_drop_path(self.network):
+            self.network.drop_path = recipe.drop_path * epoch / recipe.epochs  # type: ignore[assignment]
+        self.network.train()
+        total = torch.zeros((), dtype=torch.float64, device=self._execution.device)
+        images = 0
+        for step, batch in enumerate(self._train.epoch(epoch), epoch * steps):
+            self._caller.check()
+            total += self._step(batch, step) * len(batch.labels)
+            images += len(batch.labels)
+            if (step + 1) % TOLD == 0 or step + 1 == (epoch + 1) * steps:
+                self._tell(epoch, step + 1, recipe.epochs * steps)
+        self.loss = float(total) / images
+        if not math.isfinite(self.loss):
+            raise DivergenceError(
+                f"The training loss of {self._name} is {self.loss} in epoch {epoch + 1} of "
+                f"{recipe.epochs}, at learning rate {rate:g}. Lower the learning_rate of retrain "
+                f"(now {recipe.learning_rate:g} at the start) or set its gradient_clip."
+            )
+
+    def _step(self, batch: Batch, step: int) -> Float[Tensor, ""]:
+        """One weight step; the cross-entropy of the batch before it."""
+        self._optimizer.zero_grad(set_to_none=True)
+        with self._own_randomness("noise", step):
+            with self._execution.autocast():
+                answer = self.network(batch.images)
+            loss, objective = self._losses(answer, batch.labels)
+            objective.backward()  # type: ignore[no-untyped-call]
+        if self._recipe.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self._recipe.gradient_clip)
+        self._optimizer.step()
+        self._caller.charge(len(batch.labels), len(batch.labels))
+        return loss.detach()
+
+    def _losses(
+        self, answer: Logits | tuple[Logits, Logits], labels: Int[Tensor, "batch"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Cross-entropy, and what is minimised: with an auxiliary head, its weighted loss too."""
+        logits, *auxiliary = answer if isinstance(answer, tuple) else (answer,)
+        loss = objective = F.cross_entropy(logits.float(), labels)
+        for each in auxiliary:
+            extra = F.cross_entropy(each.float(), labels)
+            objective = objective + self._recipe.auxiliary_weight * extra
+        return loss, objective
+
+    def _own_randomness(self, *name: str | int) -> "OwnRandomness":
+        return OwnRandomness(seed_of(self._seed, "retrain", *name), self._execution.device)
+
+    def _tell(self, epoch: int, done: int, total: int) -> None:
+        message = f"training {self._name}, epoch {epoch + 1}/{self._recipe.epochs}"
+        self._caller.tell(message, done, total)
+
+
+class OwnRandomness:
+    """While inside, torch's global streams start at `seed`; afterwards they are as they were.
+
+    Example: `with OwnRandomness(seed_of(0, "weights"), device): network = make()`
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._seed = seed
+        self._outer = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+    def __enter__(self) -> None:
+        self._outer.__enter__()
+        torch.manual_seed(self._seed)
+
+    def __exit__(self, *error: object) -> None:
+        self._outer.__exit__(*error)  # type: ignore[arg-type]
+
+
+def has_drop_path(network: nn.Module) -> bool:
+    """Whether the network drops paths in training, with a probability that can be set."""
+    return isinstance(getattr(network, "drop_path", None), float | int)
