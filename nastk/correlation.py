@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import stats
 
 LEVEL = 0.95
 RESAMPLES = 1_000
@@ -62,6 +61,9 @@ def agreement(
     >>> agreement(range(20), range(20)).kendall.value
     1.0
     """
+    # Imported late: it takes half a second to load, and most runs rank nothing.
+    from scipy import stats
+
     pairs = np.array([predicted, truth], dtype=np.float64)
     if pairs.shape[1] < FEWEST or (pairs.min(1) == pairs.max(1)).any():
         return None

@@ -36,6 +36,7 @@ from nastk.events import (
     UpdaterReported,
 )
 from nastk.files import write_atomically
+from nastk.headroom import out_of_memory
 from nastk.plugins import catalogue
 from nastk.ranking import summary
 from nastk.result import Result
@@ -291,11 +292,12 @@ class Run:
 
     def _failed(self, error: Exception) -> NastkError:
         config = self.assembly.config
-        if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        if out_of_memory(error):
+            size = config.trainer.micro_batch or config.trainer.batch_size
             return NastkError(
-                f"Not enough memory for a step of {config.trainer.batch_size} images: {error}. "
-                "Use a smaller -t batch_size, fewer channels or partial channels; "
-                "--dry-run measures a step."
+                f"Not enough memory for a step of {size} images: {error}. "
+                f"Use -t micro_batch={max(size // 2, 2)}, a smaller -t batch_size, fewer channels "
+                "or partial channels; --dry-run measures what fits."
             )
         return PluginError(
             f"Updater {config.updater.name!r} on space {config.space.name!r} failed: "

@@ -1,12 +1,13 @@
 """What a run will take, before it takes it: `rehearse`, behind `nastk search --dry-run`.
 
 Two real weight steps and one forward pass are timed on the assembled run; the updater's own
-forecast says how many images it will measure at most. Nothing is written.
+forecast says how many images it will measure at most. Its memory is that of a real process which
+has done, once, the largest things a run does: `largest.py` has them done. Nothing is written.
 """
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +15,9 @@ import torch
 from nastk.assembly import Assembly
 from nastk.branch import Branch
 from nastk.driver import peak_memory
+from nastk.errors import ConfigurationError
+from nastk.headroom import available, lid, out_of_memory
+from nastk.largest import largest
 from nastk.mixture import Mixture
 
 
@@ -23,6 +27,8 @@ class Forecast:
 
     `updater_images_forward` and `_backward` are upper bounds, None where the updater does not say;
     `forward_seconds` and `backward_seconds` are those of one image, as the method trains.
+    `peak_memory` is that of the whole process, while one branch trains; `available_memory` is what
+    it might have taken beyond its first bytes, None where the system does not say.
     """
 
     epochs: int
@@ -33,6 +39,7 @@ class Forecast:
     updater_images_backward: int | None
     seconds: float
     peak_memory: int
+    available_memory: int | None
     device: str
     parameters: int
     forward_seconds: float
@@ -43,8 +50,72 @@ class Forecast:
         return asdict(self)
 
 
-def rehearse(assembly: Assembly) -> Forecast:
-    """Take two weight steps and forget them; say what the whole run will take."""
+def rehearse(assembly: Assembly, memory: bool = False) -> Forecast:
+    """Take two weight steps and forget them; say what the whole run will take.
+
+    With `memory`, do the largest things that come later in a run as well, so that `peak_memory` is
+    the run's; without, it is that of the first steps.
+
+    Raises:
+        ConfigurationError: with `memory`, the run needs more than the device has; says which
+            micro-batch would fit.
+    """
+    if not memory:
+        return _timed(assembly)
+    found = _within(assembly, available(assembly.execution.device))
+    if found is None:
+        raise _too_large(assembly)
+    return found
+
+
+def _within(assembly: Assembly, free: int | None) -> Forecast | None:
+    """The forecast after the largest things were done; None where `free` bytes do not suffice."""
+    device = assembly.execution.device
+    caller = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    with lid(device, free):
+        try:
+            found = _timed(assembly)
+            with assembly.execution.settings(), caller:
+                largest(assembly)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            return None
+    return replace(found, peak_memory=peak_memory(device), available_memory=free)
+
+
+def _too_large(assembly: Assembly) -> ConfigurationError:
+    """What to say where a run does not fit: the largest micro-batch that was tried and does."""
+    device, options = assembly.execution.device, assembly.trainer.options
+    free = available(device)
+    said = "" if free is None else f" into the {free / 2**30:.1f} GiB that are free"
+    whole = options.micro_batch or options.batch_size
+    # The smallest first: where it does not fit, it is not the batch that is too large.
+    sizes = [2, *(whole >> shift for shift in range(1, whole.bit_length()) if whole >> shift > 2)]
+    fitting = [size for size in sizes[:1] if _within(_cut(assembly, size), free)]
+    if not fitting:
+        return ConfigurationError(
+            f"This run does not fit{said} of {device}, not even with -t micro_batch=2: the "
+            "supernet is too large, or what the updater measures. Use fewer channels, cells or "
+            "partial channels, a smaller -t batch_size, or fewer images in a measurement (`nastk "
+            f"describe {assembly.config.updater.name}`)."
+        )
+    size = next((size for size in sizes[1:] if _within(_cut(assembly, size), free)), 2)
+    return ConfigurationError(
+        f"A weight step of {whole} images does not fit{said} of {device}. With -t "
+        f"micro_batch={size} it does, as was tried: the gradient is the same, but norms see "
+        f"{size} images at a time."
+    )
+
+
+def _cut(assembly: Assembly, size: int) -> Assembly:
+    """The same run with another micro-batch."""
+    options = assembly.trainer.options.model_copy(update={"micro_batch": size})
+    return replace(assembly, trainer=replace(assembly.trainer, options=options))
+
+
+def _timed(assembly: Assembly) -> Forecast:
+    """The forecast from two weight steps and a forward pass."""
     trainer, plan = assembly.trainer, assembly.plan
     branch = trainer.root()
     steps = plan.epochs * plan.steps_per_epoch
@@ -67,6 +138,7 @@ def rehearse(assembly: Assembly) -> Forecast:
         own.images_backward if own else None,
         steps * weight_seconds + measuring,
         peak_memory(assembly.execution.device),
+        None,
         str(assembly.execution.device),
         sum(weight.numel() for weight in branch.supernet.parameters()),
         forward,

@@ -186,7 +186,7 @@ class Probe:
         keeping = weights is None and isinstance(batches, Sequence) and len(batches) == 1
         measures: dict[int, Measure] = {}
         for mixture in mixtures:
-            total = torch.zeros((), dtype=torch.float64)
+            total: Tensor | None = None
             images = 0
             for number, batch in enumerate(batches):
                 # A generator yields between items: switch gradients off here, not around it.
@@ -201,9 +201,9 @@ class Probe:
                         part = (answer.argmax(1) == batch.labels).sum()
                     else:
                         part = F.cross_entropy(answer, batch.labels, reduction="sum")
-                total = total.to(part.device) + part
+                total = part.double() if total is None else total + part
                 images += len(batch.labels)
-            yield float(total) / max(images, 1)
+            yield 0.0 if total is None else float(total) / images
 
     def _measure(
         self, batch: Batch, weights: Weights | None, norms: NormMode, keeping: bool

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from nastk.branch import Branch, Tally
 from nastk.cost import Ledger
@@ -27,7 +26,9 @@ from nastk.errors import DivergenceError, PluginError
 from nastk.events import BranchContinued, EpochDone, Event, StepDone
 from nastk.execution import Execution
 from nastk.mixture import Mixture
+from nastk.passes import Pass, mean_gradient
 from nastk.probe import Probe
+from nastk.replay import fastest
 from nastk.seeds import generator, seed_of
 from nastk.space import SearchSpace
 from nastk.training import Schedule, TrainerOptions
@@ -70,6 +71,13 @@ class Trainer:
     emit: Callable[[Event], None] = lambda event: None
     stopping: Callable[[], bool] = lambda: False
     watchers: list[Watcher] = field(default_factory=list)
+    _pass: Pass = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # The driver sets `emit` later: what is chosen on the way goes where it goes then.
+        self._pass = fastest(
+            self.options.cuda_graphs, self.execution, lambda event: self.emit(event)
+        )
 
     # ------------------------------------------------------------------ making branches
 
@@ -178,7 +186,9 @@ class Trainer:
             branch.updater.before_step(probe, batch)
             mixtures = self._mixtures(branch, probe)
         branch.optimizer.zero_grad(set_to_none=True)
-        loss, hits = self._backward(branch, mixtures, batch)
+        loss, hits = mean_gradient(
+            branch, mixtures, batch, self.ledger, self.options.micro_batch, self._pass
+        )
         if self.options.gradient_clip is not None:
             nn.utils.clip_grad_norm_(branch.supernet.parameters(), self.options.gradient_clip)
         branch.optimizer.step()
@@ -186,35 +196,6 @@ class Trainer:
         branch.tally.add(loss, hits, len(batch.images))
         with self.ledger.phase("updater"):
             branch.updater.after_step(probe)
-
-    def _backward(
-        self, branch: Branch, mixtures: Sequence[Mixture], batch: Batch
-    ) -> tuple[Tensor, Tensor]:
-        """Gradients of the mean loss of `mixtures`, one graph at a time; the loss and the hits."""
-        total = hits = torch.zeros((), device=self.execution.device)
-        leaves = [
-            Mixture(each.weights.detach().requires_grad_(each.weights.requires_grad), each.active)
-            for each in mixtures
-        ]
-        for leaf in leaves:
-            logits = branch.logits(leaf, batch.images)
-            loss = F.cross_entropy(logits, batch.labels) / len(leaves)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total = total + loss.detach()
-            hits = hits + (logits.detach().argmax(1) == batch.labels).sum() / len(leaves)
-            self.ledger.charge(forward=len(batch.images), backward=len(batch.images))
-        # Mixtures may share a graph behind their weights (one alpha): a backward pass each would
-        # free it.
-        pairs = [
-            (each.weights, leaf.weights.grad)
-            for each, leaf in zip(mixtures, leaves, strict=True)
-            if leaf.weights.grad is not None
-        ]
-        if pairs:
-            torch.autograd.backward(
-                [weights for weights, _ in pairs], [gradient for _, gradient in pairs]
-            )
-        return total, hits
 
     def _close_epoch(self, branch: Branch) -> list[Branch]:
         """Record the epoch, and go on as the updater answers."""

@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from nastk.component import Options
+
+Graphs = Literal["auto", "on", "off"]
 
 
 class TrainerOptions(Options):
@@ -17,6 +19,14 @@ class TrainerOptions(Options):
 
     epochs: int = Field(50, ge=1, description="passes over the training images")
     batch_size: int = Field(64, ge=2, description="images in one weight step")
+    micro_batch: int | None = Field(
+        None,
+        ge=2,
+        description=(
+            "most images forward and backward at a time, to save memory; gradients add up to the "
+            "batch's, but norms see the statistics of these few; null: the whole batch"
+        ),
+    )
     learning_rate: float = Field(0.025, gt=0, description="learning rate of SGD at the start")
     minimum_learning_rate: float = Field(
         0.001, ge=0, description="learning rate that the cosine ends at"
@@ -37,6 +47,13 @@ class TrainerOptions(Options):
         description=(
             "write a checkpoint inside an epoch after so many minutes; "
             "one is written after each epoch"
+        ),
+    )
+    cuda_graphs: Graphs = Field(
+        "auto",
+        description=(
+            "replay weight steps as CUDA graphs; auto: measure some steps and keep what is faster "
+            "(never on a CPU)"
         ),
     )
     threads: int = Field(0, ge=0, description="CPU threads of torch; 0 is torch's own choice")

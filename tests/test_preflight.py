@@ -1,22 +1,36 @@
 import json
+from typing import ClassVar
 
 import pytest
 import torch
 from core_kit import WISHES, Still, with_classes
 
 import nastk
+from nastk import headroom, preflight
 from nastk.assembly import assemble
 from nastk.config import resolve
+from nastk.errors import ConfigurationError
+from nastk.largest import MOST
+from nastk.mixture import Mixture
+from nastk.plugins import catalogue
 from nastk.preflight import rehearse
-from nastk.testing import fingerprint
+from nastk.testing import ToySpace, fingerprint
+
+HEAVY = {
+    "shapley": {"samples": 1, "warmup": 1},
+    "evnas": {"population": 3, "tournament": 2},
+    "gm": {"splits": [1], "batches": 1},
+    "fewshot": {"splits": [1]},
+    "isdarts": {"batches": 1},
+}
 
 
-def forecast(installed=None, **wishes):
+def forecast(installed=None, memory=False, **wishes):
     trainer = {**WISHES["trainer"], **wishes.pop("trainer", {})}
     config = resolve(
         {**WISHES, "device": "cpu", "evaluators": [], **wishes, "trainer": trainer}, installed
     )
-    return rehearse(assemble(config, installed=installed))
+    return rehearse(assemble(config, installed=installed), memory)
 
 
 def test_it_counts_what_a_run_will_take():
@@ -80,3 +94,107 @@ def test_a_rehearsed_run_is_forgotten():
     before = fingerprint(assembly.trainer.root().state_dict())
     rehearse(assembly)
     assert fingerprint(assembly.trainer.root().state_dict()) == before
+
+
+# ---------------------------------------------------------------------- memory
+
+
+@pytest.mark.parametrize("name", catalogue().names("updater"))
+def test_the_largest_things_of_every_method_can_be_rehearsed(name):
+    """Epochs are asked out of their order: every installed updater has to bear it."""
+    use = nastk.use(name, **HEAVY.get(name, {}))
+    found = forecast(updater=use, trainer={"epochs": 16}, memory=True)
+    assert found.peak_memory > 0
+
+
+class Asking(Still):
+    """Asks nothing for two epochs, then a great deal, of a batch of its own size."""
+
+    name, summary = "asking", "asks"
+    asked: ClassVar[list] = []
+
+    def before_step(self, probe, batch):
+        self.asked.append(("step", probe.epoch, probe.step))
+
+    def after_epoch(self, probe):
+        self.asked.append(("epoch", probe.epoch, probe.step))
+        if probe.epoch >= 3:
+            batch = probe.train.view("own", 40).at(0)
+            for _ in range(100):
+                probe.loss(Mixture.uniform(probe.subspace), batch)
+                self.asked.append(("question", probe.epoch, len(batch.labels)))
+        return super().after_epoch(probe)
+
+
+def test_first_and_last_measuring_and_a_late_step_are_rehearsed_and_cut_short():
+    Asking.asked = []
+    forecast(with_classes(updater=Asking), True, updater="asking", trainer={"epochs": 7})
+    asked = [each for each in Asking.asked if each[0] != "question"]
+    late = [("step", 6, 18 + step) for step in range(3)]
+    assert asked[:5] == [("step", 0, 0), ("step", 0, 1), *(("epoch", n, 3 * n) for n in (1, 2, 3))]
+    assert set(asked[5:-1]) <= set(late) and asked[5] == late[0]
+    assert asked[-1] == ("epoch", 7, 21)
+    questions = [each for each in Asking.asked if each[0] == "question"]
+    assert {each[1:] for each in questions} == {(3, 40), (7, 40)}
+    assert 4 <= len(questions) <= 2 * MOST
+
+
+def test_without_memory_only_two_steps_are_taken():
+    Asking.asked = []
+    forecast(with_classes(updater=Asking), updater="asking", trainer={"epochs": 7})
+    assert Asking.asked == [("step", 0, 0), ("step", 0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "most", "message"),
+    [
+        (16, 5, r"A weight step of 16 images does not fit.*micro_batch=4 it does, as was tried"),
+        (16, 8, r"micro_batch=8 it does, as was tried.*norms see 8 images at a time"),
+        (24, 3, r"A weight step of 24 images.*micro_batch=3 it does"),
+        (16, 1, r"not even with -t micro_batch=2: the supernet is too large.*describe still"),
+    ],
+)
+def test_what_does_not_fit_is_said_with_the_micro_batch_that_does(
+    monkeypatch, batch_size, most, message
+):
+    """A supernet that gets no memory for more than `most` images with a gradient."""
+
+    class Large(ToySpace):
+        name, summary = "large", "large"
+
+        def supernet(self, task):
+            network = super().supernet(task)
+            inner = network.forward
+
+            def forward(images, mixture):
+                if torch.is_grad_enabled() and len(images) > most:
+                    raise RuntimeError("DefaultCPUAllocator: can't allocate memory: too large")
+                return inner(images, mixture)
+
+            network.forward = forward
+            return network
+
+    with pytest.raises(ConfigurationError, match=message):
+        forecast(
+            with_classes(updater=Still, space=Large),
+            True,
+            space="large",
+            updater="still",
+            trainer={"batch_size": batch_size},
+        )
+
+
+def test_another_failure_stays_what_it_is(monkeypatch):
+    def broken(assembly):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(preflight, "largest", broken)
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        forecast(memory=True)
+
+
+def test_what_was_free_is_said():
+    assert forecast().available_memory is None
+    assert forecast(memory=True).to_json()["available_memory"] == pytest.approx(
+        headroom.available(torch.device("cpu")) or 0, rel=0.5
+    )

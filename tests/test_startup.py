@@ -47,3 +47,27 @@ def test_the_public_names_are_listed_without_torch():
         "sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+BEFORE_A_STEP = """
+import sys
+from nastk.trainer import Trainer
+def first(trainer, branch, probe, batch):
+    heavy = {"scipy", "sklearn", "pandas", "matplotlib", "torchvision"} & set(sys.modules)
+    assert not heavy, heavy
+    print("began")
+    raise SystemExit(0)
+Trainer._weight_step = first
+import nastk
+nastk.search("darts", "shapley", out=sys.argv[1])
+"""
+
+
+def test_a_search_begins_without_what_only_its_end_needs(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", BEFORE_A_STEP, str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "began\n"), done.stderr

@@ -116,7 +116,7 @@ def forecast(config: SearchConfig, json: bool) -> None:
     """`nastk search --dry-run`: what the run would take."""
     assembly = assemble(config)
     output.warn(assembly.notes)
-    found = rehearse(assembly)
+    found = rehearse(assembly, memory=True)
     if json:
         output.print_json({"config": config.model_dump(mode="json"), "forecast": found.to_json()})
         return
@@ -126,6 +126,9 @@ def forecast(config: SearchConfig, json: bool) -> None:
             f"at most {count(found.updater_images_forward)} images forward, "
             f"{count(found.updater_images_backward or 0)} backward"
         )
+    free = ""
+    if found.available_memory is not None:
+        free = f"; {size(found.available_memory)} were free"
     output.stdout().print(
         f"{config.space.name} with {config.updater.name} on {config.data.name}: "
         "everything fits together.\n"
@@ -134,7 +137,7 @@ def forecast(config: SearchConfig, json: bool) -> None:
         f"{count(found.images_forward)} images forward and backward\n"
         f"  measuring    {updater}\n"
         f"  time         about {seconds(found.seconds)}, if nothing is cut short\n"
-        f"  memory       {size(found.peak_memory)} at the largest step",
+        f"  memory       {size(found.peak_memory)} at the largest step{free}",
         markup=False,
     )
 

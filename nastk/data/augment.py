@@ -4,12 +4,14 @@ The random numbers come from a CPU generator, so the same seed gives the same ba
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
+from nastk.data.upload import uploaded
 from nastk.errors import DataError
 
 
@@ -59,7 +61,7 @@ def augment(
     draws = torch.rand(
         (len(images), 5), dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
     )
-    draws = draws.to(images.device, non_blocking=True)
+    draws = uploaded(draws, images.device)
     if augmentation.crop_padding or augmentation.flip:
         images = _crop_and_flip(images, augmentation, draws)
     treated = _normalise(images, augmentation)
@@ -71,13 +73,17 @@ def _normalise(
 ) -> Float[Tensor, "batch channels height width"]:
     """Pixels 0..255 to (pixel / 255 - mean) / std."""
     mean, std = (
-        torch.tensor(values, dtype=torch.float32)[:, None, None].to(
-            images.device, non_blocking=True
-        )
+        _by_channel(tuple(values), images.device)
         for values in (augmentation.mean, augmentation.std)
     )
     scaled = images.to(torch.float32, memory_format=torch.channels_last)
     return scaled.div_(255).sub_(mean).div_(std)
+
+
+@lru_cache(maxsize=16)
+def _by_channel(values: tuple[float, ...], device: torch.device) -> Float[Tensor, "channels 1 1"]:
+    """One value for each channel, kept on the device: a copy for every batch would be waste."""
+    return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
 
 
 def _crop_and_flip(

@@ -15,6 +15,7 @@ from nastk.data.augment import augment as augmented
 from nastk.data.order import Order
 from nastk.data.splits import ImageFile, Split
 from nastk.data.stream import Batch, Stream
+from nastk.data.upload import uploaded
 from nastk.errors import DataError
 from nastk.seeds import seed_of
 
@@ -116,8 +117,8 @@ class LoaderStream(Stream):
         if isinstance(raw, DataError):
             # A new one: an exception that its own frame holds would keep the workers alive.
             raise DataError(str(raw))
-        images = raw.to(self._device, non_blocking=True)
-        labels = self._split.labels[indices].long().to(self._device, non_blocking=True)
+        images = uploaded(raw, self._device)
+        labels = uploaded(self._split.labels[indices].long(), self._device)
         return Batch(augmented(images, self._split.augmentation, seed, augment), labels)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from nastk.data.augment import augment as augmented
 from nastk.data.order import Order
 from nastk.data.splits import Split
+from nastk.data.upload import uploaded
 
 
 class Batch(NamedTuple):
@@ -113,7 +114,7 @@ class TensorStream(Stream):
         self, indices: Int[Tensor, "batch"]
     ) -> tuple[UInt8[Tensor, "batch channels height width"], Int[Tensor, "batch"]]:
         """The raw images and the labels at `indices`."""
-        indices = indices.to(self._labels.device, non_blocking=True)
+        indices = uploaded(indices, self._labels.device)
         return self._pixels.index_select(0, indices).permute(0, 3, 1, 2), self._labels.index_select(
             0, indices
         )

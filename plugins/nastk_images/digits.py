@@ -1,8 +1,12 @@
 """Handwritten digits that come with scikit-learn: a real set for the first minute, no download."""
 
 from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import torch
+from jaxtyping import Float64
 
 from nastk.data.source import DataSource
 from nastk.data.splits import Split, Splits, divide, stratified
@@ -36,13 +40,10 @@ class Digits(DataSource):
     @cached_property
     def _whole(self) -> tuple[Split, Split]:
         """All training images and the test split."""
-        # Imported late: scikit-learn takes a second to load.
-        from sklearn.datasets import load_digits
-
-        found = load_digits()
-        levels = torch.from_numpy(found.images)[:, None]  # images x 1 x 8 x 8, values 0..16
+        table = torch.from_numpy(_table())
+        levels = table[:, :-1].reshape(-1, 1, 8, 8)  # values 0..16
         images = (levels * (255 / 16)).round().to(torch.uint8)
-        labels = torch.from_numpy(found.target).long()
+        labels = table[:, -1].long()
         test, training = stratified(
             labels, round(0.2 * len(labels)), generator(0, "data", "held-out test")
         )
@@ -50,3 +51,17 @@ class Digits(DataSource):
         # Digits keep their side: a mirrored 2 is no 2.
         whole = Split(images, labels, self.augmentation(mean, std, crop_padding=1, flip=False))
         return whole.select(training), whole.select(test)
+
+
+def _table() -> Float64[np.ndarray, "images 65"]:
+    """The set as scikit-learn stores it: 64 grey levels of an image, row by row, and its digit."""
+    package = find_spec("sklearn")
+    if package is not None and package.origin is not None:
+        # The file without its package, which takes a second to load.
+        stored = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+        if stored.is_file():
+            return np.loadtxt(stored, delimiter=",")
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    return np.column_stack([found.data, found.target])

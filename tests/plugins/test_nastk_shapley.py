@@ -596,7 +596,7 @@ def test_none_is_null_to_the_bit_and_the_walk_telescopes_to_the_silent_network(t
 
 
 def test_with_frozen_norms_coalitions_have_the_statistics_of_the_grand_one(trained):
-    harness, probe, batch = trained
+    _, probe, batch = trained
     players, mixture = probe.subspace.players(), Mixture.uniform(probe.subspace)
     removals = [(), (0, 1), (0, 1, 7)]
     worth = {
@@ -620,7 +620,7 @@ def test_how_coalitions_were_measured_is_in_the_cost(norms, strategy):
     harness = Harness(Shapley, {"samples": 2, "warmup": 1, "batch_size": 16, "norms": norms})
     harness.run()
     spent = harness.trainer.ledger.cost().phases["updater"]
-    assert spent.strategies == {name: spent.images_forward for name in strategy}
+    assert spent.strategies == dict.fromkeys(strategy, spent.images_forward)
 
 
 def test_renormalised_mixtures_would_break_the_null_player(trained):
