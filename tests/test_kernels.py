@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nastk.kernels import depthwise as convolution
 from nastk.kernels import terms
 from nastk.kernels.mixing import mix
-from nastk.kernels.projection import column_sums, maps, positions
+from nastk.kernels.moments import column_sums, maps, moments, positions, statistics
 from nastk.kernels.terms import Term, plain_sum
 from nastk.norms import BatchNorm, Frozen
 
@@ -160,3 +160,26 @@ def test_positions_and_maps_are_inverse(last):
     x = drawn(2, 3, 4, 5, last=last)
     assert torch.equal(maps(positions(x), x.shape), x)
     torch.testing.assert_close(column_sums(positions(x)), x.sum((0, 2, 3)))
+
+
+@pytest.mark.parametrize("batch, side", [(3, 5), (2, 32), (5, 32), (12, 32), (1, 64)])
+def test_sums_over_positions(batch, side):
+    x = 2 * drawn(batch, 4, side, side).detach() + 1
+    rows = positions(x)
+    torch.testing.assert_close(column_sums(rows), rows.sum(0))
+    mean, covariance = moments(rows)
+    torch.testing.assert_close(mean, rows.mean(0))
+    torch.testing.assert_close(covariance, rows.T.cov(correction=0))
+    found = statistics(x)
+    torch.testing.assert_close(found.mean, rows.mean(0))
+    torch.testing.assert_close(found.variance, rows.var(0, correction=0))
+
+
+def test_sums_in_single_precision_keep_their_digits():
+    """Summed one after the other, these would be wrong in the fifth digit."""
+    exact = drawn(32, 4, 32, 32).detach() + 0.5
+    found = moments(positions(exact.float()))
+    for ours, theirs in zip(found, moments(positions(exact)), strict=True):
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-6, atol=1e-6)
+    spread = statistics(exact.float()).variance.double()
+    torch.testing.assert_close(spread, statistics(exact).variance, rtol=4e-6, atol=0)

@@ -14,7 +14,6 @@ says what is summed, `projection.py` finds the small matrices, `unmixing.py` is 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import torch
@@ -22,15 +21,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nastk.kernels import unmixing
+from nastk.kernels.moments import Moments, statistics
 from nastk.kernels.plain import takes_plain_form
 from nastk.kernels.projection import Projections
 from nastk.kernels.terms import Term, Weighted, added, paired, plain_sum
-from nastk.norms import BatchNorm, Statistics
+from nastk.norms import BatchNorm
 
 State = Float[Tensor, "batch _channels height width"]
 
-AT_ONCE = 8
-"""Terms that are held at the same time where no gradient is wanted."""
+AT_ONCE = 2**24
+"""Numbers in the terms that are held at the same time where no gradient is wanted."""
 
 
 def mix(terms: Iterable[Weighted]) -> State | None:
@@ -56,9 +56,15 @@ def mix(terms: Iterable[Weighted]) -> State | None:
 
 
 def _some_at_a_time(terms: Iterable[Weighted]) -> Iterator[list[Weighted]]:
-    terms = iter(terms)
-    while some := list(islice(terms, AT_ONCE)):
-        yield some
+    held, numbers = [], 0
+    for weighted in terms:
+        held.append(weighted)
+        numbers += weighted[1].x.numel()
+        if numbers >= AT_ONCE:
+            yield held
+            held, numbers = [], 0
+    if held:
+        yield held
 
 
 def summed(
@@ -71,15 +77,11 @@ def summed(
             total = _with_plain(total, weight, term.x)
         elif term.kernel is None:
             total = _with_normalised(total, weight, term.x, term.norm)
-    folded = [(weight, term) for weight, term in pairs if term.kernel is not None]
+    folded = [weight for weight, term in pairs if term.kernel is not None]
     if not folded:
         return total, None
-    projections = Projections.of(
-        [term.x for _, term in folded],
-        [term.kernel for _, term in folded if term.kernel is not None],
-        [term.norm for _, term in folded if term.norm is not None],
-    )
-    return projections.add_to(total, torch.stack([weight for weight, _ in folded])), projections
+    projections = projected(terms)
+    return projections.add_to(total, torch.stack(folded)), projections
 
 
 def _with_plain(total: State | None, weight: Float[Tensor, ""], x: State) -> State:
@@ -91,12 +93,12 @@ def _with_plain(total: State | None, weight: Float[Tensor, ""], x: State) -> Sta
 def _with_normalised(
     total: State | None, weight: Float[Tensor, ""], x: State, norm: BatchNorm
 ) -> State:
-    statistics = norm.frozen
-    if statistics is None:
-        statistics = Statistics(*torch.ops.aten.batch_norm_update_stats(x, None, None, 0.0))
-        norm.keep(statistics)
-    scale = weight * torch.rsqrt(statistics.variance + norm.eps)
-    shift = (scale * statistics.mean).view(1, -1, 1, 1)
+    found = norm.frozen
+    if found is None:
+        found = statistics(x)
+        norm.keep(found)
+    scale = weight * torch.rsqrt(found.variance + norm.eps)
+    shift = (scale * found.mean).view(1, -1, 1, 1)
     scaled = scale.view(1, -1, 1, 1)
     return x * scaled - shift if total is None else total.addcmul_(x, scaled).sub_(shift)
 
@@ -114,16 +116,31 @@ class _Mix(torch.autograd.Function):
         terms = paired(tensors, norms)
         total, projections = summed(None, weights.unbind(), terms)
         assert total is not None
-        ctx.norms, ctx.projections = norms, projections
-        ctx.save_for_backward(weights, *tensors)
+        ctx.norms = norms
+        # Nothing but numbers is kept on `ctx` itself: whoever computes cells twice lets go of what
+        # is saved here.
+        moments = None if projections is None else projections.moments
+        ctx.save_for_backward(weights, *(moments or (None, None)), *tensors)
         return total
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
-        weights, *tensors = ctx.saved_tensors
+        weights, means, covariances, *tensors = ctx.saved_tensors
         if torch.is_grad_enabled():  # someone will differentiate the gradient
             return None, *unmixing.differentiable(gradient, weights, tensors, ctx.norms)
         wanted = ctx.needs_input_grad[1:]
         terms = paired(tensors, ctx.norms)
-        return None, *unmixing.fast(gradient, weights, terms, ctx.projections, wanted)
+        projections = None if means is None else projected(terms, (means, covariances))
+        return None, *unmixing.fast(gradient, weights, terms, projections, wanted)
+
+
+def projected(terms: Sequence[Term], moments: Moments | None = None) -> Projections:
+    """Of the terms that end with a 1x1 convolution and a norm; with `moments` if they are known."""
+    folded = [term for term in terms if term.kernel is not None]
+    return Projections.of(
+        [term.x for term in folded],
+        [term.kernel for term in folded if term.kernel is not None],
+        [term.norm for term in folded if term.norm is not None],
+        moments,
+    )

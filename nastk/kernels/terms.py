@@ -41,9 +41,10 @@ class Term:
         """The same, finished in plain form where a sum cannot take over."""
         if self.norm is None or takes_plain_form(self.x):
             return Term(self.finished())
-        if self.norm.frozen is None and self.x.numel() < FEWEST_POSITIONS * self.x.shape[1]:
-            return Term(self.finished())
-        return self
+        if self.norm.frozen is not None:
+            return Term(self.finished()) if torch.is_grad_enabled() else self
+        few = self.x.numel() < FEWEST_POSITIONS * self.x.shape[1]
+        return Term(self.finished()) if few else self
 
 
 def plain_sum(terms: Iterable[Weighted]) -> State | None:

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.kernels.projection import Projections, column_sums, maps, positions
+from nastk.kernels.moments import column_sums, maps, positions, statistics
+from nastk.kernels.projection import Projections
 from nastk.kernels.terms import Term, paired, plain_sum
 from nastk.norms import BatchNorm
 
@@ -67,7 +68,7 @@ def fast(
 def _through_norm(gradient: State, weight: float, term: Term) -> tuple[Tensor, Tensor]:
     """The slope of a normalised term's weight, and the gradient of its map."""
     assert term.norm is not None
-    mean, variance = torch.ops.aten.batch_norm_update_stats(term.x, None, None, 0.0)
+    mean, variance = statistics(term.x)
     root = torch.rsqrt(variance + term.norm.eps)
     of_x, of_scale, _ = torch.ops.aten.native_batch_norm_backward(
         gradient, term.x, torch.full_like(mean, weight), None, None, mean, root, True,
@@ -94,8 +95,8 @@ class Back:
     def __init__(
         self, gradient: State, projections: Projections, weights: Float[Tensor, "terms"]
     ) -> None:
-        means, covariances = projections.means, projections.covariances
-        assert means is not None and covariances is not None
+        assert projections.moments is not None
+        means, covariances = projections.moments
         self._gradient = positions(gradient)
         self._projections = projections
         kernels, roots = projections.kernels, projections.roots

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nastk.kernels.depthwise import depthwise
+from nastk.kernels.projection import pointwise
 from nastk.kernels.terms import Term
 from nastk.norms import BatchNorm, parameter_free
 
@@ -77,6 +78,8 @@ class Operation(nn.Module):
         super().__init__()
         self.reads = reads
         self.stages = nn.ModuleList(stages)
+        last = stages[-1] if stages else None
+        self._folds = isinstance(last, Separable | Halve) and last.foldable
 
     @property
     def is_identity(self) -> bool:
@@ -97,15 +100,15 @@ class Operation(nn.Module):
 
         Somebody who listens to the operation hears its output: then it is computed as it is.
         """
-        last = self.stages[-1] if self.stages else None
-        if not isinstance(last, Separable | Halve) or not last.foldable or is_heard(self):
+        if not self._folds or is_heard(self):
             return Term(self(view))
+        last = cast(Separable | Halve, self.stages[-1])
         return last.term(self._before_last(view))
 
     def _before_last(self, x: State) -> State:
         """What the last stage gets: the earlier ones, with a ReLU after each."""
-        for stage in self.stages[:-1]:
-            x = torch.relu(stage(x))
+        for place in range(len(self.stages) - 1):
+            x = torch.relu(self.stages[place](x))
         return x
 
     def extra_repr(self) -> str:
@@ -189,6 +192,17 @@ class Depthwise(nn.Conv2d):
         return depthwise(input, weight, stride, padding, dilation)
 
 
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution of stride 1 without bias."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out, 1, bias=False)
+
+    def forward(self, input: State) -> State:
+        """Called with what a depthwise convolution made of a state, or with a cell's input."""
+        return pointwise(input, self.weight)
+
+
 class Separable(nn.Module):
     """A depthwise and a pointwise convolution, and a norm.
 
@@ -198,7 +212,7 @@ class Separable(nn.Module):
     def __init__(self, channels: int, size: int, stride: int, dilation: int, norm: Norm) -> None:
         super().__init__()
         self.depthwise = Depthwise(channels, size, stride, dilation)
-        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.pointwise = Pointwise(channels, channels)
         self.norm = norm(channels)
 
     @property

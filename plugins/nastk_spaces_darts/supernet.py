@@ -259,7 +259,7 @@ class SearchCell(nn.Module):
         for row, source in entering:
             for column, weight in told.terms[row]:
                 module = self._operation(row, column)
-                if module.noise is not None:
+                if self.is_noisy and module.noise is not None:
                     module.noise.seed = seed + row
                 yield weight, module.term(sources[source].views.read(module.reads))
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -118,28 +117,6 @@ class SqueezeExcitation(nn.Module):
     def forward(self, x: State) -> State:
         """Called inside a block, after its depthwise convolution."""
         return x * self.scale(x.mean((2, 3), keepdim=True))  # type: ignore[no-any-return]
-
-
-class BatchNorm(nn.BatchNorm2d):
-    """Normalises with the statistics of the batch and keeps none, in training and evaluation alike.
-
-    A single value for each channel (one image, one position) is its own mean, so it becomes the
-    shift, or zero, where torch refuses.
-
-    Example: `BatchNorm(16, affine=True, epsilon=1e-3)(state)`
-    """
-
-    def __init__(self, channels: int, affine: bool, epsilon: float) -> None:
-        super().__init__(channels, epsilon, affine=affine, track_running_stats=False)
-
-    def forward(self, input: State) -> State:
-        """Called on every forward pass, after a convolution."""
-        if input.shape[0] * input.shape[2] * input.shape[3] > 1:
-            return F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)
-        centred = input - input
-        if not self.affine:
-            return centred
-        return centred * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
 
 
 def divisible(channels: float) -> int:

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from nastk.data.task import Task
 from nastk.mixture import Mixture
+from nastk.norms import BatchNorm
 from nastk.subspace import Edge
 from nastk.supernet import Supernet
-from nastk_spaces_mobilenet.operations import BatchNorm, LayerPlan, Norm, State, add, operation
+from nastk_spaces_mobilenet.operations import LayerPlan, Norm, State, add, operation
 from nastk_spaces_mobilenet.options import MobileNetOptions
 from nastk_spaces_mobilenet.skeleton import Head, Stem, plan
 

@@ -2,7 +2,7 @@
 
 Both convolutions begin with the same ReLU and the pooling has no weights, so `Views` computes each
 once for all edges that leave a state. An `Operation` says which view it reads and holds the rest.
-Next: `supernet.py` and `network.py` put them into cells.
+Next: `leaving.py` computes many together, `supernet.py` and `network.py` put them into cells.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nastk.norms import parameter_free
+
 State = Float[Tensor, "batch _channels _height _width"]
 """Any feature map: only the number of images is the same throughout a network."""
 
@@ -20,28 +22,6 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 
 Norm = Callable[[int], nn.Module]
 """Makes the norm that follows a convolution, from its number of channels."""
-
-
-class BatchNorm(nn.BatchNorm2d):
-    """Normalises with the statistics of the batch and keeps none, in training and evaluation alike.
-
-    A single value for each channel (one image, one position) is its own mean, so it becomes the
-    shift, or zero, where torch refuses.
-
-    Example: `BatchNorm(16, affine=False)(state)`
-    """
-
-    def __init__(self, channels: int, affine: bool) -> None:
-        super().__init__(channels, affine=affine, track_running_stats=False)
-
-    def forward(self, input: State) -> State:
-        """Called on every forward pass, after a convolution or at the head."""
-        if input.shape[0] * input.shape[2] * input.shape[3] > 1:
-            return F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)
-        centred = input - input
-        if not self.affine:
-            return centred
-        return centred * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
 
 
 class Views:
@@ -81,6 +61,24 @@ class Operation(nn.Module):
         """Called with `views.read(operation.reads)`: its output, before any mixing weight."""
         return self.body(view)  # type: ignore[no-any-return]
 
+    @property
+    def joins(self) -> bool:
+        """Whether it may be computed together with others (`leaving.py`).
+
+        Not where its norm has a scale and a shift, or where somebody listens to it alone.
+        """
+        if _is_heard(self) or _is_heard(self.body):
+            return False
+        if not isinstance(self.body, nn.Sequential):
+            return True
+        convolution, norm = self.body
+        return parameter_free(norm) and not _is_heard(convolution) and not _is_heard(norm)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether it gives zeros, which need not be computed to be added."""
+        return isinstance(self.body, Zero)
+
     def extra_repr(self) -> str:
         """What `print` shows beside the body."""
         return f"reads={self.reads!r}"
@@ -92,6 +90,16 @@ class Zero(nn.Module):
     def forward(self, x: State) -> State:
         """Called like any operation."""
         return torch.zeros_like(x)
+
+
+def _is_heard(module: nn.Module) -> bool:
+    """Whether anybody has hooked `module`."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
 
 
 def operation(name: str, channels: int, norm: Norm) -> Operation:

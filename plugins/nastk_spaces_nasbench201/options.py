@@ -13,6 +13,13 @@ class NasBench201Options(Options):
     affine: bool = Field(
         False, description="give the norms of the supernet's operations a scale and a shift"
     )
+    recompute: bool = Field(
+        False,
+        description=(
+            "compute the supernet's cells again on the way back: less memory for a weight step, "
+            "for a longer one"
+        ),
+    )
     exclude_none: bool = Field(
         False, description="leave `none` out of the candidates: four operations an edge, not five"
     )

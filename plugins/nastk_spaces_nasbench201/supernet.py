@@ -1,32 +1,28 @@
 """Every operation of every edge at once: `NasBench201Supernet`, told by a `Mixture` how to mix.
 
-A cell walks over its states and not over its edges, so that what all edges leaving a state share
-(the ReLU, the pooling) is computed once. This changes no number: see `docs/spaces/nasbench201.md`.
+A cell walks over its states and not over its edges: all that leaves a state is computed together
+(`leaving.py`). This changes no number: see `docs/spaces/nasbench201.md`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from nastk.data.task import Task
 from nastk.mixture import Mixture
+from nastk.norms import BatchNorm
 from nastk.subspace import Edge
 from nastk.supernet import Supernet
-from nastk_spaces_nasbench201.operations import (
-    BatchNorm,
-    Norm,
-    Operation,
-    State,
-    Views,
-    add,
-    operation,
-)
+from nastk_spaces_nasbench201.leaving import leave
+from nastk_spaces_nasbench201.operations import Norm, Operation, State, Views, add, operation
 from nastk_spaces_nasbench201.options import NasBench201Options
 from nastk_spaces_nasbench201.skeleton import Head, stages, stem
+from nastk_spaces_nasbench201.source import Way
 
 Terms = Sequence[tuple[int, Tensor]]
 """The operations of one edge that are computed: (column, weight)."""
@@ -42,6 +38,7 @@ class NasBench201Supernet(Supernet):
         super().__init__()
         outer, inner = partial(BatchNorm, affine=True), partial(BatchNorm, affine=options.affine)
         cell = partial(SearchCell, edges, norm=inner)
+        self.recompute = options.recompute
         self.stem = stem(task.channels, options.channels, outer)
         self.blocks = stages(options.channels, options.cells, cell, outer)
         self.head = Head(4 * options.channels, task.classes, outer)
@@ -58,8 +55,17 @@ class NasBench201Supernet(Supernet):
         ]
         state = self.stem(images)
         for block in self.blocks:
-            state = block(state, terms) if isinstance(block, SearchCell) else block(state)
+            cell = isinstance(block, SearchCell)
+            state = self._run(cast(SearchCell, block), state, terms) if cell else block(state)
         return self.head(state)  # type: ignore[no-any-return]
+
+    def _run(self, cell: "SearchCell", state: State, terms: Sequence[Terms]) -> State:
+        if not (self.recompute and torch.is_grad_enabled()):
+            return cell(state, terms)  # type: ignore[no-any-return]
+        # On the way back the cell has its own weights again, but was perhaps computed with others
+        # (`functional_call`): so those that it has now are handed over.
+        call = partial(torch.func.functional_call, cell, dict(cell.named_parameters()))
+        return checkpoint(call, (state, terms), use_reentrant=False)  # type: ignore[no-any-return]
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
         """Called by updaters that hook operations or tell them apart: (edge, operation, module)."""
@@ -88,13 +94,19 @@ class SearchCell(nn.Module):
 
     def forward(self, state: State, terms: Sequence[Terms]) -> State:
         """Called once a cell: its last node; `terms` says what each edge computes and weights."""
+        table = [list(cast(Iterable[Operation], candidates)) for candidates in self.edges]
         received: list[State | None] = [state, *[None] * self.nodes]
         for source, leaving in enumerate(self.leaving):
-            views = Views(_or_zeros(received[source], state))
+            views, together = Views(_or_zeros(received[source], state)), []
             for row, node in leaving:
                 for column, weight in terms[row]:
-                    module = self._operation(row, column)
-                    received[node] = add(received[node], module(views.read(module.reads)), weight)
+                    module = table[row][column]
+                    if module.joins:
+                        together.append(Way.of(module, node, weight))
+                    else:
+                        output = module(views.read(module.reads))
+                        received[node] = add(received[node], output, weight)
+            received = leave(views.read("state"), received, together)
         return _or_zeros(received[-1], state)
 
     def modules_of_edges(self) -> Iterator[tuple[int, int, nn.Module]]:
@@ -102,9 +114,6 @@ class SearchCell(nn.Module):
         for row, candidates in enumerate(self.edges):
             for column, module in enumerate(cast(nn.ModuleList, candidates)):
                 yield row, column, module
-
-    def _operation(self, row: int, column: int) -> Operation:
-        return cast(Operation, cast(nn.ModuleList, self.edges[row])[column])
 
 
 def _or_zeros(received: State | None, like: State) -> State:

@@ -12,17 +12,17 @@ from nastk.mixture import Mixture
 from nastk.norms import Frozen
 from nastk.plugins import catalogue
 
-SMALL = {"nodes": 2, "channels": 4, "cells": 5}
+SMALL = {"nodes": 2, "channels": 4, "cells": 3}
 
 
-def make(name="darts", size=8, **options):
+def make(name="darts", size=6, **options):
     space = catalogue().load("space", name)
     space = space(space.parse_options({**SMALL, **options}))
     torch.manual_seed(0)
     return space, space.supernet(Task(3, 1, size)).double()
 
 
-def some_images(size=8, batch=3):
+def some_images(size=6, batch=3):
     generator = torch.Generator().manual_seed(1)
     return torch.randn(batch, 1, size, size, generator=generator, dtype=torch.float64)
 
@@ -35,7 +35,7 @@ def removals(space, seed=2):
     weights = torch.rand(space.full().mask.shape, generator=generator, dtype=torch.float64)
     whole = Mixture(weights, space.full().mask)
     walk = [whole.without_all(order[:count]) for count in range(len(order) + 1)]
-    return [*walk[:5], Mixture(2 * weights, walk[5].active), *walk[5:]]
+    return [*walk[:5], Mixture(2 * weights, walk[5].active), *walk[5:12], *walk[12::9]]
 
 
 @pytest.mark.parametrize("frozen", [False, True], ids=["batch", "frozen"])
@@ -68,20 +68,20 @@ def test_frozen_norms_give_other_numbers_than_those_of_the_batch():
     space, net = make()
     mixtures, images, frozen = removals(space), some_images(), Frozen(net)
     with torch.no_grad():
-        batch = [net(images, mixture) for mixture in mixtures[:20]]
+        batch = [net(images, mixture) for mixture in mixtures[:9]]
         with frozen.applied():
-            kept = [net(images, mixture) for mixture in mixtures[:20]]
+            kept = [net(images, mixture) for mixture in mixtures[:9]]
     torch.testing.assert_close(batch[0], kept[0])
-    assert not torch.allclose(batch[19], kept[19])
+    assert not torch.allclose(batch[8], kept[8])
 
 
 def test_what_a_removal_leaves_alone_is_computed_once():
-    space, net = make()
+    space, net = make(cells=5)
     heard = []
     for place, cell in enumerate(net.cells):
         cell.register_forward_hook(lambda module, inputs, output, place=place: heard.append(place))
     whole = Mixture.uniform(space.full())
-    measure = net.measuring(some_images().float().double())
+    measure = net.measuring(some_images())
     reduce = next(row for row, edge in enumerate(space.edges) if edge.group == "reduce")
     normal = len([edge for edge in space.edges[:reduce] if edge.node == 2])  # the second node's
     expected = {

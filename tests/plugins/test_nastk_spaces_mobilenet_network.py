@@ -11,7 +11,8 @@ from torchvision.models import mobilenet_v2
 
 from nastk.data.task import Task
 from nastk.mixture import Mixture
-from nastk_spaces_mobilenet.operations import BatchNorm, InvertedResidual, SqueezeExcitation
+from nastk.norms import BatchNorm
+from nastk_spaces_mobilenet.operations import InvertedResidual, SqueezeExcitation
 from nastk_spaces_mobilenet.space import MobileNetSpace
 
 TASK = Task(classes=3, channels=1, size=8)

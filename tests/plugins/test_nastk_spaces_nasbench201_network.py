@@ -7,7 +7,7 @@ from torch import nn
 
 from nastk.data.task import Task
 from nastk.mixture import Mixture
-from nastk_spaces_nasbench201.operations import BatchNorm
+from nastk.norms import BatchNorm
 from nastk_spaces_nasbench201.space import NasBench201Space
 
 TASK = Task(classes=3, channels=1, size=8)

@@ -1,0 +1,111 @@
+"""All operations that leave one state of a cell, at once: `leave` adds them to the later nodes.
+
+On a CPU the time of this space goes into passes over memory as much as into convolutions. So the
+convolutions of a state are one, with their kernels put together; of their outputs only means and
+variances are taken, and norm and mixing weight become one factor a channel on the way into the sum.
+A 1x1 convolution needs no output at all (see `nastk.kernels.mixing`). On the way back
+(`returning.py`) the gradients of all that left come together in a few passes as well.
+
+Under bf16 autocast the convolutions alone are in bf16; statistics and sums keep single precision.
+`plain` is the same function written out; it is what other devices compute.
+"""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from nastk_spaces_nasbench201.operations import State, Views, add
+from nastk_spaces_nasbench201.source import Dense, Source, Way
+
+Totals = Sequence[State | None]
+
+
+def leave(state: State, totals: Totals, ways: Sequence[Way]) -> list[State | None]:
+    """Called for every state: the sums at the nodes (None: nothing yet) with all `ways` added."""
+    if not _is_fast(state):
+        return plain(state, totals, ways)
+    # `none` alone changes a node only if nothing reached it before.
+    nodes = sorted({way.node for way in ways if way.reads != "nothing" or totals[way.node] is None})
+    if not nodes:
+        return list(totals)
+    low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+    with torch.autocast("cpu", enabled=False):
+        weights = torch.stack([way.weight for way in ways])
+        kernels = [way.kernel for way in ways]
+        single = state.float() if state.dtype == low else state
+        before = [totals[node] for node in nodes]
+        function: Any = _Leave
+        found = function.apply(ways, nodes, low, weights, single, *before, *kernels)
+    after = list(totals)
+    for node, total in zip(nodes, found, strict=True):
+        after[node] = total
+    return after
+
+
+def plain(state: State, totals: Totals, ways: Sequence[Way]) -> list[State | None]:
+    """The plain form of `leave`: one operation after the other."""
+    views, after = Views(state), list(totals)
+    for way in ways:
+        x = torch.zeros_like(state) if way.reads == "nothing" else views.read(way.reads)
+        if way.kernel is not None and way.norm is not None:
+            x = way.norm(F.conv2d(x, way.kernel, padding=way.kernel.shape[-1] // 2))
+        after[way.node] = add(after[way.node], x, way.weight)
+    return after
+
+
+def _is_fast(state: State) -> bool:
+    """Whether there is a faster way than the plain one: on a CPU, but not in reduced precision."""
+    if state.device.type != "cpu":
+        return False
+    return state.dtype in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu")
+
+
+class _Leave(torch.autograd.Function):
+    """`Source.sums` with its gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        ways: Sequence[Way],
+        nodes: Sequence[int],
+        low: torch.dtype | None,
+        weights: Float[Tensor, "ways"],
+        state: State,
+        *tensors: Tensor | None,
+    ) -> tuple[State, ...]:
+        source = Source.of(state, ways, low)
+        totals = dict(zip(nodes, tensors, strict=False))
+        sums = source.sums(ways, totals, weights)
+        dense = [each for each in (source.wide, source.narrow) if each is not None]
+        ctx.given = ways, nodes, low
+        ctx.places = [each and each.places for each in (source.wide, source.narrow)]
+        # All of it this way and not on `ctx` itself, so that a checkpoint can let it go.
+        found = [tensor for each in dense for tensor in each.tensors]
+        maps = [source.state, source.relu, source.pool]
+        ctx.save_for_backward(weights, state, *tensors[len(nodes) :], *maps, *found)
+        return tuple(sums[node] for node in nodes)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        from nastk_spaces_nasbench201 import returning
+
+        ways, nodes, low = ctx.given
+        weights, state, *saved = ctx.saved_tensors
+        kernels, rest = saved[: len(ways)], iter(saved[len(ways) :])
+        maps = list(islice(rest, 3))
+        dense = [each and Dense(each, *islice(rest, Dense.TENSORS)) for each in ctx.places]
+        source = Source(*maps, *dense)
+        by_node = dict(zip(nodes, gradients, strict=True))
+        if torch.is_grad_enabled():  # someone will differentiate the gradient
+            found = returning.differentiable(by_node, ways, weights, state, kernels)
+        else:
+            found = returning.fast(by_node, ways, weights, source, low, ctx.needs_input_grad[3:])
+        of_weights, of_state, *of_kernels = found
+        wanted = ctx.needs_input_grad[5:]
+        of_totals = [each if on else None for each, on in zip(gradients, wanted, strict=False)]
+        return None, None, None, of_weights, of_state, *of_totals, *of_kernels
