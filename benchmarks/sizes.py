@@ -18,8 +18,8 @@ class Sizes:
     darts: dict[str, Any] = field(default_factory=lambda: {"channels": 16, "cells": 8})
     nasbench201: dict[str, Any] = field(default_factory=lambda: {"channels": 16, "cells": 5})
     side: int = 32
-    train: int = 16
-    bench_train: int = 32
+    train: int = 64
+    bench_train: int = 64
     order: int = 8
     bench_order: int = 16
     second_order: int = 8

@@ -3,6 +3,8 @@
 The random numbers come from a CPU generator, so the same seed gives the same batch on every device.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -55,6 +57,28 @@ def augment(
             f"mean {augmentation.mean} and std {augmentation.std} "
             f"for images with {channels} channels. Give one value for each channel."
         )
+    with _alone(images):
+        return _treated(images, augmentation, seed, train)
+
+
+@contextmanager
+def _alone(images: Tensor) -> Iterator[None]:
+    """One thread for work on a CPU: a batch is so small that waking a second one takes longer."""
+    threads = torch.get_num_threads()
+    if images.device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _treated(
+    images: UInt8[Tensor, "batch channels height width"],
+    augmentation: Augmentation,
+    seed: int,
+    train: bool,
+) -> Float[Tensor, "batch channels height width"]:
     if not train:
         return _normalise(images, augmentation)
     # Five numbers an image, used or not: switching one part off leaves the others as they were.
@@ -72,18 +96,32 @@ def _normalise(
     images: UInt8[Tensor, "batch channels height width"], augmentation: Augmentation
 ) -> Float[Tensor, "batch channels height width"]:
     """Pixels 0..255 to (pixel / 255 - mean) / std."""
+    width = images.shape[3]
     mean, std = (
-        _by_channel(tuple(values), images.device)
+        _by_channel(tuple(values), width, images.device)
         for values in (augmentation.mean, augmentation.std)
     )
     scaled = images.to(torch.float32, memory_format=torch.channels_last)
-    return scaled.div_(255).sub_(mean).div_(std)
+    _rows(scaled).div_(255).sub_(mean).div_(std)
+    return scaled
+
+
+def _rows(
+    images: Float[Tensor, "batch channels height width"],
+) -> Float[Tensor, "batch height numbers"]:
+    """The rows of channels-last images as they lie in memory, pixel by pixel.
+
+    Arithmetic along them is several times as fast as along three channels.
+    """
+    return images.permute(0, 2, 3, 1).flatten(2)
 
 
 @lru_cache(maxsize=16)
-def _by_channel(values: tuple[float, ...], device: torch.device) -> Float[Tensor, "channels 1 1"]:
-    """One value for each channel, kept on the device: a copy for every batch would be waste."""
-    return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]
+def _by_channel(
+    values: tuple[float, ...], width: int, device: torch.device
+) -> Float[Tensor, "numbers"]:
+    """One value for each channel, for a row of pixels; kept on the device, where batches are."""
+    return torch.tensor(values, dtype=torch.float32, device=device).repeat(width)
 
 
 def _crop_and_flip(
@@ -91,20 +129,25 @@ def _crop_and_flip(
     augmentation: Augmentation,
     draws: Float64[Tensor, "batch 5"],
 ) -> UInt8[Tensor, "batch channels height width"]:
-    """Each image padded, cropped and perhaps mirrored, as one gather of pixels."""
+    """Each image padded, cropped and perhaps mirrored, as one gather of rows."""
     batch, channels, height, width = images.shape
     device, padding = images.device, augmentation.crop_padding
-    offsets = (draws[:, :2] * (2 * padding + 1)).long()
-    rows = offsets[:, :1] + torch.arange(height, device=device)  # batch x height
-    columns = offsets[:, 1:] + torch.arange(width, device=device)  # batch x width
-    if augmentation.flip:
-        columns = torch.where(draws[:, 2:3] < 0.5, columns.flip(1), columns)
-    # Pixels as matrix rows: gathering them is 1.6 times faster here than indexing four dimensions.
+    tall, wide = height + 2 * padding, width + 2 * padding
+    down, right = (draws[:, :2] * (2 * padding + 1)).long().unbind(1)
     padded = F.pad(images.permute(0, 2, 3, 1), [0, 0, padding, padding, padding, padding])
-    first = torch.arange(batch, device=device)[:, None, None] * (height + 2 * padding)
-    starts = (first + rows[:, :, None]) * (width + 2 * padding)
-    pixels = starts + columns[:, None, :]  # batch x height x width
-    chosen = padded.reshape(-1, channels).index_select(0, pixels.flatten())
+    number = torch.arange(batch, device=device)
+    if augmentation.flip:
+        # Where it is mirrored, a crop is one of the mirrored image, from the other side.
+        mirrored = draws[:, 2] < 0.5
+        padded = torch.cat([padded, padded.flip(2)])
+        number = number + batch * mirrored
+        right = torch.where(mirrored, 2 * padding - right, right)
+    rows = (number * tall + down)[:, None] + torch.arange(height, device=device)
+    starts = rows * wide + right[:, None]  # the pixel where each row of a crop begins
+    # Every run of `width` pixels as a row of a table that overlaps itself: one copy a row.
+    runs = len(padded) * tall * wide - width + 1
+    table = padded.as_strided((runs, width * channels), (channels, 1))
+    chosen = table.index_select(0, starts.flatten())
     return chosen.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
@@ -118,6 +161,9 @@ def _cut_out(
     for length, draw in zip(images.shape[2:], (draws[:, 3:4], draws[:, 4:5]), strict=True):
         start = (draw * length).long() - side // 2
         place = torch.arange(length, device=images.device)
-        inside.append((place >= start) & (place < start + side))
-    hole = inside[0][:, None, :, None] & inside[1][:, None, None, :]
-    return images.masked_fill_(hole, 0.0)
+        inside.append(((place >= start) & (place < start + side)).float())
+    rows, columns = inside
+    # Zeros and ones as numbers along a row: several times as fast as by a mask.
+    hole = rows[:, :, None] * columns.repeat_interleave(images.shape[1], 1)[:, None]
+    _rows(images).mul_(hole.neg_().add_(1))
+    return images
