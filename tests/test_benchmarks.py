@@ -59,7 +59,14 @@ def test_the_works_have_the_names_that_the_goals_name():
     assert list(WORKS) == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
+QUICK = {"darts-train", "darts-shapley-frozen", "nb201-train-bf16", "nb201-fitness", "data"}
+"""One work of each kind; the others are slow."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES],
+)
 def test_every_work_gives_a_row(name):
     row = WORKS[name].row(TINY)
     assert row.failed is None
@@ -208,6 +215,7 @@ def test_the_exponent_of_a_power_law_is_found():
     assert memory == "| peak memory, MiB | 1 | 2 | 1.00 | 1 |"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action, space", [("order", "darts"), ("population", "nasbench201")])
 def test_jobs_of_the_growth_tables_measure_something(action, space):
     options = NETS[space].options

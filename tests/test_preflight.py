@@ -99,7 +99,17 @@ def test_a_rehearsed_run_is_forgotten():
 # ---------------------------------------------------------------------- memory
 
 
-@pytest.mark.parametrize("name", catalogue().names("updater"))
+QUICK = {"darts", "shapley", "gm", "toy-split"}
+"""One method of each kind; the others are slow."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in catalogue().names("updater")
+    ],
+)
 def test_the_largest_things_of_every_method_can_be_rehearsed(name):
     """Epochs are asked out of their order: every installed updater has to bear it."""
     use = nastk.use(name, **HEAVY.get(name, {}))

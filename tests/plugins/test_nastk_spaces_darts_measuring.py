@@ -38,14 +38,20 @@ def removals(space, seed=2):
     return [*walk[:5], Mixture(2 * weights, walk[5].active), *walk[5:12], *walk[12::9]]
 
 
-@pytest.mark.parametrize("frozen", [False, True], ids=["batch", "frozen"])
 @pytest.mark.parametrize(
-    "name, options",
+    "name, options, frozen",
     [
-        ("darts", {}),
-        ("darts", {"partial_channels": 2, "pool_norm": False}),
-        ("darts", {"partial_channels": 2, "edge_weights": True}),
-        ("s4", {}),
+        ("darts", {}, True),
+        ("darts", {"partial_channels": 2, "edge_weights": True}, False),
+        ("s4", {}, False),
+        pytest.param("darts", {}, False, marks=pytest.mark.slow),
+        pytest.param("darts", {"partial_channels": 2}, True, marks=pytest.mark.slow),
+        pytest.param(
+            "darts",
+            {"partial_channels": 2, "pool_norm": False},
+            False,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_measuring_many_mixtures_equals_a_forward_pass_each(name, options, frozen, monkeypatch):
