@@ -4,7 +4,6 @@ from typing import Any, Self, get_args
 
 from beartype import beartype
 
-
 TRUSTED = (
     "nastk.kernels",
     "nastk.norms",
