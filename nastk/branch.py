@@ -7,6 +7,7 @@ parent's state under another name.
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -77,21 +78,28 @@ class Branch:
         images: Float[Tensor, "batch channels height width"],
         weights: Mapping[str, Tensor] | None = None,
         exact: bool = False,
-        measure: Measure | None = None,
     ) -> Float[Tensor, "batch classes"]:
         """The supernet's answer under `mixture`, with its own weights or others.
 
-        In the run's precision, or in that of the weights where it must be `exact`. `measure` is
-        asked instead where it is given; it knows the images.
+        In the run's precision, or in that of the weights where it must be `exact`.
         """
-        mixture = mixture.to(self.execution.device)
+        if weights is None:
+            return self._asked(partial(self.supernet, images), mixture, exact)
+        call = partial(torch.func.functional_call, self.supernet, dict(weights))
+        return self._asked(lambda told: call((images, told)), mixture, exact)
+
+    def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Measure:
+        """The supernet's answers on `images` under one mixture after the other, without gradient.
+
+        What they agree on may be kept. In the run's precision.
+        """
+        return partial(self._asked, self.supernet.measuring(images))
+
+    def _asked(
+        self, measure: Measure, mixture: Mixture, exact: bool = False
+    ) -> Float[Tensor, "batch classes"]:
         with nullcontext() if exact else self.execution.autocast():
-            if measure is not None:
-                answer: Tensor = measure(mixture)
-            elif weights is None:
-                answer = self.supernet(images, mixture)
-            else:
-                answer = torch.func.functional_call(self.supernet, dict(weights), (images, mixture))
+            answer = measure(mixture.to(self.execution.device))
         return answer.float() if answer.dtype == torch.bfloat16 else answer
 
     def stepped(self, gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,10 +1,10 @@
 """Where and how a supernet computes: device, precision, memory layout, decided once for a run."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -12,6 +12,16 @@ from torch import nn
 from nastk.errors import ConfigurationError
 
 Precision = Literal["auto", "fp32", "bf16"]
+
+
+@runtime_checkable
+class Descent(Protocol):
+    """What options say of gradient descent; the trainer's are such, and an evaluator's may be."""
+
+    learning_rate: float
+    momentum: float
+    nesterov: bool
+    weight_decay: float
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,17 @@ class Execution:
     def place(self, module: nn.Module) -> nn.Module:
         """Move a network to the device, in channels-last layout (1.6 to 2 times faster here)."""
         return module.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def sgd(self, weights: Iterable[nn.Parameter], options: Descent) -> torch.optim.SGD:
+        """The optimiser of weight steps here, at its first learning rate."""
+        return torch.optim.SGD(
+            weights,
+            options.learning_rate,
+            momentum=options.momentum,
+            nesterov=options.nesterov,
+            weight_decay=options.weight_decay,
+            fused=self.device.type == "cuda",
+        )
 
     @contextmanager
     def settings(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ operation), and which of them are computed at all. Masking an operation is a new
 is nothing to restore. Next: `supernet.py` takes it, `probe.py` measures with it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,6 +15,9 @@ from torch import Tensor
 
 from nastk.architecture import Architecture
 from nastk.subspace import Subspace
+
+Terms = Sequence[Sequence[tuple[int, Float[Tensor, ""]]]]
+"""For each edge the operations that are computed: (column, weight)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,18 @@ class Mixture:
         """Weight one for each chosen operation, zero and skipped elsewhere: a supernet path."""
         mask = torch.tensor(architecture.table(), dtype=torch.bool)
         return cls(mask.float(), mask)
+
+    @property
+    def terms(self) -> Terms:
+        """What each edge computes: (column, weight) of its active operations, weights as scalars.
+
+        Unbound once for all cells that read them; no weight travels to the host.
+        """
+        weights = [row.unbind() for row in self.weights.unbind()]
+        return [
+            [(column, row[column]) for column, active in enumerate(switches) if active]
+            for row, switches in zip(weights, self.active.tolist(), strict=True)
+        ]
 
     def detach(self) -> Self:
         """The same weights without gradient."""

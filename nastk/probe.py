@@ -8,6 +8,7 @@ be reached.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -21,6 +22,7 @@ from nastk.errors import ConfigurationError, StopRequested
 from nastk.events import Event, UpdaterReported, UpdaterWorking
 from nastk.mixture import Mixture
 from nastk.norms import Frozen
+from nastk.seeds import seeded
 from nastk.subspace import Subspace
 from nastk.supernet import Measure
 
@@ -129,7 +131,8 @@ class Probe:
 
         `exact` leaves reduced precision aside: for differences of nearly equal numbers.
         """
-        answer = self._answer(mixture, images, weights, exact)
+        plain = partial(self._branch.logits, images=images, weights=weights, exact=exact)
+        answer = self._answer(plain, mixture, images)
         if answer.requires_grad:
             # The backward pass belongs to the caller; count it when its gradient comes by.
             answer.register_hook(self._charge_backward)  # type: ignore[no-untyped-call]
@@ -209,16 +212,20 @@ class Probe:
         self, batch: Batch, weights: Weights | None, norms: NormMode, keeping: bool
     ) -> Measure:
         """What answers for many mixtures on the images of `batch`."""
-        supernet, images = self._branch.supernet, batch.images
-        inner = supernet.measuring(images) if keeping else None
-        frozen = Frozen(supernet) if norms == "frozen" else None
-        words = [supernet.strategy] if keeping and supernet.strategy != "plain" else []
+        branch, images = self._branch, batch.images
+        inner = (
+            branch.measuring(images)
+            if keeping
+            else partial(branch.logits, images=images, weights=weights)
+        )
+        frozen = Frozen(branch.supernet) if norms == "frozen" else None
+        words = [branch.supernet.strategy] if keeping else []
         words += [] if frozen is None else ["frozen norms"]
-        strategy = ", ".join(words) or "plain"
+        strategy = ", ".join(word for word in words if word != "plain") or "plain"
 
         def measure(mixture: Mixture) -> Float[Tensor, "batch classes"]:
             with nullcontext() if frozen is None else frozen.applied():
-                return self._answer(mixture, images, weights, inner=inner, strategy=strategy)
+                return self._answer(inner, mixture, images, strategy)
 
         return measure
 
@@ -234,22 +241,18 @@ class Probe:
 
     def _answer(
         self,
+        measure: Measure,
         mixture: Mixture,
         images: Float[Tensor, "batch channels height width"],
-        weights: Weights | None = None,
-        exact: bool = False,
-        inner: Measure | None = None,
         strategy: str = "plain",
     ) -> Float[Tensor, "batch classes"]:
-        """Logits, charged; `inner` computes them where it is given."""
+        """What `measure` says of `images`, charged."""
         self._check_stop()
         self._ledger.charge(forward=len(images), strategy=strategy)
-        cuda = [images.device] if images.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda):
-            # An operation that draws (noise) draws the same for every mixture of a step, and nobody
-            # else's numbers.
-            torch.manual_seed(self.step)
-            return self._branch.logits(mixture, images, weights, exact, inner)
+        # An operation that draws (noise) draws the same for every mixture of a step, and nobody
+        # else's numbers.
+        with seeded(self.step, images.device):
+            return measure(mixture)
 
     def _reached(
         self,

@@ -6,6 +6,8 @@ independent, stable between versions and machines, and need no global state.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -23,3 +25,16 @@ def seed_of(seed: int, *name: str | int) -> int:
 def generator(seed: int, *name: str | int) -> torch.Generator:
     """A CPU generator at the start of the stream called `name`."""
     return torch.Generator().manual_seed(seed_of(seed, *name))
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """For code that draws from torch's global streams: inside they start at `seed`.
+
+    Afterwards they are as they were.
+
+    Example: `with seeded(seed_of(0, "weights"), device): network = make()`
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

@@ -3,10 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from nastk.mixture import Mixture
 
@@ -50,3 +52,25 @@ class Supernet(nn.Module, ABC):
 
         One item for each cell that shares the edge, so a pair may come several times.
         """
+
+
+def recomputed(part: nn.Module, *inputs: Any) -> Any:
+    """Called in training for a part of a supernet that keeps no map: computed again going back.
+
+    Example: `state = recomputed(cell, state, terms)` equals `cell(state, terms)`
+    """
+    # On the way back the part has its own weights again, but was perhaps computed with others
+    # (`functional_call`): so those that it has now are handed over.
+    weights: dict[str, Tensor] = dict(part.named_parameters())
+    call = partial(torch.func.functional_call, part, weights)
+    return checkpoint(call, inputs, use_reentrant=False)
+
+
+def is_heard(module: nn.Module) -> bool:
+    """Whether anybody has hooked `module`, so that it has to be called for its output."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )

@@ -29,7 +29,7 @@ from nastk.mixture import Mixture
 from nastk.passes import Pass, mean_gradient
 from nastk.probe import Probe
 from nastk.replay import fastest
-from nastk.seeds import generator, seed_of
+from nastk.seeds import generator, seed_of, seeded
 from nastk.space import SearchSpace
 from nastk.training import Schedule, TrainerOptions
 from nastk.updater import ArchitectureUpdater, Continuation
@@ -92,18 +92,11 @@ class Trainer:
     def _fresh(self, name: str, epoch: int) -> Branch:
         """Fresh weights, optimiser and updater, and a schedule over the epochs that are left."""
         options = self.options
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_of(self.seed, "weights", *(() if epoch == 0 else (name, epoch))))
+        stream = ("weights", *(() if epoch == 0 else (name, epoch)))
+        with seeded(seed_of(self.seed, *stream), torch.device("cpu")):
             supernet = self.space.supernet(self.task)
         self.execution.place(supernet)
-        optimizer = torch.optim.SGD(
-            supernet.parameters(),
-            options.learning_rate,
-            momentum=options.momentum,
-            nesterov=options.nesterov,
-            weight_decay=options.weight_decay,
-            fused=self.execution.device.type == "cuda",
-        )
+        optimizer = self.execution.sgd(supernet.parameters(), options)
         schedule = Schedule(
             options.learning_rate,
             options.minimum_learning_rate,

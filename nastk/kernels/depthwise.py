@@ -85,14 +85,14 @@ def kernel_gradient(
         return kernel_gradient(dealt(gradient), dealt(x), kernel, 1, padding // 2, 1)
     columns = kernel.shape[-1]
     if columns <= WIDEST or dilation > 1:
-        return _columns_gradient(gradient, x, kernel, stride, padding, padding, dilation)
+        return _by_library(gradient, x, kernel, stride, padding, dilation)
     parts = []
     for first in range(0, columns, WIDEST):
         some = kernel[..., first : first + WIDEST]
         left = padding - first
         reach = stride * (gradient.shape[-1] - 1) + some.shape[-1]
         shifted = F.pad(x, (left, reach - x.shape[-1] - left))
-        parts.append(_columns_gradient(gradient, shifted, some, stride, padding, 0, 1))
+        parts.append(_by_library(gradient, shifted, some, stride, (padding, 0), 1))
     return torch.cat(parts, -1)
 
 
@@ -104,14 +104,16 @@ def dealt(x: State) -> Float[Tensor, "four_batch channels _half_height _half_wid
     return torch.cat([x[:, :, row::2, column::2] for row in (0, 1) for column in (0, 1)])
 
 
-def _columns_gradient(
-    gradient: State, x: State, kernel: Kernel, stride: int, rows: int, columns: int, dilation: int
+def _by_library(
+    gradient: State,
+    x: State,
+    kernel: Kernel,
+    stride: int,
+    padding: int | tuple[int, int],
+    dilation: int,
 ) -> Kernel:
-    """By the library, for a kernel padded by so many `rows` and `columns`."""
-    found: Kernel = torch.ops.aten.convolution_backward(
-        gradient, x, kernel, None, [stride] * 2, [rows, columns], [dilation] * 2,
-        False, [0, 0], len(kernel), [False, True, False],
-    )[1]  # fmt: skip
+    _, found = _convolution_backward(gradient, x, kernel, stride, padding, dilation, False, True)
+    assert found is not None
     return found
 
 
@@ -120,14 +122,15 @@ def _convolution_backward(
     x: State,
     kernel: Kernel,
     stride: int,
-    padding: int,
+    padding: int | tuple[int, int],
     dilation: int,
     input_wanted: bool,
     kernel_wanted: bool,
 ) -> tuple[State | None, Kernel | None]:
-    """Torch's own gradients, which can be differentiated again."""
+    """Torch's own gradients, which can be differentiated again; padding may be (rows, columns)."""
+    rows, columns = (padding, padding) if isinstance(padding, int) else padding
     found = torch.ops.aten.convolution_backward(
-        gradient, x, kernel, None, [stride] * 2, [padding] * 2, [dilation] * 2,
+        gradient, x, kernel, None, [stride] * 2, [rows, columns], [dilation] * 2,
         False, [0, 0], len(kernel), [input_wanted, kernel_wanted, False],
     )  # fmt: skip
     return found[0], found[1]

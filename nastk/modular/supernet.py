@@ -47,13 +47,7 @@ class ModularSupernet(Supernet):
         self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
     ) -> Float[Tensor, "batch classes"]:
         """Called for every weight step and every measurement: the logits under `mixture`."""
-        # Unbound once: all choices read the same scalars, and no weight travels to the host.
-        rows = [row.unbind() for row in mixture.weights.unbind()]
-        terms = [
-            [(column, row[column]) for column, active in enumerate(switches) if active]
-            for row, switches in zip(rows, mixture.active.tolist(), strict=True)
-        ]
-        with telling(terms):
+        with telling(mixture.terms):
             return cast(Tensor, self.network(images))
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:

@@ -7,6 +7,7 @@ several trainings may take turns; torch's global stream is as it was after every
 """
 
 import math
+from contextlib import AbstractContextManager
 from time import perf_counter
 
 import torch
@@ -19,7 +20,7 @@ from nastk.data.stream import Batch, Stream
 from nastk.errors import DivergenceError
 from nastk.evaluator import Setting
 from nastk.execution import Execution
-from nastk.seeds import seed_of
+from nastk.seeds import seed_of, seeded
 from nastk.training import Schedule
 from nastk_evaluators.recipe import Recipe
 
@@ -55,14 +56,7 @@ class Training:
         with self._own_randomness("weights"):
             network = setting.space.network(architecture, setting.task)
         self.network: nn.Module = execution.place(network)
-        self._optimizer = torch.optim.SGD(
-            self.network.parameters(),
-            recipe.learning_rate,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov,
-            weight_decay=recipe.weight_decay,
-            fused=execution.device.type == "cuda",
-        )
+        self._optimizer = execution.sgd(self.network.parameters(), recipe)
         self._schedule = Schedule(recipe.learning_rate, 0.0, 0, recipe.epochs)
         self.epochs = 0
         self.loss = math.nan
@@ -151,30 +145,12 @@ class Training:
             objective = objective + self._recipe.auxiliary_weight * extra
         return loss, objective
 
-    def _own_randomness(self, *name: str | int) -> "OwnRandomness":
-        return OwnRandomness(seed_of(self._seed, "retrain", *name), self._execution.device)
+    def _own_randomness(self, *name: str | int) -> AbstractContextManager[None]:
+        return seeded(seed_of(self._seed, "retrain", *name), self._execution.device)
 
     def _tell(self, epoch: int, done: int, total: int) -> None:
         message = f"training {self._name}, epoch {epoch + 1}/{self._recipe.epochs}"
         self._caller.tell(message, done, total)
-
-
-class OwnRandomness:
-    """While inside, torch's global streams start at `seed`; afterwards they are as they were.
-
-    Example: `with OwnRandomness(seed_of(0, "weights"), device): network = make()`
-    """
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self._seed = seed
-        self._outer = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-
-    def __enter__(self) -> None:
-        self._outer.__enter__()
-        torch.manual_seed(self._seed)
-
-    def __exit__(self, *error: object) -> None:
-        self._outer.__exit__(*error)  # type: ignore[arg-type]
 
 
 def has_drop_path(network: nn.Module) -> bool:

@@ -18,6 +18,7 @@ from nastk.kernels.depthwise import depthwise
 from nastk.kernels.projection import pointwise
 from nastk.kernels.terms import Term
 from nastk.norms import BatchNorm, parameter_free
+from nastk.supernet import is_heard
 
 State = Float[Tensor, "batch _channels _height _width"]
 """Any feature map: only the number of images is the same throughout a network."""
@@ -114,16 +115,6 @@ class Operation(nn.Module):
     def extra_repr(self) -> str:
         """What `print` shows beside the stages."""
         return f"reads={self.reads!r}"
-
-
-def is_heard(module: nn.Module) -> bool:
-    """Whether anybody has hooked `module`."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-    )
 
 
 class Zero(nn.Module):

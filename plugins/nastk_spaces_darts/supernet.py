@@ -15,15 +15,14 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from nastk.data.task import Task
 from nastk.kernels.mixing import mix
 from nastk.kernels.terms import Term
-from nastk.mixture import Mixture
+from nastk.mixture import Mixture, Terms
 from nastk.norms import BatchNorm
 from nastk.subspace import Edge
-from nastk.supernet import Measure, Supernet
+from nastk.supernet import Measure, Supernet, recomputed
 from nastk_spaces_darts.operations import POOLS, Operation, State, Views, Zero, operation
 from nastk_spaces_darts.options import DartsOptions
 from nastk_spaces_darts.recall import NoRecall, Recall
@@ -42,7 +41,7 @@ class Told:
     None leaves them as they are.
     """
 
-    terms: Sequence[Sequence[tuple[int, Tensor]]]
+    terms: Terms
     around: Sequence[Tensor] | None
     rows: Sequence[Row]
 
@@ -114,28 +113,16 @@ class DartsSupernet(Supernet):
         seed: int,
         recall: Recall,
     ) -> State:
-        if not (self.recompute and torch.is_grad_enabled()):
-            return cell(before, previous, told, seed, recall)  # type: ignore[no-any-return]
-        # On the way back the cell has its own weights again, but was perhaps computed with others
-        # (`functional_call`): so those that it has now are handed over.
-        weights: dict[str, Tensor] = dict(cell.named_parameters())
-        call = partial(torch.func.functional_call, cell, weights)
-        return checkpoint(call, (before, previous, told, seed, recall), use_reentrant=False)  # type: ignore[no-any-return]
+        if self.recompute and torch.is_grad_enabled():
+            return recomputed(cell, before, previous, told, seed, recall)  # type: ignore[no-any-return]
+        return cell(before, previous, told, seed, recall)  # type: ignore[no-any-return]
 
     def _told(self, mixture: Mixture, numbers: bool) -> Told:
-        # Unbound once: all cells read the same scalars, and no weight ever travels to the host.
-        weights = [row.unbind() for row in mixture.weights.unbind()]
-        columns = [
-            [column for column, active in enumerate(switches) if active]
-            for switches in mixture.active.tolist()
-        ]
-        terms = [
-            [(column, row[column]) for column in some]
-            for row, some in zip(weights, columns, strict=True)
-        ]
+        terms = mixture.terms
+        table = mixture.weights.tolist() if numbers else []
         rows = [
-            tuple((column, row[column]) for column in some)
-            for row, some in zip(mixture.weights.tolist() if numbers else (), columns, strict=False)
+            tuple((column, row[column]) for column, _ in some)
+            for some, row in zip(terms, table, strict=False)
         ]
         return Told(terms, self._bypass_weights(mixture), rows)
 

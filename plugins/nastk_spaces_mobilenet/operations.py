@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -128,8 +127,3 @@ def divisible(channels: float) -> int:
     """
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * channels else nearest
-
-
-def add(total: State | None, term: State, weight: Float[Tensor, ""]) -> State:
-    """`total + weight * term`, where None stands for a total of zero."""
-    return term * weight if total is None else torch.addcmul(total, term, weight)

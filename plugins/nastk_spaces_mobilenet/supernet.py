@@ -8,11 +8,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nastk.data.task import Task
+from nastk.kernels.terms import added
 from nastk.mixture import Mixture
 from nastk.norms import BatchNorm
 from nastk.subspace import Edge
 from nastk.supernet import Supernet
-from nastk_spaces_mobilenet.operations import LayerPlan, Norm, State, add, operation
+from nastk_spaces_mobilenet.operations import LayerPlan, Norm, State, operation
 from nastk_spaces_mobilenet.options import MobileNetOptions
 from nastk_spaces_mobilenet.skeleton import Head, Stem, plan
 
@@ -43,13 +44,8 @@ class MobileNetSupernet(Supernet):
     ) -> Float[Tensor, "batch classes"]:
         """Called for every weight step and every measurement: the logits under `mixture`."""
         state = self.stem(images)
-        for layer, row, switches in zip(
-            self.layers, mixture.weights.unbind(), mixture.active.tolist(), strict=True
-        ):
-            weights = row.unbind()
-            state = layer(
-                state, [(column, weights[column]) for column, on in enumerate(switches) if on]
-            )
+        for layer, terms in zip(self.layers, mixture.terms, strict=True):
+            state = layer(state, terms)
         return self.head(state)  # type: ignore[no-any-return]
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
@@ -74,7 +70,7 @@ class MixedLayer(nn.Module):
         """Called once in a forward pass: the weighted sum of its active candidates."""
         total: State | None = None
         for column, weight in terms:
-            total = add(total, self.candidates[column](state), weight)
+            total = added(total, self.candidates[column](state), weight)
         return self._nothing(state) if total is None else total
 
     def _nothing(self, state: State) -> State:

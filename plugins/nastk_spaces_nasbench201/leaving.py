@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk_spaces_nasbench201.operations import State, Views, add
+from nastk.kernels.terms import added
+from nastk_spaces_nasbench201.operations import State, Views
 from nastk_spaces_nasbench201.source import Dense, Source, Way
 
 Totals = Sequence[State | None]
@@ -54,7 +55,7 @@ def plain(state: State, totals: Totals, ways: Sequence[Way]) -> list[State | Non
         x = torch.zeros_like(state) if way.reads == "nothing" else views.read(way.reads)
         if way.kernel is not None and way.norm is not None:
             x = way.norm(F.conv2d(x, way.kernel, padding=way.kernel.shape[-1] // 2))
-        after[way.node] = add(after[way.node], x, way.weight)
+        after[way.node] = added(after[way.node], x, way.weight)
     return after
 
 

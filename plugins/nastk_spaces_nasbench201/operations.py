@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nastk.norms import parameter_free
+from nastk.supernet import is_heard
 
 State = Float[Tensor, "batch _channels _height _width"]
 """Any feature map: only the number of images is the same throughout a network."""
@@ -67,12 +68,12 @@ class Operation(nn.Module):
 
         Not where its norm has a scale and a shift, or where somebody listens to it alone.
         """
-        if _is_heard(self) or _is_heard(self.body):
+        if is_heard(self) or is_heard(self.body):
             return False
         if not isinstance(self.body, nn.Sequential):
             return True
         convolution, norm = self.body
-        return parameter_free(norm) and not _is_heard(convolution) and not _is_heard(norm)
+        return parameter_free(norm) and not is_heard(convolution) and not is_heard(norm)
 
     @property
     def is_none(self) -> bool:
@@ -92,16 +93,6 @@ class Zero(nn.Module):
         return torch.zeros_like(x)
 
 
-def _is_heard(module: nn.Module) -> bool:
-    """Whether anybody has hooked `module`."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-    )
-
-
 def operation(name: str, channels: int, norm: Norm) -> Operation:
     """The operation called `name`, between states of `channels` channels."""
     if name == "none":
@@ -114,8 +105,3 @@ def operation(name: str, channels: int, norm: Norm) -> Operation:
     # The norm takes every constant away, so a bias would change nothing and is left out.
     convolution = nn.Conv2d(channels, channels, size, padding=size // 2, bias=False)
     return Operation("relu", nn.Sequential(convolution, norm(channels)))
-
-
-def add(total: State | None, term: State, weight: Float[Tensor, ""]) -> State:
-    """`total + weight * term`, where None stands for a total of zero."""
-    return term * weight if total is None else torch.addcmul(total, term, weight)

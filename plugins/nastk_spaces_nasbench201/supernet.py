@@ -11,21 +11,18 @@ from typing import cast
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from nastk.data.task import Task
-from nastk.mixture import Mixture
+from nastk.kernels.terms import added
+from nastk.mixture import Mixture, Terms
 from nastk.norms import BatchNorm
 from nastk.subspace import Edge
-from nastk.supernet import Supernet
+from nastk.supernet import Supernet, recomputed
 from nastk_spaces_nasbench201.leaving import leave
-from nastk_spaces_nasbench201.operations import Norm, Operation, State, Views, add, operation
+from nastk_spaces_nasbench201.operations import Norm, Operation, State, Views, operation
 from nastk_spaces_nasbench201.options import NasBench201Options
 from nastk_spaces_nasbench201.skeleton import Head, stages, stem
 from nastk_spaces_nasbench201.source import Way
-
-Terms = Sequence[tuple[int, Tensor]]
-"""The operations of one edge that are computed: (column, weight)."""
 
 
 class NasBench201Supernet(Supernet):
@@ -47,25 +44,17 @@ class NasBench201Supernet(Supernet):
         self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
     ) -> Float[Tensor, "batch classes"]:
         """Called for every weight step and every measurement: the logits under `mixture`."""
-        # Unbound once: all cells read the same scalars, and no weight ever travels to the host.
-        weights = [row.unbind() for row in mixture.weights.unbind()]
-        terms = [
-            [(column, row[column]) for column, active in enumerate(switches) if active]
-            for row, switches in zip(weights, mixture.active.tolist(), strict=True)
-        ]
+        terms = mixture.terms
         state = self.stem(images)
         for block in self.blocks:
             cell = isinstance(block, SearchCell)
             state = self._run(cast(SearchCell, block), state, terms) if cell else block(state)
         return self.head(state)  # type: ignore[no-any-return]
 
-    def _run(self, cell: "SearchCell", state: State, terms: Sequence[Terms]) -> State:
-        if not (self.recompute and torch.is_grad_enabled()):
-            return cell(state, terms)  # type: ignore[no-any-return]
-        # On the way back the cell has its own weights again, but was perhaps computed with others
-        # (`functional_call`): so those that it has now are handed over.
-        call = partial(torch.func.functional_call, cell, dict(cell.named_parameters()))
-        return checkpoint(call, (state, terms), use_reentrant=False)  # type: ignore[no-any-return]
+    def _run(self, cell: "SearchCell", state: State, terms: Terms) -> State:
+        if self.recompute and torch.is_grad_enabled():
+            return recomputed(cell, state, terms)  # type: ignore[no-any-return]
+        return cell(state, terms)  # type: ignore[no-any-return]
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
         """Called by updaters that hook operations or tell them apart: (edge, operation, module)."""
@@ -92,7 +81,7 @@ class SearchCell(nn.Module):
             for edge in edges
         )
 
-    def forward(self, state: State, terms: Sequence[Terms]) -> State:
+    def forward(self, state: State, terms: Terms) -> State:
         """Called once a cell: its last node; `terms` says what each edge computes and weights."""
         table = [list(cast(Iterable[Operation], candidates)) for candidates in self.edges]
         received: list[State | None] = [state, *[None] * self.nodes]
@@ -105,7 +94,7 @@ class SearchCell(nn.Module):
                         together.append(Way.of(module, node, weight))
                     else:
                         output = module(views.read(module.reads))
-                        received[node] = add(received[node], output, weight)
+                        received[node] = added(received[node], output, weight)
             received = leave(views.read("state"), received, together)
         return _or_zeros(received[-1], state)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from evaluators_kit import Even
 from torch import Tensor, nn
 
 import nastk_evaluators
@@ -17,22 +18,9 @@ from nastk.evaluator import Setting
 from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.testing import EvaluatorContract, Harness, ToyData, ToySpace
-from nastk.updater import ArchitectureUpdater
 from nastk_evaluators.size import Size, multiply_adds, parameters, without_auxiliary
 from nastk_evaluators.supernet import SupernetAccuracy
 from nastk_spaces_darts.space import DartsSpace
-
-
-class Even(ArchitectureUpdater):
-    """Trains everything alike and answers the first sample: updater enough to have a supernet."""
-
-    name, summary = "even", "trains everything alike"
-
-    def mixtures(self, probe: Probe) -> list[Mixture]:
-        return [Mixture.uniform(probe.subspace)]
-
-    def architecture(self, probe: Probe) -> Architecture:
-        return self.space.sample(probe.subspace, torch.Generator().manual_seed(0))
 
 
 class TestSize(EvaluatorContract):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 import torch.nn.functional as F
+from evaluators_kit import Even
 from torch import Tensor, nn
 
 import nastk_evaluators
@@ -17,11 +18,8 @@ from nastk.data.task import Task
 from nastk.errors import ConfigurationError, DataError, DivergenceError, StopRequested
 from nastk.evaluator import Caller, Setting
 from nastk.execution import Execution
-from nastk.mixture import Mixture
-from nastk.probe import Probe
 from nastk.seeds import seed_of
 from nastk.testing import EvaluatorContract, ToyData, ToySpace, fingerprint
-from nastk.updater import ArchitectureUpdater
 from nastk_evaluators.joined import joined
 from nastk_evaluators.recipe import Recipe
 from nastk_evaluators.retrain import Retrain
@@ -34,18 +32,6 @@ TOY = ToySpace()
 ARCHITECTURE = TOY.from_text("conv,skip,pool,conv,skip")
 OTHERS = [TOY.from_text(text) for text in ("skip,skip,skip,skip,skip", "conv,conv,conv,conv,conv")]
 SMALL = {"epochs": 2, "batch_size": 16, "learning_rate": 0.1}
-
-
-class Even(ArchitectureUpdater):
-    """Trains everything alike and answers the first sample: updater enough to have a supernet."""
-
-    name, summary = "even", "trains everything alike"
-
-    def mixtures(self, probe: Probe) -> list[Mixture]:
-        return [Mixture.uniform(probe.subspace)]
-
-    def architecture(self, probe: Probe) -> Architecture:
-        return self.space.sample(probe.subspace, torch.Generator().manual_seed(0))
 
 
 class TestRetrain(EvaluatorContract):

@@ -302,9 +302,9 @@ def test_measuring_asks_for_full_precision_without_gradients():
     asked = []
     answer = branch.logits
 
-    def logits(mixture, images, weights=None, exact=False, measure=None):
+    def logits(mixture, images, weights=None, exact=False):
         asked.append((exact, torch.is_grad_enabled()))
-        return answer(mixture, images, weights, exact, measure)
+        return answer(mixture, images, weights, exact)
 
     branch.logits = logits
     branch.updater.measure(probe)
@@ -427,7 +427,7 @@ def test_each_shrink_measures_anew_on_other_crops():
     seen = []
     logits = branch.logits
 
-    def watched(mixture, images, weights=None, exact=False, measure=None):
+    def watched(mixture, images, weights=None, exact=False):
         if exact and len(images) > 2:
             seen.append(fingerprint(images))
         return logits(mixture, images, weights, exact)

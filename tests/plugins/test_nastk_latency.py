@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from evaluators_kit import Even
 from torch import nn
 from typer.testing import CliRunner
 
@@ -19,9 +20,7 @@ from nastk.limits.options import LimitOptions
 from nastk.limits.options import read as read_limit
 from nastk.limits.space import Limited
 from nastk.limits.structure import Structure
-from nastk.mixture import Mixture
 from nastk.testing import EvaluatorContract, ToyData, ToySpace
-from nastk.updater import ArchitectureUpdater
 from nastk_latency import build as building
 from nastk_latency.build import CHECKED, Effort, build, chosen, compared, left_out, tied
 from nastk_latency.commands import latency
@@ -233,18 +232,6 @@ def test_a_table_of_another_form_is_refused(made_up, file):
 
 
 # ---------------------------------------------------------------- the evaluator
-
-
-class Even(ArchitectureUpdater):
-    """Trains everything alike and answers the first sample."""
-
-    name, summary = "even", "trains everything alike"
-
-    def mixtures(self, probe):
-        return [Mixture.uniform(probe.subspace)]
-
-    def architecture(self, probe):
-        return self.space.sample(probe.subspace, torch.Generator().manual_seed(0))
 
 
 class TestLatency(EvaluatorContract):

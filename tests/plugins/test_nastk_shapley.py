@@ -804,11 +804,8 @@ def test_orders_see_fresh_batches_unless_they_share_one(share, different):
     harness = Harness(Shapley, {"samples": 3, "warmup": 1, "batch_size": 8, "share_batch": share})
     (branch,) = harness.until("epoch")
     seen = []
-    measure = branch.logits
-    branch.logits = lambda mixture, images, *rest: (
-        seen.append(fingerprint(images)),
-        measure(mixture, images, *rest),
-    )[1]
+    measuring = branch.measuring
+    branch.measuring = lambda images: (seen.append(fingerprint(images)), measuring(images))[1]
     branch.updater.estimate(harness.trainer.probe(branch))
     assert len(set(seen)) == different
 

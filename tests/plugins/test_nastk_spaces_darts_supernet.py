@@ -10,7 +10,6 @@ from torch import nn
 from nastk.data.task import Task
 from nastk.kernels import terms
 from nastk.mixture import Mixture
-from nastk.norms import BatchNorm
 from nastk_spaces_darts.operations import Depthwise, Halve
 from nastk_spaces_darts.space import DartsSpace
 from nastk_spaces_darts.supernet import shuffled
@@ -318,13 +317,6 @@ def test_images_of_any_size_and_a_batch_of_one_are_fine(size, parts):
     logits = build(space, task)(some_images(task, batch=1), Mixture.uniform(space.full()))
     assert logits.shape == (1, 3) and logits.isfinite().all()
     logits.sum().backward()
-
-
-def test_the_norm_of_a_single_value_is_its_shift():
-    norm = BatchNorm(2, affine=True)
-    nn.init.constant_(norm.bias, 0.5)
-    assert torch.equal(norm(torch.randn(1, 2, 1, 1)), torch.full((1, 2, 1, 1), 0.5))
-    assert torch.equal(BatchNorm(2)(torch.randn(1, 2, 1, 1)), torch.zeros(1, 2, 1, 1))
 
 
 def test_a_supernet_runs_in_bf16_and_channels_last():

@@ -7,17 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 import typer
+from evaluators_kit import Even
 from tables_kit import TEXTS, toy_table
 from typer.testing import CliRunner
 
 import nastk_tables
 from nastk.errors import ConfigurationError, DataError
 from nastk.evaluator import Setting
-from nastk.mixture import Mixture
 from nastk.testing import EvaluatorContract, ToyData, ToySpace
-from nastk.updater import ArchitectureUpdater
 from nastk_tables import places
 from nastk_tables.commands import add_to
 from nastk_tables.evaluator import TableAccuracy
@@ -33,18 +31,6 @@ def data(tmp_path, monkeypatch):
 
 
 # ---------------------------------------------------------------- the evaluator
-
-
-class Even(ArchitectureUpdater):
-    """Trains everything alike and answers the first sample."""
-
-    name, summary = "even", "trains everything alike"
-
-    def mixtures(self, probe):
-        return [Mixture.uniform(probe.subspace)]
-
-    def architecture(self, probe):
-        return self.space.sample(probe.subspace, torch.Generator().manual_seed(0))
 
 
 class TestTableAccuracy(EvaluatorContract):
