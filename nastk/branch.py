@@ -4,7 +4,7 @@ Its `state_dict` is everything: a resume loads it, and so does a fork, which is 
 parent's state under another name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -83,10 +83,15 @@ class Branch:
 
         In the run's precision, or in that of the weights where it must be `exact`.
         """
-        if weights is None:
-            return self._asked(partial(self.supernet, images), mixture, exact)
-        call = partial(torch.func.functional_call, self.supernet, dict(weights))
-        return self._asked(lambda told: call((images, told)), mixture, exact)
+
+        def measure(told: Sequence[Mixture]) -> list[Tensor]:
+            inputs = (images, *told)
+            if weights is None:
+                return [self.supernet(*inputs)]
+            return [torch.func.functional_call(self.supernet, dict(weights), inputs)]
+
+        (answer,) = self._asked(measure, [mixture], exact)
+        return answer
 
     def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Measure:
         """The supernet's answers on `images` under one mixture after the other, without gradient.
@@ -96,11 +101,12 @@ class Branch:
         return partial(self._asked, self.supernet.measuring(images))
 
     def _asked(
-        self, measure: Measure, mixture: Mixture, exact: bool = False
-    ) -> Float[Tensor, "batch classes"]:
+        self, measure: Measure, mixtures: Sequence[Mixture], exact: bool = False
+    ) -> list[Float[Tensor, "batch classes"]]:
+        placed = [each.to(self.execution.device) for each in mixtures]
         with nullcontext() if exact else self.execution.autocast():
-            answer = measure(mixture.to(self.execution.device))
-        return answer.float() if answer.dtype == torch.bfloat16 else answer
+            answers = measure(placed)
+        return [each.float() if each.dtype == torch.bfloat16 else each for each in answers]
 
     def stepped(self, gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weights after an optimiser step along `gradients` that is not taken (SGD's own rule).

@@ -16,7 +16,7 @@ from torch import Tensor
 from nastk.architecture import Architecture
 from nastk.subspace import Subspace
 
-Terms = Sequence[Sequence[tuple[int, Float[Tensor, ""]]]]
+Terms = Sequence[Sequence[tuple[int, Float[Tensor, "*mixtures"]]]]
 """For each edge the operations that are computed: (column, weight)."""
 
 
@@ -63,11 +63,7 @@ class Mixture:
 
         Unbound once for all cells that read them; no weight travels to the host.
         """
-        weights = [row.unbind() for row in self.weights.unbind()]
-        return [
-            [(column, row[column]) for column, active in enumerate(switches) if active]
-            for row, switches in zip(weights, self.active.tolist(), strict=True)
-        ]
+        return terms_of(self.weights, self.active)
 
     def detach(self) -> Self:
         """The same weights without gradient."""
@@ -107,3 +103,17 @@ class Mixture:
 
     def _ones(self) -> Bool[Tensor, "edges ops"]:
         return torch.ones_like(self.active)
+
+
+def terms_of(
+    weights: Float[Tensor, "edges ops *mixtures"], active: Bool[Tensor, "edges ops"]
+) -> Terms:
+    """`Mixture.terms`, perhaps of several mixtures that compute the same: then each has a weight.
+
+    Example: `terms_of(torch.stack([one.weights, other.weights], -1), one.active)`
+    """
+    rows = [row.unbind() for row in weights.unbind()]
+    return [
+        [(column, row[column]) for column, switch in enumerate(switches) if switch]
+        for row, switches in zip(rows, active.tolist(), strict=True)
+    ]

@@ -17,10 +17,10 @@ State = Float[Tensor, "batch channels _height _width"]
 
 
 class Statistics(NamedTuple):
-    """Mean and (biased) variance of each channel over all else."""
+    """Mean and (biased) variance of each channel over all else, perhaps for groups of images."""
 
-    mean: Float[Tensor, "channels"]
-    variance: Float[Tensor, "channels"]
+    mean: Float[Tensor, "*groups channels"]
+    variance: Float[Tensor, "*groups channels"]
 
     @classmethod
     def of(cls, x: Float[Tensor, "batch channels *_positions"]) -> Self:
@@ -50,6 +50,11 @@ class BatchNorm(nn.BatchNorm2d):
     def frozen(self) -> Statistics | None:
         """The statistics of an earlier forward pass that are to be used; None: the batch's."""
         return None if self._kept is None else self._kept.get(self)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the statistics of a forward pass are wanted for the next ones."""
+        return self._kept is not None
 
     def keep(self, statistics: Statistics) -> None:
         """Called with the batch's statistics by whoever computed them: kept if they are to be."""

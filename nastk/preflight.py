@@ -177,7 +177,7 @@ def _time_step(assembly: Assembly, branch: Branch) -> tuple[float, float]:
 def _time_forward(assembly: Assembly, branch: Branch, mixture: Mixture) -> float:
     """Seconds to push one image forward, measured on one training batch."""
     batch = assembly.trainer.train.at(0)
-    scores = assembly.trainer.probe(branch).scores([mixture] * 2, [batch])
+    scores = assembly.trainer.probe(branch).scores(iter([mixture] * 2), [batch])
     with assembly.execution.settings():
         next(scores)
         started = time.perf_counter()

@@ -8,7 +8,6 @@ be reached.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -131,8 +130,7 @@ class Probe:
 
         `exact` leaves reduced precision aside: for differences of nearly equal numbers.
         """
-        plain = partial(self._branch.logits, images=images, weights=weights, exact=exact)
-        answer = self._answer(plain, mixture, images)
+        (answer,) = self._answer(self._plain(images, weights, exact), [mixture], images)
         if answer.requires_grad:
             # The backward pass belongs to the caller; count it when its gradient comes by.
             answer.register_hook(self._charge_backward)  # type: ignore[no-untyped-call]
@@ -180,16 +178,18 @@ class Probe:
     ) -> Iterator[float]:
         """Accuracy (0..1) or mean loss over `batches` for each mixture, in their order.
 
-        Lazy: nothing is measured before it is asked for, so a caller may stop early. Several
-        mixtures need `batches` that can be gone through several times, such as a list. `norms` use
-        the statistics of the batch, or (`frozen`) those that each batch had under the first
-        mixture. Between two answers the supernet's weights must stay as they are.
+        Lazy: no mixture is asked for before its answer is, so a caller may stop early. Of a
+        sequence, such as a list, the supernet may measure several at once. Several mixtures need
+        `batches` that can be gone through several times, a list as well. `norms` use the statistics
+        of the batch, or (`frozen`) those that each batch had under the first mixture. Between two
+        answers the supernet's weights must stay as they are.
         """
         # What mixtures share is kept for one batch; kept for all, it would fill the memory.
-        keeping = weights is None and isinstance(batches, Sequence) and len(batches) == 1
+        only = batches if isinstance(batches, Sequence) and len(batches) == 1 else ()
+        keeping = bool(only) and weights is None
         measures: dict[int, Measure] = {}
-        for mixture in mixtures:
-            total: Tensor | None = None
+        for some in self._portions(mixtures, only if keeping else (), norms):
+            totals: Tensor | None = None
             images = 0
             for number, batch in enumerate(batches):
                 # A generator yields between items: switch gradients off here, not around it.
@@ -199,35 +199,55 @@ class Probe:
                         measure = self._measure(batch, weights, norms, keeping)
                         if keeping or norms == "frozen":
                             measures[number] = measure
-                    answer = measure(mixture)
-                    if of == "accuracy":
-                        part = (answer.argmax(1) == batch.labels).sum()
-                    else:
-                        part = F.cross_entropy(answer, batch.labels, reduction="sum")
-                total = part.double() if total is None else total + part
+                    found = torch.stack([_sum(each, batch.labels, of) for each in measure(some)])
+                    totals = found if totals is None else totals + found
                 images += len(batch.labels)
-            yield 0.0 if total is None else float(total) / images
+            yield from [0.0] * len(some) if totals is None else (totals / images).tolist()
+
+    def _portions(
+        self, mixtures: Iterable[Mixture], batches: Sequence[Batch], norms: NormMode
+    ) -> Iterator[Sequence[Mixture]]:
+        """What is measured at once: one mixture, or several where the batch is one for all."""
+        if not batches or not isinstance(mixtures, Sequence):
+            yield from ([each] for each in mixtures)
+            return
+        rest = mixtures
+        if norms == "frozen":
+            yield rest[:1]
+            rest = rest[1:]
+        while rest:
+            number = self._branch.supernet.together(batches[0].images, rest)
+            yield rest[:number]
+            rest = rest[number:]
 
     def _measure(
         self, batch: Batch, weights: Weights | None, norms: NormMode, keeping: bool
     ) -> Measure:
         """What answers for many mixtures on the images of `batch`."""
         branch, images = self._branch, batch.images
-        inner = (
-            branch.measuring(images)
-            if keeping
-            else partial(branch.logits, images=images, weights=weights)
-        )
+        inner = branch.measuring(images) if keeping else self._plain(images, weights)
         frozen = Frozen(branch.supernet) if norms == "frozen" else None
-        words = [branch.supernet.strategy] if keeping else []
-        words += [] if frozen is None else ["frozen norms"]
-        strategy = ", ".join(word for word in words if word != "plain") or "plain"
+        kept = branch.supernet.strategy if keeping else "plain"
 
-        def measure(mixture: Mixture) -> Float[Tensor, "batch classes"]:
+        def measure(mixtures: Sequence[Mixture]) -> Sequence[Float[Tensor, "batch classes"]]:
+            words = [kept] if kept != "plain" else []
+            words += ["stacked"] if len(mixtures) > 1 else []
+            words += [] if frozen is None else ["frozen norms"]
             with nullcontext() if frozen is None else frozen.applied():
-                return self._answer(inner, mixture, images, strategy)
+                return self._answer(inner, mixtures, images, ", ".join(words) or "plain")
 
         return measure
+
+    def _plain(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        weights: Weights | None = None,
+        exact: bool = False,
+    ) -> Measure:
+        """One forward pass for each mixture."""
+        return lambda mixtures: [
+            self._branch.logits(each, images, weights, exact) for each in mixtures
+        ]
 
     def working(self, message: str, done: int, total: int) -> None:
         """Tell progress bars that piece `done` of `total` of something long is finished."""
@@ -242,17 +262,17 @@ class Probe:
     def _answer(
         self,
         measure: Measure,
-        mixture: Mixture,
+        mixtures: Sequence[Mixture],
         images: Float[Tensor, "batch channels height width"],
         strategy: str = "plain",
-    ) -> Float[Tensor, "batch classes"]:
+    ) -> Sequence[Float[Tensor, "batch classes"]]:
         """What `measure` says of `images`, charged."""
         self._check_stop()
-        self._ledger.charge(forward=len(images), strategy=strategy)
+        self._ledger.charge(forward=len(mixtures) * len(images), strategy=strategy)
         # An operation that draws (noise) draws the same for every mixture of a step, and nobody
         # else's numbers.
         with seeded(self.step, images.device):
-            return measure(mixture)
+            return measure(mixtures)
 
     def _reached(
         self,
@@ -279,3 +299,12 @@ class Probe:
     def _check_stop(self) -> None:
         if self._stopping():
             raise StopRequested("The run was asked to stop while its updater was measuring.")
+
+
+def _sum(
+    logits: Float[Tensor, "batch classes"], labels: Tensor, of: Literal["accuracy", "loss"]
+) -> Float[Tensor, ""]:
+    """Over the batch: how many are right, or the losses."""
+    if of == "accuracy":
+        return (logits.argmax(1) == labels).sum().double()
+    return F.cross_entropy(logits, labels, reduction="sum").double()

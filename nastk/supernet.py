@@ -1,7 +1,7 @@
 """All operations of a space at once: `Supernet`, a network with weights that is told how to mix."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -12,8 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 from nastk.mixture import Mixture
 
-Measure = Callable[[Mixture], Float[Tensor, "batch classes"]]
-"""The logits of some images under a mixture."""
+Measure = Callable[[Sequence[Mixture]], Sequence[Float[Tensor, "batch classes"]]]
+"""The logits of some images under each of these mixtures."""
 
 
 class Supernet(nn.Module, ABC):
@@ -44,7 +44,16 @@ class Supernet(nn.Module, ABC):
         The answer gives for each mixture what `forward` gives. It may keep what successive mixtures
         agree on; the weights stay as they are as long as it is used.
         """
-        return partial(self, images)
+        return lambda mixtures: [self(images, each) for each in mixtures]
+
+    def together(
+        self, images: Float[Tensor, "batch channels height width"], mixtures: Sequence[Mixture]
+    ) -> int:
+        """Called while measuring: how many of `mixtures`, from the first on, to ask for at once.
+
+        One where operations draw: what is asked for at once draws from one stream.
+        """
+        return 1
 
     @abstractmethod
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:

@@ -253,6 +253,28 @@ class SearchSpaceContract:
                 answers.append(supernet(self.images().double(), mixture))
             torch.testing.assert_close(*answers, rtol=1e-10, atol=1e-12)
 
+    def test_measuring_many_mixtures_equals_a_forward_pass_each(self) -> None:
+        space = self.made()
+        supernet, images = space.supernet(self.task).double(), self.images().double()
+        rng, full = torch.Generator().manual_seed(0), space.full()
+        rest = [
+            Mixture.softmax(torch.randn(full.mask.shape, generator=rng).double(), full)
+            for _ in range(4)
+        ]
+        rest += [rest[0].without_all(full.players()[:count]) for count in (1, 2)]
+        measure = supernet.measuring(images)
+        with torch.no_grad():
+            while rest:
+                some = rest[: supernet.together(images, rest)]
+                rest = rest[len(some) :]
+                torch.manual_seed(0)
+                answers = measure(some)
+                torch.manual_seed(0)
+                for answer, mixture in zip(answers, some, strict=True):
+                    torch.testing.assert_close(
+                        answer, supernet(images, mixture), rtol=1e-10, atol=1e-12
+                    )
+
     def test_gradient_reaches_the_mixture_and_the_weights(self) -> None:
         space = self.made()
         supernet = space.supernet(self.task)

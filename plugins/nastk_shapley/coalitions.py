@@ -36,9 +36,11 @@ def supernet_game(
     """
 
     def values(sample: int, removals: Iterable[Sequence[int]]) -> Iterator[float]:
-        coalitions = (
+        coalitions: Iterable[Mixture] = (
             mixture.without_all(players[number] for number in removed) for removed in removals
         )
+        if isinstance(removals, Sequence):  # all will be asked for, so several may be at once
+            coalitions = list(coalitions)
         if value == "accuracy":
             return probe.scores(coalitions, [batch(sample)], of="accuracy", norms=norms)
         return (-loss for loss in probe.scores(coalitions, [batch(sample)], "loss", norms=norms))

@@ -20,7 +20,8 @@ FEWEST = 5
 Values = Callable[[int, Iterable[Sequence[int]]], Iterator[float]]
 """`values(sample, removals)`: on that sample's data, all players but those in each of `removals`.
 
-It must be lazy: a walk that is abandoned asks no further."""
+Lazy where `removals` is an iterator: a walk that may be abandoned asks no further. A sequence is
+asked for to its end."""
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,12 @@ def walk(game: Game, sample: int, order: Sequence[int], rules: Rules) -> Walk:
     """Remove players in this order until the rules stop it; at most len(order) + 1 evaluations."""
     free = game.null | kept_players(order, game.groups)
     evaluated = [player for player in order if player not in free]
-    values = game.values(sample, (evaluated[:count] for count in range(len(evaluated) + 1)))
+    removals: Iterable[Sequence[int]] = (evaluated[:n] for n in range(len(evaluated) + 1))
+    values = game.values(sample, removals if rules.min_ratio > 0 else list(removals))
     full = value = next(values)
     marginals = torch.zeros(game.players, dtype=torch.float64)
     visited = torch.zeros(game.players, dtype=torch.bool)
-    removals = 0
+    count = 0
     for player in order:
         visited[player] = True
         if player in free:
@@ -141,11 +143,11 @@ def walk(game: Game, sample: int, order: Sequence[int], rules: Rules) -> Walk:
         without = next(values)
         marginals[player] = value - without
         value = without
-        removals += 1
+        count += 1
         # After recording: the player that crosses the line is credited with its drop.
         if rules.stops(value, full, rules.min_ratio):
             break
-    return Walk(marginals, visited, removals, full)
+    return Walk(marginals, visited, count, full)
 
 
 def kept_players(order: Sequence[int], groups: Sequence[int]) -> frozenset[int]:

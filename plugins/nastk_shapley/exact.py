@@ -29,7 +29,7 @@ def exact(game: Game, risk: float = 0.0) -> Estimate:
         )
     real = [player for player in range(game.players) if player not in game.null]
     count = len(real)
-    removals = ([real[i] for i in range(count) if removed >> i & 1] for removed in range(2**count))
+    removals = [[real[i] for i in range(count) if removed >> i & 1] for removed in range(2**count)]
     worth = torch.tensor(
         list(game.values(0, removals)), dtype=torch.float64
     )  # by the bits of who is removed

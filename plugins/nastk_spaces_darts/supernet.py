@@ -77,7 +77,8 @@ class DartsSupernet(Supernet):
 
     def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Measure:
         """Called to measure many mixtures on the same images: what they agree on is kept."""
-        return partial(self._logits, Recall(), images)
+        recall = Recall()
+        return lambda mixtures: [self._logits(recall, images, each) for each in mixtures]
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
         """Called to hook or tell apart operations: (edge, operation, module), cell by cell."""

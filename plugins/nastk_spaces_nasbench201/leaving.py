@@ -36,12 +36,17 @@ def leave(state: State, totals: Totals, ways: Sequence[Way]) -> list[State | Non
         return list(totals)
     low = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
     with torch.autocast("cpu", enabled=False):
-        weights = torch.stack([way.weight for way in ways])
-        kernels = [way.kernel for way in ways]
+        weights = torch.stack([way.weight for way in ways], -1)
         single = state.float() if state.dtype == low else state
         before = [totals[node] for node in nodes]
-        function: Any = _Leave
-        found = function.apply(ways, nodes, low, weights, single, *before, *kernels)
+        if torch.is_grad_enabled():
+            function: Any = _Leave
+            kernels = [way.kernel for way in ways]
+            found = function.apply(ways, nodes, low, weights, single, *before, *kernels)
+        else:
+            source = Source.of(single, ways, low, weights.shape[:-1])
+            sums = source.sums(ways, dict(zip(nodes, before, strict=True)), weights)
+            found = [sums[node] for node in nodes]
     after = list(totals)
     for node, total in zip(nodes, found, strict=True):
         after[node] = total

@@ -7,7 +7,8 @@ as one), the moments of what the 1x1 convolutions read, the pooling. `sums` adds
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, cast
+from math import prod
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,17 +16,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nastk.kernels import terms
-from nastk.kernels.moments import maps, moments, positions, statistics
+from nastk.kernels.moments import Groups, maps, moments, positions, statistics
 from nastk.norms import BatchNorm, Statistics
 from nastk_spaces_nasbench201.operations import Operation, State
 
-Matrix = Float[Tensor, "positions _channels"]
+Matrix = Float[Tensor, "*groups positions _channels"]
+"""A map with a row for each position; where several mixtures are measured, one for each of them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Way:
     """An operation that leaves a state: to which node, with which weight, what it reads and does.
 
+    A weight for each of several mixtures: the images are then those of all, one after the other.
     `reads` names one of `Views`, or `nothing` for `none`. A convolution reads `relu` and ends in a
     norm without scale and shift.
 
@@ -33,13 +36,13 @@ class Way:
     """
 
     node: int
-    weight: Float[Tensor, ""]
+    weight: Float[Tensor, "*groups"]
     reads: str
     kernel: Float[Tensor, "out in size size"] | None = None
     norm: BatchNorm | None = None
 
     @classmethod
-    def of(cls, operation: Operation, node: int, weight: Float[Tensor, ""]) -> "Way":
+    def of(cls, operation: Operation, node: int, weight: Float[Tensor, "*groups"]) -> "Way":
         """Called for an operation that `joins`."""
         if not isinstance(operation.body, nn.Sequential):
             return cls(node, weight, "nothing" if operation.is_none else operation.reads)
@@ -59,11 +62,11 @@ class Dense:
 
     places: list[int]
     kernel: Tensor
-    means: Float[Tensor, "convolutions out"]
-    roots: Float[Tensor, "convolutions out"]
+    means: Float[Tensor, "*groups convolutions out"]
+    roots: Float[Tensor, "*groups convolutions out"]
     output: State | None = None
-    mean: Float[Tensor, "in"] | None = None
-    covariance: Float[Tensor, "in in"] | None = None
+    mean: Float[Tensor, "*groups in"] | None = None
+    covariance: Float[Tensor, "*groups in in"] | None = None
 
     @property
     def tensors(self) -> tuple[Tensor | None, ...]:
@@ -73,11 +76,11 @@ class Dense:
         )  # fmt: skip
 
     def factors(
-        self, weights: Float[Tensor, "ways"]
-    ) -> tuple[Float[Tensor, "convolutions out"], Sequence[Float[Tensor, "out"]]]:
+        self, weights: Float[Tensor, "*groups ways"]
+    ) -> tuple[Float[Tensor, "*groups convolutions out"], Sequence[Float[Tensor, "*groups out"]]]:
         """What scales each output, norm and mixing weight in one, and what is then taken away."""
-        scales = weights[self.places, None] * self.roots
-        return scales, (scales * self.means).unbind()
+        scales = weights[..., self.places, None] * self.roots
+        return scales, (scales * self.means).unbind(-2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,48 +97,54 @@ class Source:
     narrow: Dense | None
 
     @classmethod
-    def of(cls, state: State, ways: Sequence[Way], low: torch.dtype | None) -> "Source":
+    def of(
+        cls, state: State, ways: Sequence[Way], low: torch.dtype | None, groups: Groups = ()
+    ) -> "Source":
         """Called once for every state and forward pass; wide convolutions are computed in `low`."""
         state = state.contiguous(memory_format=torch.channels_last)
         sizes = {
             place: way.kernel.shape[-1] for place, way in enumerate(ways) if way.kernel is not None
         }
         # Of few positions a covariance in single precision says too little.
-        many = len(state) * state.shape[2] * state.shape[3] >= terms.FEWEST_POSITIONS
+        rows = len(state) * state.shape[2] * state.shape[3] // prod(groups)
+        many = rows >= terms.FEWEST_POSITIONS
         small = [place for place, size in sizes.items() if many and size == 1]
         large = [place for place in sizes if place not in small]
         relu = torch.relu(state) if sizes else None
         pool = pooled(state) if any(way.reads == "avg_pool" for way in ways) else None
-        wide = _wide(relu, ways, large, low) if relu is not None and large else None
-        narrow = _narrow(positions(relu), ways, small) if relu is not None and small else None
+        wide = _wide(relu, ways, large, low, groups) if relu is not None and large else None
+        narrow = _narrow(relu, ways, small, groups) if relu is not None and small else None
         return cls(state, relu, pool, wide, narrow)
 
     def sums(
         self,
         ways: Sequence[Way],
         totals: Mapping[int, State | None],
-        weights: Float[Tensor, "ways"],
+        weights: Float[Tensor, "*groups ways"],
     ) -> dict[int, State]:
         """Called once: each node's total with what leaves this state for it."""
+
+        def rows(x: State) -> Matrix:
+            return positions(x).view(*weights.shape[:-1], -1, x.shape[1])
+
         running = {
-            node: Running(None if total is None else positions(total))
-            for node, total in totals.items()
+            node: Running(None if total is None else rows(total)) for node, total in totals.items()
         }
         if self.narrow is not None and self.relu is not None:
             scales, shifts = self.narrow.factors(weights)
-            kernels = (self.narrow.kernel * scales[:, :, None]).mT.unbind()
+            kernels = (self.narrow.kernel * scales[..., None]).mT.unbind(-3)
             for place, kernel, shift in zip(self.narrow.places, kernels, shifts, strict=True):
-                running[ways[place].node].project(positions(self.relu), kernel, shift)
-        for way, weight in zip(ways, weights.tolist(), strict=True):
+                running[ways[place].node].project(rows(self.relu), kernel, shift)
+        for way, weight in zip(ways, weights.unbind(-1), strict=True):
             if way.reads in ("state", "avg_pool"):
                 x = self.pool if way.reads == "avg_pool" else self.state
                 assert x is not None
-                running[way.node].add(positions(x), weight)
+                running[way.node].add(rows(x), weight)
         if self.wide is not None and self.wide.output is not None:
             scales, shifts = self.wide.factors(weights)
-            columns = positions(self.wide.output).chunk(len(scales), 1)
+            columns = rows(self.wide.output).chunk(scales.shape[-2], -1)
             for place, x, scale, shift in zip(
-                self.wide.places, columns, scales.unbind(), shifts, strict=True
+                self.wide.places, columns, scales.unbind(-2), shifts, strict=True
             ):
                 running[ways[place].node].scale(x, scale, shift)
         return {
@@ -152,40 +161,36 @@ class Running:
         self.own = False
         self.shift: Tensor | None = None
 
-    def project(self, x: Matrix, kernel: Float[Tensor, "in out"], shift: Tensor) -> None:
+    def project(self, x: Matrix, kernel: Float[Tensor, "*groups in out"], shift: Tensor) -> None:
         """Called for a convolution that is a matrix; `shift` is taken away at the end."""
         self._moves(shift)
         if self.total is None:
             self._is(x @ kernel)
-        elif self.own:
-            self.total.addmm_(x, kernel)
-        else:
-            self._is(torch.addmm(self.total, x, kernel))
+            return
+        add: Any = torch.addmm if x.ndim == 2 else torch.baddbmm
+        self._is(add(self.total, x, kernel, out=self.total if self.own else None))
 
-    def add(self, x: Matrix, weight: float) -> None:
+    def add(self, x: Matrix, weight: Float[Tensor, "*groups"]) -> None:
         """Called for an operation without weights."""
-        if self.total is None:
-            self._is(x * weight)
-        elif self.own:
-            self.total.add_(x, alpha=weight)
-        else:
-            self._is(torch.add(self.total, x, alpha=weight))
+        self._plus(x, weight[..., None, None])
 
-    def scale(self, x: Matrix, factors: Float[Tensor, "out"], shift: Tensor) -> None:
+    def scale(self, x: Matrix, factors: Float[Tensor, "*groups out"], shift: Tensor) -> None:
         """Called for a convolution that was computed."""
         self._moves(shift)
-        if self.total is None:
-            self._is(x * factors)
-        elif self.own:
-            self.total.addcmul_(x, factors)
-        else:
-            self._is(torch.addcmul(self.total, x, factors))
+        self._plus(x, factors[..., None, :])
 
     def done(self) -> Matrix | None:
         """Called last: the sum; None where nothing was added."""
         if self.total is None or self.shift is None:
             return self.total
-        return self.total.sub_(self.shift)
+        return self.total.sub_(self.shift[..., None, :])
+
+    def _plus(self, x: Matrix, factor: Tensor) -> None:
+        if self.total is None:
+            self._is(x * factor)
+        else:
+            out = self.total if self.own else None
+            self._is(torch.addcmul(self.total, x, factor, out=out))
 
     def _moves(self, shift: Tensor) -> None:
         self.shift = shift if self.shift is None else self.shift + shift
@@ -210,7 +215,9 @@ def shares(height: int, width: int, dtype: torch.dtype) -> Float[Tensor, "1 1 he
     return 1 / window_sums(torch.ones(1, 1, height, width, dtype=dtype))
 
 
-def _wide(relu: State, ways: Sequence[Way], places: list[int], low: torch.dtype | None) -> Dense:
+def _wide(
+    relu: State, ways: Sequence[Way], places: list[int], low: torch.dtype | None, groups: Groups
+) -> Dense:
     kernels = [
         each if each.shape[-1] == 3 else F.pad(each, (1, 1, 1, 1))
         for each in _kernels(ways, places)
@@ -220,46 +227,22 @@ def _wide(relu: State, ways: Sequence[Way], places: list[int], low: torch.dtype 
         output = F.conv2d(relu, kernel, padding=1)
     else:
         output = F.conv2d(relu.to(low), kernel.to(low), padding=1).to(relu.dtype)
-    frozen = [norm.frozen for norm in _norms(ways, places)]
-    if None not in frozen:
-        return Dense(places, kernel, *_stacked(frozen, ways, places), output)
-    means, variances = (each.view(len(places), -1) for each in statistics(output))
-    return Dense(places, kernel, *_kept(ways, places, means, variances), output)
+    known = _Known.of(ways, places)
+    if known.all:
+        return Dense(places, kernel, *known.roots(), output)
+    found = [each.view(*groups, len(places), -1) for each in statistics(output, groups)]
+    return Dense(places, kernel, *known.roots(*found), output)
 
 
-def _narrow(relu: Matrix, ways: Sequence[Way], places: list[int]) -> Dense:
+def _narrow(relu: State, ways: Sequence[Way], places: list[int], groups: Groups) -> Dense:
     kernel = torch.stack([each.flatten(1) for each in _kernels(ways, places)])
-    frozen = [norm.frozen for norm in _norms(ways, places)]
-    if None not in frozen:
-        return Dense(places, kernel, *_stacked(frozen, ways, places))
-    mean, covariance = moments(relu)
-    variances = ((kernel @ covariance) * kernel).sum(2).clamp_(min=0)
-    kept = _kept(ways, places, kernel @ mean, variances)
-    return Dense(places, kernel, *kept, None, mean, covariance)
-
-
-def _kept(
-    ways: Sequence[Way], places: Sequence[int], means: Tensor, variances: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Means and roots, with those of earlier passes where norms have such."""
-    norms, found = _norms(ways, places), []
-    for norm, *known in zip(_norms(ways, places), means, variances, strict=True):
-        if norm.frozen is None:
-            norm.keep(Statistics(*known))
-        found.append(norm.frozen or Statistics(*known))
-    if all(norm.frozen is None for norm in norms):
-        return means, torch.rsqrt(variances + norms[0].eps)
-    return _stacked(found, ways, places)
-
-
-def _stacked(
-    statistics: Sequence[Statistics | None], ways: Sequence[Way], places: Sequence[int]
-) -> tuple[Tensor, Tensor]:
-    """The means, and one over the deviations."""
-    given = [each for each in statistics if each is not None]
-    variances = torch.stack([each.variance for each in given])
-    epsilon = _norms(ways, places)[0].eps
-    return torch.stack([each.mean for each in given]), torch.rsqrt(variances + epsilon)
+    known = _Known.of(ways, places)
+    if known.all:
+        return Dense(places, kernel, *known.roots())
+    mean, covariance = moments(positions(relu), groups)
+    variances = ((kernel @ covariance[..., None, :, :]) * kernel).sum(-1).clamp_(min=0)
+    means = (kernel @ mean[..., None, :, None]).squeeze(-1)
+    return Dense(places, kernel, *known.roots(means, variances), None, mean, covariance)
 
 
 def _kernels(ways: Sequence[Way], places: Sequence[int]) -> list[Tensor]:
@@ -267,6 +250,38 @@ def _kernels(ways: Sequence[Way], places: Sequence[int]) -> list[Tensor]:
     return [each.detach() for each in kernels if each is not None]
 
 
-def _norms(ways: Sequence[Way], places: Sequence[int]) -> list[BatchNorm]:
-    norms = [ways[place].norm for place in places]
-    return [each for each in norms if each is not None]
+class _Known:
+    """The norms of some convolutions, and the statistics that are frozen in them."""
+
+    def __init__(self, norms: Sequence[BatchNorm]) -> None:
+        self.norms = norms
+        self.frozen = [norm.frozen if norm.keeps else None for norm in norms]
+        self.all = None not in self.frozen
+
+    @classmethod
+    def of(cls, ways: Sequence[Way], places: Sequence[int]) -> "_Known":
+        """Those of the ways at these places."""
+        norms = (ways[place].norm for place in places)
+        return cls([each for each in norms if each is not None])
+
+    def roots(
+        self, means: Tensor | None = None, variances: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Means, and one over deviations; those of this pass, for norms that have none yet."""
+        epsilon = self.norms[0].eps
+        if means is None or variances is None:
+            given = [each for each in self.frozen if each is not None]
+        elif any(norm.keeps for norm in self.norms):
+            given = self._kept(means, variances)
+        else:
+            return means, torch.rsqrt(variances + epsilon)
+        variances = torch.stack([each.variance for each in given])
+        return torch.stack([each.mean for each in given]), torch.rsqrt(variances + epsilon)
+
+    def _kept(self, means: Tensor, variances: Tensor) -> list[Statistics]:
+        found = []
+        for norm, frozen, *own in zip(self.norms, self.frozen, means, variances, strict=True):
+            if frozen is None:
+                norm.keep(Statistics(*own))
+            found.append(frozen or Statistics(*own))
+        return found

@@ -17,12 +17,13 @@ from nastk.kernels.terms import added
 from nastk.mixture import Mixture, Terms
 from nastk.norms import BatchNorm
 from nastk.subspace import Edge
-from nastk.supernet import Supernet, recomputed
+from nastk.supernet import Measure, Supernet, recomputed
 from nastk_spaces_nasbench201.leaving import leave
 from nastk_spaces_nasbench201.operations import Norm, Operation, State, Views, operation
 from nastk_spaces_nasbench201.options import NasBench201Options
 from nastk_spaces_nasbench201.skeleton import Head, stages, stem
 from nastk_spaces_nasbench201.source import Way
+from nastk_spaces_nasbench201.stacking import POSITIONS, alike, stacked
 
 
 class NasBench201Supernet(Supernet):
@@ -50,6 +51,39 @@ class NasBench201Supernet(Supernet):
             cell = isinstance(block, SearchCell)
             state = self._run(cast(SearchCell, block), state, terms) if cell else block(state)
         return self.head(state)  # type: ignore[no-any-return]
+
+    def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Measure:
+        """Called to measure many mixtures on the same images: several in one pass, if asked so."""
+        return partial(self._stacked, images)
+
+    def together(
+        self, images: Float[Tensor, "batch channels height width"], mixtures: Sequence[Mixture]
+    ) -> int:
+        """Called while measuring: as many as keep a pass's share of calls small, if they agree.
+
+        On a CPU, where nobody listens to an operation and no norm has a scale of its own.
+        """
+        most = POSITIONS // (len(images) * images.shape[2] * images.shape[3])
+        if most < 2 or images.device.type != "cpu":
+            return 1
+        joins = all(cast(Operation, module).joins for _, _, module in self.operations())
+        return alike(mixtures[:most]) if joins else 1
+
+    def _stacked(
+        self, images: Float[Tensor, "batch channels height width"], mixtures: Sequence[Mixture]
+    ) -> Sequence[Float[Tensor, "batch classes"]]:
+        """One pass for all: the images of each mixture one after the other, norms apart."""
+        number = len(mixtures)
+        if number == 1:
+            return [self(images, mixtures[0])]
+        terms = stacked(mixtures)
+        state = self.stem(images).repeat(number, 1, 1, 1)
+        for block in self.blocks:
+            if isinstance(block, SearchCell):
+                state = block(state, terms)
+            else:
+                state = torch.cat([block(part) for part in state.chunk(number)])
+        return [self.head(part) for part in state.chunk(number)]
 
     def _run(self, cell: "SearchCell", state: State, terms: Terms) -> State:
         if self.recompute and torch.is_grad_enabled():
