@@ -17,7 +17,7 @@ from torch import Tensor
 from nastk.execution import Execution
 from nastk.mixture import Mixture
 from nastk.subspace import Subspace
-from nastk.supernet import Measure, Supernet
+from nastk.supernet import Answers, Measure, Supernet
 from nastk.training import Schedule
 from nastk.updater import ArchitectureUpdater
 
@@ -93,12 +93,13 @@ class Branch:
         (answer,) = self._asked(measure, [mixture], exact)
         return answer
 
-    def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Measure:
+    def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Answers:
         """The supernet's answers on `images` under one mixture after the other, without gradient.
 
         What they agree on may be kept. In the run's precision.
         """
-        return partial(self._asked, self.supernet.measuring(images))
+        supernet = self.supernet
+        return Answers(partial(self._asked, supernet.measuring(images)), supernet.strategy)
 
     def _asked(
         self, measure: Measure, mixtures: Sequence[Mixture], exact: bool = False

@@ -23,7 +23,7 @@ from nastk.mixture import Mixture
 from nastk.norms import Frozen
 from nastk.seeds import seeded
 from nastk.subspace import Subspace
-from nastk.supernet import Measure
+from nastk.supernet import Answers, Measure
 
 if TYPE_CHECKING:
     from nastk.branch import Branch
@@ -51,6 +51,7 @@ class Probe:
         ledger: Ledger,
         emit: Callable[[Event], None] = lambda event: None,
         stopping: Callable[[], bool] = lambda: False,
+        measuring: "Callable[[Branch, Tensor], Answers] | None" = None,
     ) -> None:
         self._branch = branch
         self._train = train
@@ -58,6 +59,7 @@ class Probe:
         self._ledger = ledger
         self._emit = emit
         self._stopping = stopping
+        self._measuring = measuring or (lambda branch, images: branch.measuring(images))
         self.epochs = epochs
 
     @property
@@ -225,16 +227,16 @@ class Probe:
     ) -> Measure:
         """What answers for many mixtures on the images of `batch`."""
         branch, images = self._branch, batch.images
-        inner = branch.measuring(images) if keeping else self._plain(images, weights)
         frozen = Frozen(branch.supernet) if norms == "frozen" else None
-        kept = branch.supernet.strategy if keeping else "plain"
+        inner = self._plain(images, weights)
+        if keeping:
+            # A graph would have the statistics of the pass that was recorded.
+            inner = branch.measuring(images) if frozen else self._measuring(branch, images)
 
         def measure(mixtures: Sequence[Mixture]) -> Sequence[Float[Tensor, "batch classes"]]:
-            words = [kept] if kept != "plain" else []
-            words += ["stacked"] if len(mixtures) > 1 else []
-            words += [] if frozen is None else ["frozen norms"]
+            word = "" if frozen is None else "frozen norms"
             with nullcontext() if frozen is None else frozen.applied():
-                return self._answer(inner, mixtures, images, ", ".join(words) or "plain")
+                return self._answer(inner, mixtures, images, word)
 
         return measure
 
@@ -243,11 +245,13 @@ class Probe:
         images: Float[Tensor, "batch channels height width"],
         weights: Weights | None = None,
         exact: bool = False,
-    ) -> Measure:
+    ) -> Answers:
         """One forward pass for each mixture."""
-        return lambda mixtures: [
-            self._branch.logits(each, images, weights, exact) for each in mixtures
-        ]
+        return Answers(
+            lambda mixtures: [
+                self._branch.logits(each, images, weights, exact) for each in mixtures
+            ]
+        )
 
     def working(self, message: str, done: int, total: int) -> None:
         """Tell progress bars that piece `done` of `total` of something long is finished."""
@@ -261,18 +265,23 @@ class Probe:
 
     def _answer(
         self,
-        measure: Measure,
+        answers: Answers,
         mixtures: Sequence[Mixture],
         images: Float[Tensor, "batch channels height width"],
-        strategy: str = "plain",
+        word: str = "",
     ) -> Sequence[Float[Tensor, "batch classes"]]:
-        """What `measure` says of `images`, charged."""
+        """What `answers` says of `images`, charged; `word` adds to how."""
         self._check_stop()
-        self._ledger.charge(forward=len(mixtures) * len(images), strategy=strategy)
         # An operation that draws (noise) draws the same for every mixture of a step, and nobody
         # else's numbers.
         with seeded(self.step, images.device):
-            return measure(mixtures)
+            found = answers(mixtures)
+        words = [answers.strategy] if answers.strategy != "plain" else []
+        words += ["stacked"] if len(mixtures) > 1 else []
+        words += [word] if word else []
+        strategy = ", ".join(words) or "plain"
+        self._ledger.charge(forward=len(mixtures) * len(images), strategy=strategy)
+        return found
 
     def _reached(
         self,

@@ -6,7 +6,7 @@ and takes gradients out. `replay.py` says when that is worth it.
 """
 
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -18,9 +18,16 @@ from nastk.passes import forward
 
 Places = tuple[Tensor, Tensor, list[Tensor | None]]
 """Loss, correct answers, and the gradients of the weights and of the mixture's (None: not met)."""
-Work = Callable[[], Places]
-Recorder = Callable[[Work], tuple[Callable[[], None], Places]]
-"""Records what `work` launches: answers how to launch it again, and where its answers will lie."""
+Made = TypeVar("Made")
+
+
+@runtime_checkable
+class Recorder(Protocol):
+    """Records what `work` launches: answers how to launch it again, and where its answers lie."""
+
+    def __call__(self, work: Callable[[], Made]) -> tuple[Callable[[], None], Made]:
+        """Called with work that reads and writes fixed places."""
+
 
 WARM_UP = 3
 
@@ -89,7 +96,7 @@ class Record:
                 self._weights[place].grad = self._sums[place]
 
 
-def cuda_recorder(work: Work) -> tuple[Callable[[], None], Places]:
+def cuda_recorder(work: Callable[[], Made]) -> tuple[Callable[[], None], Made]:
     """Record `work` as a CUDA graph; passes on a side stream let libraries choose kernels first."""
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())

@@ -112,9 +112,9 @@ class Fastest:
     ) -> tuple[Tensor, Tensor]:
         if kind.record is not None:
             return kind.record.play(mixture, piece, parts)
-        before = _random_states()
+        before = random_states()
         answer = eager(branch, mixture, piece, parts)
-        kind.draws = kind.draws or not all(map(torch.equal, before, _random_states()))
+        kind.draws = kind.draws or not all(map(torch.equal, before, random_states()))
         kind.count += 1
         return answer
 
@@ -158,7 +158,7 @@ def cuda_clock() -> float:
     return time.perf_counter()
 
 
-def _random_states() -> list[Tensor]:
+def random_states() -> list[Tensor]:
     """The states of torch's own random streams, which operations that draw move on."""
     started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     cuda = [torch.cuda.get_rng_state()] if started else []

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,6 +15,21 @@ from nastk.mixture import Mixture
 
 Measure = Callable[[Sequence[Mixture]], Sequence[Float[Tensor, "batch classes"]]]
 """The logits of some images under each of these mixtures."""
+
+
+@dataclass
+class Answers:
+    """Logits of some images under any mixtures, and how they were come by, in a word.
+
+    Example: `(logits,) = Answers(supernet.measuring(images))([Mixture.uniform(subspace)])`
+    """
+
+    measure: Measure
+    strategy: str = "plain"
+
+    def __call__(self, mixtures: Sequence[Mixture]) -> Sequence[Float[Tensor, "batch classes"]]:
+        """Called for one mixture or several; `strategy` is then how it was done."""
+        return self.measure(mixtures)
 
 
 class Supernet(nn.Module, ABC):

@@ -29,6 +29,7 @@ from nastk.mixture import Mixture
 from nastk.passes import Pass, mean_gradient
 from nastk.probe import Probe
 from nastk.replay import fastest
+from nastk.replayed import Measuring, measuring
 from nastk.seeds import generator, seed_of, seeded
 from nastk.space import SearchSpace
 from nastk.training import Schedule, TrainerOptions
@@ -72,12 +73,12 @@ class Trainer:
     stopping: Callable[[], bool] = lambda: False
     watchers: list[Watcher] = field(default_factory=list)
     _pass: Pass = field(init=False, repr=False)
+    _measuring: Measuring = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # The driver sets `emit` later: what is chosen on the way goes where it goes then.
-        self._pass = fastest(
-            self.options.cuda_graphs, self.execution, lambda event: self.emit(event)
-        )
+        chosen = (self.options.cuda_graphs, self.execution, lambda event: self.emit(event))
+        self._pass, self._measuring = fastest(*chosen), measuring(*chosen)
 
     # ------------------------------------------------------------------ making branches
 
@@ -121,7 +122,14 @@ class Trainer:
     def probe(self, branch: Branch, stopping: Callable[[], bool] = lambda: False) -> Probe:
         """What the branch's updater measures with."""
         return Probe(
-            branch, self.train, self.valid, self.options.epochs, self.ledger, self.emit, stopping
+            branch,
+            self.train,
+            self.valid,
+            self.options.epochs,
+            self.ledger,
+            self.emit,
+            stopping,
+            self._measuring,
         )
 
     # ------------------------------------------------------------------ the loop
