@@ -60,6 +60,7 @@ from .training import Schedule as Schedule
 from .training import TrainerOptions as TrainerOptions
 from .updater import ArchitectureUpdater as ArchitectureUpdater
 from .updater import Continuation as Continuation
+from .updater import Cosine as Cosine
 from .updater import Plan as Plan
 from .watch import Caution as Caution
 from .watch import warnings_of as warnings_of

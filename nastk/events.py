@@ -124,12 +124,17 @@ class Ranked(Event):
 
 @dataclass(frozen=True)
 class BranchContinued(Event):
-    """The branch shrank, split or ended: the names and subspaces of its heirs (none: it ended)."""
+    """The branch shrank, split or ended: the names and subspaces of its heirs (none: it ended).
+
+    `schedules` are the learning rates that begin anew, as JSON; None for an heir whose rate goes
+    on, empty where all do.
+    """
 
     kind: ClassVar[str] = "branch-continued"
     heirs: Sequence[str] = ()
     subspaces: Sequence[Sequence[str]] = ()
     fresh: Sequence[bool] = ()
+    schedules: Sequence[Mapping[str, Any] | None] = ()
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,18 @@ def generator(seed: int, *name: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(seed, *name))
 
 
+def begin(seed: int, device: torch.device) -> None:
+    """Torch's global streams of the CPU and of `device` start at `seed`; other devices keep theirs.
+
+    `torch.manual_seed` visits every kind of device there is, and for each one that is not in use it
+    keeps a printed stack: 0.1 to 1 ms, against 1 us here.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+
+
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """For code that draws from torch's global streams: inside they start at `seed`.
@@ -36,5 +48,5 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     Example: `with seeded(seed_of(0, "weights"), device): network = make()`
     """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+        begin(seed, device)
         yield

@@ -13,6 +13,7 @@ events on and stop. Next: `checkpoint.py` stores branches, `search.py` drives `r
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
 
 import torch
@@ -30,10 +31,10 @@ from nastk.passes import Pass, mean_gradient
 from nastk.probe import Probe
 from nastk.replay import fastest
 from nastk.replayed import Measuring, measuring
-from nastk.seeds import generator, seed_of, seeded
+from nastk.seeds import begin, generator, seed_of, seeded
 from nastk.space import SearchSpace
 from nastk.training import Schedule, TrainerOptions
-from nastk.updater import ArchitectureUpdater, Continuation
+from nastk.updater import ArchitectureUpdater, Continuation, Cosine
 
 Watcher = Callable[[Branch, Probe, bool], Event | None]
 """Looks at a branch after an epoch (True: after its last one), and says what it saw."""
@@ -92,19 +93,12 @@ class Trainer:
 
     def _fresh(self, name: str, epoch: int) -> Branch:
         """Fresh weights, optimiser and updater, and a schedule over the epochs that are left."""
-        options = self.options
         stream = ("weights", *(() if epoch == 0 else (name, epoch)))
         with seeded(seed_of(self.seed, *stream), torch.device("cpu")):
             supernet = self.space.supernet(self.task)
         self.execution.place(supernet)
-        optimizer = self.execution.sgd(supernet.parameters(), options)
-        schedule = Schedule(
-            options.learning_rate,
-            options.minimum_learning_rate,
-            epoch,
-            options.epochs,
-            min(options.warmup_epochs, max(options.epochs - epoch - 1, 0)),
-        )
+        optimizer = self.execution.sgd(supernet.parameters(), self.options)
+        schedule = self._schedule(epoch, Cosine(self.options.epochs - epoch), fresh=True)
         rng = generator(self.seed, "updater", name)
         updater = self.make_updater(self.space, rng, self.execution.device)
         return Branch(
@@ -117,6 +111,19 @@ class Trainer:
             rng,
             self.execution,
             epoch,
+        )
+
+    def _schedule(self, epoch: int, cosine: Cosine, fresh: bool) -> Schedule:
+        """The learning rate from `epoch` on; fresh weights warm up first."""
+        options = self.options
+        base = options.learning_rate if cosine.base is None else cosine.base
+        lowest = min(options.minimum_learning_rate, base)
+        return Schedule(
+            base,
+            lowest if cosine.minimum is None else cosine.minimum,
+            epoch,
+            epoch + cosine.epochs,
+            min(options.warmup_epochs, max(cosine.epochs - 1, 0)) if fresh else 0,
         )
 
     def probe(self, branch: Branch, stopping: Callable[[], bool] = lambda: False) -> Probe:
@@ -182,7 +189,7 @@ class Trainer:
         """Ask, train one step on the mean loss of the answers, tell."""
         # Operations that draw (noise, dropout) use the step's own stream: nothing to save for a
         # resume.
-        torch.manual_seed(seed_of(self.seed, "noise", branch.name, branch.step))
+        begin(seed_of(self.seed, "noise", branch.name, branch.step), self.execution.device)
         with self.ledger.phase("updater"):
             branch.updater.before_step(probe, batch)
             mixtures = self._mixtures(branch, probe)
@@ -256,7 +263,14 @@ class Trainer:
                 new = self._fresh(heir.name, heir.epoch)
                 heir.supernet, heir.optimizer = new.supernet, new.optimizer
                 heir.schedule = new.schedule
+            if (cosine := continuation.schedule) is not None:
+                heir.optimizer = self.execution.sgd(heir.supernet.parameters(), self.options)
+                heir.schedule = self._schedule(heir.epoch, cosine, continuation.fresh)
         if changed:
+            anew = [
+                None if each.schedule is None else heir.schedule.to_json()
+                for heir, each in zip(heirs, continuations, strict=False)
+            ]
             self.emit(
                 BranchContinued(
                     branch.name,
@@ -265,6 +279,7 @@ class Trainer:
                     [heir.name for heir in heirs] if continuations else [],
                     [continuation.subspace.to_json() for continuation in continuations],
                     [continuation.fresh for continuation in continuations],
+                    anew if any(anew) else (),
                 )
             )
         return heirs
@@ -296,6 +311,14 @@ class Trainer:
             raise PluginError(
                 f"{name} left branch {branch.name} a subspace without an architecture: {why}."
             )
+        if (cosine := continuation.schedule) is not None:
+            made = self._schedule(branch.epoch, cosine, continuation.fresh)
+            if cosine.epochs < 1 or not 0 <= made.minimum <= made.base < inf or made.base == 0:
+                raise PluginError(
+                    f"{name} gave branch {branch.name} a learning rate from {made.base:g} to "
+                    f"{made.minimum:g} over {cosine.epochs} epochs. It needs an epoch or more, a "
+                    "base above 0, and a minimum from 0 to it."
+                )
 
     def _mixtures(self, branch: Branch, probe: Probe) -> Sequence[Mixture]:
         """The updater's mixtures, checked for form (their numbers are checked with the loss)."""

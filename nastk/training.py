@@ -81,7 +81,8 @@ class TrainerOptions(Options):
 class Schedule:
     """Cosine learning rate, constant in an epoch, rising linearly over the first `warmup` epochs.
 
-    It spans the epochs from `start` to `end` (a fresh branch starts in the middle of a run).
+    It spans the epochs from `start` to `end` (a fresh branch starts in the middle of a run), which
+    may lie behind the end of the run; after `end` it stays at `minimum`.
 
     >>> schedule = Schedule(base=0.1, minimum=0.0, start=0, end=50)
     >>> schedule.rate(0), round(schedule.rate(25), 6), round(schedule.rate(50), 6)
@@ -100,7 +101,8 @@ class Schedule:
         if here < self.warmup:
             return self.base * (here + 1) / self.warmup
         length = max(self.end - self.start - self.warmup, 1)
-        cosine = 0.5 * (1 + math.cos(math.pi * (here - self.warmup) / length))
+        done = min(here - self.warmup, length)
+        cosine = 0.5 * (1 + math.cos(math.pi * done / length))
         return self.minimum + (self.base - self.minimum) * cosine
 
     def to_json(self) -> dict[str, Any]:

@@ -26,11 +26,36 @@ from nastk.subspace import Subspace
 
 
 @dataclass(frozen=True)
+class Cosine:
+    """A learning rate that begins anew: from `base` to `minimum` over the next `epochs` epochs.
+
+    What is None is the trainer's: its `learning_rate`, and its `minimum_learning_rate` (or `base`
+    if that is lower). Equal ones make it constant. After its end it stays at `minimum`; a branch
+    may also stop before. It counts from where it is answered, so an updater inside another, whose
+    clock is not the run's, says the same.
+
+    Example: `Continuation(subspace, schedule=Cosine(30, base=0.0025))`
+    """
+
+    epochs: int
+    base: float | None = None
+    minimum: float | None = None
+
+
+@dataclass(frozen=True)
 class Continuation:
-    """Go on in this subspace, with the weights trained so far or with fresh ones."""
+    """Go on in this subspace, with the weights trained so far or with fresh ones.
+
+    With a `schedule` the optimiser begins anew under it: the rate follows it from the next weight
+    step on, and momentum starts at zero, whether weights are fresh or not. Without one, rate and
+    momentum go on as they were; fresh weights begin anew with the trainer's own cosine over the
+    epochs that are left. The trainer's `warmup_epochs` come before either, but only for fresh
+    weights.
+    """
 
     subspace: Subspace
     fresh: bool = False
+    schedule: Cosine | None = None
 
 
 @dataclass(frozen=True)

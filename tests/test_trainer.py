@@ -8,6 +8,8 @@ from nastk.branch import copied
 from nastk.errors import DivergenceError, PluginError
 from nastk.events import BranchContinued, EpochDone, StepDone
 from nastk.testing import ToySpace, fingerprint
+from nastk.training import Schedule
+from nastk.updater import Cosine
 
 FULL = ToySpace().full()
 
@@ -290,6 +292,45 @@ def test_fresh_weights_in_the_same_subspace_keep_the_name():
     assert weights(parent) != fingerprint(state["supernet"])
 
 
+@pytest.mark.parametrize(
+    ("cosine", "expected"),
+    [
+        (Cosine(8), Schedule(0.05, 0.001, 1, 9)),
+        (Cosine(2, 0.01), Schedule(0.01, 0.001, 1, 3)),
+        (Cosine(2, 0.01, 0.01), Schedule(0.01, 0.01, 1, 3)),
+        (Cosine(2, minimum=0.0), Schedule(0.05, 0.0, 1, 3)),
+        # Below the trainer's minimum it is constant.
+        (Cosine(2, 0.0005), Schedule(0.0005, 0.0005, 1, 3)),
+    ],
+)
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_schedule_begins_rate_and_momentum_anew_and_leaves_the_weights(cosine, expected, fresh):
+    updater = continued(Continuation(FULL, fresh, cosine))
+    harness = small(updater, trainer_options={"epochs": 5})
+    (branch,) = harness.until("epoch")
+    before = copied(branch.state_dict())
+    assert before["optimizer"]["state"]
+    assert harness.trainer._close_epoch(branch) == [branch]
+    state = branch.state_dict()
+    assert branch.schedule == expected and state["optimizer"]["state"] == {}
+    assert (fingerprint(state["supernet"]) == fingerprint(before["supernet"])) != fresh
+    (event,) = events(harness, BranchContinued)
+    assert (event.heirs, event.fresh) == (["0"], [fresh])
+    assert event.schedules == [expected.to_json()]
+    harness.run([branch])
+    rates = [one.learning_rate for one in events(harness, EpochDone)]
+    assert rates[1:] == [expected.rate(epoch) for epoch in range(1, 5)]
+
+
+@pytest.mark.parametrize(("fresh", "warmup"), [(True, 2), (False, 0)])
+def test_the_trainers_warmup_comes_before_the_schedule_of_fresh_weights_alone(fresh, warmup):
+    updater = continued(Continuation(FULL, fresh, Cosine(6)))
+    harness = small(updater, trainer_options={"epochs": 4, "warmup_epochs": 2})
+    (branch,) = harness.until("epoch")
+    harness.trainer._close_epoch(branch)
+    assert branch.schedule == Schedule(0.05, 0.001, 1, 7, warmup)
+
+
 def test_a_branch_that_ends_stays_in_the_list_and_is_trained_no_further():
     left, right = FULL.split(0, [(0, 1), (2, 3)])
 
@@ -361,9 +402,16 @@ NARROW = Subspace(tuple(row[:3] for row in FULL.alive))
             r"a subspace of 5 edges with \[3, 3, 3, 3, 3\] columns; this space has 5 with \[4, ",
         ),
         ([Continuation(Subspace(FULL.alive[:4]))], "a subspace of 4 edges"),
+        (
+            [Continuation(FULL, schedule=Cosine(0))],
+            r"gave branch 0 a learning rate from 0\.05 to 0\.001 over 0 epochs\. It needs an epoch",
+        ),
+        ([Continuation(FULL, schedule=Cosine(3, 0.0))], "a base above 0, and a minimum from 0"),
+        ([Continuation(FULL, schedule=Cosine(3, float("nan")))], "from nan to"),
+        ([Continuation(FULL, True, Cosine(3, 0.1, 0.2))], r"from 0\.1 to 0\.2 over 3 epochs"),
     ],
 )
-def test_a_subspace_that_cannot_be_is_refused(continuations, message):
+def test_a_continuation_that_cannot_be_is_refused(continuations, message):
     with pytest.raises(PluginError, match=message):
         small(continued(*continuations)).run()
 

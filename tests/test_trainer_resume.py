@@ -1,22 +1,27 @@
 """A run that goes on from any moment equals the run that was never stopped, bit for bit."""
 
 import pytest
-from core_kit import UPDATERS, events, harness_of, installed, started
+from core_kit import UPDATERS, answering, events, harness_of, installed, small, started
 
 from nastk.branch import copied
 from nastk.checkpoint import Checkpoint, read, write
 from nastk.cost import Ledger
 from nastk.errors import StopRequested
-from nastk.events import BranchContinued
+from nastk.events import BranchContinued, EpochDone
 from nastk.testing import ToySpace, fingerprint
 from nastk.testing.split import ToySplit
+from nastk.updater import Continuation, Cosine
 
 
 class Recorded:
     """A run taken moment by moment, with all that a checkpoint would hold kept at each."""
 
-    def __init__(self, name, kept=None, stop_after=None):
-        self.harness = harness_of(name, seed=2)
+    def __init__(self, updater, kept=None, stop_after=None):
+        self.harness = (
+            harness_of(updater, seed=2)
+            if isinstance(updater, str)
+            else small(updater, seed=2, trainer_options={"epochs": 4})
+        )
         trainer = self.harness.trainer
         self.kept = []
         asked = [0]
@@ -56,6 +61,29 @@ def test_going_on_from_every_moment_equals_the_straight_run(name, tmp_path):
         write(tmp_path, Checkpoint(states, cost), f"{number:03d}")
         stored = read(tmp_path / f"{number:03d}.safetensors")
         resumed = Recorded(name, (stored.branches, stored.cost, heard)).run()
+        assert resumed.outcome() == straight.outcome(), f"moment {number}"
+
+
+def test_a_learning_rate_that_began_anew_goes_on_as_it_was(tmp_path):
+    left, right = ToySpace().full().split(0, [(0, 1), (2, 3)])
+
+    def after_epoch(probe):
+        if probe.epoch == 1:
+            return [
+                Continuation(left, fresh=True, schedule=Cosine(7)),
+                Continuation(right, schedule=Cosine(2, 0.01, 0.002)),
+            ]
+        again = Cosine(9, 0.03) if probe.epoch == 3 else None
+        return [Continuation(probe.subspace, schedule=again)]
+
+    updater = answering(after_epoch=after_epoch)
+    straight = Recorded(updater).run()
+    rates = [one.learning_rate for one in events(straight.harness, EpochDone)]
+    assert rates[-2:] == [0.03, 0.03] and len(set(rates)) == 5
+    for number, (states, cost, heard) in enumerate(straight.kept):
+        write(tmp_path, Checkpoint(states, cost), f"{number:03d}")
+        stored = read(tmp_path / f"{number:03d}.safetensors")
+        resumed = Recorded(updater, (stored.branches, stored.cost, heard)).run()
         assert resumed.outcome() == straight.outcome(), f"moment {number}"
 
 

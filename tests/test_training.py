@@ -40,6 +40,12 @@ def test_a_schedule_may_start_in_the_middle_of_a_run():
     assert Schedule(**late.to_json()) == late
 
 
+def test_a_schedule_may_end_behind_the_run_and_then_stays_at_its_minimum():
+    half = Schedule(0.1, 0.02, 0, 10)
+    assert half.rate(5) == pytest.approx(0.06)
+    assert [half.rate(epoch) for epoch in (10, 11, 25)] == pytest.approx([0.02] * 3)
+
+
 def test_a_schedule_of_no_length_does_not_divide_by_zero():
     assert Schedule(0.1, 0.0, 5, 5).rate(5) == 0.1
     assert Schedule(0.1, 0.0, 0, 2, warmup=2).rate(1) == 0.1

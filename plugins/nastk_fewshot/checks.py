@@ -1,5 +1,6 @@
 """What is asked before the first second of training: whether a plan can work, what it measures."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nastk.cost import PhaseCost
@@ -9,7 +10,7 @@ from nastk.updater import ArchitectureUpdater, Plan
 from nastk_fewshot.course import Course
 from nastk_fewshot.cut import splittable
 from nastk_fewshot.options import GmOptions
-from nastk_fewshot.partition import ENUMERATED, networkx
+from nastk_fewshot.partition import ENUMERATED, Partitioner, networkx
 
 
 def complaint(
@@ -24,6 +25,7 @@ def complaint(
     return (
         _no_images(name, course, inner, plan)
         or _no_time(name, options, course)
+        or _miscounted(name, options, course)
         or _no_edges(name, options, space, course)
         or _no_cut(name, options, space, course)
         or _inner(name, course, inner, plan)
@@ -39,38 +41,60 @@ def forecast(
     weights of the other branches train on.
     """
     course = options.course(plan.epochs)
-    widths = _widths(options, space)
-    parts = options.parts(max(widths, default=1))
-    images = _matched(options, plan, widths, parts, course.last)
-    others = sum(int(parts) ** course.level(epoch) - 1 for epoch in range(course.end))
+    edges = _edges(options, space, course.last)
+    branches = _branches(options, edges)
+    images = _matched(options, plan, edges, branches)
+    others = sum(branches[course.level(epoch)] - 1 for epoch in range(course.end))
     images += others * plan.train_images
     total = PhaseCost(images_forward=images, images_backward=images)
     for begin, level in course.lives().items():
         each = inner.forecast(replace(plan, epochs=course.end - begin))
         if each is None:
             return None
-        total += PhaseCost(each.images_forward * parts**level, each.images_backward * parts**level)
+        many = branches[level]
+        total += PhaseCost(each.images_forward * many, each.images_backward * many)
     return total
 
 
-def _matched(options: GmOptions, plan: Plan, widths: list[int], parts: int, splits: int) -> int:
-    """Images forward (and backward) in all measurements of distances, at most."""
-    if not options.compares:
-        widths = [] if options.partitioner.blind else widths[:1]
-    size = min(options.batch_size or plan.batch_size, plan.train_images)
-    # An edge is split once in a branch: level by level one edge fewer is compared.
-    passes = 0
-    for level in range(splits):
-        measured = widths[: max(len(widths) - level, 0)] if options.compares else widths
-        passes += int(parts**level) * sum(measured)
-    return options.batches * size * passes
-
-
-def _widths(options: GmOptions, space: SearchSpace) -> list[int]:
-    """How many operations the edges have that may be split, the widest first."""
+def _edges(options: GmOptions, space: SearchSpace, splits: int) -> list[dict[int, int]]:
+    """For each split the edges that it may divide, each with how many operations it has."""
     full = space.full()
-    edges = splittable(space, full, options.partitioner, options.cells)
-    return sorted((len(full.operations(edge)) for edge in edges), reverse=True)
+    return [
+        {
+            edge: len(full.operations(edge))
+            for edge in splittable(space, full, options.partitioner(split), options.cells)
+        }
+        for split in range(1, splits + 1)
+    ]
+
+
+def _branches(options: GmOptions, edges: Sequence[Mapping[int, int]]) -> list[int]:
+    """How many branches each level has at most, from the root to the leaves."""
+    found = [1]
+    for split, each in enumerate(edges, start=1):
+        parts = options.partitioner(split).most(max(each.values(), default=1))
+        found.append(found[-1] * parts)
+    return found
+
+
+def _matched(
+    options: GmOptions, plan: Plan, edges: Sequence[Mapping[int, int]], branches: Sequence[int]
+) -> int:
+    """Images forward (and backward) in all measurements of distances, at most."""
+    size = min(options.batch_size or plan.batch_size, plan.train_images)
+    passes = 0
+    before: set[int] = set()
+    for level, each in enumerate(edges):
+        widths = sorted(each.values(), reverse=True)
+        if options.compares:
+            # An edge is split once in a branch: fewer are left, if those split were of this kind.
+            gone = max(level - len(before - set(each)), 0)
+            measured = widths[: max(len(widths) - gone, 0)]
+        else:
+            measured = [] if options.partitioner(level + 1).blind else widths[:1]
+        passes += branches[level] * sum(measured)
+        before |= set(each)
+    return options.batches * size * passes
 
 
 def _no_images(name: str, course: Course, inner: ArchitectureUpdater, plan: Plan) -> str | None:
@@ -97,6 +121,12 @@ def _no_time(name: str, options: GmOptions, course: Course) -> str | None:
     )
 
 
+def _miscounted(name: str, options: GmOptions, course: Course) -> str | None:
+    if not course.splits or (why := options.miscounted(course.last)) is None:
+        return None
+    return f"{name}: {why}. Its splits are after epochs {', '.join(map(str, course.splits))}."
+
+
 def _no_edges(name: str, options: GmOptions, space: SearchSpace, course: Course) -> str | None:
     for what, wanted, known in (
         ("cell type", options.cells, sorted({edge.group for edge in space.edges})),
@@ -117,23 +147,32 @@ def _no_edges(name: str, options: GmOptions, space: SearchSpace, course: Course)
 
 
 def _no_cut(name: str, options: GmOptions, space: SearchSpace, course: Course) -> str | None:
-    widths = _widths(options, space)
-    if len(widths) < course.last:
-        return (
-            f"{name}: {course.last} splits need as many edges that can be divided into "
-            f"groups={options.groups} by partition={options.partition}; space {space.name!r} has "
-            f"{len(widths)}. Use fewer `-u splits`, fewer groups, or more cells."
-        )
-    if options.partition != "min-cut" or options.partitioner.blind:
-        return None
-    if course.splits and max(widths, default=0) > ENUMERATED:
-        networkx()
-        if options.groups != 2:
+    for split, edges in enumerate(_edges(options, space, course.last), start=1):
+        partitioner = options.partitioner(split)
+        # An edge is split once: where all are made alike, their number is all that matters.
+        needed = course.last if options.uniform else split
+        if len(edges) < needed:
+            who = f"{needed} splits need" if options.uniform else f"the {split} splits so far need"
             return (
-                f"{name}: partition=min-cut divides edges of more than {ENUMERATED} operations "
-                f"into 2 groups, got groups={options.groups}. Use partition=balanced or groups=2."
+                f"{name}: {who} as many edges that can be divided into groups="
+                f"{partitioner.groups} by partition={partitioner.rule}; space {space.name!r} has "
+                f"{len(edges)}. Use fewer `-u splits`, fewer groups, or more cells."
             )
+        if why := _too_wide(partitioner, max(edges.values())):
+            return f"{name}: {why}"
     return None
+
+
+def _too_wide(partitioner: Partitioner, widest: int) -> str | None:
+    if partitioner.rule != "min-cut" or partitioner.blind or widest <= ENUMERATED:
+        return None
+    networkx()
+    if partitioner.groups == 2:
+        return None
+    return (
+        f"partition=min-cut divides edges of more than {ENUMERATED} operations into 2 groups, got "
+        f"groups={partitioner.groups}. Use partition=balanced or groups=2."
+    )
 
 
 def _inner(name: str, course: Course, inner: ArchitectureUpdater, plan: Plan) -> str | None:

@@ -11,6 +11,8 @@ from nastk_fewshot.inner import complete, updater_class
 from nastk_fewshot.matching import Forcing, Matching, Scope
 from nastk_fewshot.partition import Partitioner, Rule
 
+Parts = Annotated[int, Field(ge=2)]
+
 
 class GmOptions(Options):
     """Options of `gm`; the defaults are Hu et al. (2022), read strictly: see `docs/updaters`."""
@@ -31,11 +33,21 @@ class GmOptions(Options):
             "epochs after which every branch splits; empty: never; unset: a quarter and half of all"
         ),
     )
-    groups: Annotated[int, Field(ge=2)] | Literal["all"] = Field(
-        2, description="parts of a split, at least 2; all: one for each operation"
+    groups: Parts | tuple[Parts, ...] | Literal["all"] = Field(
+        2,
+        description=(
+            "parts of a split, at least 2; all: one for each operation; or a list, one a split"
+        ),
     )
     restart: Restart = Field(
         "final", description="after which splits weights and inner updater start anew"
+    )
+    restart_cosine: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "epochs of the learning rate's cosine in branches that start anew; unset: those left"
+        ),
     )
     freeze: bool = Field(
         True, description="the inner updater learns after the last split only; weights train before"
@@ -65,11 +77,12 @@ class GmOptions(Options):
             "edges compare by mean distance, not sum; unset: where they differ in operations"
         ),
     )
-    partition: Rule = Field(
+    partition: Rule | tuple[Rule, ...] = Field(
         "balanced",
         description=(
             "groups: of equal size with least distance within; of any size, cutting least "
-            "similarity; of 2 or more with least distance within (official on darts); or listed"
+            "similarity; of 2 or more with least distance within (official on darts); or listed; "
+            "or a list of these, one a split"
         ),
     )
     listed: tuple[tuple[str, ...], ...] = Field(
@@ -116,19 +129,41 @@ class GmOptions(Options):
             raise ValueError(f"splits of 1 or more that rise, such as [15, 30] (got {splits})")
         if (self.edge_rule == "listed") != bool(self.edges):
             raise ValueError("edges together with edge_rule=listed, one without the other is void")
-        if (self.partition == "listed") != (len(self.listed) > 1):
+        if ("listed" in self._of_splits("partition")) != (len(self.listed) > 1):
             raise ValueError("two or more groups in listed, together with partition=listed")
+        if self.restart == "none" and self.restart_cosine is not None:
+            raise ValueError("restart=final or all with restart_cosine: none starts nothing anew")
         return self
+
+    def _of_splits(self, name: str) -> tuple[Any, ...]:
+        """The values of an option that may be a list with one entry a split."""
+        value = getattr(self, name)
+        return value if isinstance(value, tuple) else (value,)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all splits are made alike: neither groups nor partition is a list."""
+        return not isinstance(self.groups, tuple) and not isinstance(self.partition, tuple)
+
+    def miscounted(self, splits: int) -> str | None:
+        """Which list has not one entry for each of so many splits, in words; None if all have."""
+        for name in ("groups", "partition"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and len(value) != splits:
+                return f"{name} has {len(value)} entries for {splits} splits; it needs one for each"
+        return None
 
     def course(self, epochs: int) -> Course:
         """When a run of `epochs` splits, and who starts anew."""
         splits = shares(epochs, self.shares) if self.splits is None else self.splits
         return Course(epochs, splits, self.restart, self.freeze, self.final)
 
-    @property
-    def partitioner(self) -> Partitioner:
-        """How operations are grouped."""
-        return Partitioner(self.groups, self.partition, self.listed)
+    def partitioner(self, split: int) -> Partitioner:
+        """How operations are grouped in split number `split`, from 1."""
+        groups, rules = self._of_splits("groups"), self._of_splits("partition")
+        return Partitioner(
+            groups[min(split, len(groups)) - 1], rules[min(split, len(rules)) - 1], self.listed
+        )
 
     @property
     def matching(self) -> Matching:
@@ -146,9 +181,3 @@ class GmOptions(Options):
     def compares(self) -> bool:
         """Whether the rule compares edges, so that all must be measured."""
         return self.edge_rule in ("largest-cross", "smallest-within")
-
-    def parts(self, widest: int) -> int:
-        """How many parts a split has at most, where an edge has up to `widest` operations."""
-        if self.groups == "all":
-            return widest
-        return len(self.listed) if self.partition == "listed" else self.groups

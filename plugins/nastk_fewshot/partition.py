@@ -43,6 +43,12 @@ class Partitioner:
         """Whether the groups are known without distances."""
         return self.groups == "all" or self.rule == "listed"
 
+    def most(self, widest: int) -> int:
+        """How many parts there are at most, where edges have up to `widest` operations."""
+        if self.groups == "all":
+            return widest
+        return len(self.listed) if self.rule == "listed" else self.groups
+
     def possible(self, operations: Sequence[str]) -> Iterator[Partition]:
         """Every partition that the rule considers, in a fixed order: ties go to the first."""
         count = len(operations)

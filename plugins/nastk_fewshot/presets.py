@@ -1,4 +1,7 @@
-"""The published settings of GM-NAS, the authors' code where it differs, and a small one to try."""
+"""The published settings of GM-NAS, the authors' code where it differs, and a small one to try.
+
+Those of its searches on ImageNet are in `imagenet.py`.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -136,21 +139,19 @@ def _cells(name: str, what: str, updater: Mapping[str, Any]) -> Preset:
     return darts_cells(name, source, 21, {**CELLS, **updater})
 
 
+_HALF_WAY = "leaves end half-way down a cosine as long as the run"
+
 PRESETS: tuple[Preset, ...] = (
     _bench("paper", "DARTS, second order", 60, BENCH_DARTS),
     _bench("paper-snas", "SNAS", 60, BENCH_SNAS),
     _bench("paper-rsps", "RSPS", 90, {**BENCH_RSPS, "splits": [20, 40]}, 1e-4),
-    _bench(
-        "official", "DARTS, leaves end half-way down a cosine", 90, {**BENCH_DARTS, "final": 30}
-    ),
-    _bench(
-        "official-snas", "SNAS, leaves end half-way down a cosine", 90, {**BENCH_SNAS, "final": 30}
-    ),
+    _bench("official", f"DARTS, {_HALF_WAY}", 60, {**BENCH_DARTS, "restart_cosine": 60}),
+    _bench("official-snas", f"SNAS, {_HALF_WAY}", 60, {**BENCH_SNAS, "restart_cosine": 60}),
     _bench(
         "official-rsps",
-        "RSPS, leaves end half-way down a cosine",
-        130,
-        {**BENCH_RSPS, "splits": [20, 40], "final": 50},
+        f"RSPS, {_HALF_WAY}",
+        90,
+        {**BENCH_RSPS, "splits": [20, 40], "restart_cosine": 90},
         1e-4,
     ),
     _cells("paper", "DARTS, second order", cells_darts(2)),

@@ -18,11 +18,12 @@ from nastk.data.stream import Batch
 from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.subspace import Subspace
-from nastk.updater import ArchitectureUpdater, Continuation, Plan
+from nastk.updater import ArchitectureUpdater, Continuation, Cosine, Plan
 from nastk_fewshot.checks import complaint, forecast
 from nastk_fewshot.course import Course
 from nastk_fewshot.cut import Cut, EdgeRule, chosen, cut, splittable, values
 from nastk_fewshot.deriving import derived
+from nastk_fewshot.imagenet import IMAGENET
 from nastk_fewshot.inner import InnerProbe, updater_class
 from nastk_fewshot.options import GmOptions
 from nastk_fewshot.presets import PRESETS
@@ -44,7 +45,7 @@ class Gm(ArchitectureUpdater):
     )
     # What the inner updater needs is asked in `complaint`: the class does not know it.
     needs: ClassVar[frozenset[str]] = frozenset()
-    presets: ClassVar[tuple[Preset, ...]] = PRESETS
+    presets: ClassVar[tuple[Preset, ...]] = (*PRESETS, *IMAGENET)
 
     class Options(GmOptions):
         """See `options.py`."""
@@ -166,12 +167,13 @@ class Gm(ArchitectureUpdater):
         best = cuts[chosen(cuts, *self._rule)] if cuts else None
         self._report(probe, number, cuts, best, fresh)
         parts = best.parts(answer.subspace) if best else [answer.subspace]
-        return [Continuation(part, fresh) for part in parts]
+        schedule = self._cosine if course.fresh(number) else answer.schedule
+        return [Continuation(part, fresh, schedule) for part in parts]
 
     def _cuts(self, probe: Probe, subspace: Subspace, course: Course, number: int) -> list[Cut]:
         """The best cut of each edge that the rule considers, measured where that is needed."""
+        partitioner = self.options.partitioner(number)
         edges = self._considered(probe, subspace, number)
-        partitioner = self.options.partitioner
         tables: dict[int, Any] = {}
         if edges and (self.options.compares or not partitioner.blind):
             tables = self.options.matching.distances(
@@ -187,7 +189,7 @@ class Gm(ArchitectureUpdater):
 
     def _considered(self, probe: Probe, subspace: Subspace, number: int) -> list[int]:
         options = self.options
-        edges = splittable(self.space, subspace, options.partitioner, options.cells)
+        edges = splittable(self.space, subspace, options.partitioner(number), options.cells)
         if options.edge_rule == "first":
             return edges[:1]
         if options.edge_rule == "random" and edges:
@@ -196,6 +198,12 @@ class Gm(ArchitectureUpdater):
             wanted = options.edges[number - 1]
             return [edge for edge in edges if self.space.edges[edge].name == wanted]
         return edges
+
+    @property
+    def _cosine(self) -> Cosine | None:
+        """The learning rate where a split starts branches anew; None: the trainer's own."""
+        length = self.options.restart_cosine
+        return None if length is None else Cosine(length)
 
     @property
     def _rule(self) -> tuple[EdgeRule, bool | None]:

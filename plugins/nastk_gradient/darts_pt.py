@@ -22,14 +22,23 @@ from nastk.mixture import Mixture
 from nastk.plugins import catalogue
 from nastk.probe import Probe
 from nastk.subspace import Subspace
-from nastk.updater import ArchitectureUpdater, Continuation, Plan
+from nastk.updater import ArchitectureUpdater, Continuation, Cosine, Plan
 from nastk_gradient.perturbation import Judge, weights
 from nastk_gradient.published import BENCH_SPACE, DARTS_SPACE, DARTS_TRAINER, HALVES
 from nastk_gradient.selection import open_edges, rounds_left, wide_nodes
 
 Choice = TypeVar("Choice")
 
-_PUBLISHED = {"inner": "darts", "inner_options": {}, "interval": 5, "final": 1, "batches": 0}
+_PUBLISHED = {
+    "inner": "darts",
+    "inner_options": {},
+    "interval": 5,
+    "final": 1,
+    "batches": 0,
+    # A tenth of the rate that the search began with; their code never steps its cosine.
+    "tuning_rate": 0.0025,
+    "tuning_cosine": False,
+}
 
 
 class DartsPt(ArchitectureUpdater):
@@ -53,6 +62,16 @@ class DartsPt(ArchitectureUpdater):
             5, ge=0, description="epochs of tuning from one round to the next; 0: all at one time"
         )
         final: int = Field(1, ge=0, description="epochs of tuning after the last round")
+        tuning_rate: float | None = Field(
+            None,
+            gt=0,
+            description="learning rate of the weights from the first round on, where SGD begins "
+            "anew; unset: rate and momentum go on",
+        )
+        tuning_cosine: bool = Field(
+            False,
+            description="that rate falls to the trainer's minimum by a cosine; else it is constant",
+        )
         criterion: Literal["accuracy", "loss"] = Field(
             "accuracy", description="what tells how much an operation is missed"
         )
@@ -106,6 +125,12 @@ class DartsPt(ArchitectureUpdater):
         ),
     )
 
+    inner: ArchitectureUpdater
+    """The updater that trains until edges are decided, and between the rounds."""
+
+    tuning: bool
+    """Whether the first round is over."""
+
     def setup(self, rng: torch.Generator) -> None:
         """Called once when the updater is made: the updater inside.
 
@@ -115,6 +140,7 @@ class DartsPt(ArchitectureUpdater):
         found: type[ArchitectureUpdater] = catalogue().load("updater", self.options.inner)
         options = found.parse_options(self.options.inner_options)
         self.inner = found(self.space, options, rng, self.device)
+        self.tuning = False
 
     def complaint(self, plan: Plan) -> str | None:
         """Called when the run is assembled: too few epochs, or what the inner updater says."""
@@ -172,15 +198,28 @@ class DartsPt(ArchitectureUpdater):
         subspace, judge = probe.subspace, self._judge(probe)
         while self._due(probe, subspace):
             subspace = self._round(judge, subspace)
-        return [Continuation(subspace)]
+        schedule = None if self.tuning else self._schedule(probe.epochs - probe.epoch)
+        self.tuning = True
+        return [Continuation(subspace, schedule=schedule)]
 
     def state_dict(self) -> dict[str, Any]:
-        """Called for every checkpoint and fork: the inner updater's; decisions are the subspace."""
-        return {"inner": self.inner.state_dict()}
+        """Called for every checkpoint and fork: the inner updater's, and whether it is tuned.
+
+        Decisions are the subspace.
+        """
+        return {"inner": self.inner.state_dict(), "tuning": self.tuning}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Called on a freshly made updater: the inner updater goes on."""
         self.inner.load_state_dict(state["inner"])
+        self.tuning = bool(state["tuning"])
+
+    def _schedule(self, left: int) -> Cosine | None:
+        """SGD begun anew for the epochs that are left, if that is asked for."""
+        rate = self.options.tuning_rate
+        if rate is None or left < 1:
+            return None
+        return Cosine(left, rate, None if self.options.tuning_cosine else rate)
 
     def _judge(self, probe: Probe) -> Judge:
         """Who measures in this epoch: on which images, and under which weights."""

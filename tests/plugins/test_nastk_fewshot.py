@@ -298,6 +298,16 @@ def test_training_epochs_as_the_specification_counts_them():
         ({"inner_options": {"ordr": 1}}, ConfigurationError, "darts has no option 'ordr'. Did you"),
         ({"inner_preset": "quik"}, ConfigurationError, "'darts' has no preset 'quik'.*'quick'"),
         ({"groups": 1}, ConfigurationError, "gm: groups.* must be at least 2, got 1"),
+        ({"groups": [2, 1]}, ConfigurationError, "gm: groups.* must be at least 2, got 1"),
+        ({"groups": [2, "all"]}, ConfigurationError, "gm: groups.*expected a valid integer"),
+        ({"restart_cosine": 0}, ConfigurationError, "restart_cosine must be at least 1, got 0"),
+        (
+            {"restart_cosine": 60, "restart": "none"},
+            ConfigurationError,
+            "restart=final or all with restart_cosine: none starts nothing anew",
+        ),
+        ({"partition": ["balanced", "listed"]}, ConfigurationError, "two or more groups in listed"),
+        ({"partition": ["balanced", "best"]}, ConfigurationError, "partition.* must be one of"),
         ({"splits": [3, 2]}, ConfigurationError, r"splits of 1 or more that rise.*\(3, 2\)"),
         ({"splits": [0]}, ConfigurationError, "splits of 1 or more that rise"),
         ({"edge_rule": "listed"}, ConfigurationError, "edges together with edge_rule=listed"),
@@ -321,6 +331,22 @@ def test_the_inner_options_are_written_out_in_full():
     assert Gm.parse_options({"inner": "toy-split", "inner_preset": "quick"}).inner_options
 
 
+def test_groups_and_partition_may_differ_from_split_to_split():
+    listed = (("a", "b"), ("c",))
+    options = Gm.parse_options(
+        {"groups": [2, 3], "partition": ["min-within", "listed"], "listed": listed}
+    )
+    assert options.partitioner(1) == Partitioner(2, "min-within", listed)
+    assert options.partitioner(2) == Partitioner(3, "listed", listed)
+    assert [options.partitioner(split).most(7) for split in (1, 2)] == [2, 2]
+    assert not options.uniform and options.miscounted(2) is None
+    assert options.miscounted(3) == ("groups has 2 entries for 3 splits; it needs one for each")
+    alike = Gm.parse_options({"groups": "all"})
+    assert alike.uniform and alike.partitioner(1) == alike.partitioner(9) == Partitioner("all")
+    assert alike.partitioner(1).most(7) == 7
+    assert Gm.parse_options(options.model_dump(mode="json")) == options
+
+
 def test_fewshot_is_gm_with_single_operations():
     options = FewShot.parse_options({})
     assert (options.groups, options.splits, options.edge_rule) == ("all", (1,), "first")
@@ -339,16 +365,16 @@ def test_presets_are_of_settings_that_work():
             course = options.course(preset.trainer_options.get("epochs", 6))
             assert 0 < course.splits[-1] < course.end <= course.epochs
     leaves = {
-        preset.name: (len(options.splits), options.final)
+        preset.name: (preset.trainer_options["epochs"], options.splits, options.restart_cosine)
         for preset in Gm.presets
         if "nasbench201" in preset.space and "snas" not in preset.name
         for options in [Gm.parse_options(preset.updater_options)]
     }
     assert leaves == {
-        "paper": (2, None),
-        "paper-rsps": (2, None),
-        "official": (2, 30),
-        "official-rsps": (2, 50),
+        "paper": (60, (15, 30), None),
+        "paper-rsps": (90, (20, 40), None),
+        "official": (60, (15, 30), 60),
+        "official-rsps": (90, (20, 40), 90),
     }
 
 

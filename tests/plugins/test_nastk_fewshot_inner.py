@@ -206,6 +206,17 @@ PLAN = Plan(20, 30, 64, 1920, 1920)
         ),
         ({"cells": ["second"], "splits": [1, 2, 3]}, {}, "3 splits need as many edges.*has 2"),
         ({"groups": 5}, {}, "2 splits need as many edges.*groups=5.*has 0"),
+        ({"groups": [2, 3, 2]}, {}, "gm: groups has 3 entries for 2 splits.*after epochs 5, 10"),
+        (
+            {"partition": ["balanced"], "splits": [4, 7]},
+            {},
+            "partition has 1 entries for 2 splits; it needs one for each. Its.*after epochs 4, 7",
+        ),
+        (
+            {"groups": [2, 4], "cells": ["second"]},
+            {},
+            "the 2 splits so far need as many edges.*groups=4 by partition=balanced.*has 0",
+        ),
         (
             {"inner": "shapley", "splits": [10]},
             {},
@@ -227,7 +238,13 @@ def test_a_plan_that_cannot_work_is_refused(settings, plan, message):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"inner": "isdarts", "splits": []}, {"inner": "random", "splits": [19]}],
+    [
+        {},
+        {"inner": "isdarts", "splits": []},
+        {"inner": "random", "splits": [19]},
+        {"groups": [2, 3]},
+        {"groups": [4, 2], "splits": [5, 6]},
+    ],
 )
 def test_a_plan_that_can_work_is_accepted(settings):
     updater = Gm(ToySpace(), Gm.parse_options(settings), torch.Generator())
@@ -262,6 +279,23 @@ def test_the_forecast_counts_the_published_searches():
     assert matched(NasBench201Space(), [15, 30]) == 8_000 + 10 * (15 * 1 + 70 * 3)
     normal = matched(DartsSpace(), [2, 4, 6], cells=["normal"])
     assert normal == 61_600 + 10 * (2 * 1 + 2 * 3 + 94 * 7)
+
+
+def test_the_forecast_follows_the_groups_of_every_split():
+    def matched(groups, **changes):
+        chosen = {"inner": "random", "splits": [5, 10], "groups": groups, **changes}
+        updater = Gm(ToySpace(), Gm.parse_options(chosen), torch.Generator())
+        return updater.forecast(Plan(20, 10, 1, 10, 0)).images_backward
+
+    # Edges of four, four, four, three and three operations; those of three are not cut in three,
+    # where `none` would be alone. At R = 100 the root measures all that its split may cut, a child
+    # one less if its parent's was surely of these. Ten images an epoch for each branch beyond one.
+    assert matched(2) == 100 * (18 + 2 * 15) + 10 * (5 * 1 + 10 * 3)
+    assert matched([2, 3]) == 100 * (18 + 2 * 12) + 10 * (5 * 1 + 10 * 5)
+    assert matched([3, 2]) == 100 * (12 + 3 * 15) + 10 * (5 * 2 + 10 * 5)
+    listed = {"partition": ["balanced", "listed"], "listed": [["skip"], ["conv"]]}
+    assert matched([2, 3], **listed) == 100 * (18 + 2 * 15) + 10 * (5 * 1 + 10 * 3)
+    assert matched([2, 2], edge_rule="first", **listed) == 100 * 4 + 10 * (5 * 1 + 10 * 3)
 
 
 # ---------------------------------------------------------------- a run in its folder

@@ -1,13 +1,15 @@
 """`darts-pt`: its schedule, its decisions against brute force, and what it leaves to others."""
 
+import math
 from typing import Any
 
 import pytest
 import torch
 
 from nastk import catalogue
+from nastk.branch import copied
 from nastk.errors import ConfigurationError
-from nastk.events import UpdaterReported
+from nastk.events import EpochDone, UpdaterReported
 from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.space import SearchSpace
@@ -91,6 +93,64 @@ def test_complains_of_too_few_epochs(name: str, least: int) -> None:
     short = updater.complaint(Plan(least - 1, 3, 16, 48, 48))
     assert short is not None and f"it needs {least} epochs, got {least - 1}" in short
     assert f"--epochs {least}" in short
+
+
+@pytest.mark.parametrize(
+    ("tuning", "rates"),
+    [
+        # Rounds after the first, second and third epoch of five; SGD begins anew at the first.
+        ({}, None),
+        ({"tuning_rate": 0.004}, [0.004] * 4),
+        (
+            {"tuning_rate": 0.004, "tuning_cosine": True},
+            [0.001 + 0.0015 * (1 + math.cos(math.pi * epoch / 4)) for epoch in range(4)],
+        ),
+    ],
+)
+def test_the_first_round_begins_sgd_anew(tuning: dict[str, Any], rates: list[float] | None) -> None:
+    options = {"interval": 1, "final": 2, "batches": 1, "inner_options": LEARN, **tuning}
+    harness = Harness(DartsPt, options, trainer_options={"epochs": 5})
+    (branch,) = harness.until("epoch")
+    trained = fingerprint(branch.supernet.state_dict())
+    assert branch.optimizer.state
+    harness.trainer._close_epoch(branch)
+    assert undecided(branch.subspace) == 3 and branch.updater.tuning
+    assert fingerprint(branch.supernet.state_dict()) == trained
+    assert bool(branch.optimizer.state) == (rates is None)
+    assert (branch.schedule.start, branch.schedule.end) == ((0, 5) if rates is None else (1, 5))
+    momentum = branch.optimizer
+    harness.run([branch])
+    assert undecided(branch.subspace) == 0 and branch.optimizer is momentum
+    found = [one.learning_rate for one in harness.events if isinstance(one, EpochDone)]
+    whole = [0.001 + 0.0245 * (1 + math.cos(math.pi * epoch / 5)) for epoch in range(5)]
+    assert found == pytest.approx([0.05, *rates] if rates else whole)
+
+
+def test_what_the_authors_tune_with_is_a_tenth_of_the_first_rate() -> None:
+    published = [one for one in DartsPt.presets if one.name == "paper"]
+    assert len(published) == 2
+    for preset in published:
+        tenth = preset.trainer_options["learning_rate"] / 10
+        assert preset.updater_options["tuning_rate"] == pytest.approx(tenth)
+
+
+def test_a_search_that_is_tuned_goes_on_as_it_was() -> None:
+    options = {"interval": 1, "final": 1, "batches": 1, "tuning_rate": 0.01, "tuning_cosine": True}
+    settings: dict[str, Any] = {"trainer_options": {"epochs": 5}}
+    straight = Harness(DartsPt, options, **settings)
+    branches = [straight.trainer.root()]
+    kept = []
+    for moment in straight.trainer.run(branches):
+        if moment == "epoch":
+            kept.append(copied(branches[0].state_dict()))
+    expected = fingerprint(branches[0].state_dict())
+    assert len(kept) == 5 and not kept[1]["updater"]["tuning"] and kept[2]["updater"]["tuning"]
+    for state in kept:
+        harness = Harness(DartsPt, options, **settings)
+        restored = harness.trainer.restore(state)
+        (branch,) = harness.trainer._close_epoch(restored)
+        (branch,) = harness.run([branch])
+        assert fingerprint(branch.state_dict()) == expected
 
 
 def test_what_the_inner_updater_complains_of_is_passed_on() -> None:
