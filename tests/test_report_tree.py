@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from branches_kit import ARCHITECTURE, RUNS, SILENT, continued, divided, epoch, report, run, table
@@ -148,6 +149,13 @@ def test_a_line_for_each_branch():
 def test_edge_and_operations_stand_below_where_it_is_narrow():
     text = shown(Tree(lineage(RUNS["twice"])), 60, "ascii")
     assert squeezed(text) == squeezed(NARROW_ASCII)
+
+
+def test_a_leaf_chosen_by_something_else_is_not_called_the_most_accurate():
+    found = lineage(RUNS["twice"])
+    for name, chosen in (("0.1.0", False), ("0.0.1", True)):
+        found.branches[name] = replace(found.branches[name], chosen=chosen)
+    assert shown(Tree(found), 120).endswith("\n◀ the branch of the architecture")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])

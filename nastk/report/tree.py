@@ -46,8 +46,14 @@ class Tree:
         needed = Measurement.get(console, options.update_width(10_000), beside).maximum
         yield Plain(beside if needed <= room else self._below(console, room))
         if any(each.chosen for each in self._branches.leaves):
-            why = ": the most accurate leaf on the valid split" if self._judged else ""
+            why = ": the most accurate leaf on the valid split" if self._by_accuracy() else ""
             yield Plain(Text(f"◀ the branch of the architecture{why}", "dim"))
+
+    def _by_accuracy(self) -> bool:
+        """Whether the chosen leaf is the most accurate one; a judge may go by something else."""
+        leaves = self._branches.leaves
+        known = [each.valid for each in leaves if each.valid is not None]
+        return any(each.chosen and each.valid == max(known) for each in leaves if known)
 
     # ------------------------------------------------------------------ the two forms
 
