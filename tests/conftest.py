@@ -9,7 +9,7 @@ its own.
 import os
 from pathlib import Path
 
-from jaxtyping import install_import_hook
+import strict
 
 os.environ["COLUMNS"] = "100"
 os.environ["NO_COLOR"] = "1"
@@ -19,7 +19,7 @@ for name in [name for name in os.environ if name.startswith("NASTK_") and name !
 PLUGINS = [folder.name for folder in (Path(__file__).parents[1] / "plugins").glob("nastk_*")]
 
 # Before anything imports nastk: a module that is loaded already stays unchecked.
-install_import_hook(["nastk", *PLUGINS], "strict.checked")
+strict.install(["nastk", *PLUGINS])
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ import nastk
 from nastk import ArchitectureUpdater, Continuation, Mixture, Probe
 from nastk.hookspecs import Offer
 from nastk.plugins import Catalogue, Installed, catalogue
-from nastk.testing import Harness, ToySpace, fingerprint
+from nastk.testing import Harness, ToySpace, UpdaterContract, fingerprint
 from nastk.testing.toy import ToySupernet
 
 WISHES = {
@@ -85,6 +85,12 @@ def rewrite(path: Any, change: Callable[[dict[str, Any]], Any]) -> None:
     value = json.loads(path.read_text())
     change(value)
     path.write_text(json.dumps(value))
+
+
+class ShortContract(UpdaterContract):
+    """Two weight steps an epoch: stops fall inside an epoch, at its end, and after the last."""
+
+    trainer_options: ClassVar = {"batch_size": 24}
 
 
 class NoisySupernet(ToySupernet):

@@ -1,5 +1,7 @@
 """Budgets: as many epochs as fit, in images that the run then really takes, or in seconds."""
 
+import shutil
+
 import pytest
 from core_kit import WISHES
 
@@ -47,7 +49,7 @@ def test_what_is_no_budget_is_refused(text):
 def test_the_epochs_are_the_most_that_fit_and_the_run_takes_what_was_forecast(updater, tmp_path):
     if updater == "fair":
         updater = nastk.use("fair", choice="sample", candidates=3)
-    amount = 2_000.0
+    amount = 1_200.0
     epochs = Budget("images", amount).epochs(assembled(updater))
     spent = []
     for number in (epochs, epochs + 1):
@@ -80,8 +82,20 @@ def study(out, **changes):
     return nastk.compare("toy", ["darts", CANDIDATES], "toy", **wishes)
 
 
-def test_a_study_gives_each_updater_its_epochs_and_writes_the_budget_down(tmp_path):
-    found = study(tmp_path)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished study with the defaults of `study`."""
+    return study(tmp_path_factory.mktemp("finished") / "study")
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The folder of a copy of it, to go on from."""
+    return shutil.copytree(finished.folder, tmp_path / "study")
+
+
+def test_a_study_gives_each_updater_its_epochs_and_writes_the_budget_down(finished):
+    found = finished
     epochs = {cell.label: cell.config.trainer.epochs for cell in found.cells}
     assert epochs["darts"] < epochs["random(candidates=3)"]
     for cell in found.cells:
@@ -90,11 +104,10 @@ def test_a_study_gives_each_updater_its_epochs_and_writes_the_budget_down(tmp_pa
         assert 0.8 * 2_000 < spent.images_forward + spent.images_backward <= 2_000
 
 
-def test_more_seeds_get_the_epochs_of_the_first(tmp_path, monkeypatch):
-    first = study(tmp_path)
+def test_more_seeds_get_the_epochs_of_the_first(finished, copied, monkeypatch):
     monkeypatch.setattr(Budget, "epochs", lambda self, assembly: 1)
-    more = study(tmp_path, seeds=[0, 1])
-    epochs = {cell.label: cell.config.trainer.epochs for cell in first.cells}
+    more = study(copied, seeds=[0, 1])
+    epochs = {cell.label: cell.config.trainer.epochs for cell in finished.cells}
     assert all(cell.config.trainer.epochs == epochs[cell.label] for cell in more.cells)
 
 
@@ -106,8 +119,7 @@ def test_more_seeds_get_the_epochs_of_the_first(tmp_path, monkeypatch):
         ({"budget": "images=3k"}, "was run with another budget"),
     ],
 )
-def test_budgets_at_odds_are_refused(tmp_path, changes, message):
-    if changes.get("budget") == "images=3k":
-        study(tmp_path)
+def test_budgets_at_odds_are_refused(copied, tmp_path, changes, message):
+    out = copied if changes.get("budget") == "images=3k" else tmp_path / "new"
     with pytest.raises(ConfigurationError, match=message):
-        study(tmp_path, **changes)
+        study(out, **changes)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from core_kit import ShortContract
 from own_space import Mine
 from pydantic import Field
 from torch import nn
@@ -17,7 +18,7 @@ import nastk
 from nastk import Choice, ConfigurationError, DataError, Mixture, ModularSpace, PluginError, Task
 from nastk.modular.choice import telling
 from nastk.plugins import catalogue
-from nastk.testing import Harness, SearchSpaceContract, ToyData, UpdaterContract, fingerprint
+from nastk.testing import Harness, SearchSpaceContract, ToyData, fingerprint
 
 TASK = Task(3, 3, 8)
 
@@ -126,7 +127,7 @@ class TestTwoLines(SearchSpaceContract):
     space, task = TwoLines, TASK
 
 
-class TestDartsOnASpaceOfOnesOwn(UpdaterContract):
+class TestDartsOnASpaceOfOnesOwn(ShortContract):
     updater = catalogue().load("updater", "darts")
     space = SMALL
 

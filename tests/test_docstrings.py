@@ -14,15 +14,3 @@ def test_examples_give_what_they_say(name):
     outcome = doctest.testmod(module)
     assert outcome.attempted > 0
     assert outcome.failed == 0
-
-
-def test_the_test_process_checks_shapes_and_types():
-    """The hook of `conftest.py` is on: what a user's process would let through is refused here."""
-    import torch
-
-    from nastk import Mixture, Schedule
-
-    with pytest.raises(TypeError, match=r"(?i)type-check"):
-        Mixture(torch.ones(2, 3), torch.ones(2, 2, dtype=torch.bool))
-    with pytest.raises(TypeError, match=r"(?i)type-check"):
-        Schedule(0.1, 0.0, 0, 5).rate("first")

@@ -7,9 +7,9 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from core_kit import ShortContract
 
 from nastk.plugins import collect
-from nastk.testing import UpdaterContract
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PLUGIN = EXAMPLES / "third_party_plugin"
@@ -55,11 +55,11 @@ def test_one_file_means_one_file():
     assert not {name for name in imported if name.startswith("nastk")}
 
 
-class TestCoin(UpdaterContract):
+class TestCoin(ShortContract):
     updater = Coin
 
 
-class TestLuckyCoin(UpdaterContract):
+class TestLuckyCoin(ShortContract):
     updater, options = LuckyCoin, {"tosses": 2}
 
 

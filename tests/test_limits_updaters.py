@@ -4,11 +4,12 @@ from typing import ClassVar
 
 import pytest
 import torch
+from core_kit import ShortContract
 from limits_kit import ToySize, limited, limited_toy
 
 from nastk.plugins import catalogue
 from nastk.subspace import Subspace
-from nastk.testing import Harness, ToySpace, UpdaterContract, fingerprint
+from nastk.testing import Harness, ToySpace, fingerprint
 from nastk_evnas.updater import EvNAS
 from nastk_fewshot.updater import Gm
 from nastk_gradient.darts import Darts
@@ -35,7 +36,10 @@ LIMITS = ["params=415", pytest.param("params=271", marks=pytest.mark.slow)]
 
 def harness_of(name, space):
     epochs = {"isdarts": 4, "shapley": 3, "pcdarts": 3}.get(name, 2)
-    return Harness(UPDATERS[name], OPTIONS.get(name, {}), space, trainer_options={"epochs": epochs})
+    # A population of three needs an epoch of three steps.
+    short = {} if name == "evnas" else {"batch_size": 24}
+    trainer_options = {"epochs": epochs, **short}
+    return Harness(UPDATERS[name], OPTIONS.get(name, {}), space, trainer_options=trainer_options)
 
 
 def within(space, branch, harness):
@@ -68,7 +72,7 @@ def test_a_loose_limit_leaves_every_bit_as_it_was(name):
     assert prints[0] == prints[1]
 
 
-class UnderALimit(UpdaterContract):
+class UnderALimit(ShortContract):
     """The contract on the toy within a limit that draws and decisions meet often."""
 
     def harness(self, **changes):

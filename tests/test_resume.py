@@ -1,8 +1,10 @@
 """A killed run, resumed, equals an uninterrupted one bit for bit: weights, architecture, events."""
 
 import json
+import signal
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -28,19 +30,32 @@ CASES = {
     "random": {"updater": {"name": "random", "options": {"candidates": 4}}},
     "branching": {"updater": "toy-split"},
 }
+KILLED = {
+    "before there is any checkpoint of an epoch": ("branching", "step-done", 2),
+    "inside an epoch, in the middle of two branches": ("branching", "step-done", 11),
+    "while the updater measures": ("shapley", "updater-working", 3),
+}
 KILL = """
 import json, os, signal, sys, torch
 import nastk
+import torch._dynamo  # which torch loads in a search's first step: once for all
 torch.set_num_threads(1)  # as in the tests' own process: other threads round otherwise
-wishes, out, kind, number = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
-heard = 0
-def kill(event):
-    global heard
-    heard += event.kind == kind
-    if heard == number:
-        os.kill(os.getpid(), signal.SIGKILL)
-trainer = wishes.pop("trainer")
-nastk.search(**wishes, trainer=trainer, out=out, observers=[kill])
+def search(wishes, out, kind, number):
+    heard = 0
+    def kill(event):
+        nonlocal heard
+        heard += event.kind == kind
+        if heard == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+    nastk.search(**wishes, out=out, observers=[kill])
+endings = []
+for job in json.loads(sys.argv[1]):  # a process of its own for each; starting Python takes seconds
+    child = os.fork()
+    if not child:
+        search(*job)
+        os._exit(0)
+    endings.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(json.dumps(endings))
 """
 
 
@@ -58,43 +73,52 @@ def state(path):
     return fingerprint(stored.branches), result["architecture"], result["evaluations"], events
 
 
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """The state that an uninterrupted run of a case ends in; each case is run once."""
+
+    @cache
+    def of(case):
+        place = tmp_path_factory.mktemp("straight") / "run"
+        run({**WISHES, **CASES[case]}, place)
+        return state(place)
+
+    return of
+
+
 def without_time(event):
     return {key: value for key, value in event.items() if key not in ("time", "seconds")}
 
 
-@pytest.mark.parametrize(
-    ("case", "kind", "number"),
-    [
-        ("branching", "step-done", 2),  # before there is any checkpoint of an epoch
-        ("branching", "step-done", 11),  # inside an epoch, in the middle of two branches
-        ("shapley", "updater-working", 3),  # while the updater measures
-    ],
-)
-def test_killed_and_resumed_equals_uninterrupted(case, kind, number, tmp_path):
-    wishes = {**WISHES, **CASES[case]}
-    command = [
-        sys.executable,
-        "-c",
-        KILL,
-        json.dumps(wishes),
-        str(tmp_path / "killed"),
-        kind,
-        str(number),
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """The folders of runs whose process was killed, by when."""
+    place = tmp_path_factory.mktemp("killed")
+    jobs = [
+        ({**WISHES, **CASES[case]}, str(place / when), kind, number)
+        for when, (case, kind, number) in KILLED.items()
     ]
-    assert subprocess.run(command, check=False).returncode == -9
-    assert RunFolder.open(tmp_path / "killed").state() == "interrupted"
-    run(wishes, tmp_path / "straight")
-    nastk.resume(tmp_path / "killed")
-    assert state(tmp_path / "killed") == state(tmp_path / "straight")
+    command = [sys.executable, "-c", KILL, json.dumps(jobs)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == [-signal.SIGKILL] * len(KILLED)
+    return {when: place / when for when in KILLED}
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize(
-    "moment", [(StepDone, 1), (StepDone, 5), (StepDone, 12), (UpdaterWorking, 2)]
-)
-def test_stopped_and_resumed_equals_uninterrupted(case, moment, tmp_path):
-    wishes, (kind, number) = {**WISHES, **CASES[case]}, moment
-    stopped = Run.new(nastk.resolve(wishes), tmp_path / "stopped")
+@pytest.mark.parametrize("when", KILLED)
+def test_killed_and_resumed_equals_uninterrupted(when, killed, straight):
+    folder, (case, _, _) = killed[when], KILLED[when]
+    assert RunFolder.open(folder).state() == "interrupted"
+    nastk.resume(folder)
+    assert state(folder) == straight(case)
+
+
+STEPS = [(case, StepDone, number) for case in CASES for number in (1, 5, 12)]
+MEASURING = [(case, UpdaterWorking, 2) for case in ("shapley", "random")]  # the others never are
+
+
+@pytest.mark.parametrize(("case", "kind", "number"), STEPS + MEASURING)
+def test_stopped_and_resumed_equals_uninterrupted(case, kind, number, tmp_path, straight):
+    stopped = Run.new(nastk.resolve({**WISHES, **CASES[case]}), tmp_path / "stopped")
     heard = []
 
     def stop(event):
@@ -103,20 +127,15 @@ def test_stopped_and_resumed_equals_uninterrupted(case, moment, tmp_path):
             stopped.stop()
 
     stopped.observers.append(stop)
-    try:
+    with pytest.raises(nastk.StopRequested, match="nastk resume"):
         for _ in stopped.events():
             pass
-    except nastk.StopRequested as error:
-        assert "nastk resume" in str(error)
-        assert RunFolder.open(tmp_path / "stopped").state() == "interrupted"
-    else:
-        assert len(heard) < number, "the stop was not obeyed"
-    run(wishes, tmp_path / "straight")
+    assert RunFolder.open(tmp_path / "stopped").state() == "interrupted"
     nastk.resume(tmp_path / "stopped")
-    assert state(tmp_path / "stopped") == state(tmp_path / "straight")
+    assert state(tmp_path / "stopped") == straight(case)
 
 
-def test_leaving_a_stream_is_a_clean_stop(tmp_path):
+def test_leaving_a_stream_is_a_clean_stop(tmp_path, straight):
     for event in nastk.stream({**WISHES, "updater": "darts"}, out=tmp_path / "left"):
         if isinstance(event, StepDone) and event.step == 4:
             break
@@ -124,21 +143,19 @@ def test_leaving_a_stream_is_a_clean_stop(tmp_path):
     assert folder.state() == "interrupted"
     stored, _ = checkpoint.newest(folder.checkpoints)
     assert stored.branches[0]["step"] == 4
-    run({**WISHES, "updater": "darts"}, tmp_path / "straight")
     nastk.resume(tmp_path / "left")
-    assert state(tmp_path / "left") == state(tmp_path / "straight")
+    assert state(tmp_path / "left") == straight("darts")
 
 
-def test_a_resumed_run_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path):
+def test_a_resumed_run_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path, straight):
     wishes = {**WISHES, "updater": "darts"}
     for event in nastk.stream(wishes, out=tmp_path / "left"):
         if isinstance(event, StepDone) and event.step == 8:
             break
     newest = max((tmp_path / "left" / "checkpoints").glob("*.safetensors"))
     newest.write_bytes(newest.read_bytes()[:-100])
-    run(wishes, tmp_path / "straight")
     nastk.resume(tmp_path / "left")
-    assert state(tmp_path / "left") == state(tmp_path / "straight")
+    assert state(tmp_path / "left") == straight("darts")
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):

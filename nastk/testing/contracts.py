@@ -120,22 +120,31 @@ class UpdaterContract:
         ]
         assert prints[0] == prints[1] != prints[2]
 
-    @pytest.mark.parametrize("steps", [1, 3, 4, 7])
-    def test_stop_store_load_continue_equals_the_straight_run(
-        self, steps: int, tmp_path: Path
-    ) -> None:
-        straight = self.harness().run()
-        stopped = self.harness()
-        states = [branch.state_dict() for branch in stopped.run(steps=steps)]
-        checkpoint.write(
-            tmp_path, checkpoint.Checkpoint(states, stopped.trainer.ledger.cost()), "1"
-        )
-        stored = checkpoint.read(tmp_path / "1.safetensors")
-        again = self.harness()
-        resumed = again.run([again.trainer.restore(state) for state in stored.branches])
-        assert fingerprint([b.state_dict() for b in resumed]) == fingerprint(
-            [b.state_dict() for b in straight]
-        )
+    def test_stop_store_load_continue_equals_the_straight_run(self, tmp_path: Path) -> None:
+        straight = fingerprint([branch.state_dict() for branch in self.harness().run()])
+        for moment, path in self._stored_on_the_way(tmp_path).items():
+            again = self.harness()
+            states = checkpoint.read(path).branches
+            resumed = again.run([again.trainer.restore(state) for state in states])
+            assert fingerprint([branch.state_dict() for branch in resumed]) == straight, (
+                f"stopped at {moment}"
+            )
+
+    def _stored_on_the_way(self, folder: Path) -> dict[str, Path]:
+        """A run stored within an epoch, between two, and at its end: the files by their moment."""
+        harness = self.harness()
+        branches = [harness.trainer.root()]
+        stored: dict[str, Path] = {}
+        taken = 0
+        for moment in harness.trainer.run(branches):
+            taken += moment == "step"
+            if (moment == "step" and taken in (1, 3, 4, 7)) or moment == "end":
+                place = folder / f"{moment}-{taken}"
+                place.mkdir()
+                states = [branch.state_dict() for branch in branches]
+                kept = checkpoint.Checkpoint(states, harness.trainer.ledger.cost())
+                stored[place.name] = checkpoint.write(place, kept, "1")
+        return stored
 
     def test_a_fork_does_not_touch_its_parent(self) -> None:
         harness = self.harness()

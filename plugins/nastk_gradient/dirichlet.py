@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Dirichlet
 
 from nastk.mixture import Mixture
+from nastk.seeds import seeded
 from nastk.subspace import Subspace
 
 
@@ -34,8 +35,7 @@ def sample(beta: Float[Tensor, "edges ops"], subspace: Subspace, rng: torch.Gene
     parameters = torch.where(alive, concentration(beta).cpu(), 1.0)
     seed = int(torch.randint(2**62, (), generator=rng))
     # torch draws Dirichlet samples from its global stream only: give it ours, and its own back.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed, torch.device("cpu")):
         drawn = Dirichlet(parameters).rsample() * alive
     shares = drawn / drawn.sum(-1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
     return Mixture(shares.to(beta.device, beta.dtype), alive)

@@ -1,6 +1,6 @@
 """The toy holds the contracts that it tests others with, and so do the simplest updaters."""
 
-from core_kit import Still
+from core_kit import ShortContract, Still
 
 from nastk.testing import (
     DataSourceContract,
@@ -16,7 +16,7 @@ class TestStill(UpdaterContract):
     updater = Still
 
 
-class TestToySplit(UpdaterContract):
+class TestToySplit(ShortContract):
     updater = ToySplit
 
 

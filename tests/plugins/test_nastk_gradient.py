@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from core_kit import ShortContract
 from torch import Tensor, nn
 
 from nastk.branch import Branch
@@ -14,21 +15,21 @@ from nastk.data.stream import Batch
 from nastk.errors import DivergenceError
 from nastk.mixture import Mixture
 from nastk.probe import Probe
-from nastk.testing import Harness, UpdaterContract, fingerprint
+from nastk.testing import Harness, fingerprint
 from nastk.updater import Continuation, Plan
 from nastk_gradient.darts import Darts
 from nastk_gradient.hypergradient import first_order, mixed_derivative, second_order
 
 
-class TestFirstOrder(UpdaterContract):
+class TestFirstOrder(ShortContract):
     updater, options = Darts, {"learning_rate": 0.05}
 
 
-class TestSecondOrder(UpdaterContract):
+class TestSecondOrder(ShortContract):
     updater, options = Darts, {"order": 2, "learning_rate": 0.05}
 
 
-class TestWarmup(UpdaterContract):
+class TestWarmup(ShortContract):
     updater, options = Darts, {"warmup": 1, "alpha_init": 0.1}
 
 

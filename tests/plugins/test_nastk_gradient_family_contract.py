@@ -3,12 +3,13 @@
 from typing import Any, ClassVar
 
 import pytest
+from core_kit import ShortContract
 
 import nastk_gradient
 from nastk import catalogue
 from nastk.space import SearchSpace
 from nastk.subspace import Subspace
-from nastk.testing import Harness, UpdaterContract, fingerprint
+from nastk.testing import Harness, fingerprint
 from nastk.updater import ArchitectureUpdater
 from nastk_gradient.darts_pt import DartsPt
 from nastk_gradient.drnas import DrNas
@@ -19,48 +20,42 @@ from nastk_gradient.smooth import Smooth
 from nastk_gradient.snas import Snas
 
 
-class Short(UpdaterContract):
-    """Two weight steps an epoch: stops fall inside an epoch, at its end, and after the last."""
-
-    trainer_options: ClassVar = {"batch_size": 24}
-
-
-class TestSnasJoint(Short):
+class TestSnasJoint(ShortContract):
     updater, options = Snas, {"learning_rate": 0.05}
 
 
 @pytest.mark.slow
-class TestSnasAlternating(Short):
+class TestSnasAlternating(ShortContract):
     updater, options = Snas, {"learning_rate": 0.05, "loss": "alternating", "warmup": 1}
 
 
-class TestGdas(Short):
+class TestGdas(ShortContract):
     updater, options = Gdas, {"learning_rate": 0.05}
 
 
-class TestDrNas(Short):
+class TestDrNas(ShortContract):
     updater, options = DrNas, {"learning_rate": 0.05}
 
 
 @pytest.mark.slow
-class TestDrNasByDivergence(Short):
+class TestDrNasByDivergence(ShortContract):
     updater = DrNas
     options: ClassVar = {"learning_rate": 0.05, "regulariser": "kl", "ranking": "softmax"}
 
 
-class TestPcDarts(Short):
+class TestPcDarts(ShortContract):
     updater, options = PcDarts, {"learning_rate": 0.05, "warmup": 1}
 
 
-class TestProxyless(Short):
+class TestProxyless(ShortContract):
     updater, options = Proxyless, {"learning_rate": 0.05, "every": 2}
 
 
-class TestSmooth(Short):
+class TestSmooth(ShortContract):
     updater, options = Smooth, {"learning_rate": 0.05}
 
 
-class TestDartsPt(Short):
+class TestDartsPt(ShortContract):
     updater = DartsPt
     options: ClassVar = {
         "inner_options": {"learning_rate": 0.05},
@@ -71,7 +66,7 @@ class TestDartsPt(Short):
 
 
 @pytest.mark.slow
-class TestDartsPtOverSnas(Short):
+class TestDartsPtOverSnas(ShortContract):
     updater = DartsPt
     options: ClassVar = {
         "inner": "snas",

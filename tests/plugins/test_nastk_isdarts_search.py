@@ -363,7 +363,7 @@ def test_the_dead_are_not_called():
 
 class TestOnTheToy(UpdaterContract):
     updater, options = IsDarts, {"batches": 2}
-    trainer_options = {"epochs": 4}  # noqa: RUF012
+    trainer_options = {"epochs": 4, "batch_size": 24}  # noqa: RUF012
 
 
 @pytest.mark.slow

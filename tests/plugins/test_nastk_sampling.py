@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from core_kit import ShortContract
 
 import nastk_sampling
 from nastk.architecture import Architecture
@@ -14,14 +15,14 @@ from nastk.events import UpdaterReported
 from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.subspace import Subspace
-from nastk.testing import Harness, ToySpace, UpdaterContract, fingerprint
+from nastk.testing import Harness, ToySpace, fingerprint
 from nastk.training import TrainerOptions
 from nastk_sampling.candidates import PATIENCE, Judge, sample_distinct, scoring_batches
 from nastk_sampling.paths import Sampler
 from nastk_sampling.random_path import RandomPath
 
 
-class TestRandomPath(UpdaterContract):
+class TestRandomPath(ShortContract):
     updater, options = RandomPath, {"candidates": 5, "batch_size": 16}
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from core_kit import ShortContract
 
 import nastk_sampling
 from nastk.architecture import Architecture
 from nastk.errors import ConfigurationError, PluginError
 from nastk.events import UpdaterReported
 from nastk.subspace import Edge, Subspace
-from nastk.testing import Harness, ToySpace, UpdaterContract
+from nastk.testing import Harness, ToySpace
 from nastk_sampling.candidates import Ranked, best_first
 from nastk_sampling.evolution import Evolution, cross, evolve, mutate
 from nastk_sampling.fair import Fair
@@ -53,11 +54,11 @@ TOY = ToySpace()
 
 
 @pytest.mark.slow
-class TestRandomPathBySPOS(UpdaterContract):
+class TestRandomPathBySPOS(ShortContract):
     updater, options = RandomPath, {"rule": "spos", **FEW}
 
 
-class TestFair(UpdaterContract):
+class TestFair(ShortContract):
     updater, options = Fair, FEW
 
 

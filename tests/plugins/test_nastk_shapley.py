@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from core_kit import ShortContract
 
 from nastk.errors import ConfigurationError, DivergenceError
 from nastk.events import UpdaterReported, UpdaterWorking
 from nastk.mixture import Mixture
 from nastk.subspace import Edge, Subspace
-from nastk.testing import Harness, UpdaterContract, fingerprint
+from nastk.testing import Harness, fingerprint
 from nastk.training import TrainerOptions
 from nastk.updater import Plan
 from nastk_shapley.coalitions import likelihood_left, null_players, supernet_game, whole_batch
@@ -671,18 +672,18 @@ def test_whole_batches_leave_out_the_small_rest_of_each_pass(trained):
 # ---------------------------------------------------------------- the updater
 
 
-class TestShapley(UpdaterContract):
+class TestShapley(ShortContract):
     updater, options = Shapley, {"samples": 2, "warmup": 1, "batch_size": 24}
 
 
 @pytest.mark.slow
-class TestOfficial(UpdaterContract):
+class TestOfficial(ShortContract):
     updater = Shapley
     options = {"variant": "official", "samples": 2, "warmup": 1, "batch_size": 24}  # noqa: RUF012
 
 
 @pytest.mark.slow
-class TestByPhi(UpdaterContract):
+class TestByPhi(ShortContract):
     updater = Shapley
     options = {"samples": 2, "warmup": 3, "discretise_by": "phi", "mixing": "uniform"}  # noqa: RUF012
 
@@ -804,8 +805,11 @@ def test_orders_see_fresh_batches_unless_they_share_one(share, different):
     harness = Harness(Shapley, {"samples": 3, "warmup": 1, "batch_size": 8, "share_batch": share})
     (branch,) = harness.until("epoch")
     seen = []
-    measuring = branch.measuring
-    branch.measuring = lambda images: (seen.append(fingerprint(images)), measuring(images))[1]
+    measuring = branch.supernet.measuring
+    branch.supernet.measuring = lambda images: (
+        seen.append(fingerprint(images)),
+        measuring(images),
+    )[1]
     branch.updater.estimate(harness.trainer.probe(branch))
     assert len(set(seen)) == different
 

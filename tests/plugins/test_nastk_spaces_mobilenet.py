@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pytest
 import torch
+from core_kit import ShortContract
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from nastk.plugins import catalogue
 from nastk.report.cell import draw
 from nastk.report.graph import graphs
 from nastk.subspace import Subspace
-from nastk.testing import Harness, SearchSpaceContract, UpdaterContract
+from nastk.testing import Harness, SearchSpaceContract
 from nastk_spaces_mobilenet import search_spaces
 from nastk_spaces_mobilenet.layouts import LAYOUTS
 from nastk_spaces_mobilenet.operations import divisible
@@ -48,7 +49,7 @@ class TestContractWithoutSkip(SearchSpaceContract):
     options: ClassVar = {**SMALL, "skip": False, "supernet_multiplier": 0.5, "stem": "imagenet"}
 
 
-class TestRandomPaths(UpdaterContract):
+class TestRandomPaths(ShortContract):
     """An updater in rows of four and of five operations."""
 
     updater, options = catalogue().load("updater", "random"), {"candidates": 4}

@@ -298,7 +298,7 @@ def trained(name, updater):
     """The only branch after a short search, and what it decided."""
     found = catalogue().load("updater", updater)
     space = make(name, **SMALL)
-    harness = Harness(found, quick(found), space, trainer_options={"epochs": 2})
+    harness = Harness(found, quick(found), space, trainer_options={"epochs": 2, "batch_size": 24})
     (branch,) = harness.run()
     architecture = branch.updater.architecture(harness.trainer.probe(branch))
     assert space.check(architecture) == architecture
