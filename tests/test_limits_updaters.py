@@ -92,6 +92,7 @@ class TestRandomUnderALimit(UnderALimit):
 @pytest.mark.slow
 class TestEvNasUnderALimit(UnderALimit):
     updater, options = EvNAS, OPTIONS["evnas"]
+    trainer_options: ClassVar = {}  # its population needs the steps
 
 
 @pytest.mark.slow
