@@ -8,6 +8,9 @@ size.py         parameters and multiply-adds in closed form, as the benchmark co
 operations.py   the operations, and the ways in which they read a state
 skeleton.py     what supernet and network share: stem, stages, reduction blocks, head
 supernet.py     every operation at once
+leaving.py      all operations that leave a state, on a CPU; source.py what they share of it,
+                returning.py the gradients, plain.py the same written out
+stacking.py     several mixtures in one pass
 network.py      the stand-alone network of one architecture
 """
 

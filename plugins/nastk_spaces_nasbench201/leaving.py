@@ -7,7 +7,7 @@ A 1x1 convolution needs no output at all (see `nastk.kernels.mixing`). On the wa
 (`returning.py`) the gradients of all that left come together in a few passes as well.
 
 Under bf16 autocast the convolutions alone are in bf16; statistics and sums keep single precision.
-`plain` is the same function written out; it is what other devices compute.
+`plain.py` is the same function written out; it is what other devices compute.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,13 @@ from itertools import islice
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.kernels.terms import added
-from nastk_spaces_nasbench201.operations import State, Views
+from nastk_spaces_nasbench201 import returning
+from nastk_spaces_nasbench201.operations import State
+from nastk_spaces_nasbench201.plain import Totals, plain
 from nastk_spaces_nasbench201.source import Dense, Source, Way
-
-Totals = Sequence[State | None]
 
 
 def leave(state: State, totals: Totals, ways: Sequence[Way]) -> list[State | None]:
@@ -50,17 +48,6 @@ def leave(state: State, totals: Totals, ways: Sequence[Way]) -> list[State | Non
     after = list(totals)
     for node, total in zip(nodes, found, strict=True):
         after[node] = total
-    return after
-
-
-def plain(state: State, totals: Totals, ways: Sequence[Way]) -> list[State | None]:
-    """The plain form of `leave`: one operation after the other."""
-    views, after = Views(state), list(totals)
-    for way in ways:
-        x = torch.zeros_like(state) if way.reads == "nothing" else views.read(way.reads)
-        if way.kernel is not None and way.norm is not None:
-            x = way.norm(F.conv2d(x, way.kernel, padding=way.kernel.shape[-1] // 2))
-        after[way.node] = added(after[way.node], x, way.weight)
     return after
 
 
@@ -98,8 +85,6 @@ class _Leave(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        from nastk_spaces_nasbench201 import returning
-
         ways, nodes, low = ctx.given
         weights, state, *saved = ctx.saved_tensors
         kernels, rest = saved[: len(ways)], iter(saved[len(ways) :])

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nastk.kernels.moments import column_sums, maps, positions
 from nastk_spaces_nasbench201.operations import State
+from nastk_spaces_nasbench201.plain import plain
 from nastk_spaces_nasbench201.source import Dense, Matrix, Source, Way, shares, window_sums
 
 Gradients = tuple[Tensor | None, ...]
@@ -28,8 +29,6 @@ def differentiable(
     kernels: Sequence[Tensor | None],
 ) -> Gradients:
     """By the plain form, whose gradients have a graph of their own."""
-    from nastk_spaces_nasbench201.leaving import plain  # which knows this module
-
     with torch.enable_grad():
         again = [
             replace(way, weight=weight, kernel=kernel)

@@ -9,6 +9,7 @@ from nastk.kernels import terms
 from nastk.mixture import Mixture
 from nastk.norms import BatchNorm, Frozen
 from nastk_spaces_nasbench201 import leaving, supernet
+from nastk_spaces_nasbench201.plain import plain
 from nastk_spaces_nasbench201.source import Way, pooled
 from nastk_spaces_nasbench201.space import NasBench201Space
 
@@ -56,7 +57,7 @@ def test_logits_and_all_gradients_are_those_of_the_plain_form(
         return [logits.detach(), *gradients]
 
     ours = found()
-    monkeypatch.setattr(supernet, "leave", leaving.plain)
+    monkeypatch.setattr(supernet, "leave", plain)
     for one, other in zip(ours, found(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
@@ -141,7 +142,7 @@ def test_frozen_statistics_are_kept_and_used_as_by_the_plain_form(fewest, monkey
             return torch.stack([network(images, mixture) for mixture in mixtures])
 
     ours = answers()
-    monkeypatch.setattr(supernet, "leave", leaving.plain)
+    monkeypatch.setattr(supernet, "leave", plain)
     torch.testing.assert_close(ours, answers(), rtol=1e-10, atol=1e-10)
 
 
