@@ -5,7 +5,7 @@ not depend on how much is removed, so it is timed on every `stride`-th coalition
 The losses of both are compared at those coalitions.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,10 +34,10 @@ class Walks:
     found: dict[int, list[float]] = field(default_factory=dict)
     expected: dict[int, list[float]] = field(default_factory=dict)
 
-    def coalitions(self, run: int) -> Iterator[Mixture]:
-        """All players, then one fewer at a time."""
+    def coalitions(self, run: int) -> list[Mixture]:
+        """All players, then one fewer at a time: a list, as `shapley` asks without truncation."""
         order, mixture = self.pair.order(run), self.pair.mixture(run)
-        return (mixture.without_all(order[:count]) for count in range(len(order) + 1))
+        return [mixture.without_all(order[:count]) for count in range(len(order) + 1)]
 
     def places(self, run: int) -> range:
         """The coalitions at which the reference is timed: others in each run."""
