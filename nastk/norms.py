@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple, Self
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -31,6 +32,9 @@ class Statistics(NamedTuple):
 
 
 Kept = dict[nn.Module, Statistics]
+
+MANY_POSITIONS = 8192
+"""From here on sums over positions, one after the other in single precision, lose digits."""
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -68,12 +72,25 @@ class BatchNorm(nn.BatchNorm2d):
                 self.keep(Statistics.of(input))
             mean, variance = self._kept[self]
             return F.batch_norm(input, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
-        if input.shape[0] * input.shape[2] * input.shape[3] > 1:
-            return F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)
+        positions = input.shape[0] * input.shape[2] * input.shape[3]
+        if positions > 1:
+            x = _exact(input, positions)
+            y = F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+            last = x is not input
+            return y.contiguous(memory_format=torch.channels_last) if last else y
         centred = input - input
         if self.bias is None:
             return centred
         return centred * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+
+
+def _exact(x: State, positions: int) -> State:
+    """`x` in the layout whose statistics have all digits.
+
+    Norms of channels-last maps on CPUs sum one position after the other in single precision.
+    """
+    many = x.device.type == "cpu" and x.dtype == torch.float32 and positions > MANY_POSITIONS
+    return x.contiguous() if many else x
 
 
 class Frozen:
