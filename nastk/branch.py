@@ -7,7 +7,6 @@ parent's state under another name.
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from torch import Tensor
 from nastk.execution import Execution
 from nastk.mixture import Mixture
 from nastk.subspace import Subspace
-from nastk.supernet import Answers, Measure, Supernet
+from nastk.supernet import Answers, Supernet
 from nastk.training import Schedule
 from nastk.updater import ArchitectureUpdater
 
@@ -83,31 +82,27 @@ class Branch:
 
         In the run's precision, or in that of the weights where it must be `exact`.
         """
-
-        def measure(told: Sequence[Mixture]) -> list[Tensor]:
-            inputs = (images, *told)
+        told = mixture.to(self.execution.device)
+        with nullcontext() if exact else self.execution.autocast():
             if weights is None:
-                return [self.supernet(*inputs)]
-            return [torch.func.functional_call(self.supernet, dict(weights), inputs)]
-
-        (answer,) = self._asked(measure, [mixture], exact)
-        return answer
+                answer: Tensor = self.supernet(images, told)
+            else:
+                answer = torch.func.functional_call(self.supernet, dict(weights), (images, told))
+        return _widened(answer)
 
     def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Answers:
         """The supernet's answers on `images` under one mixture after the other, without gradient.
 
         What they agree on may be kept. In the run's precision.
         """
-        supernet = self.supernet
-        return Answers(partial(self._asked, supernet.measuring(images)), supernet.strategy)
+        ask = self.supernet.measuring(images)
 
-    def _asked(
-        self, measure: Measure, mixtures: Sequence[Mixture], exact: bool = False
-    ) -> list[Float[Tensor, "batch classes"]]:
-        placed = [each.to(self.execution.device) for each in mixtures]
-        with nullcontext() if exact else self.execution.autocast():
-            answers = measure(placed)
-        return [each.float() if each.dtype == torch.bfloat16 else each for each in answers]
+        def measure(mixtures: Sequence[Mixture]) -> list[Tensor]:
+            told = [each.to(self.execution.device) for each in mixtures]
+            with self.execution.autocast():
+                return [_widened(answer) for answer in ask(told)]
+
+        return Answers(measure, self.supernet.strategy)
 
     def stepped(self, gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weights after an optimiser step along `gradients` that is not taken (SGD's own rule).
@@ -181,3 +176,8 @@ def copied(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(copied(item) for item in value)
     return value
+
+
+def _widened(logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
+    """What is summed and compared is not in reduced precision."""
+    return logits.float() if logits.dtype == torch.bfloat16 else logits

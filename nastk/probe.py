@@ -32,6 +32,9 @@ Weights = Mapping[str, Tensor]
 NormMode = Literal["batch", "frozen"]
 """Whose statistics norms use: the batch's under each mixture, or those under the first one."""
 
+MOST_AT_ONCE = 64
+"""Mixtures of a long list that a supernet is offered to measure together."""
+
 
 class Probe:
     """Measures one branch's supernet for its updater.
@@ -213,14 +216,14 @@ class Probe:
         if not batches or not isinstance(mixtures, Sequence):
             yield from ([each] for each in mixtures)
             return
-        rest = mixtures
-        if norms == "frozen":
-            yield rest[:1]
-            rest = rest[1:]
-        while rest:
-            number = self._branch.supernet.together(batches[0].images, rest)
+        supernet, images, place = self._branch.supernet, batches[0].images, 0
+        while place < len(mixtures):
+            rest = mixtures[place : place + MOST_AT_ONCE]
+            # The first mixture has the statistics that are frozen.
+            alone = norms == "frozen" and place == 0
+            number = 1 if alone else supernet.together(images, rest)
             yield rest[:number]
-            rest = rest[number:]
+            place += number
 
     def _measure(
         self, batch: Batch, weights: Weights | None, norms: NormMode, keeping: bool

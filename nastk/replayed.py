@@ -154,8 +154,8 @@ class _Asked(Answers):
         self, owner: Replays, kind: Kind, branch: Branch, images: Images, eager: Answers
     ) -> None:
         super().__init__(eager.measure, eager.strategy)
-        self._owner, self._kind, self._branch = owner, kind, branch
-        self._images, self._eager = images, eager
+        self._owner, self._kind, self._branch, self._images = owner, kind, branch, images
+        self._eager_strategy = eager.strategy
 
     def __call__(self, mixtures: Sequence[Mixture]) -> Sequence[Logits]:
         return [self._one(each) for each in mixtures]
@@ -166,10 +166,10 @@ class _Asked(Answers):
         if graph and kind.holds(mixture) and (owner.always or kind.pays(mixture)):
             self.strategy = "graph"
             return self._taken(kind.replayed, 1, lambda: graph.play(mixture, self._images))
-        self.strategy = self._eager.strategy
+        self.strategy = self._eager_strategy
         before = None if graph else random_states()
         operations = max(int(mixture.active.sum()), 1)
-        answer = self._taken(kind.eager, operations, lambda: self._eager([mixture])[0])
+        answer = self._taken(kind.eager, operations, lambda: self.measure([mixture])[0])
         if before is not None:
             kind.draws = kind.draws or not all(map(torch.equal, before, random_states()))
             kind.count_in(mixture)

@@ -311,3 +311,9 @@ def test_reduced_precision_is_left_aside_where_it_must_be_exact():
     assert rough.dtype == torch.float32
     assert not torch.equal(rough, exact)
     assert torch.equal(probe.logits(uniform(probe), images, exact=True), exact)
+
+
+@pytest.mark.parametrize("norms", ["batch", "frozen"])
+def test_no_mixtures_have_no_scores(norms):
+    harness, _, probe = started()
+    assert list(probe.scores([], [harness.trainer.valid.at(0)], norms=norms)) == []
