@@ -41,9 +41,7 @@ def pieces(x: Matrix, groups: int = 1) -> Float[Tensor, "pieces _positions _chan
 
     No piece has rows of two groups, where `x` has `groups` of equal length one after the other.
     """
-    number, length = 1, len(x) // groups
-    while length // number > PIECE and length % (2 * number) == 0:
-        number *= 2
+    number = _divided(len(x) // groups, PIECE)
     return x.view(groups * number, -1, x.shape[1])
 
 
@@ -67,18 +65,30 @@ def moments(x: Matrix, groups: Groups = ()) -> Moments:
 def statistics(x: State, groups: Groups = ()) -> Statistics:
     """Mean and variance of each channel; in each group of images, where there are `groups`."""
     count = prod(groups)
-    length = len(x) // count
-    images = min(max(4 * PIECE // (x.shape[2] * x.shape[3]), 1), length)
-    if length == images and not groups:
-        return Statistics(*torch.ops.aten.batch_norm_update_stats(x, None, None, 0.0))
-    sizes = [min(images, length - first) for first in range(0, length, images)]
-    found = [
-        torch.ops.aten.batch_norm_update_stats(part, None, None, 0.0)
-        for part in torch.split(x, sizes * count)
-    ]
-    shape = (*groups, len(sizes), x.shape[1])
-    means, spreads = (torch.stack(each).double().view(shape) for each in zip(*found, strict=True))
-    shares = means.new_tensor(sizes)[:, None] / length
-    mean = (means * shares).sum(-2)
-    variance = ((spreads + (means - mean[..., None, :]).square()) * shares).sum(-2)
-    return Statistics(mean.to(x.dtype), variance.to(x.dtype))
+    found = [_series(part) for part in positions(x).view(count, -1, x.shape[1])]
+    shape = (*groups, -1, x.shape[1])
+    means, spreads = (torch.cat(each).double().view(shape) for each in zip(*found, strict=True))
+    between, mean = torch.var_mean(means, -2, correction=0)
+    return Statistics(mean.to(x.dtype), (spreads.mean(-2) + between).to(x.dtype))
+
+
+def _series(x: Matrix) -> tuple[Tensor, Tensor]:
+    """Means and variances of the rows dealt out in turn to series of some 4,096 rows each.
+
+    Torch takes them of all columns of a map at once; here columns of its rows put side by side.
+    """
+    number = _divided(len(x), 4 * PIECE)
+    rows = len(x) // number
+    # A map of one position would count as one whose channels come first.
+    height = 2 if rows % 2 == 0 else 1
+    side_by_side = x.view(rows // height, height, 1, -1).permute(0, 3, 1, 2)
+    mean, variance, *_ = torch.ops.aten.batch_norm_update_stats(side_by_side, None, None, 0.0)
+    return mean, variance
+
+
+def _divided(length: int, most: int) -> int:
+    """The power of two that divides `length` into parts of `most`, or as near as it can be."""
+    number = 1
+    while length // number > most and length % (2 * number) == 0:
+        number *= 2
+    return number

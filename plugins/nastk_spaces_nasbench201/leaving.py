@@ -25,7 +25,10 @@ from nastk_spaces_nasbench201.source import Dense, Source, Way
 
 
 def leave(state: State, totals: Totals, ways: Sequence[Way]) -> list[State | None]:
-    """Called for every state: the sums at the nodes (None: nothing yet) with all `ways` added."""
+    """Called for every state: the sums at the nodes (None: nothing yet) with all `ways` added.
+
+    Without gradients the memory of `totals` is written over.
+    """
     if not _is_fast(state):
         return plain(state, totals, ways)
     # `none` alone changes a node only if nothing reached it before.
@@ -43,7 +46,8 @@ def leave(state: State, totals: Totals, ways: Sequence[Way]) -> list[State | Non
             found = function.apply(ways, nodes, low, weights, single, *before, *kernels)
         else:
             source = Source.of(single, ways, low, weights.shape[:-1])
-            sums = source.sums(ways, dict(zip(nodes, before, strict=True)), weights)
+            # Nobody else has the sums of a pass without gradients.
+            sums = source.sums(ways, dict(zip(nodes, before, strict=True)), weights, own=True)
             found = [sums[node] for node in nodes]
     after = list(totals)
     for node, total in zip(nodes, found, strict=True):
@@ -79,7 +83,7 @@ class _Leave(torch.autograd.Function):
         ctx.places = [each and each.places for each in (source.wide, source.narrow)]
         # All of it this way and not on `ctx` itself, so that a checkpoint can let it go.
         found = [tensor for each in dense for tensor in each.tensors]
-        maps = [source.state, source.relu, source.pool]
+        maps = [source.state, source.pool]
         ctx.save_for_backward(weights, state, *tensors[len(nodes) :], *maps, *found)
         return tuple(sums[node] for node in nodes)
 
@@ -88,9 +92,10 @@ class _Leave(torch.autograd.Function):
         ways, nodes, low = ctx.given
         weights, state, *saved = ctx.saved_tensors
         kernels, rest = saved[: len(ways)], iter(saved[len(ways) :])
-        maps = list(islice(rest, 3))
-        dense = [each and Dense(each, *islice(rest, Dense.TENSORS)) for each in ctx.places]
-        source = Source(*maps, *dense)
+        single, pool = islice(rest, 2)
+        wide, narrow = (each and Dense(each, *islice(rest, Dense.TENSORS)) for each in ctx.places)
+        # The ReLU takes less time than memory that keeps it.
+        source = Source(single, torch.relu(single) if wide or narrow else None, pool, wide, narrow)
         by_node = dict(zip(nodes, gradients, strict=True))
         if torch.is_grad_enabled():  # someone will differentiate the gradient
             found = returning.differentiable(by_node, ways, weights, state, kernels)

@@ -105,7 +105,8 @@ class Back:
     def of_wide(self, wide: Dense, low: torch.dtype | None) -> Matrix:
         """What they read gets this gradient; that of each kernel is noted."""
         assert wide.output is not None and self._source.relu is not None
-        columns = positions(wide.output).chunk(len(wide.places), 1)
+        output = positions(wide.output).to(self._source.relu.dtype)
+        columns = output.chunk(len(wide.places), 1)
         held = torch.stack(
             [
                 (self._at(place).t() @ part).diagonal()
@@ -115,10 +116,12 @@ class Back:
         sums = torch.stack([self._sums[self._ways[place].node] for place in wide.places])
         held -= sums * wide.means
         scales, spread = self._through_norm(wide, held)
-        share = 1 / len(positions(wide.output))
+        share = 1 / len(output)
         slope = spread * (2 * share)
         shift = -share * scales * sums - slope * wide.means
-        of_output = torch.addcmul(shift.flatten(), positions(wide.output), slope.flatten())
+        # What was brought back from reduced precision is written over.
+        own = None if output.dtype == wide.output.dtype else output
+        of_output = torch.addcmul(shift.flatten(), output, slope.flatten(), out=own)
         parts = of_output.chunk(len(wide.places), 1)
         for place, part, scale in zip(wide.places, parts, scales.unbind(), strict=True):
             part.addcmul_(self._at(place), scale)

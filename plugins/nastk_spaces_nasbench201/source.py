@@ -54,8 +54,9 @@ class Way:
 class Dense:
     """Convolutions of a state: their ways' places, their means and one over their deviations.
 
-    `kernel` and `output` are those of all as one convolution; where 1x1 convolutions became
-    matrices there is no output, but `mean` and `covariance` of what they read (None: frozen).
+    `kernel` and `output` are those of all as one convolution, the output in the precision it was
+    computed in; where 1x1 convolutions became matrices there is no output, but `mean` and
+    `covariance` of what they read (None: frozen).
     """
 
     TENSORS: ClassVar[int] = 6
@@ -87,6 +88,8 @@ class Dense:
 class Source:
     """A state and what is found out about it; what no way needs is None.
 
+    `output` is that of `wide` in the state's precision.
+
     Example: `Source.of(state, ways, low=None).sums(ways, {3: None}, weights)[3]`
     """
 
@@ -95,6 +98,7 @@ class Source:
     pool: State | None
     wide: Dense | None
     narrow: Dense | None
+    output: State | None = None
 
     @classmethod
     def of(
@@ -112,23 +116,30 @@ class Source:
         large = [place for place in sizes if place not in small]
         relu = torch.relu(state) if sizes else None
         pool = pooled(state) if any(way.reads == "avg_pool" for way in ways) else None
-        wide = _wide(relu, ways, large, low, groups) if relu is not None and large else None
+        wide, output = None, None
+        if relu is not None and large:
+            wide, output = _wide(relu, ways, large, low, groups)
         narrow = _narrow(relu, ways, small, groups) if relu is not None and small else None
-        return cls(state, relu, pool, wide, narrow)
+        return cls(state, relu, pool, wide, narrow, output)
 
     def sums(
         self,
         ways: Sequence[Way],
         totals: Mapping[int, State | None],
         weights: Float[Tensor, "*groups ways"],
+        own: bool = False,
     ) -> dict[int, State]:
-        """Called once: each node's total with what leaves this state for it."""
+        """Called once: each node's total with what leaves this state for it.
+
+        The totals' memory is written over where it is the caller's `own`.
+        """
 
         def rows(x: State) -> Matrix:
             return positions(x).view(*weights.shape[:-1], -1, x.shape[1])
 
         running = {
-            node: Running(None if total is None else rows(total)) for node, total in totals.items()
+            node: Running(None if total is None else rows(total), own)
+            for node, total in totals.items()
         }
         if self.narrow is not None and self.relu is not None:
             scales, shifts = self.narrow.factors(weights)
@@ -140,9 +151,9 @@ class Source:
                 x = self.pool if way.reads == "avg_pool" else self.state
                 assert x is not None
                 running[way.node].add(rows(x), weight)
-        if self.wide is not None and self.wide.output is not None:
+        if self.wide is not None and self.output is not None:
             scales, shifts = self.wide.factors(weights)
-            columns = rows(self.wide.output).chunk(scales.shape[-2], -1)
+            columns = rows(self.output).chunk(scales.shape[-2], -1)
             for place, x, scale, shift in zip(
                 self.wide.places, columns, scales.unbind(-2), shifts, strict=True
             ):
@@ -154,11 +165,11 @@ class Source:
 
 
 class Running:
-    """A sum at a node, which overwrites its own matrix but not the one that it begins with."""
+    """A sum at a node, which writes over the matrix that it begins with if that is its `own`."""
 
-    def __init__(self, total: Matrix | None) -> None:
+    def __init__(self, total: Matrix | None, own: bool) -> None:
         self.total = total
-        self.own = False
+        self.own = own
         self.shift: Tensor | None = None
 
     def project(self, x: Matrix, kernel: Float[Tensor, "*groups in out"], shift: Tensor) -> None:
@@ -192,11 +203,11 @@ class Running:
             out = self.total if self.own else None
             self._is(torch.addcmul(self.total, x, factor, out=out))
 
-    def _moves(self, shift: Tensor) -> None:
-        self.shift = shift if self.shift is None else self.shift + shift
-
     def _is(self, total: Matrix) -> None:
         self.total, self.own = total, True
+
+    def _moves(self, shift: Tensor) -> None:
+        self.shift = shift if self.shift is None else self.shift + shift
 
 
 def pooled(x: State) -> State:
@@ -217,21 +228,20 @@ def shares(height: int, width: int, dtype: torch.dtype) -> Float[Tensor, "1 1 he
 
 def _wide(
     relu: State, ways: Sequence[Way], places: list[int], low: torch.dtype | None, groups: Groups
-) -> Dense:
+) -> tuple[Dense, State]:
     kernels = [
         each if each.shape[-1] == 3 else F.pad(each, (1, 1, 1, 1))
         for each in _kernels(ways, places)
     ]
     kernel = torch.cat(kernels).contiguous(memory_format=torch.channels_last)
-    if low is None:
-        output = F.conv2d(relu, kernel, padding=1)
-    else:
-        output = F.conv2d(relu.to(low), kernel.to(low), padding=1).to(relu.dtype)
+    kind = relu.dtype if low is None else low
+    output = F.conv2d(relu.to(kind), kernel.to(kind), padding=1)
+    single = output.to(relu.dtype)
     known = _Known.of(ways, places)
     if known.all:
-        return Dense(places, kernel, *known.roots(), output)
-    found = [each.view(*groups, len(places), -1) for each in statistics(output, groups)]
-    return Dense(places, kernel, *known.roots(*found), output)
+        return Dense(places, kernel, *known.roots(), output), single
+    found = [each.view(*groups, len(places), -1) for each in statistics(single, groups)]
+    return Dense(places, kernel, *known.roots(*found), output), single
 
 
 def _narrow(relu: State, ways: Sequence[Way], places: list[int], groups: Groups) -> Dense:
