@@ -23,7 +23,14 @@ from nastk_spaces_nasbench201.operations import Norm, Operation, State, Views, o
 from nastk_spaces_nasbench201.options import NasBench201Options
 from nastk_spaces_nasbench201.skeleton import Head, stages, stem
 from nastk_spaces_nasbench201.source import Way
-from nastk_spaces_nasbench201.stacking import POSITIONS, alike, stacked
+from nastk_spaces_nasbench201.stacking import (
+    POSITIONS,
+    alike,
+    evenly,
+    shares,
+    side_by_side,
+    stacked,
+)
 
 
 class NasBench201Supernet(Supernet):
@@ -53,21 +60,32 @@ class NasBench201Supernet(Supernet):
         return self.head(state)  # type: ignore[no-any-return]
 
     def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Measure:
-        """Called to measure many mixtures on the same images: several in one pass, if asked so."""
-        return partial(self._stacked, images)
+        """Called to measure many mixtures on the same images: several at once, if asked so."""
+        return partial(self._answers, images)
 
     def together(
         self, images: Float[Tensor, "batch channels height width"], mixtures: Sequence[Mixture]
     ) -> int:
-        """Called while measuring: as many as keep a pass's share of calls small, if they agree.
+        """Called while measuring: for each thread as many as keep a pass's share of calls small.
 
-        On a CPU, where nobody listens to an operation and no norm has a scale of its own.
+        Fewer where they do not agree in what they compute; one where this is not possible: only on
+        a CPU, where nobody listens to an operation and no norm has a scale of its own.
         """
         most = POSITIONS // (len(images) * images.shape[2] * images.shape[3])
         if most < 2 or images.device.type != "cpu":
             return 1
         joins = all(cast(Operation, module).joins for _, _, module in self.operations())
-        return alike(mixtures[:most]) if joins else 1
+        number = evenly(len(mixtures), most * torch.get_num_threads())
+        return alike(mixtures[:number]) if joins else 1
+
+    def _answers(
+        self, images: Float[Tensor, "batch channels height width"], mixtures: Sequence[Mixture]
+    ) -> Sequence[Float[Tensor, "batch classes"]]:
+        """A pass on each of torch's threads, of as many mixtures each."""
+        threads = torch.get_num_threads()
+        if threads == 1 or len(mixtures) == 1 or images.device.type != "cpu":
+            return self._stacked(images, mixtures)
+        return side_by_side(partial(self._stacked, images), shares(mixtures, threads))
 
     def _stacked(
         self, images: Float[Tensor, "batch channels height width"], mixtures: Sequence[Mixture]

@@ -10,7 +10,14 @@ from nastk.probe import Probe
 from nastk.testing import Harness
 from nastk_sampling.random_path import RandomPath
 from nastk_spaces_nasbench201.space import NasBench201Space
-from nastk_spaces_nasbench201.stacking import POSITIONS, alike, stacked
+from nastk_spaces_nasbench201.stacking import (
+    POSITIONS,
+    alike,
+    evenly,
+    shares,
+    side_by_side,
+    stacked,
+)
 
 SMALL = {"channels": 4, "cells": 1}
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
@@ -80,14 +87,72 @@ def test_mixtures_go_together_where_they_compute_nearly_the_same():
     assert alike([*softmaxes(space, 2), *paths(space)]) == 2
 
 
+@pytest.fixture(params=[1, 3])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize(
-    ("batch", "most"), [(4, 64), (16, 16), (64, 4), (128, 2), (129, 1), (1000, 1)]
+    ("batch", "most"), [(4, 96), (16, 24), (64, 6), (192, 2), (193, 1), (1000, 1)]
 )
-def test_only_passes_of_few_positions_are_shared(batch, most):
+def test_only_passes_of_few_positions_are_shared(threads, batch, most):
     space, net = make()
     images = torch.empty(batch, 3, 16, 16)
     assert most == max(POSITIONS // (batch * 256), 1)
-    assert net.together(images, softmaxes(space, 1) * 80) == most
+    number = 1 if most == 1 else most * threads
+    assert net.together(images, softmaxes(space, 1) * number) == number
+    assert net.together(images, softmaxes(space, 1) * (number + 1)) == (number // 2 + 1)
+
+
+@pytest.mark.parametrize("length, most, expected", [(1, 8, 1), (8, 8, 8), (9, 8, 5), (50, 12, 10)])
+def test_portions_are_of_nearly_one_length(length, most, expected):
+    assert evenly(length, most) == expected
+
+
+@pytest.mark.parametrize("number, lengths", [(1, [5]), (2, [3, 2]), (4, [2, 2, 1]), (9, [1] * 5)])
+def test_mixtures_are_shared_out_in_their_order(number, lengths):
+    given = softmaxes(make()[0])
+    parts = shares(given, number)
+    assert [len(part) for part in parts] == lengths
+    assert [each for part in parts for each in part] == given
+
+
+@pytest.mark.parametrize("reduced", [False, True])
+def test_threads_side_by_side_know_what_their_maker_knew(threads, reduced):
+    given, known = softmaxes(make()[0]), []
+
+    def work(part):
+        known.append((torch.get_num_threads(), torch.is_autocast_enabled("cpu")))
+        assert not torch.is_grad_enabled()
+        return [each.weights for each in part]
+
+    with torch.autocast("cpu", enabled=reduced):
+        found = side_by_side(work, shares(given, 2))
+    assert all(one is each.weights for one, each in zip(found, given, strict=True))
+    assert known == [(1, reduced)] * 2
+    assert torch.get_num_threads() == threads
+
+
+def test_what_goes_wrong_on_one_thread_is_told(threads):
+    def work(part):
+        raise ValueError("no logits")
+
+    with pytest.raises(ValueError, match="no logits"):
+        side_by_side(work, [softmaxes(make()[0])])
+    assert torch.get_num_threads() == threads
+
+
+def test_one_thread_or_several_measure_the_same(threads):
+    space, net = make()
+    images, given = some_images(), softmaxes(space)
+    with torch.no_grad():
+        apart = [net(images, each) for each in given]
+        together = net.measuring(images)(given)
+    for ours, theirs in zip(together, apart, strict=True):
+        torch.testing.assert_close(ours, theirs, **EXACT)
 
 
 def test_operations_that_are_heard_or_scaled_are_measured_one_mixture_at_a_time():
