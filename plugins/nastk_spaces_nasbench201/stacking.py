@@ -24,6 +24,8 @@ POSITIONS = 98_304
 """Positions of all maps of a pass at most; beyond that calls are no cost any more."""
 SHARE = 0.75
 """The part of what is computed that must be wanted."""
+SIDES = 8
+"""Passes side by side at most: a tenth of each is Python, where only one goes on at a time."""
 
 
 def alike(mixtures: Sequence[Mixture]) -> int:
@@ -42,6 +44,11 @@ def stacked(mixtures: Sequence[Mixture]) -> Terms:
     active = torch.stack([each.active for each in mixtures], -1)
     weights = torch.stack([each.weights for each in mixtures], -1)
     return terms_of(weights.masked_fill(~active, 0.0), active.any(-1))
+
+
+def sides() -> int:
+    """How many passes to run side by side: one on each of torch's threads, up to `SIDES`."""
+    return min(torch.get_num_threads(), SIDES)
 
 
 def evenly(length: int, most: int) -> int:

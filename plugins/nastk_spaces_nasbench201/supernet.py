@@ -29,6 +29,7 @@ from nastk_spaces_nasbench201.stacking import (
     evenly,
     shares,
     side_by_side,
+    sides,
     stacked,
 )
 
@@ -75,17 +76,16 @@ class NasBench201Supernet(Supernet):
         if most < 2 or images.device.type != "cpu":
             return 1
         joins = all(cast(Operation, module).joins for _, _, module in self.operations())
-        number = evenly(len(mixtures), most * torch.get_num_threads())
+        number = evenly(len(mixtures), most * sides())
         return alike(mixtures[:number]) if joins else 1
 
     def _answers(
         self, images: Float[Tensor, "batch channels height width"], mixtures: Sequence[Mixture]
     ) -> Sequence[Float[Tensor, "batch classes"]]:
         """A pass on each of torch's threads, of as many mixtures each."""
-        threads = torch.get_num_threads()
-        if threads == 1 or len(mixtures) == 1 or images.device.type != "cpu":
+        if sides() == 1 or len(mixtures) == 1 or images.device.type != "cpu":
             return self._stacked(images, mixtures)
-        return side_by_side(partial(self._stacked, images), shares(mixtures, threads))
+        return side_by_side(partial(self._stacked, images), shares(mixtures, sides()))
 
     def _stacked(
         self, images: Float[Tensor, "batch channels height width"], mixtures: Sequence[Mixture]

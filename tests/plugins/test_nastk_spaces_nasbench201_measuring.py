@@ -87,7 +87,7 @@ def test_mixtures_go_together_where_they_compute_nearly_the_same():
     assert alike([*softmaxes(space, 2), *paths(space)]) == 2
 
 
-@pytest.fixture(params=[1, 3])
+@pytest.fixture(params=[1, 3, 9])
 def threads(request):
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
@@ -102,7 +102,7 @@ def test_only_passes_of_few_positions_are_shared(threads, batch, most):
     space, net = make()
     images = torch.empty(batch, 3, 16, 16)
     assert most == max(POSITIONS // (batch * 256), 1)
-    number = 1 if most == 1 else most * threads
+    number = 1 if most == 1 else most * min(threads, SIDES)
     assert net.together(images, softmaxes(space, 1) * number) == number
     assert net.together(images, softmaxes(space, 1) * (number + 1)) == (number // 2 + 1)
 
