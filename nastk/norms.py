@@ -6,7 +6,6 @@ ones, so that what several mixtures differ by is not also a difference of normal
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -14,21 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from nastk.moments import Statistics, statistics
+
 State = Float[Tensor, "batch channels _height _width"]
-
-
-class Statistics(NamedTuple):
-    """Mean and (biased) variance of each channel over all else, perhaps for groups of images."""
-
-    mean: Float[Tensor, "*groups channels"]
-    variance: Float[Tensor, "*groups channels"]
-
-    @classmethod
-    def of(cls, x: Float[Tensor, "batch channels *_positions"]) -> Self:
-        """Those of `x`."""
-        around = [axis for axis in range(x.ndim) if axis != 1]
-        mean = x.mean(around, keepdim=True)
-        return cls(mean.flatten(), (x - mean).square().mean(around))
 
 
 Kept = dict[nn.Module, Statistics]
@@ -70,10 +57,11 @@ class BatchNorm(nn.BatchNorm2d):
         if self._kept is not None:
             if self.frozen is None:
                 self.keep(Statistics.of(input))
-            mean, variance = self._kept[self]
-            return F.batch_norm(input, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
+            return self._normalised(input, self._kept[self])
         positions = input.shape[0] * input.shape[2] * input.shape[3]
         if positions > 1:
+            if _loses_digits(input, positions) and not torch.is_grad_enabled():
+                return self._normalised(input, statistics(input))
             x = _exact(input, positions)
             y = F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
             last = x is not input
@@ -83,14 +71,22 @@ class BatchNorm(nn.BatchNorm2d):
             return centred
         return centred * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
 
+    def _normalised(self, x: State, by: Statistics) -> State:
+        return F.batch_norm(x, by.mean, by.variance, self.weight, self.bias, False, 0.0, self.eps)
+
 
 def _exact(x: State, positions: int) -> State:
-    """`x` in the layout whose statistics have all digits.
+    """`x` in the layout whose statistics, and their gradients, have all digits."""
+    return x.contiguous() if _loses_digits(x, positions) else x
 
-    Norms of channels-last maps on CPUs sum one position after the other in single precision.
+
+def _loses_digits(x: State, positions: int) -> bool:
+    """Whether torch would take statistics of `x` one position after the other in single precision.
+
+    It does so of channels-last maps on CPUs.
     """
-    many = x.device.type == "cpu" and x.dtype == torch.float32 and positions > MANY_POSITIONS
-    return x.contiguous() if many else x
+    single = x.device.type == "cpu" and x.dtype == torch.float32
+    return single and positions > MANY_POSITIONS and not x.is_contiguous()
 
 
 class Frozen:

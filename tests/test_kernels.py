@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from nastk.kernels import depthwise as convolution
 from nastk.kernels import terms
 from nastk.kernels.mixing import mix
-from nastk.kernels.moments import column_sums, maps, moments, positions, statistics
 from nastk.kernels.terms import Term, plain_sum
+from nastk.moments import column_sums, maps, moments, positions, statistics
 from nastk.norms import BatchNorm, Frozen
 
 EXACT = {"rtol": 0, "atol": 1e-11}

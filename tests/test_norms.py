@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nastk.norms import BatchNorm, Frozen, Statistics, parameter_free
+from nastk.moments import Statistics
+from nastk.norms import BatchNorm, Frozen, parameter_free
 
 
 def some(seed=0, batch=4, channels=3, side=5):
@@ -83,6 +84,10 @@ def test_statistics_of_many_positions_keep_their_digits(last):
     found, exact = BatchNorm(2)(x), BatchNorm(2)(x.double())
     assert found.is_contiguous(memory_format=layout)
     torch.testing.assert_close(found.double(), exact, rtol=0, atol=3e-6)
+    with torch.no_grad():
+        measured = BatchNorm(2)(x)
+    assert measured.is_contiguous(memory_format=layout)
+    torch.testing.assert_close(measured.double(), exact, rtol=0, atol=3e-6)
     weights = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
     (one,) = torch.autograd.grad((found * weights).sum(), x)
     (other,) = torch.autograd.grad((exact * weights).sum(), x)

@@ -21,10 +21,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nastk.kernels import unmixing
-from nastk.kernels.moments import Moments, statistics
 from nastk.kernels.plain import takes_plain_form
 from nastk.kernels.projection import Projections
 from nastk.kernels.terms import Term, Weighted, added, paired, plain_sum
+from nastk.moments import Moments, statistics
 from nastk.norms import BatchNorm
 
 State = Float[Tensor, "batch _channels height width"]

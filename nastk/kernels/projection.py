@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.kernels.moments import Matrix, Moments, maps, moments, positions
 from nastk.kernels.plain import takes_plain_form
-from nastk.norms import BatchNorm, Statistics
+from nastk.moments import Matrix, Moments, Statistics, maps, moments, positions
+from nastk.norms import BatchNorm
 
 State = Float[Tensor, "batch _channels height width"]
 

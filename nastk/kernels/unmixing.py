@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.kernels.moments import column_sums, maps, positions, statistics
 from nastk.kernels.projection import Projections
 from nastk.kernels.terms import Term, paired, plain_sum
+from nastk.moments import column_sums, maps, positions, statistics
 from nastk.norms import BatchNorm
 
 State = Float[Tensor, "batch _channels height width"]

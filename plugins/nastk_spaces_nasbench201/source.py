@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nastk.kernels import terms
-from nastk.kernels.moments import Groups, maps, moments, positions, statistics
-from nastk.norms import BatchNorm, Statistics
+from nastk.moments import Groups, Statistics, maps, moments, positions, statistics
+from nastk.norms import BatchNorm
 from nastk_spaces_nasbench201.operations import Operation, State
 
 Matrix = Float[Tensor, "*groups positions _channels"]

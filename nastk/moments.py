@@ -1,4 +1,4 @@
-"""Sums over the positions of a map, in single precision without its error: `column_sums` and more.
+"""Sums over the positions of a map, in single precision without its error: `statistics` and more.
 
 A map has tens of thousands of positions, and a sum that takes one after the other in single
 precision loses digits with each: five of seven are left, and gradients of norms lose more. Here
@@ -6,12 +6,11 @@ pieces of about a thousand positions are summed, and the pieces in double precis
 """
 
 from math import prod
+from typing import NamedTuple, Self
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-
-from nastk.norms import Statistics
 
 State = Float[Tensor, "batch _channels height width"]
 Matrix = Float[Tensor, "positions _channels"]
@@ -23,6 +22,20 @@ Groups = tuple[int, ...]
 
 PIECE = 1024
 """Positions that are summed in single precision."""
+
+
+class Statistics(NamedTuple):
+    """Mean and (biased) variance of each channel over all else, perhaps for groups of images."""
+
+    mean: Float[Tensor, "*groups channels"]
+    variance: Float[Tensor, "*groups channels"]
+
+    @classmethod
+    def of(cls, x: Float[Tensor, "batch channels *_positions"]) -> Self:
+        """Those of `x`."""
+        around = [axis for axis in range(x.ndim) if axis != 1]
+        mean = x.mean(around, keepdim=True)
+        return cls(mean.flatten(), (x - mean).square().mean(around))
 
 
 def positions(x: State) -> Matrix:
