@@ -43,7 +43,7 @@ def positions(x: State) -> Matrix:
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
-def maps(matrix: Matrix, like: torch.Size) -> State:
+def maps(matrix: Float[Tensor, "*groups positions _channels"], like: torch.Size) -> State:
     """The inverse of `positions`, for maps of the batch, height and width of `like`."""
     batch, _, height, width = like
     return matrix.view(batch, height, width, -1).permute(0, 3, 1, 2)

@@ -12,6 +12,7 @@ from nastk_sampling.random_path import RandomPath
 from nastk_spaces_nasbench201.space import NasBench201Space
 from nastk_spaces_nasbench201.stacking import (
     POSITIONS,
+    SIDES,
     alike,
     evenly,
     shares,
