@@ -17,7 +17,6 @@ from nastk.moments import Statistics, statistics
 
 State = Float[Tensor, "batch channels _height _width"]
 
-
 Kept = dict[nn.Module, Statistics]
 
 MANY_POSITIONS = 8192
@@ -60,24 +59,22 @@ class BatchNorm(nn.BatchNorm2d):
             return self._normalised(input, self._kept[self])
         positions = input.shape[0] * input.shape[2] * input.shape[3]
         if positions > 1:
-            if _loses_digits(input, positions) and not torch.is_grad_enabled():
+            if not _loses_digits(input, positions):
+                return self._of_batch(input)
+            if not torch.is_grad_enabled():
                 return self._normalised(input, statistics(input))
-            x = _exact(input, positions)
-            y = F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
-            last = x is not input
-            return y.contiguous(memory_format=torch.channels_last) if last else y
+            # Channels first, both the statistics and their gradients have all digits.
+            return self._of_batch(input.contiguous()).contiguous(memory_format=torch.channels_last)
         centred = input - input
         if self.bias is None:
             return centred
         return centred * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
 
+    def _of_batch(self, x: State) -> State:
+        return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+
     def _normalised(self, x: State, by: Statistics) -> State:
         return F.batch_norm(x, by.mean, by.variance, self.weight, self.bias, False, 0.0, self.eps)
-
-
-def _exact(x: State, positions: int) -> State:
-    """`x` in the layout whose statistics, and their gradients, have all digits."""
-    return x.contiguous() if _loses_digits(x, positions) else x
 
 
 def _loses_digits(x: State, positions: int) -> bool:
