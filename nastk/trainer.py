@@ -124,6 +124,8 @@ class Trainer:
             epoch,
             epoch + cosine.epochs,
             min(options.warmup_epochs, max(cosine.epochs - 1, 0)) if fresh else 0,
+            options.warmup_cosine,
+            int(options.cosine_ahead),
         )
 
     def probe(self, branch: Branch, stopping: Callable[[], bool] = lambda: False) -> Probe:

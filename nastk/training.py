@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from nastk.component import Options
 
 Graphs = Literal["auto", "on", "off"]
+WarmupCosine = Literal["after", "overwritten", "scaled"]
+"""Where the cosine begins beside a warm-up, and at which rate it goes on; see `Schedule`."""
 
 
 class TrainerOptions(Options):
@@ -33,6 +35,21 @@ class TrainerOptions(Options):
     )
     warmup_epochs: int = Field(
         0, ge=0, description="epochs in which the learning rate rises linearly"
+    )
+    warmup_cosine: WarmupCosine = Field(
+        "after",
+        description=(
+            "the cosine begins after the warm-up, or with it: then the warm-up overwrites its "
+            "first rates, and the rest is as it would be without (overwritten) or goes on from the "
+            "warm-up's last rate (scaled)"
+        ),
+    )
+    cosine_ahead: bool = Field(
+        False,
+        description=(
+            "the cosine is one epoch ahead, as where a scheduler is stepped before each epoch: the "
+            "last epoch trains at the minimum"
+        ),
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
     nesterov: bool = Field(False, description="Nesterov momentum")
@@ -84,6 +101,12 @@ class Schedule:
     It spans the epochs from `start` to `end` (a fresh branch starts in the middle of a run), which
     may lie behind the end of the run; after `end` it stays at `minimum`.
 
+    With `warmup_cosine="after"` the cosine spans the epochs that the warm-up leaves. Otherwise it
+    spans all of them: the warm-up takes the place of its first rates, and the others are those of
+    the cosine itself (`overwritten`: torch's scheduler before its recursive form) or are multiplied
+    so that it goes on from the rate in which the warm-up ended (`scaled`: torch's recursive form).
+    `ahead` takes every rate of the cosine so many epochs later in its course.
+
     >>> schedule = Schedule(base=0.1, minimum=0.0, start=0, end=50)
     >>> schedule.rate(0), round(schedule.rate(25), 6), round(schedule.rate(50), 6)
     (0.1, 0.05, 0.0)
@@ -94,17 +117,30 @@ class Schedule:
     start: int
     end: int
     warmup: int = 0
+    warmup_cosine: WarmupCosine = "after"
+    ahead: int = 0
 
     def rate(self, epoch: int) -> float:
         """The learning rate of `epoch` (0-based, counted from the run's start)."""
         here = epoch - self.start
         if here < self.warmup:
             return self.base * (here + 1) / self.warmup
-        length = max(self.end - self.start - self.warmup, 1)
-        done = min(here - self.warmup, length)
-        cosine = 0.5 * (1 + math.cos(math.pi * done / length))
-        return self.minimum + (self.base - self.minimum) * cosine
+        begin = self.warmup if self.warmup_cosine == "after" else 0
+        length = max(self.end - self.start - begin, 1)
+        height = half_cosine(here - begin + self.ahead, length)
+        if self.warmup and self.warmup_cosine == "scaled":
+            height /= half_cosine(min(self.warmup - 1 + self.ahead, length - 1), length)
+        return self.minimum + (self.base - self.minimum) * height
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `Schedule(**value)` is its inverse."""
         return asdict(self)
+
+
+def half_cosine(done: int, length: int) -> float:
+    """A cosine from 1 (nothing done) to 0 (all of `length` done, and for ever after).
+
+    >>> half_cosine(0, 8), round(half_cosine(4, 8), 6), half_cosine(9, 8)
+    (1.0, 0.5, 0.0)
+    """
+    return 0.5 * (1 + math.cos(math.pi * min(done, length) / length))

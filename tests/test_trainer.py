@@ -331,6 +331,16 @@ def test_the_trainers_warmup_comes_before_the_schedule_of_fresh_weights_alone(fr
     assert branch.schedule == Schedule(0.05, 0.001, 1, 7, warmup)
 
 
+def test_where_the_cosine_begins_beside_the_warmup_is_the_trainers_option():
+    options = {"epochs": 4, "warmup_epochs": 2, "warmup_cosine": "scaled", "cosine_ahead": True}
+    harness = small(Still, trainer_options=options)
+    (branch,) = harness.run()
+    assert branch.schedule == Schedule(0.05, 0.001, 0, 4, 2, "scaled", 1)
+    rates = [one.learning_rate for one in events(harness, EpochDone)]
+    assert rates == [branch.schedule.rate(epoch) for epoch in range(4)]
+    assert rates[:2] == [0.025, 0.05] and rates[3] == pytest.approx(0.001)
+
+
 def test_a_branch_that_ends_stays_in_the_list_and_is_trained_no_further():
     left, right = FULL.split(0, [(0, 1), (2, 3)])
 
