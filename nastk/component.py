@@ -4,14 +4,15 @@ From one nested `Options` model come validation, `nastk describe NAME`, the tabl
 `-u samples=20` on the command line and the section of the config file.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from json import JSONDecodeError
 from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nastk.errors import ConfigurationError, near_miss
+from nastk.reading import json_value
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -160,7 +161,7 @@ def assignments(pairs: Sequence[str], flag: str) -> dict[str, Any]:
     """`["samples=20", "variant=official"]` as a mapping; a value that is not JSON stays text.
 
     Raises:
-        ConfigurationError: something is no `name=value`.
+        ConfigurationError: something is no `name=value`, or is JSON that means two things.
     """
     found: dict[str, Any] = {}
     for pair in pairs:
@@ -169,8 +170,22 @@ def assignments(pairs: Sequence[str], flag: str) -> dict[str, Any]:
             raise ConfigurationError(
                 f"{flag} takes name=value, such as {flag} samples=20; got {pair!r}."
             )
-        try:
-            found[name.strip()] = json.loads(value)
-        except ValueError:
-            found[name.strip()] = value or None
+        found[name.strip()] = json_or_text(value, f"{flag} {name.strip()}") if value else None
     return found
+
+
+def json_or_text(value: str, owner: str) -> Any:
+    """What a word says in JSON; where it is no JSON, the word itself.
+
+    Raises:
+        ConfigurationError: it is JSON that says a key twice, or is nested too deeply.
+
+    >>> json_or_text("20", "-u samples"), json_or_text("official", "-u variant")
+    (20, 'official')
+    """
+    try:
+        return json_value(value)
+    except JSONDecodeError:
+        return value
+    except ValueError as error:
+        raise ConfigurationError(f"{owner} cannot be taken: {error}.") from None

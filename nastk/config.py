@@ -8,19 +8,21 @@ can be run again. Layers, weakest first: defaults, preset, config file, command 
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field
 
 from nastk.component import Options, Preset, Use, assignments, parse
 from nastk.data.pair import PairSource
-from nastk.errors import ConfigurationError, near_miss
+from nastk.errors import ConfigurationError, UnreadableError, near_miss
 from nastk.execution import Precision
 from nastk.limits.options import LimitOptions, read
 from nastk.plugins import Catalogue, catalogue
 from nastk.ranking import RankingOptions
+from nastk.reading import json_value, read_text
+from nastk.reading_yaml import yaml_value
 from nastk.training import TrainerOptions
 
 SECTIONS = ("space", "updater", "data")
@@ -155,20 +157,16 @@ def read_config(path: Path) -> dict[str, Any]:
     """The wishes in a YAML or JSON file; keys are checked, names and values by `resolve`.
 
     Raises:
-        ConfigurationError: the file is missing, not readable as YAML or JSON, or has unknown keys.
+        ConfigurationError: the file is missing, not readable as YAML or JSON, says a key twice, or
+            has unknown keys.
     """
     try:
-        found = yaml.safe_load(path.read_text())
-    except OSError as error:
+        found = _value(read_text(path, pipes=True))
+    except UnreadableError as error:
+        raise ConfigurationError(f"The config file {error}") from None
+    except ValueError as error:
         raise ConfigurationError(
-            f"The config file {path} cannot be read: {error.strerror or error}."
-        ) from None
-    except (yaml.YAMLError, ValueError) as error:
-        where = getattr(error, "problem_mark", None)
-        place = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
-        raise ConfigurationError(
-            f"The config file {path} is neither YAML nor JSON{place}: "
-            f"{getattr(error, 'problem', None) or error}."
+            f"The config file {path} cannot be read as YAML or JSON: {error}."
         ) from None
     if not isinstance(found, dict):
         raise ConfigurationError(
@@ -177,6 +175,18 @@ def read_config(path: Path) -> dict[str, Any]:
         )
     check_keys(found, f"The config file {path}")
     return found
+
+
+def _value(text: str) -> Any:
+    """What a config file says. YAML takes almost all JSON, but splits what JSON says in surrogates.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text.lstrip().startswith("{"):
+        with suppress(ValueError):
+            return json_value(text)
+    return yaml_value(text)
 
 
 def check_keys(wishes: Mapping[Any, Any], owner: str = "config") -> None:

@@ -7,6 +7,7 @@
     ├── DataError                  images or labels that cannot be used
     ├── PluginError                a plugin did not load, or answered what its contract forbids
     ├── CheckpointError            a checkpoint that cannot be read, or belongs to another version
+    ├── UnreadableError            a file that is missing, or holds something else
     ├── DivergenceError            a loss that is not finite, with the place where it happened
     └── StopRequested              exit code 130: the user stopped a run; its checkpoint is written
 
@@ -16,6 +17,7 @@ line and exits with `exit_code`; a traceback is only ever a defect of nastk or o
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class NastkError(Exception):
@@ -65,6 +67,14 @@ class PluginError(NastkError):
 
 class CheckpointError(NastkError):
     """A checkpoint that cannot be read, is damaged, or was written by another format."""
+
+
+class UnreadableError(NastkError):
+    """A file that cannot be read, or holds something else; `reason` says why, without its path."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} cannot be read: {reason}.")
+        self.path, self.reason = path, reason
 
 
 class DivergenceError(NastkError):

@@ -230,7 +230,7 @@ def test_a_config_file_with_a_slip_names_it(nastk, tmp_path):
     assert code == 2 and "unknown key 'updatr'. Did you mean 'updater'?" in err
     (tmp_path / "c.yaml").write_text("space: [toy\n")
     code, _, err = nastk("search", "--config", "c.yaml")
-    assert code == 2 and "neither YAML nor JSON" in err
+    assert code == 2 and "as YAML or JSON" in err
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(nastk):

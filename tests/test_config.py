@@ -313,11 +313,15 @@ def test_a_file_is_yaml_or_json(text, tmp_path):
         (b"1: x\n", "has the unknown key 1. Known"),
         (
             b"space: toy\n  bad: [\n",
-            r"c\.yaml is neither YAML nor JSON at line 2, column 6: [a-z ]+\.$",
+            r"c\.yaml cannot be read as YAML or JSON: [a-z ]+ at line 2, column 6\.$",
         ),
-        (b"space: {a\n", r"neither YAML nor JSON at line \d+, column \d+"),
-        (b"seed: 2024-13-45\n", "neither YAML nor JSON"),
-        (b"\xff\xfe\x00", "neither YAML nor JSON"),
+        (b"space: {a\n", r"as YAML or JSON: .* at line \d+, column \d+"),
+        (b"\xff\xfe\x00", r"it is no UTF-8 text \(byte 0xff at position 0\)"),
+        (b"seed: 1\nseed: 2\n", "the key 'seed' stands twice; leave one out at line 2, column 1"),
+        (b'{"trainer": {"epochs": 1, "epochs": 2}}', "the key 'epochs' stands twice"),
+        (b"space: &a [*a]\n", "it is nested more than 50 deep"),
+        (b"[" * 3000 + b"]" * 3000, "it is nested too deeply"),
+        (b"seed: !!timestamp 2024-13-45\n", "month must be in 1..12"),
         (b"- toy\n", "must hold keys such as `space: darts`, got list"),
         (b"", "must hold keys such as `space: darts`, got NoneType"),
         (b"toy", "got str"),
@@ -394,6 +398,19 @@ def test_what_is_no_assignment_is_said(written):
         match=rf"^-u takes name=value, such as -u samples=20; got '{written}'\.$",
     ):
         assignments([written], "-u")
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ('{"a": 1, "a": 2}', "^-u samples cannot be taken: the key 'a' stands twice"),
+        ("[" * 99 + "]" * 99, "nested more than 50 deep"),
+        ("9" * 5000, "a number of 5000 digits"),
+    ],
+)
+def test_a_value_that_means_two_things_or_has_no_end_is_said(written, message):
+    with pytest.raises(ConfigurationError, match=message):
+        assignments([f"samples={written}"], "-u")
 
 
 def test_the_last_assignment_of_a_name_wins():

@@ -11,6 +11,7 @@ EXIT_CODES = {
     "DataError": 2,
     "PluginError": 1,
     "CheckpointError": 1,
+    "UnreadableError": 1,
     "DivergenceError": 1,
     "StopRequested": 130,
 }

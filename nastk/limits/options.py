@@ -1,13 +1,12 @@
 """What is limited and how it is written: `LimitOptions`, and `read`, which reads `params=4M`."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
-from nastk.component import Options
+from nastk.component import Options, json_or_text
 from nastk.errors import ConfigurationError
 
 ALIASES = {"params": "parameters", "madds": "multiply_adds"}
@@ -107,7 +106,4 @@ def _option(part: str, text: str) -> tuple[str, Any]:
     name, equals, value = part.partition("=")
     if not equals or not name.strip():
         raise ConfigurationError(f"{FORM}; got {text!r}.")
-    try:
-        return name.strip(), json.loads(value)
-    except ValueError:
-        return name.strip(), value
+    return name.strip(), json_or_text(value, f"The option {name.strip()} of a limit")
