@@ -47,6 +47,7 @@ from .plugins import register as register
 from .probe import Probe as Probe
 from .ranking import RankingOptions as RankingOptions
 from .result import Result as Result
+from .search import EventStream as EventStream
 from .search import resume as resume
 from .search import search as search
 from .search import stream as stream

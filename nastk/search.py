@@ -3,14 +3,18 @@
 The work is done by `Run` (`driver.py`), which the command line uses too.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+import weakref
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from nastk.component import Use
 from nastk.config import SearchConfig, resolve
 from nastk.data.pair import PairSource
 from nastk.driver import Observer, Run
+from nastk.errors import NastkError
 from nastk.events import Event
 from nastk.result import Result
 from nastk.runs import RunFolder
@@ -57,13 +61,70 @@ def search(
     return run.result()
 
 
+class EventStream(Iterator[Event]):
+    """The events of a search as it runs; whoever lets go of it stops the search cleanly.
+
+    Then the checkpoint of the step that was reached is written and the run folder is free again:
+    when a loop over it is left, at `close` or the end of a `with`, when the last variable that
+    holds it goes, or when the program ends.
+
+    Example:
+        with nastk.stream({"space": "darts", "updater": "random"}) as events:
+            first = next(events)
+    """
+
+    def __init__(self, events: Generator[Event, None, None]) -> None:
+        self._events = events
+        # Python would end a generator only after the modules that it needs to write a checkpoint.
+        self._ending = weakref.finalize(self, _ended, events)
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def close(self) -> None:
+        """Stop the search, with a checkpoint; once it has ended, nothing.
+
+        Raises:
+            NastkError: the checkpoint could not be written.
+        """
+        self._events.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _ended(events: Generator[Event, None, None]) -> None:
+    """Stop a search whose stream nobody holds any more; nobody could catch what goes wrong."""
+    try:
+        events.close()
+    except NastkError as error:
+        print(f"error: {error}", file=sys.stderr)
+
+
 def stream(
     config: SearchConfig | Mapping[str, Any], *, out: str | Path | None = None, data: Any = None
-) -> Iterator[Event]:
+) -> EventStream:
     """Search, handing each event to the caller's loop; leaving it is a clean, checkpointed stop.
+
+    The search begins with the first event that is asked for. Held in a variable, it stands still
+    between two events, and ends as `EventStream` says.
 
     Example: `for event in nastk.stream({"space": "darts", "updater": "random"}): print(event)`
     """
+    return EventStream(_events(config, out, data))
+
+
+def _events(
+    config: SearchConfig | Mapping[str, Any], out: str | Path | None, data: Any
+) -> Generator[Event, None, None]:
     resolved = config if isinstance(config, SearchConfig) else resolve(config)
     yield from Run.new(resolved, out, data).events()
 

@@ -1,5 +1,6 @@
 """A killed run, resumed, equals an uninterrupted one bit for bit: weights, architecture, events."""
 
+import gc
 import json
 import signal
 import subprocess
@@ -145,6 +146,70 @@ def test_leaving_a_stream_is_a_clean_stop(tmp_path, straight):
     assert stored.branches[0]["step"] == 4
     nastk.resume(tmp_path / "left")
     assert state(tmp_path / "left") == straight("darts")
+
+
+def let_go(events, way):
+    """Let go of a stream that is held in a variable, in one of the ways that there are."""
+    if way == "close":
+        events.close()
+        events.close()
+    elif way == "with":
+        with events:
+            pass
+    elif way == "an error in the loop":
+        with pytest.raises(ZeroDivisionError), events:
+            1 / 0  # noqa: B018
+    del events  # the caller has let go of it already
+
+
+@pytest.mark.parametrize("way", ["close", "with", "an error in the loop", "the variable goes"])
+def test_a_stream_in_a_variable_ends_as_cleanly_as_a_loop(way, tmp_path):
+    held = [nastk.stream({**WISHES, "updater": "darts"}, out=tmp_path / "held")]
+    assert next(event for event in held[0] if isinstance(event, StepDone) and event.step == 5)
+    folder = RunFolder.open(tmp_path / "held")
+    assert folder.state() == "running"
+    let_go(held.pop(), way)
+    gc.collect()
+    assert folder.state() == "interrupted"
+    stored, _ = checkpoint.newest(folder.checkpoints)
+    assert stored.branches[0]["step"] == 5
+
+
+def test_a_stream_that_was_never_asked_for_an_event_leaves_nothing(tmp_path):
+    events = nastk.stream({**WISHES, "updater": "darts"}, out=tmp_path / "unused")
+    events.close()
+    assert list(events) == [] and not (tmp_path / "unused").exists()
+
+
+def test_a_stream_that_nobody_holds_says_what_could_not_be_written(tmp_path, monkeypatch, capsys):
+    events = nastk.stream({**WISHES, "updater": "darts"}, out=tmp_path / "full")
+    assert next(event for event in events if isinstance(event, StepDone) and event.step == 5)
+
+    def full(*_):
+        raise nastk.NastkError("the disk is full")
+
+    monkeypatch.setattr(checkpoint, "write", full)
+    del events
+    gc.collect()
+    assert capsys.readouterr().err == "error: the disk is full\n"
+    assert RunFolder.open(tmp_path / "full").state() == "failed"
+
+
+ENDS = """
+import json, sys
+import nastk
+events = nastk.stream(json.loads(sys.argv[1]), out=sys.argv[2])
+reached = next(event for event in events if event.kind == "step-done" and event.step == 5)
+"""
+
+
+def test_a_program_may_end_with_a_stream_in_a_variable(tmp_path):
+    wishes = json.dumps({**WISHES, "updater": "darts"})
+    command = [sys.executable, "-c", ENDS, wishes, str(tmp_path / "ended")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    stored, _ = checkpoint.newest(RunFolder.open(tmp_path / "ended").checkpoints)
+    assert stored.branches[0]["step"] == 5
 
 
 def test_a_resumed_run_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path, straight):

@@ -31,7 +31,9 @@ def depthwise(x: State, kernel: Kernel, stride: int, padding: int, dilation: int
 
     Example: `depthwise(x, kernel, stride=1, padding=2, dilation=1)` for a kernel of 5x5
     """
-    if takes_plain_form(x) or not torch.is_grad_enabled():
+    # `torch.jit.trace` writes an own gradient down anew at each call, and complains of that.
+    tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    if takes_plain_form(x) or tracing or not torch.is_grad_enabled():
         return plain(x, kernel, stride, padding, dilation)
     return _Depthwise.apply(x, kernel, stride, padding, dilation)  # type: ignore[no-any-return]
 

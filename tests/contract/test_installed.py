@@ -1,5 +1,8 @@
 """The registry is the test matrix: what everything installed must hold, whoever made it."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 
@@ -102,6 +105,68 @@ def test_a_space_speaks_of_the_same_edges_everywhere(kind, name):
         space.full().players()
     )
     assert space.network(architecture, TASK).eval()(images).shape == (2, TASK.classes)
+
+
+def stand_alone(name):
+    """A network of one architecture of the space, and images for it."""
+    found = load(name, "space")
+    space = found(found.parse_options(SMALL.get(name, {})))
+    rng = torch.Generator().manual_seed(0)
+    network = space.network(space.sample(space.full(), rng), TASK)
+    return network, torch.randn(2, TASK.channels, TASK.size, TASK.size, generator=rng)
+
+
+def answer(network, images):
+    """What a network says, its noise (S4) from one seed."""
+    torch.manual_seed(0)
+    return network(images)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda network: pickle.loads(pickle.dumps(network))]
+)
+@pytest.mark.parametrize("space", catalogue().names("space"))
+def test_a_network_can_be_copied_before_and_after_a_step_of_training(space, copied):
+    network, images = stand_alone(space)
+    for _ in range(2):
+        twin = copied(network)
+        assert torch.equal(answer(twin.eval(), images), answer(network.eval(), images))
+        answer(network.train(), images).sum().backward()
+
+
+TRACER = pytest.mark.filterwarnings(
+    "ignore::torch.jit.TracerWarning", "ignore:.*is deprecated:FutureWarning"
+)
+
+
+@TRACER
+def test_a_darts_network_with_drop_path_can_be_traced_for_use():
+    options = {"channels": 4, "cells": 3, "nodes": 1, "network_channels": 4, "network_cells": 3}
+    found = load("darts", "space")
+    space = found(found.parse_options({**options, "drop_path": 0.2}))
+    cell = [("sep_conv_3x3", 0), ("dil_conv_3x3", 1)]
+    text = f"Genotype(normal={cell}, normal_concat=[2], reduce={cell}, reduce_concat=[2])"
+    network = space.network(space.from_text(text), TASK).eval()
+    images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(torch.jit.trace(network, images)(images), network(images))
+
+
+@TRACER
+@pytest.mark.slow
+@pytest.mark.parametrize("space", catalogue().names("space"))
+def test_a_network_can_be_traced_and_the_trace_takes_other_batches(space):
+    network, images = stand_alone(space)
+    traced = torch.jit.trace(network.eval(), images)
+    more = torch.cat([images, images, images])
+    torch.testing.assert_close(answer(traced, more), answer(network, more))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", catalogue().names("space"))
+def test_a_network_can_be_exported(space):
+    network, images = stand_alone(space)
+    exported = torch.export.export(network.eval(), (images,)).module()
+    torch.testing.assert_close(answer(exported, images), answer(network, images))
 
 
 @pytest.mark.parametrize(("kind", "name"), installed("evaluator"))
