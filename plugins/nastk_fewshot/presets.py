@@ -60,7 +60,7 @@ def _bench(
         name,
         f"{_SOURCE}: {what}; settings of the authors' scripts",
         space=("nasbench201",),
-        data=("cifar10", "cifar100"),
+        data=("cifar10", "cifar100", "imagenet16-120"),
         space_options={"channels": 16, "cells": 5, "affine": False, "exclude_none": False},
         updater_options={**BENCH, **updater},
         data_options=_DATA,

@@ -1,8 +1,9 @@
 """Images to search on: small sets with published splits, ImageNet, and folders of one's own.
 
 `digits.py` needs no files; `published.py` holds CIFAR-10, CIFAR-100, SVHN and Fashion-MNIST, which
-are downloaded; `imagenet.py` and `folder.py` read pictures from folders: `listing.py` finds them,
-`form.py` decides size and channels, `pictures.py` decodes them.
+are downloaded; `imagenet16.py` reads the pickled files of ImageNet16-120 through `batches.py`.
+`imagenet.py` and `folder.py` read pictures from folders: `listing.py` finds them, `form.py` decides
+size and channels, `pictures.py` decodes them.
 """
 
 from nastk.hookspecs import Offer, hookimpl
@@ -36,6 +37,11 @@ def data_sources() -> list[Offer]:
             "fashion-mnist",
             "Fashion-MNIST: 70,000 grey images of clothes, 28x28 pixels",
             "nastk_images.published:FashionMnist",
+        ),
+        Offer(
+            "imagenet16-120",
+            "ImageNet16-120 of NAS-Bench-201: 157,700 colour images of 16x16 pixels",
+            "nastk_images.imagenet16:ImageNet16",
         ),
         Offer(
             "imagenet",

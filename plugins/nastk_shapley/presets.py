@@ -45,7 +45,7 @@ PRESETS = (
         "Xiao et al., CVPR 2022, section 4.1; what it leaves open here (how weights are "
         "trained) as the benchmark's authors trained DARTS",
         space=("nasbench201",),
-        data=("cifar10", "cifar100"),
+        data=("cifar10", "cifar100", "imagenet16-120"),
         space_options={"channels": 16, "cells": 5},
         updater_options={**_UPDATER, "warmup": 15},
         data_options={"train_fraction": 0.5},

@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import pickle
 import subprocess
 import sys
 import tarfile
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from images_kit import OldArray, random_pixels, write_pickle
 from PIL import Image
 
 import nastk_images
@@ -28,14 +28,8 @@ from nastk_images import imagenet as imagenet_module
 from nastk_images.digits import Digits
 from nastk_images.folder import Folder
 from nastk_images.imagenet import ImageNet
+from nastk_images.imagenet16 import ImageNet16
 from nastk_images.published import Cifar10, Cifar100, FashionMnist, Svhn, data_root
-
-RNG = np.random.default_rng(0)
-
-
-def random_pixels(*shape: int) -> np.ndarray:
-    return RNG.integers(0, 256, shape, dtype=np.uint8)
-
 
 # ---------------------------------------------------------------- the plugin
 
@@ -43,7 +37,8 @@ def random_pixels(*shape: int) -> np.ndarray:
 def test_the_offers_are_the_classes_they_name() -> None:
     offers = nastk_images.data_sources()
     assert [offer.name for offer in offers] == [
-        "digits", "cifar10", "cifar100", "svhn", "fashion-mnist", "imagenet", "folder",
+        "digits", "cifar10", "cifar100", "svhn", "fashion-mnist", "imagenet16-120", "imagenet",
+        "folder",
     ]  # fmt: skip
     for offer in offers:
         module, _, name = offer.load.partition(":")
@@ -59,7 +54,7 @@ def test_listing_the_sources_imports_no_torch() -> None:
 
 
 def test_the_quick_preset_limits_the_larger_sets() -> None:
-    for source in (Folder, Cifar10, Cifar100, Svhn, FashionMnist):
+    for source in (Folder, Cifar10, Cifar100, Svhn, FashionMnist, ImageNet16):
         assert [(preset.name, preset.data_options) for preset in source.presets] == [
             ("quick", {"limit": 4000})
         ]
@@ -89,33 +84,6 @@ def test_digits_are_divided_and_their_test_part_is_the_same_for_every_seed() -> 
 
 
 # ---------------------------------------------------------------- published sets
-
-
-class OldDtype:
-    """Pickles as the one-byte dtype does in files written by the numpy of 2009."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return np.dtype, ("u1", 0, 1), (3, "|", None, None, None, -1, -1, 0)
-
-
-class OldArray:
-    """Pickles as a byte array does in such files."""
-
-    def __init__(self, array: np.ndarray) -> None:
-        self.array = array
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        make = np.zeros(1).__reduce__()[0]
-        return (
-            make,
-            (np.ndarray, (0,), b"b"),
-            (1, self.array.shape, OldDtype(), False, self.array.tobytes()),
-        )
-
-
-def write_pickle(path: Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pickle.dumps(value, protocol=2))
 
 
 def write_cifar(root: Path, fine: bool) -> tuple[np.ndarray, np.ndarray]:
