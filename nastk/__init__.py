@@ -4,6 +4,9 @@ The names below are all that a plugin or a study needs; `__init__.pyi` is the ta
 They load when first used, so that `nastk --help` never waits for torch.
 """
 
+from importlib.metadata import version
+
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__version__ = version("nastk")

@@ -2,6 +2,8 @@ from .architecture import Architecture as Architecture
 from .assembly import Assembly as Assembly
 from .assembly import assemble as assemble
 from .branch import Branch as Branch
+from .cautions import Caution as Caution
+from .cautions import warnings_of as warnings_of
 from .compare import Study as Study
 from .compare import compare as compare
 from .component import Component as Component
@@ -63,5 +65,5 @@ from .updater import ArchitectureUpdater as ArchitectureUpdater
 from .updater import Continuation as Continuation
 from .updater import Cosine as Cosine
 from .updater import Plan as Plan
-from .watch import Caution as Caution
-from .watch import warnings_of as warnings_of
+
+__version__: str

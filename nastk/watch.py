@@ -1,4 +1,4 @@
-"""Whether a search goes wrong: `Watch` looks at every decision, `warnings_of` names what it saw.
+"""Whether a search goes wrong: `Watch` looks at every decision; `cautions.py` reads what it saw.
 
 Differentiable searches are known to collapse to operations without parameters (Zela et al., ICLR
 2020), to paths that lead nowhere, or to decide nothing at all. The watch costs no images and
@@ -6,30 +6,19 @@ changes nothing; its numbers are in the events of kind `watched`.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 
 from nastk.architecture import Architecture
 from nastk.branch import Branch, copied
+from nastk.cautions import Caution
 from nastk.events import Watched, table_to_json
 from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.subspace import Edge
 
 UNDECIDED = 0.99
-UNSETTLED = 3
-
-
-@dataclass(frozen=True)
-class Caution:
-    """Something to look at: its name, for programs, and what it means, for people."""
-
-    name: str
-    message: str
 
 
 class Watch:
@@ -82,49 +71,6 @@ def entropy(mixtures: Sequence[Mixture], probe: Probe) -> float | None:
     shares = weights.abs() / weights.abs().sum(1, keepdim=True).clamp(min=1e-12)
     bits = torch.special.entr(shares).sum(1) / probe.subspace.mask.sum(1).clamp(min=2).log()
     return float(bits[choice].mean())
-
-
-def warnings_of(history: Sequence[Mapping[str, Any]], branch: str | None = None) -> list[Caution]:
-    """What a run's events warn of, for its last epoch.
-
-    Args:
-        history: the events of a run, as `RunFolder.events` reads them.
-        branch: the branch that is asked about; where None the one whose architecture the run
-            found, or the last one watched while it goes on.
-
-    Example: `warnings_of(nastk.resume("runs/a").history)`
-    """
-    watched = [each for each in history if each["kind"] == Watched.kind]
-    name = branch_of(history, Watched.kind) if branch is None else branch
-    last = [each for each in watched if each["branch"] == name][-1:]
-    found = [Caution(one["name"], one["message"]) for each in last for one in each["warnings"]]
-    epochs = [each for each in history if each["kind"] == "epoch-done" and each["branch"] == name]
-    changes = changes_of([str(each["architecture"]) for each in epochs])
-    if len(changes) > UNSETTLED and all(changes[-UNSETTLED:]):
-        found.append(
-            Caution(
-                "unsettled",
-                f"The decision changed in each of the last {UNSETTLED} epochs: "
-                "a longer run may decide otherwise.",
-            )
-        )
-    return found
-
-
-def branch_of(history: Sequence[Mapping[str, Any]], kind: str) -> str | None:
-    """The branch to speak of: of the found architecture, or that of the last event of `kind`."""
-    finished = [each["branch"] for each in history if each["kind"] == "run-finished"]
-    heard = [each["branch"] for each in history if each["kind"] == kind]
-    return next(iter([*finished[-1:], *heard[-1:]]), None)
-
-
-def changes_of(decisions: Sequence[str]) -> list[bool]:
-    """For each epoch but the first, whether its decision is another than the one before.
-
-    >>> changes_of(["a", "a", "b"])
-    [False, True]
-    """
-    return [one != other for one, other in pairwise(decisions)]
 
 
 def _dominated(architecture: Architecture, free: set[str]) -> list[Caution]:

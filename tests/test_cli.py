@@ -1,6 +1,7 @@
 """The command line as a user meets it: what goes to stdout, what to stderr, and the exit codes."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 
 import pytest
 from PIL import Image
+from run_kit import write_run
 
 from nastk import cli
 
@@ -295,3 +297,61 @@ def test_ctrl_c_stops_with_a_checkpoint_and_says_how_to_go_on(tmp_path):
     assert process.returncode == 130
     assert "nastk resume a" in err and "Traceback" not in err
     assert list((tmp_path / "a" / "checkpoints").glob("*.safetensors"))
+
+
+# ---------------------------------------------------------------- where output is no terminal
+
+LOOKING = {
+    "show": ["show", "leaves-of-a-folder-with-a-long-name"],
+    "runs": ["runs", "."],
+    "draw": ["draw", "leaves-of-a-folder-with-a-long-name"],
+    "branches": ["draw", "leaves-of-a-folder-with-a-long-name", "--branches"],
+    "plugins": ["plugins"],
+    "describe": ["describe", "retrain"],
+    "doctor": ["doctor"],
+}
+
+
+@pytest.mark.parametrize("case", LOOKING)
+def test_a_pipe_gets_whole_lines_without_padding_whatever_the_width(
+    nastk, monkeypatch, tmp_path, case
+):
+    write_run(tmp_path / "leaves-of-a-folder-with-a-long-name")
+    found = []
+    for columns in ("30", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        code, out, _ = nastk(*LOOKING[case])
+        assert code == 0
+        found.append(out)
+    assert found[0] == found[1]
+    lines = found[0].splitlines()
+    assert lines and not [line for line in lines if line != line.rstrip()]
+
+
+def test_a_description_is_one_line_in_a_pipe_and_wrapped_at_a_terminal(nastk, monkeypatch):
+    whole = describe_rows(nastk("describe", "retrain", "--json")[1])
+    assert max(map(len, whole)) > 80
+    assert all(
+        any(text in line for line in nastk("describe", "retrain")[1].splitlines()) for text in whole
+    )
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", nastk("describe", "retrain")[1])
+    assert max(map(len, plain.splitlines())) <= 80
+
+
+def describe_rows(text):
+    (found,) = json.loads(text)
+    return [one["description"] for one in found["options"]]
+
+
+def test_messages_in_a_log_are_whole_lines(nastk, monkeypatch, tmp_path):
+    monkeypatch.setenv("COLUMNS", "30")
+    place = "a-folder-with-quite-a-long-name/run"
+    code, out, err = nastk(*TOY, "--epochs", "1", "--out", place)
+    assert code == 0
+    assert f"  nastk draw {place} -o cell.svg" in out.splitlines()
+    assert f"searching toy with darts on toy, seed 0, on cpu -> {place}" in err.splitlines()
+    assert "1 epoch of 3 steps" in err.splitlines()
+    (line,) = [line for line in err.splitlines() if line.startswith("epoch ")]
+    assert line.startswith("epoch 1/1  loss ") and "images" in line

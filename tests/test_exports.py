@@ -3,6 +3,7 @@
 import ast
 import inspect
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ import nastk.testing
 def listed(package):
     """(module, name) of every line of a package's `__init__.pyi`."""
     tree = ast.parse(Path(package.__file__).with_suffix(".pyi").read_text())
-    assert all(isinstance(node, ast.ImportFrom) and len(node.names) == 1 for node in tree.body)
-    return [(node.module, node.names[0]) for node in tree.body]
+    lines = [node for node in tree.body if ast.unparse(node) != "__version__: str"]
+    assert all(isinstance(node, ast.ImportFrom) and len(node.names) == 1 for node in lines)
+    return [(node.module, node.names[0]) for node in lines]
 
 
 @pytest.mark.parametrize("package", [nastk, nastk.testing])
@@ -50,3 +52,7 @@ def test_each_name_loads_from_its_module_and_says_what_it_is(package, module, na
 def test_a_name_that_nastk_does_not_have_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no_such_name"):
         nastk.no_such_name  # noqa: B018
+
+
+def test_the_version_is_that_of_the_installed_package():
+    assert nastk.__version__ == version("nastk")

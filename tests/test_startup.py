@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from run_kit import write_run
 
 RUN = """
 import sys
@@ -26,9 +27,14 @@ assert not heavy, heavy
         (["search", "--help"], "--updater"),
         (["plugins"], "shapley"),
         (["plugins", "--json"], '"shapley"'),
+        (["runs", "."], "finished"),
+        (["show", "run"], "Ranking quality"),
+        (["draw", "run"], "conv"),
+        (["draw", "run", "--branches"], "0.1"),
     ],
 )
 def test_no_torch_is_imported(arguments, words, tmp_path):
+    write_run(tmp_path / "run")
     done = subprocess.run(
         [sys.executable, "-c", RUN, *arguments],
         capture_output=True,

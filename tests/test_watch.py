@@ -7,9 +7,10 @@ import torch
 from core_kit import answering
 
 from nastk import Mixture, Subspace, warnings_of
+from nastk.cautions import changes_of
 from nastk.events import Watched
 from nastk.testing import Harness, ToySpace
-from nastk.watch import Watch, changes_of, entropy, parameter_free
+from nastk.watch import Watch, entropy, parameter_free
 
 SPACE = ToySpace()
 ONE = [["conv"], ["skip"], ["skip"], ["conv"], ["skip"]]

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from nastk.cli import output
 from nastk.plugins import catalogue
+from nastk.report.numbers import counted
 
 LIBRARIES = (
     "torch",
@@ -28,12 +29,11 @@ def doctor(json: bool) -> None:
     if json:
         output.print_json(findings)
         return
-    console = output.stdout()
     for one in findings:
         sign = "ok  " if one["ok"] else "LACK"
-        console.print(f"{sign}  {one['what']:<22} {one['found']}", markup=False)
+        output.line(f"{sign}  {one['what']:<22} {one['found']}")
         if one["advice"]:
-            console.print(f"      -> {one['advice']}", markup=False)
+            output.line(f"      -> {one['advice']}")
 
 
 def examine() -> list[dict[str, Any]]:
@@ -121,13 +121,8 @@ def _data() -> dict[str, Any]:
 
 def _plugins() -> list[dict[str, Any]]:
     found = catalogue()
-    count = len(found.all())
-    findings = [
-        _finding(
-            "plugins",
-            f"{count} components from {len({one.distribution for one in found.all()})} packages",
-        )
-    ]
+    packages = counted(len({one.distribution for one in found.all()}), "package")
+    findings = [_finding("plugins", f"{counted(len(found.all()), 'component')} from {packages}")]
     return [*findings, *(_finding("plugin", problem, False) for problem in found.problems)]
 
 

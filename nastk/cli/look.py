@@ -8,6 +8,7 @@ from nastk.architecture import Architecture
 from nastk.cli import output
 from nastk.errors import ConfigurationError, UnknownNameError
 from nastk.plugins import KINDS, catalogue
+from nastk.report.names import data_name
 from nastk.runs import RunFolder, find_runs
 
 
@@ -29,11 +30,11 @@ def show(path: Path, json: bool) -> None:
         return
     from nastk.report.summary import summary
 
-    output.stdout().print(summary(result, history))
+    output.show(summary(result, history))
     if state == "interrupted":
-        output.stderr().print(f"Continue it with `nastk resume {path}`.", markup=False)
+        output.note(f"Continue it with `nastk resume {path}`.")
     if state == "failed":
-        output.stderr().print(f"It failed: {result['error']}", markup=False)
+        output.note(f"It failed: {result['error']}")
 
 
 def runs(place: Path, json: bool) -> None:
@@ -46,11 +47,11 @@ def runs(place: Path, json: bool) -> None:
     if json:
         output.print_json(rows)
     elif not rows:
-        output.stderr().print(f"No runs in {place}. Start one with `nastk search`.", markup=False)
+        output.note(f"No runs in {place}. Start one with `nastk search`.")
     else:
         from nastk.report.tables import runs_table
 
-        output.stdout().print(runs_table(rows))
+        output.show(runs_table(rows))
 
 
 def _row(folder: RunFolder) -> dict[str, Any]:
@@ -68,6 +69,7 @@ def _row(folder: RunFolder) -> dict[str, Any]:
         "space": config["space"]["name"],
         "updater": config["updater"]["name"],
         "data": config["data"]["name"],
+        "path_of_data": config["data"]["options"].get("path"),
         "seed": config["seed"],
         "epoch": max((event["epoch"] for event in epochs), default=0),
         "epochs": config["trainer"]["epochs"],
@@ -83,12 +85,12 @@ def draw(path: Path, out: Path | None) -> None:
     if out is None:
         from nastk.report.terminal import cell
 
-        output.stdout().print(cell(architecture))
+        output.show(cell(architecture))
         return
     from nastk.report.cell import draw as picture
 
     picture(architecture, out, title=f"{architecture.space}", subtitle=source)
-    output.stderr().print(f"drawn to {out}", markup=False)
+    output.note(f"drawn to {out}")
 
 
 def draw_branches(path: Path, out: Path | None) -> None:
@@ -106,20 +108,20 @@ def draw_branches(path: Path, out: Path | None) -> None:
     if out is None:
         from nastk.report.tree import Tree
 
-        output.stdout().print(Tree(branches))
+        output.show(Tree(branches))
         return
     from nastk.report.tree_picture import draw_tree
 
     config = folder.config()
-    updater = config["updater"]
+    data, updater = data_name(config["data"]), config["updater"]
     inner = updater["options"].get("inner")
     draw_tree(
         branches,
         out,
         title=f"{updater['name']} around {inner}" if inner else updater["name"],
-        subtitle=f"{config['space']['name']} on {config['data']['name']}, seed {config['seed']}",
+        subtitle=f"{config['space']['name']} on {data}, seed {config['seed']}",
     )
-    output.stderr().print(f"drawn to {out}", markup=False)
+    output.note(f"drawn to {out}")
 
 
 def _architecture(path: Path) -> tuple[Architecture, str]:
@@ -127,7 +129,9 @@ def _architecture(path: Path) -> tuple[Architecture, str]:
     if path.is_dir():
         folder = RunFolder.open(path)
         config = folder.config()
-        source = f"{config['updater']['name']} on {config['data']['name']}, seed {config['seed']}"
+        source = (
+            f"{config['updater']['name']} on {data_name(config['data'])}, seed {config['seed']}"
+        )
         return Architecture.from_json(folder.result()["architecture"]), source
     try:
         value = json_module.loads(path.read_text())
@@ -160,7 +164,7 @@ def plugins(json: bool) -> None:
     else:
         from nastk.report.tables import components_table
 
-        output.stdout().print(components_table(rows))
+        output.show(components_table(rows))
     output.warn(found.problems)
 
 
@@ -183,12 +187,11 @@ def describe(name: str, json: bool) -> None:
             ]
         )
         return
-    console = output.stdout()
     for kind, summary, model, names in found:
-        console.print(f"{kind} {name}: {summary}", markup=False)
-        console.print(options_table(name, option_rows(model)))
+        output.line(f"{kind} {name}: {summary}")
+        output.show(options_table(name, option_rows(model)))
         for line in names:
-            console.print(f"preset {line}", markup=False)
+            output.line(f"preset {line}")
 
 
 def _components(name: str) -> list[tuple[str, str, Any, list[str]]]:

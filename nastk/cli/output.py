@@ -1,14 +1,22 @@
-"""Where output goes: results to stdout, everything else to stderr; JSON where it was asked for."""
+"""Where output goes: results to stdout, everything else to stderr; JSON where it was asked for.
+
+At a terminal tables fit its width. Elsewhere (a pipe, a file, a log) nothing is wrapped, padded or
+cut: a line is a line, whatever `COLUMNS` says.
+"""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+
+UNLIMITED = 10_000
+"""Columns of what is no terminal."""
 
 
 def stdout() -> Console:
     """The console for results."""
-    return Console(highlight=False, soft_wrap=False)
+    return Console(highlight=False)
 
 
 def stderr() -> Console:
@@ -16,12 +24,38 @@ def stderr() -> Console:
     return Console(stderr=True, highlight=False)
 
 
-def print_json(value: Any) -> None:
-    """`value` as indented JSON on stdout."""
-    print(json.dumps(value, indent=2))
+def show(what: RenderableType) -> None:
+    """Something that rich draws (a summary, a table, a cell) on stdout."""
+    console = stdout()
+    if console.is_terminal:
+        console.print(what)
+    else:
+        for line in _lines(what, console):
+            print(line)
+
+
+def line(text: str) -> None:
+    """A line of a result on stdout, never broken: commands in it can be copied."""
+    stdout().print(text, markup=False, soft_wrap=True)
+
+
+def note(text: str, style: str = "") -> None:
+    """A line on stderr, never broken."""
+    stderr().print(text, markup=False, soft_wrap=True, style=style)
 
 
 def warn(messages: list[str]) -> None:
     """Each message as a warning on stderr."""
     for message in messages:
-        stderr().print(f"warning: {message}", style="yellow", markup=False)
+        note(f"warning: {message}", "yellow")
+
+
+def print_json(value: Any) -> None:
+    """`value` as indented JSON on stdout."""
+    print(json.dumps(value, indent=2))
+
+
+def _lines(what: RenderableType, console: Console) -> Iterator[str]:
+    """The lines of `what` at its full width, as text without anything behind their last sign."""
+    for segments in console.render_lines(what, console.options.update(width=UNLIMITED), pad=False):
+        yield "".join(one.text for one in segments if not one.control).rstrip()

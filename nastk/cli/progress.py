@@ -23,6 +23,7 @@ from nastk.events import (
     StepDone,
     UpdaterWorking,
 )
+from nastk.report.numbers import counted
 
 
 class ProgressView:
@@ -70,7 +71,7 @@ class ProgressView:
         line = self._line(event)
         if line:
             (self._progress.console if self._live else self._console).print(
-                line, markup=False, style="dim" if self._live else ""
+                line, markup=False, soft_wrap=True, style="dim" if self._live else ""
             )
 
     def _move_bars(self, event: Event) -> None:
@@ -96,7 +97,8 @@ class ProgressView:
 
     def _line(self, event: Event) -> str | None:
         if isinstance(event, RunStarted):
-            return f"{event.epochs} epochs of {event.steps_per_epoch} steps"
+            steps = counted(event.steps_per_epoch, "step")
+            return f"{counted(event.epochs, 'epoch')} of {steps}"
         if isinstance(event, EpochDone):
             branch = f"branch {event.branch}  " if event.branch != "0" else ""
             return (

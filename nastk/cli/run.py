@@ -17,7 +17,8 @@ from nastk.errors import ConfigurationError
 from nastk.events import Event, UpdaterWorking
 from nastk.plugins import catalogue
 from nastk.preflight import rehearse
-from nastk.report.numbers import count, seconds, size
+from nastk.report.names import data_name
+from nastk.report.numbers import count, counted, seconds, size
 from nastk.report.summary import summary
 from nastk.result import Result
 from nastk.runs import RunFolder
@@ -47,11 +48,10 @@ def search(
     output.warn(run.assembly.notes)
     if not quiet:
         preset = f", preset {config.preset}" if config.preset else ""
-        output.stderr().print(
-            f"searching {config.space.name} with {config.updater.name} on {config.data.name}"
-            f"{preset}, seed {config.seed}, "
-            f"on {run.assembly.execution.device} -> {run.folder.path}",
-            markup=False,
+        output.note(
+            f"searching {config.space.name} with {config.updater.name} "
+            f"on {data_name(vars(config.data))}{preset}, seed {config.seed}, "
+            f"on {run.assembly.execution.device} -> {run.folder.path}"
         )
     _drive(run, quiet, json)
 
@@ -60,7 +60,7 @@ def resume(path: Path, quiet: bool, json: bool) -> None:
     """`nastk resume`: go on from the newest checkpoint, or show a finished run."""
     folder = RunFolder.open(path)
     if folder.state() == "finished":
-        output.stderr().print(f"{path} is finished already; nothing is left to do.", markup=False)
+        output.note(f"{path} is finished already; nothing is left to do.")
         _show_result(folder, json)
         return
     run = Run.resumed(folder)
@@ -71,7 +71,7 @@ def resume(path: Path, quiet: bool, json: bool) -> None:
             if run.restored
             else "the start (it has no checkpoint yet)"
         )
-        output.stderr().print(f"resuming {path} from {at}", markup=False)
+        output.note(f"resuming {path} from {at}")
     _drive(run, quiet, json)
 
 
@@ -129,16 +129,16 @@ def forecast(config: SearchConfig, json: bool) -> None:
     free = ""
     if found.available_memory is not None:
         free = f"; {size(found.available_memory)} were free"
-    output.stdout().print(
-        f"{config.space.name} with {config.updater.name} on {config.data.name}: "
+    output.line(
+        f"{config.space.name} with {config.updater.name} on {data_name(vars(config.data))}: "
         "everything fits together.\n"
         f"  supernet     {count(found.parameters)} parameters on {found.device}\n"
-        f"  training     {found.epochs} passes, {count(found.steps)} steps, "
+        f"  training     {counted(found.epochs, 'pass', 'passes')}, "
+        f"{counted(found.steps, 'step')}, "
         f"{count(found.images_forward)} images forward and backward\n"
         f"  measuring    {updater}\n"
         f"  time         about {seconds(found.seconds)}, if nothing is cut short\n"
-        f"  memory       {size(found.peak_memory)} at the largest step{free}",
-        markup=False,
+        f"  memory       {size(found.peak_memory)} at the largest step{free}"
     )
 
 
@@ -181,11 +181,9 @@ def _show_result(folder: RunFolder, json: bool) -> None:
         output.print_json({"run": str(folder.path), **folder.result()})
         return
     result = folder.result()
-    output.stdout().print(summary(result, folder.events()))
-    output.stdout().print(
+    output.show(summary(result, folder.events()))
+    output.line(
         f"\nThe run is in {folder.path}. Type next:\n"
         f"  nastk show {folder.path}\n"
-        f"  nastk draw {folder.path} -o cell.svg",
-        markup=False,
-        soft_wrap=True,
+        f"  nastk draw {folder.path} -o cell.svg"
     )

@@ -46,11 +46,9 @@ def run_study(
     if json:
         output.print_json({"study": str(out), "rows": study.rows})
         return
-    output.stdout().print(study_table(study.rows))
-    output.stdout().print(
-        f"\nThe study is in {out}: a run folder for each updater and seed, study.csv, study.json.",
-        markup=False,
-        soft_wrap=True,
+    output.show(study_table(study.rows))
+    output.line(
+        f"\nThe study is in {out}: a run folder for each updater and seed, study.csv, study.json."
     )
 
 
@@ -63,7 +61,7 @@ def _quietly(cell: Cell, run: Run) -> Iterator[None]:
 @contextmanager
 def _watched(cell: Cell, run: Run) -> Iterator[None]:
     console, plan = output.stderr(), run.assembly.plan
-    console.print(f"{cell.label}, seed {cell.seed} -> {cell.folder.path}", markup=False)
+    output.note(f"{cell.label}, seed {cell.seed} -> {cell.folder.path}")
     with stop_on_signals(run), ProgressView(console, plan.epochs, plan.steps_per_epoch) as view:
         run.observers.append(view)
         yield

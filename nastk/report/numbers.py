@@ -17,6 +17,15 @@ def count(value: float | int) -> str:
     return f"{value:.0f}" if float(value).is_integer() or abs(value) >= 100 else f"{value:.3g}"
 
 
+def counted(value: float | int, one: str, several: str = "") -> str:
+    """A count with its noun, which adds an s unless `several` says otherwise.
+
+    >>> counted(1, "epoch"), counted(1_440, "step"), counted(2, "pass", "passes")
+    ('1 epoch', '1.44 k steps', '2 passes')
+    """
+    return f"{count(value)} {one if value == 1 else several or one + 's'}"
+
+
 def seconds(value: float | int) -> str:
     """A time in its two largest units.
 

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nastk.cautions import branch_of, changes_of, warnings_of
 from nastk.report.curves import sparkline
 from nastk.report.numbers import percent
 
@@ -20,8 +21,6 @@ History = Sequence[Mapping[str, Any]]
 
 def decisions(history: History) -> RenderableType | None:
     """The last branch's decisions: parameter-free share, entropy, how long it stands, warnings."""
-    from nastk.watch import changes_of, warnings_of
-
     watched = _spoken_of(history, "watched")
     if not watched:
         return None
@@ -78,8 +77,6 @@ def _cells(found: Mapping[str, Any]) -> list[str]:
 
 def _spoken_of(history: History, kind: str) -> History:
     """The events of a kind of the branch that the run is about."""
-    from nastk.watch import branch_of
-
     return _of(history, kind, branch_of(history, kind))
 
 

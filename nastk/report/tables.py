@@ -9,6 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from nastk.report.names import data_name
 from nastk.report.numbers import percent
 from nastk.report.plain import Plain
 from nastk.report.summary import STATES
@@ -17,9 +18,9 @@ from nastk.report.summary import STATES
 def runs_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     """A row for each run; narrow terminals see fewer columns.
 
-    `rows` have path, state, space, updater, data, seed, epoch, epochs, accuracy (0..1),
-    architecture (its id) and started (seconds since 1970, or text); what is missing or None is
-    shown as `-`.
+    `rows` have path, state, space, updater, data, path_of_data, seed, epoch, epochs, accuracy
+    (0..1), architecture (its id) and started (seconds since 1970, or text); what is missing or None
+    is shown as `-`.
     """
     return Plain(_Runs(rows))
 
@@ -71,7 +72,8 @@ def _accuracy(row: Mapping[str, Any]) -> Text:
 
 def _search(row: Mapping[str, Any]) -> Text:
     """What a run searched: updater, space, data and seed."""
-    words = [str(row.get(key) or "-") for key in ("updater", "space", "data")]
+    data = {"name": str(row.get("data") or "-"), "options": {"path": row.get("path_of_data")}}
+    words = [*(str(row.get(key) or "-") for key in ("updater", "space")), data_name(data)]
     return Text(" ".join(words) + ("" if row.get("seed") is None else f" #{row['seed']}"))
 
 

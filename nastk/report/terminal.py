@@ -22,6 +22,8 @@ from nastk.report.plain import Plain
 ARROW = " ─▶ "
 FRAME = 4
 """Columns that a panel's sides and padding take."""
+WIDEST = 160
+"""Columns of the widest drawing, where the terminal (or a file) has more."""
 
 
 def cell(architecture: Architecture) -> RenderableType:
@@ -43,10 +45,12 @@ class _Cells:
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
-        room = options.max_width - FRAME
+        # A chain is drawn in rows also where a line may be of any length.
+        width = min(options.max_width, WIDEST)
+        room = width - FRAME
         drawn = [_chain(graph, room) if _is_long(graph) else _rows(graph) for graph in self._cells]
         widths = [max(line.cell_len for line in lines) + FRAME for lines in drawn]
-        if sum(widths) + len(widths) - 1 <= options.max_width:
+        if sum(widths) + len(widths) - 1 <= width:
             grid = Table.grid(padding=(0, 1, 0, 0))
             height = max(len(lines) for lines in drawn)
             padded = [[*lines, *[Text()] * (height - len(lines))] for lines in drawn]
@@ -55,7 +59,7 @@ class _Cells:
             )
             yield grid
             return
-        width = min(max(widths), options.max_width)
+        width = min(max(widths), width)
         for graph, lines in zip(self._cells, drawn, strict=True):
             yield _panel(graph, lines, width)
 
