@@ -226,6 +226,13 @@ def _check_kept(folder: RunFolder, config: SearchConfig) -> None:
             f"{folder.path} was run with another {', '.join(different)}, and a study compares runs "
             "of one protocol. Choose another --out, or ask for what it was run with."
         )
+    early = Result(folder).finished_early if folder.state() == "finished" else None
+    if early is not None:
+        raise ConfigurationError(
+            f"{folder.path} was finished after {early['epoch']} of {early['epochs']} epochs, and a "
+            "study compares runs that were trained to their end. Remove that folder to run it "
+            "anew, or choose another --out."
+        )
 
 
 def _label(use: Use) -> str:

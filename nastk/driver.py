@@ -41,19 +41,24 @@ from nastk.plugins import catalogue
 from nastk.ranking import summary
 from nastk.result import Result
 from nastk.runs import EventLog, RunFolder
+from nastk.wording import command
 
 Observer = Callable[[Event], None]
 
 
 @dataclass
 class Run:
-    """One run being driven. Make it with `new` or `resumed`, then go through `events()`."""
+    """One run being driven. Make it with `new` or `resumed`, then go through `events()`.
+
+    One that is `finishing` is trained no further: it ends with the decision of its checkpoint.
+    """
 
     folder: RunFolder
     assembly: Assembly
     observers: list[Observer]
     restored: Checkpoint | None = None
     notices: list[str] = field(default_factory=list)
+    finishing: bool = False
     _waiting: deque[Event] = field(default_factory=deque)
     _log: EventLog | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -76,9 +81,25 @@ class Run:
 
     @classmethod
     def resumed(
-        cls, folder: RunFolder, data: Any = None, observers: Iterable[Observer] = ()
+        cls,
+        folder: RunFolder,
+        data: Any = None,
+        observers: Iterable[Observer] = (),
+        finish: bool = False,
     ) -> "Run":
-        """A run that goes on from its newest checkpoint, or from the start if it has none yet."""
+        """A run that goes on from its newest checkpoint, or from the start if it has none yet.
+
+        With `finish` it is closed with the decision of that checkpoint.
+
+        Raises:
+            ConfigurationError: it is to be closed, and has no checkpoint yet.
+        """
+        if finish and not any(folder.checkpoints.glob("*.safetensors")):
+            raise ConfigurationError(
+                f"{folder.path} has no checkpoint yet, so there is no decision to finish it with. "
+                f"Train it on with `{command('nastk', 'resume', folder.path)}`; a checkpoint is "
+                "written when it is stopped, after each epoch, and every few minutes."
+            )
         assembly = assemble(resolve(folder.config()), data)
         found = checkpoint.newest(folder.checkpoints)
         return cls(
@@ -87,6 +108,7 @@ class Run:
             list(observers),
             found[0] if found else None,
             found[1] if found else [],
+            finish,
         )
 
     def stop(self) -> None:
@@ -136,8 +158,9 @@ class Run:
             plan = self.assembly.plan
             config = self.assembly.config.model_dump(mode="json")
             self._emit(RunStarted("0", 0, 0, plan.epochs, plan.steps_per_epoch, config))
-        with trainer.ledger.phase("train"):
-            yield from self._train(branches)
+        if not self.finishing:
+            with trainer.ledger.phase("train"):
+                yield from self._train(branches)
         try:
             yield from self._finish(branches)
         except StopRequested:
@@ -214,9 +237,23 @@ class Run:
             )
         )
         Result.store(
-            self.folder, architecture, text, evaluations, cost, branch.name, self.assembly.task
+            self.folder,
+            architecture,
+            text,
+            evaluations,
+            cost,
+            branch.name,
+            self.assembly.task,
+            self._early(branches, branch),
         )
         yield from self._drained()
+
+    def _early(self, branches: list[Branch], found: Branch) -> dict[str, int] | None:
+        """Where the branch stands that was chosen, if training was left off before its end."""
+        epochs = self.assembly.plan.epochs
+        if all(branch.ended or branch.epoch >= epochs for branch in branches):
+            return None
+        return {"epoch": found.epoch, "epochs": epochs, "step": found.step}
 
     def _best(self, branches: list[Branch]) -> Branch:
         """The run's own branch: of several leaves the one that the assembly's chooser takes."""
@@ -243,7 +280,7 @@ class Run:
             raise PluginError(
                 f"Evaluator {name!r} failed: {type(error).__name__}: {error}. "
                 f"The search itself is kept in {self.folder.path}; mend the evaluator, "
-                f"then `nastk resume {self.folder.path}`."
+                f"then `{self._again()}`."
             ) from error
 
     def _text(self, leaf: Branch) -> str:
@@ -264,7 +301,7 @@ class Run:
             raise PluginError(
                 f"An observer of the run failed at {event.kind}: {type(error).__name__}: {error}. "
                 "Set NASTK_TRACEBACK=1 to see which, mend it, "
-                f"then `nastk resume {self.folder.path}`."
+                f"then `{self._again()}`."
             ) from error
 
     def _drained(self) -> Iterator[Event]:
@@ -286,9 +323,13 @@ class Run:
 
     def _stopped(self) -> StopRequested:
         return StopRequested(
-            f"Stopped; everything is kept in {self.folder.path}. "
-            f"Continue with `nastk resume {self.folder.path}`."
+            f"Stopped; everything is kept in {self.folder.path}. Continue with `{self._again()}`."
         )
+
+    def _again(self) -> str:
+        """The command that goes on with what this run was doing."""
+        how = ("--finish",) if self.finishing else ()
+        return command("nastk", "resume", self.folder.path, *how)
 
     def _failed(self, error: Exception) -> NastkError:
         config = self.assembly.config

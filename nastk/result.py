@@ -1,7 +1,7 @@
 """What a finished run found, read from its folder: `Result`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,15 @@ class Result:
         return Cost.from_json(self._values["cost"])
 
     @property
+    def finished_early(self) -> dict[str, int] | None:
+        """`{"epoch": 3, "epochs": 8, "step": 40}` of a run that was closed before its last epoch.
+
+        `epoch` of `epochs` were trained when it was closed (`nastk resume RUN --finish`); None for
+        a run that was trained to its end.
+        """
+        return self._values.get("finished_early")
+
+    @property
     def history(self) -> list[dict[str, Any]]:
         """The events of the run, in order; those of kind `epoch-done` make the curves."""
         return self.folder.events()
@@ -89,6 +98,7 @@ class Result:
         cost: Cost,
         branch: str,
         task: Task,
+        finished_early: Mapping[str, int] | None = None,
     ) -> None:
         """Write `architecture.json` and, last, `result.json`, which makes the run finished."""
         found = {**architecture.to_json(), "text": text}
@@ -99,6 +109,7 @@ class Result:
             "task": asdict(task),
             "evaluations": [one.to_json() for one in evaluations],
             "cost": cost.to_json(),
+            **({"finished_early": dict(finished_early)} if finished_early else {}),
         }
         write_atomically(folder.path / ARCHITECTURE, (json.dumps(found, indent=2) + "\n").encode())
         write_atomically(folder.path / RESULT, (json.dumps(values, indent=2) + "\n").encode())

@@ -129,17 +129,26 @@ def _events(
     yield from Run.new(resolved, out, data).events()
 
 
-def resume(path: str | Path, *, data: Any = None, observers: Iterable[Observer] = ()) -> Result:
+def resume(
+    path: str | Path,
+    *,
+    data: Any = None,
+    observers: Iterable[Observer] = (),
+    finish: bool = False,
+) -> Result:
     """Continue an interrupted run exactly where its newest checkpoint was written.
 
     On a CPU the run then equals an uninterrupted one bit for bit. A finished run gives its result.
+    With `finish` nothing more is trained: the decision of that checkpoint is judged and stored,
+    and `Result.finished_early` says how far the run had come.
 
     Raises:
-        ConfigurationError: there is no run at `path`.
+        ConfigurationError: there is no run at `path`, or it is to be finished and has no
+            checkpoint.
         CheckpointError: no checkpoint of it can be read.
     """
     folder = RunFolder.open(path)
     if folder.state() != "finished":
-        for _ in Run.resumed(folder, data, observers).events():
+        for _ in Run.resumed(folder, data, observers, finish).events():
             pass
     return Result(folder)

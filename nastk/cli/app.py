@@ -194,11 +194,18 @@ def compare(
 
 
 @app.command()
-def resume(path: RUN, quiet: QUIET = False, json: JSON = False) -> None:
-    """Continue an interrupted run exactly where it stopped."""
+def resume(
+    path: RUN,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="Train no further: end with the present decision.")
+    ] = False,
+    quiet: QUIET = False,
+    json: JSON = False,
+) -> None:
+    """Continue an interrupted run exactly where it stopped, or finish it as it is."""
     from nastk.cli import run
 
-    run.resume(path, quiet, json)
+    run.resume(path, finish, quiet, json)
 
 
 @app.command()

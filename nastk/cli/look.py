@@ -10,6 +10,7 @@ from nastk.errors import ConfigurationError, UnknownNameError
 from nastk.plugins import KINDS, catalogue
 from nastk.report.names import data_name
 from nastk.runs import RunFolder, find_runs
+from nastk.wording import command
 
 
 def show(path: Path, json: bool) -> None:
@@ -32,7 +33,8 @@ def show(path: Path, json: bool) -> None:
 
     output.show(summary(result, history))
     if state == "interrupted":
-        output.note(f"Continue it with `nastk resume {path}`.")
+        again = command("nastk", "resume", path)
+        output.note(f"Continue it with `{again}`, or end it as it is with `{again} --finish`.")
     if state == "failed":
         output.note(f"It failed: {result['error']}")
 

@@ -19,7 +19,7 @@ from nastk.plugins import catalogue
 from nastk.preflight import rehearse
 from nastk.report.names import data_name
 from nastk.report.numbers import count, counted, seconds, size
-from nastk.report.summary import summary
+from nastk.report.summary import early_words, summary
 from nastk.result import Result
 from nastk.runs import RunFolder
 
@@ -56,14 +56,16 @@ def search(
     _drive(run, quiet, json)
 
 
-def resume(path: Path, quiet: bool, json: bool) -> None:
+def resume(path: Path, finish: bool, quiet: bool, json: bool) -> None:
     """`nastk resume`: go on from the newest checkpoint, or show a finished run."""
     folder = RunFolder.open(path)
     if folder.state() == "finished":
-        output.note(f"{path} is finished already; nothing is left to do.")
+        early = early_words(folder.result())
+        note = f"{path} is finished already{f' ({early})' if early else ''}"
+        output.note(f"{note}; nothing is left to do.")
         _show_result(folder, json)
         return
-    run = Run.resumed(folder)
+    run = Run.resumed(folder, finish=finish)
     output.warn(run.notices)
     if not quiet:
         at = (
@@ -71,7 +73,8 @@ def resume(path: Path, quiet: bool, json: bool) -> None:
             if run.restored
             else "the start (it has no checkpoint yet)"
         )
-        output.note(f"resuming {path} from {at}")
+        doing = f"finishing {path} as it is at" if finish else f"resuming {path} from"
+        output.note(f"{doing} {at}")
     _drive(run, quiet, json)
 
 

@@ -77,14 +77,29 @@ def _head(result: Mapping[str, Any]) -> RenderableType:
     table.add_column(overflow="fold")
     if result.get("run"):
         state = str(result.get("state") or "finished")
+        early = early_words(result)
         table.add_row(
-            "run", Text.assemble(str(result["run"]), "  ", (state, STATES.get(state, "")))
+            "run",
+            Text.assemble(
+                str(result["run"]),
+                "  ",
+                (state, STATES.get(state, "")),
+                (f", {early}" if early else "", STATES["interrupted"]),
+            ),
         )
     for name, value in _settings(result.get("config") or {}):
         table.add_row(name, Text(value))
     if result.get("error"):
         table.add_row("error", Text(str(result["error"]), "red"))
     return table
+
+
+def early_words(result: Mapping[str, Any]) -> str:
+    """How far a run had come that was finished early, in words; empty for any other."""
+    found = result.get("finished_early")
+    if not found:
+        return ""
+    return f"early, after {found['epoch']} of {found['epochs']} epochs (step {found['step']})"
 
 
 def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
