@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from nastk.errors import ConfigurationError
+from nastk.strided import choose_first
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -84,6 +85,8 @@ class Execution:
 
     def place(self, module: nn.Module) -> nn.Module:
         """Move a network to the device, in channels-last layout (1.6 to 2 times faster here)."""
+        if self.device.type == "cpu":
+            choose_first(module)
         return module.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def sgd(self, weights: Iterable[nn.Parameter], options: Descent) -> torch.optim.SGD:

@@ -18,6 +18,7 @@ from nastk.kernels.depthwise import depthwise
 from nastk.kernels.projection import pointwise
 from nastk.kernels.terms import Term
 from nastk.norms import BatchNorm, parameter_free
+from nastk.strided import chosen_pixels
 from nastk.supernet import is_heard
 
 State = Float[Tensor, "batch _channels _height _width"]
@@ -224,14 +225,13 @@ class Halve(nn.Module):
     """Half the side, any number of channels: two 1x1 convolutions of stride 2, one a pixel on.
 
     What DARTS calls a factorised reduction, without its ReLU. An odd side is padded with one zero.
+    The pixels are chosen before they are convolved (`nastk.strided` says why).
     """
 
     def __init__(self, channels_in: int, channels_out: int, norm: Norm) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels_in, channels_out // 2, 1, stride=2, bias=False)
-        self.second = nn.Conv2d(
-            channels_in, channels_out - channels_out // 2, 1, stride=2, bias=False
-        )
+        self.first = Pointwise(channels_in, channels_out // 2)
+        self.second = Pointwise(channels_in, channels_out - channels_out // 2)
         self.norm = norm(channels_out)
 
     @property
@@ -250,7 +250,8 @@ class Halve(nn.Module):
     def _halved(self, x: State) -> State:
         height, width = x.shape[2:]
         even = F.pad(x, (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x
-        return torch.cat([self.first(x), self.second(even[:, :, 1:, 1:])], 1)
+        corners, centres = chosen_pixels(even, (2, 2), [(0, 0), (1, 1)])
+        return torch.cat([self.first(corners), self.second(centres)], 1)
 
 
 def operation(name: str, channels: int, stride: int, norm: Norm) -> Operation:
