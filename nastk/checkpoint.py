@@ -2,13 +2,15 @@
 
 Tensors are stored as safetensors, plain values as JSON in the same file's header; no pickle is ever
 read. A file is written under a temporary name, flushed to disk and renamed, so that a crash or a
-full disk leaves the one before it untouched. `newest` skips files that do not verify.
+full disk leaves the one before it untouched. `newest` skips files that do not verify, and
+`set_aside` renames them, so that only good ones count among those that are kept.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +21,21 @@ from torch import Tensor
 
 from nastk.cost import Cost
 from nastk.errors import CheckpointError
-from nastk.files import write_atomically
+from nastk.files import sweep, write_atomically
 
 FORMAT = 1
 KEPT = 2
+DAMAGED = ".damaged"
+"""Added to the name of a checkpoint that does not verify; it goes when a newer one is written."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """What a run needs to go on: its branches' states, its cost, the length of `events.jsonl`.
+
+    `origin` says what the states belong to, as JSON: the run's configuration, the digest of its
+    images, the versions of its packages; empty in files of nastk 0.1. `path` is the file it was
+    read from.
 
     Example: `write(folder, Checkpoint([branch.state_dict()], ledger.cost(), events=1234))`, then
     `newest(folder)`.
@@ -37,6 +45,8 @@ class Checkpoint:
     cost: Cost
     events: int = 0
     version: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = field(default=None, compare=False)
 
 
 def write(folder: Path, checkpoint: Checkpoint, name: str) -> Path:
@@ -52,6 +62,7 @@ def write(folder: Path, checkpoint: Checkpoint, name: str) -> Path:
         "torch": torch.__version__,
         "cost": checkpoint.cost.to_json(),
         "events": checkpoint.events,
+        **({"origin": checkpoint.origin} if checkpoint.origin else {}),
         "branches": [
             _encode(state, f"branches.{number}", tensors)
             for number, state in enumerate(checkpoint.branches)
@@ -62,11 +73,10 @@ def write(folder: Path, checkpoint: Checkpoint, name: str) -> Path:
     plain["checksum"] = _checksum(plain, tensors)
     path = folder / f"{name}.safetensors"
     write_atomically(path, save(tensors, {"nastk": json.dumps(plain)}))
-    for old in [
-        *_files(folder)[KEPT:],
-        *folder.glob(".*.tmp"),
-    ]:  # a killed process leaves its .tmp behind
-        old.unlink(missing_ok=True)
+    sweep(folder, alone=True)  # a killed process leaves its .tmp behind; the run is locked
+    for old in [*_files(folder)[KEPT:], *folder.glob(f"*{DAMAGED}")]:
+        with contextlib.suppress(OSError):
+            old.unlink(missing_ok=True)
     return path
 
 
@@ -79,10 +89,12 @@ def read(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["nastk"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (no mapping)
+            # Copied: a tensor of the file's own keeps it open, and its room on the disk taken
+            # after it was deleted.
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118  (no mapping)
         if not isinstance(header, dict):
             raise ValueError("its header is no JSON object")
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"The checkpoint {path} is damaged or none of nastk's: {error}."
         ) from None
@@ -101,6 +113,8 @@ def read(path: Path) -> Checkpoint:
         Cost.from_json(header["cost"]),
         header["events"],
         header["version"],
+        header.get("origin", {}),
+        path,
     )
 
 
@@ -126,9 +140,19 @@ def newest(folder: Path) -> tuple[Checkpoint, list[str]] | None:
     return None
 
 
+def set_aside(folder: Path, newest: Path | None) -> None:
+    """Rename the files newer than the `newest` that verifies: they shall not count as kept."""
+    for path in _files(folder):
+        if newest is None or path.name <= newest.name:
+            return
+        with contextlib.suppress(OSError):
+            path.rename(path.with_name(path.name + DAMAGED))
+
+
 def _files(folder: Path) -> list[Path]:
     """Checkpoint files, newest first: names carry a rising number."""
-    return sorted(folder.glob("*.safetensors"), reverse=True)
+    found = (path for path in folder.glob("*.safetensors") if path.is_file())
+    return sorted(found, reverse=True)
 
 
 def _checksum(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:

@@ -35,7 +35,7 @@ from nastk.events import (
     RunStarted,
     UpdaterReported,
 )
-from nastk.files import write_atomically
+from nastk.files import sweep, write_atomically
 from nastk.headroom import out_of_memory
 from nastk.plugins import catalogue
 from nastk.ranking import summary
@@ -135,6 +135,7 @@ class Run:
             if self.folder.state() == "finished":
                 return  # another process has finished it while this one was getting ready
             (self.folder.path / "error.txt").unlink(missing_ok=True)
+            sweep(self.folder.path, alone=True)
             write_atomically(self.folder.path / runs.CONFIG, to_json(self.assembly.config).encode())
             self._log = EventLog(self.folder, self.restored.events if self.restored else 0)
             try:
@@ -151,8 +152,10 @@ class Run:
         trainer = self.assembly.trainer
         trainer.emit, trainer.stopping = self._emit, self._stop.is_set
         if self.restored:
+            checkpoint.set_aside(self.folder.checkpoints, self.restored.path)
             trainer.ledger = Ledger(self.restored.cost)
             branches = [trainer.restore(state) for state in self.restored.branches]
+            self.restored = None  # the branches have copies
         else:
             branches = [trainer.root()]
             plan = self.assembly.plan
@@ -310,6 +313,7 @@ class Run:
 
     def _save(self, branches: list[Branch]) -> None:
         assert self._log is not None
+        self._log.check()
         for branch in branches:
             self.assembly.trainer.check(branch)
         states = [branch.state_dict() for branch in branches]
@@ -348,9 +352,11 @@ class Run:
         )
 
     def _note_error(self, message: str) -> None:
-        # Where the disk is full the message still reaches the terminal.
-        with suppress(OSError):
-            (self.folder.path / "error.txt").write_text(message + "\n")
+        # Where the disk is full, or the folder gone, the message still reaches the terminal.
+        with suppress(OSError, NastkError):
+            if self._log is not None:
+                self._log.check()
+            (self.folder.path / "error.txt").write_text(message + "\n", encoding="utf-8")
 
 
 def _check_disk(path: Path, weight_bytes: int) -> None:

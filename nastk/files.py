@@ -1,14 +1,23 @@
-"""Files that are whole or absent: `write_atomically`, for checkpoints, results and tables."""
+"""Files that are whole or absent: `write_atomically`; `sweep` removes what a kill left half done.
+
+Example: `write_atomically(Path("runs/a/result.json"), b"{}")`
+"""
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 from nastk.errors import NastkError
 
+UNFINISHED = re.compile(r"\..+\.(\d+)\.tmp")
+"""Names of files that a process (the number) was writing when it ended."""
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` so that `path` holds either all of it or what it held before.
+
+    What a killed process left of an earlier try to write `path` is removed.
 
     Raises:
         NastkError: the file could not be written (disk full, no permission).
@@ -28,3 +37,30 @@ def write_atomically(path: Path, content: bytes) -> None:
             f"{path} could not be written: {error.strerror or error}. "
             "Make room or choose another --out; what was there before is untouched."
         ) from None
+    sweep(path.parent, path.name)
+
+
+def sweep(folder: Path, name: str | None = None, alone: bool = False) -> None:
+    """Remove what killed processes left half written in `folder`: of the file `name`, or of all.
+
+    What a living process writes stays, unless the caller is `alone`: holds a lock on the folder.
+    (Process numbers come again, in containers always the same ones.)
+    """
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            found = UNFINISHED.fullmatch(entry.name)
+            if not found or (name is not None and not entry.name.startswith(f".{name}.")):
+                continue
+            if alone or not _alive(int(found[1])):
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    """Whether a process of this number runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass  # somebody else's
+    return True

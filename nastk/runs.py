@@ -126,8 +126,13 @@ class RunFolder:
 
     def error(self) -> str | None:
         """What ended a failed run."""
-        path = self.path / "error.txt"
-        return path.read_text().strip() if path.exists() else None
+        try:
+            text = (self.path / "error.txt").read_text(encoding="utf-8", errors="replace").strip()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return f"error.txt cannot be read: {error.strerror or error}."
+        return text or "What it was could not be written; its disk may have been full."
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -201,8 +206,9 @@ class EventLog:
         """Append one event.
 
         Raises:
-            NastkError: the disk is full or the file is gone.
+            NastkError: the disk is full, or the file is no longer where it was.
         """
+        self.check()
         line = json.dumps({**event, "time": round(time.time(), 3)}, separators=(",", ":")) + "\n"
         try:
             self._file.write(line.encode())
@@ -212,6 +218,24 @@ class EventLog:
                 f"{self._path} could not be written: {error.strerror or error}. "
                 f"Make room, then `nastk resume {self._path.parent}`."
             ) from None
+
+    def check(self) -> None:
+        """Called before anything is written into the run's folder.
+
+        Raises:
+            NastkError: the folder was moved, renamed or removed since the log was opened.
+        """
+        try:
+            if os.path.samestat(os.fstat(self._file.fileno()), os.stat(self._path)):
+                return
+        except OSError:
+            pass  # it is not there
+        folder = self._path.parent
+        raise NastkError(
+            f"The run folder {folder} was moved, renamed or removed while its run went on, which "
+            "ended here. What was written until then went with it: where the folder is now, "
+            "`nastk resume` goes on from its newest checkpoint."
+        )
 
     @property
     def position(self) -> int:

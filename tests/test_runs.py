@@ -68,6 +68,16 @@ def test_states(files, state, tmp_path):
     assert folder.error() == (files["error"].strip() if "error" in files else None)
 
 
+def test_a_failure_whose_reason_could_not_be_written_or_read_is_said(tmp_path):
+    assert "disk may have been full" in made(tmp_path / "a", error="").error()
+    folder = made(tmp_path / "b")
+    (folder.path / "error.txt").write_bytes(b"the disk \xff\n")
+    assert folder.error() == "the disk \ufffd"
+    (folder.path / "error.txt").unlink()
+    (folder.path / "error.txt").mkdir()
+    assert folder.error() == "error.txt cannot be read: Is a directory."
+
+
 def test_a_run_is_running_while_another_process_holds_it(tmp_path, held_elsewhere):
     folder = made(tmp_path / "a", error="an old one")
     process = held_elsewhere(folder)
@@ -274,6 +284,8 @@ def test_a_full_disk_is_said(tmp_path):
     file = log._file
 
     class Full:
+        fileno = file.fileno
+
         def write(self, line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -7,6 +7,7 @@ stderr. Exit codes: 0 fine, 1 failed, 2 usage, 130 interrupted.
 
 import os
 import sys
+from contextlib import suppress
 
 from nastk.errors import NastkError
 
@@ -21,12 +22,20 @@ def main() -> None:
         if os.environ.get("NASTK_TRACEBACK"):
             raise
         word = "stopped" if error.exit_code == 130 else "error"
-        print(f"{word}: {error}", file=sys.stderr)
+        _say(f"{word}: {error}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("stopped: interrupted.", file=sys.stderr)
+        _say("stopped: interrupted.")
         sys.exit(130)
     except BrokenPipeError:
         # The reader of stdout (`| head`) has gone; nothing more can be said to it.
-        sys.stderr.close()
+        with suppress(OSError, AttributeError):  # AttributeError: there is none
+            sys.stderr.close()
         sys.exit(1)
+
+
+def _say(message: str) -> None:
+    """Print to stderr; where that cannot be written, the exit code alone has to tell."""
+    with suppress(OSError, ValueError):
+        if sys.stderr is not None:
+            print(message, file=sys.stderr)

@@ -1,12 +1,15 @@
 """Where output goes: results to stdout, everything else to stderr; JSON where it was asked for.
 
 At a terminal tables fit its width. Elsewhere (a pipe, a file, a log) nothing is wrapped, padded or
-cut: a line is a line, whatever `COLUMNS` says.
+cut: a line is a line, whatever `COLUMNS` says. A run never ends because nobody can be told of it:
+what stderr does not take is dropped.
 """
 
 import json
+import sys
 from collections.abc import Iterator
-from typing import Any
+from contextlib import suppress
+from typing import IO, Any, cast
 
 from rich.console import Console, RenderableType
 
@@ -20,8 +23,35 @@ def stdout() -> Console:
 
 
 def stderr() -> Console:
-    """The console for progress, notes and warnings."""
-    return Console(stderr=True, highlight=False)
+    """The console for progress, notes and warnings; it drops what cannot be written."""
+    return Console(file=cast(IO[str], Lenient(sys.stderr)), highlight=False)
+
+
+class Lenient:
+    """A text stream that never fails: its reader may have gone, its disk may be full.
+
+    Example: `print("a note", file=Lenient(sys.stderr))`
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with suppress(OSError, ValueError):  # ValueError: it is closed
+            if self._stream is not None:
+                self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with suppress(OSError, ValueError):
+            if self._stream is not None:
+                self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else the stream has, such as `isatty`."""
+        return getattr(self._stream, name)
 
 
 def show(what: RenderableType) -> None:
