@@ -65,5 +65,6 @@ from .updater import ArchitectureUpdater as ArchitectureUpdater
 from .updater import Continuation as Continuation
 from .updater import Cosine as Cosine
 from .updater import Plan as Plan
+from .wrapper import Wrapper as Wrapper
 
 __version__: str

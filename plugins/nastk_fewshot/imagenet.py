@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nastk.component import Preset
-from nastk_fewshot.presets import inner
+from nastk.wrapper import around
 
 _SOURCE = "Hu et al., ICLR 2022"
 _DATA = {"train_fraction": 0.9922}
@@ -27,7 +27,7 @@ _KEPT: Mapping[str, Any] = {
 
 PROXYLESS: Mapping[str, Any] = {
     **_KEPT,
-    **inner(
+    **around(
         "proxyless",
         learning_rate=1e-3,
         beta1=0.0,
@@ -88,7 +88,7 @@ _KERNELS = Preset(
     },
     updater_options={
         **_KEPT,
-        **inner("random", rule="rsps", connected=True, candidates=100),
+        **around("random", rule="rsps", connected=True, candidates=100),
         "splits": [30, 60, 90],
         "groups": 2,
     },

@@ -5,9 +5,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from nastk.component import Options
+from nastk.wrapper import complete, updater_class
 from nastk_fewshot.course import Course, Restart, shares
 from nastk_fewshot.cut import EdgeRule
-from nastk_fewshot.inner import complete, updater_class
 from nastk_fewshot.matching import Forcing, Matching, Scope
 from nastk_fewshot.partition import Partitioner, Rule
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nastk.component import Preset
-from nastk.errors import ConfigurationError
-from nastk_fewshot.inner import complete
+from nastk.wrapper import around
 
 _SOURCE = "Hu et al., ICLR 2022"
 _DATA = {"train_fraction": 0.5}
@@ -22,14 +21,6 @@ _ALPHA = {"learning_rate": 3e-4, "beta1": 0.5, "beta2": 0.999, "weight_decay": 1
 _COUNTS = {"groups": 2, "batches": 100, "restart": "final", "freeze": True}
 
 
-def inner(name: str, **options: object) -> dict[str, Any]:
-    """The inner updater with all its options; only those given where it is not installed."""
-    try:
-        return {"inner": name, "inner_options": complete(name, options)}
-    except ConfigurationError:
-        return {"inner": name, "inner_options": options}
-
-
 # ---------------------------------------------------------------- NAS-Bench-201
 
 BENCH = {
@@ -39,8 +30,8 @@ BENCH = {
     "scope": "all",
     "leave_out": ["stem", "head"],
 }
-BENCH_DARTS = inner("darts", **_ALPHA, alpha_init=1e-3, warmup=0, order=2)
-BENCH_SNAS = inner(
+BENCH_DARTS = around("darts", **_ALPHA, alpha_init=1e-3, warmup=0, order=2)
+BENCH_SNAS = around(
     "snas",
     **_ALPHA,
     loss="alternating",
@@ -49,7 +40,7 @@ BENCH_SNAS = inner(
     temperature_start=1.0,
     temperature_end=0.1,
 )
-BENCH_RSPS = inner("random", rule="rsps", connected=True, candidates=200, batch_size=48)
+BENCH_RSPS = around("random", rule="rsps", connected=True, candidates=200, batch_size=48)
 
 
 def _bench(
@@ -94,10 +85,10 @@ OFFICIAL = {
 
 def cells_darts(order: int) -> dict[str, Any]:
     """DARTS as inner updater, alpha equal at first."""
-    return inner("darts", **_ALPHA, alpha_init=0.0, warmup=0, order=order)
+    return around("darts", **_ALPHA, alpha_init=0.0, warmup=0, order=order)
 
 
-CELLS_SNAS = inner(
+CELLS_SNAS = around(
     "snas",
     **_ALPHA,
     loss="alternating",

@@ -19,12 +19,13 @@ from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.subspace import Subspace
 from nastk.updater import ArchitectureUpdater, Continuation, Cosine, Plan
+from nastk.wrapper import updater_class
 from nastk_fewshot.checks import complaint, forecast
 from nastk_fewshot.course import Course
 from nastk_fewshot.cut import Cut, EdgeRule, chosen, cut, splittable, values
 from nastk_fewshot.deriving import derived
 from nastk_fewshot.imagenet import IMAGENET
-from nastk_fewshot.inner import InnerProbe, updater_class
+from nastk_fewshot.inner import InnerProbe
 from nastk_fewshot.options import GmOptions
 from nastk_fewshot.presets import PRESETS
 

@@ -56,6 +56,19 @@ def _bench(name: str, what: str, **options: int | float) -> Preset:
     )
 
 
+_ROBUST = Preset(
+    "paper",
+    "DARTS, second order, in Zela et al., ICLR 2020; automl/RobustDARTS, scripts/DARTS_search.sh "
+    "without drop path (and so without cutout): the row DARTS of the tables on S1 to S4",
+    space=("s1", "s2", "s3", "s4"),
+    data=("cifar10", "cifar100", "svhn"),
+    space_options={"channels": 16, "cells": 8, "partial_channels": 1, "pool_norm": True},
+    updater_options={**ALPHA, "order": 2, "epsilon": 0.01},
+    data_options=HALVES,
+    trainer_options=DARTS_TRAINER,
+)
+
+
 class Darts(Relaxed):
     """Differentiable architecture search (Liu, Simonyan and Yang, ICLR 2019, arXiv 1806.09055).
 
@@ -87,6 +100,7 @@ class Darts(Relaxed):
         _bench("paper-first-order", "DARTS, first order,", order=1),
         _paper("paper", "second order, its best result", order=2, epsilon=0.01),
         _paper("paper-first-order", "first order", order=1),
+        _ROBUST,
         Preset(
             "quick",
             "not published: ten times the paper's learning rate of alpha, for runs of some hundred "

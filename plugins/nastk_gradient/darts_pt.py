@@ -10,20 +10,16 @@ from itertools import islice
 from typing import Any, ClassVar, Literal, TypeVar
 
 import torch
-from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
 from nastk.architecture import Architecture
 from nastk.component import Preset
 from nastk.cost import PhaseCost
-from nastk.data.stream import Batch
-from nastk.mixture import Mixture
-from nastk.plugins import catalogue
 from nastk.probe import Probe
 from nastk.subspace import Subspace
-from nastk.updater import ArchitectureUpdater, Continuation, Cosine, Plan
-from nastk_gradient.perturbation import Judge, weights
+from nastk.updater import Continuation, Cosine, Plan
+from nastk.wrapper import Wrapper, around, as_weights
+from nastk_gradient.perturbation import Judge
 from nastk_gradient.published import BENCH_SPACE, DARTS_SPACE, DARTS_TRAINER, HALVES
 from nastk_gradient.selection import open_edges, rounds_left, wide_nodes
 
@@ -31,7 +27,6 @@ Choice = TypeVar("Choice")
 
 _PUBLISHED = {
     "inner": "darts",
-    "inner_options": {},
     "interval": 5,
     "final": 1,
     "batches": 0,
@@ -41,7 +36,7 @@ _PUBLISHED = {
 }
 
 
-class DartsPt(ArchitectureUpdater):
+class DartsPt(Wrapper):
     """Perturbation-based selection (Wang et al., ICLR 2021, arXiv 2108.04392) over any updater.
 
     Example: `nastk.search(space="darts", updater=nastk.use("darts-pt", inner="snas"))`
@@ -51,13 +46,9 @@ class DartsPt(ArchitectureUpdater):
     summary = "lets another updater search, then keeps on each edge what accuracy misses most"
     needs: ClassVar[frozenset[str]] = frozenset({"valid"})
 
-    class Options(ArchitectureUpdater.Options):
+    class Options(Wrapper.Options):
         """The updater inside, when edges are decided, and on which images."""
 
-        inner: str = Field("darts", description="the updater that trains until edges are decided")
-        inner_options: dict[str, Any] = Field(
-            default_factory=dict, description="options of the updater inside"
-        )
         interval: int = Field(
             5, ge=0, description="epochs of tuning from one round to the next; 0: all at one time"
         )
@@ -116,8 +107,7 @@ class DartsPt(ArchitectureUpdater):
             "not published: all edges at one time before the last epoch, on few images, over a "
             "fast darts",
             updater_options={
-                "inner": "darts",
-                "inner_options": {"learning_rate": 3e-3, "warmup": 1},
+                **around("darts", learning_rate=3e-3, warmup=1),
                 "interval": 0,
                 "final": 1,
                 "batches": 2,
@@ -125,21 +115,12 @@ class DartsPt(ArchitectureUpdater):
         ),
     )
 
-    inner: ArchitectureUpdater
-    """The updater that trains until edges are decided, and between the rounds."""
-
     tuning: bool
     """Whether the first round is over."""
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made: the updater inside.
-
-        Raises:
-            UnknownNameError, ConfigurationError: there is no such updater, or no such option of it.
-        """
-        found: type[ArchitectureUpdater] = catalogue().load("updater", self.options.inner)
-        options = found.parse_options(self.options.inner_options)
-        self.inner = found(self.space, options, rng, self.device)
+        """Called once when the updater is made: the updater inside; no round is over."""
+        super().setup(rng)
         self.tuning = False
 
     def complaint(self, plan: Plan) -> str | None:
@@ -153,11 +134,11 @@ class DartsPt(ArchitectureUpdater):
                 f"{least} epochs, got {plan.epochs}. Use `--epochs {least}` or more, or a smaller "
                 "`-u interval`."
             )
-        return self.inner.complaint(plan)
+        return super().complaint(plan)
 
     def forecast(self, plan: Plan) -> PhaseCost | None:
         """Called by `--dry-run`: the inner updater's, and one pass for each thing taken out."""
-        inner = self.inner.forecast(plan)
+        inner = super().forecast(plan)
         if inner is None:
             return None
         size = min(self.options.batch_size, plan.valid_images)
@@ -165,34 +146,18 @@ class DartsPt(ArchitectureUpdater):
         taken_out = len(self.space.full().players()) + len(self.space.edges)
         return inner + PhaseCost(images_forward=taken_out * images)
 
-    def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """Called once before every weight step: the inner updater's."""
-        return self.inner.mixtures(probe)
-
-    def before_step(self, probe: Probe, batch: Batch) -> None:
-        """Called once before every weight step, for the inner updater."""
-        self.inner.before_step(probe, batch)
-
-    def after_step(self, probe: Probe) -> None:
-        """Called once after every weight step, for the inner updater."""
-        self.inner.after_step(probe)
-
     def architecture(self, probe: Probe) -> Architecture:
         """Called after every epoch and at the end: what is left, or the inner updater's so far."""
         if self._rounds(probe.subspace):
-            return self.inner.architecture(probe)
+            return super().architecture(probe)
         return self.space.decide(torch.zeros(probe.subspace.mask.shape), probe.subspace)
-
-    def scores(self, probe: Probe) -> Float[Tensor, "edges ops"] | None:
-        """Called by those who watch: the inner updater's."""
-        return self.inner.scores(probe)
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
         """Called once after every epoch: the inner updater's answer, or less, where a round is due.
 
         An epoch in which the inner updater itself changes the subspace is left to it.
         """
-        answer = self.inner.after_epoch(probe)
+        answer = super().after_epoch(probe)
         if list(answer) != [Continuation(probe.subspace)] or not self._due(probe, probe.subspace):
             return answer
         subspace, judge = probe.subspace, self._judge(probe)
@@ -207,11 +172,11 @@ class DartsPt(ArchitectureUpdater):
 
         Decisions are the subspace.
         """
-        return {"inner": self.inner.state_dict(), "tuning": self.tuning}
+        return {**super().state_dict(), "tuning": self.tuning}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Called on a freshly made updater: the inner updater goes on."""
-        self.inner.load_state_dict(state["inner"])
+        super().load_state_dict(state)
         self.tuning = bool(state["tuning"])
 
     def _schedule(self, left: int) -> Cosine | None:
@@ -227,7 +192,9 @@ class DartsPt(ArchitectureUpdater):
         stream = probe.valid.view("darts-pt", options.batch_size, options.augment)
         batches = list(islice(stream.epoch(probe.epoch), options.batches or None))
         scores = self.inner.scores(probe) if options.mixing == "scores" else None
-        return Judge(self.space, probe, batches, weights(scores, probe.subspace), options.criterion)
+        return Judge(
+            self.space, probe, batches, as_weights(scores, probe.subspace), options.criterion
+        )
 
     def _rounds(self, subspace: Subspace) -> int:
         return rounds_left(self.space.edges, subspace, self.space.complaint)

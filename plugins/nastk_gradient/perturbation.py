@@ -18,18 +18,6 @@ from nastk.subspace import Subspace
 from nastk_gradient.selection import admitted, most_missed, thinned
 
 
-def weights(
-    scores: Float[Tensor, "edges ops"] | None, subspace: Subspace
-) -> Float[Tensor, "edges ops"]:
-    """`scores` where they are weights: not negative, no edge above one. Else all are equal."""
-    alive = subspace.mask
-    if scores is not None and bool(torch.isfinite(scores[alive]).all()):
-        table = scores.float().masked_fill(~alive, 0.0)
-        if bool((table >= 0).all()) and 0 < float(table.sum(-1).max()) <= 1 + 1e-4:
-            return table
-    return Mixture.uniform(subspace).weights
-
-
 class Judge:
     """Measures what is taken out of one epoch's supernet, and takes the rest over into a subspace.
 
@@ -39,7 +27,7 @@ class Judge:
         weights: what operations weigh in `probe.subspace` (edges x operations, on the CPU).
         criterion: accuracy, or minus the loss.
 
-    Example: `Judge(space, probe, batches, weights(None, probe.subspace)).decide(3, probe.subspace)`
+    Example: `Judge(space, probe, batches, scores).decide(3, probe.subspace)`
     """
 
     def __init__(

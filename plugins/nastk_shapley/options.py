@@ -1,4 +1,4 @@
-"""The options of the updater `shapley`, and which of them `variant` decides when unset."""
+"""The options of an estimate, and those of the updater `shapley` with what `variant` decides."""
 
 from typing import Any, Literal
 
@@ -11,6 +11,8 @@ from nastk_shapley.estimate import Rules, share_left
 from nastk_shapley.exact import MOST_PLAYERS
 from nastk_shapley.update import Normalisation, UpdateRule
 
+Variant = Literal["paper", "official", "official-imagenet"]
+
 BY_VARIANT: dict[str, dict[str, Any]] = {
     "paper": {
         "risk": 0.0,
@@ -18,6 +20,7 @@ BY_VARIANT: dict[str, dict[str, Any]] = {
         "normalise_momentum": True,
         "momentum_noise": 0.0,
         "warmup": 15,
+        "keep_last": False,
     },
     "official": {
         "risk": 1.0,
@@ -25,18 +28,16 @@ BY_VARIANT: dict[str, dict[str, Any]] = {
         "normalise_momentum": False,
         "momentum_noise": 1e-3,
         "warmup": 25,
+        "keep_last": False,
     },
 }
-"""What an unset option means: the paper's text, or the authors' code (these five differ)."""
+BY_VARIANT["official-imagenet"] = {**BY_VARIANT["official"], "keep_last": True}
+"""What an unset option means: the paper's text, the authors' script for CIFAR or for ImageNet."""
 
 
-class ShapleyOptions(Options):
-    """Options of `shapley`. Those that may be unset follow `variant`; `resolved` fills them in."""
+class EstimateOptions(Options):
+    """How Shapley values are estimated: on which images, by how many orders, to what end."""
 
-    variant: Literal["paper", "official"] = Field(
-        "paper",
-        description="whose settings unset options take: the paper's text or the authors' code",
-    )
     samples: int = Field(10, ge=1, description="removal orders for each estimate")
     min_ratio: float = Field(
         0.5,
@@ -49,6 +50,85 @@ class ShapleyOptions(Options):
     unvisited: Literal["zero", "skip"] = Field(
         "zero",
         description="operations that a stopped order did not reach count as zero, or not at all",
+    )
+    risk: float | None = Field(
+        0.0, ge=0, description="standard deviations over orders taken off the mean"
+    )
+    batch_size: int = Field(
+        1024, ge=2, description="images of the valid split for each order; at most all of them"
+    )
+    share_batch: bool = Field(
+        False, description="one batch for all orders of an estimate, not a fresh one for each"
+    )
+    augment: bool = Field(True, description="estimate on augmented images, as the authors do")
+    value: ValueName = Field(
+        "accuracy", description="what a coalition is worth: its accuracy or minus its loss"
+    )
+    norms: NormMode = Field(
+        "batch",
+        description=(
+            "normalise by the batch's statistics under each coalition, or (frozen) by those that "
+            "it has under the grand coalition: faster"
+        ),
+    )
+    antithetic: bool = Field(
+        False, description="follow each order by its reverse; needs an even number of samples"
+    )
+    keep_last: bool | None = Field(False, description="never take out the last of an edge")
+    exact: Literal["never", "auto", "always"] = Field(
+        "never",
+        description=(
+            "evaluate all coalitions instead of sampling: always, or where it costs no more (auto)"
+        ),
+    )
+    stable_gap: float = Field(
+        0.0,
+        ge=0,
+        description=(
+            "stop sampling once each edge's best leads by this many standard errors; 0 takes all"
+        ),
+    )
+
+    def rules(self) -> Rules:
+        """How orders are walked and reduced."""
+        stops = share_left if self.value == "accuracy" else likelihood_left
+        return Rules(self.min_ratio, self.unvisited, self.risk or 0.0, self.antithetic, stops)
+
+    def takes_exact(self, players: int) -> bool:
+        """Whether all coalitions are evaluated: always, or (auto) where sampling takes no fewer."""
+        if self.exact == "auto":
+            return players <= MOST_PLAYERS and 2**players <= self.samples * (1 + players)
+        return self.exact == "always"
+
+    def conflict(self, name: str, players: int) -> str | None:
+        """Why updater `name` cannot estimate with so many `players`; None if it can."""
+        if self.antithetic and self.samples % 2:
+            return (
+                f"{name}: antithetic orders come in pairs, got samples={self.samples}. "
+                f"Use `-u samples={self.samples + 1}` or antithetic=false."
+            )
+        if self.keep_last and self.exact != "never":
+            return (
+                f"{name}: with keep_last a coalition's worth depends on the order, got "
+                f"exact={self.exact}. Use exact=never or keep_last=false."
+            )
+        if self.exact == "always" and players > MOST_PLAYERS:
+            return (
+                f"{name}: exact=always takes at most {MOST_PLAYERS} operations, this space has "
+                f"{players} (2^{players} coalitions). Use exact=auto or exact=never."
+            )
+        return None
+
+
+class ShapleyOptions(EstimateOptions):
+    """Options of `shapley`. Those that may be unset follow `variant`; `resolved` fills them in."""
+
+    variant: Variant = Field(
+        "paper",
+        description=(
+            "whose settings unset options take: the paper's text, or the authors' script for CIFAR "
+            "(official) or for ImageNet (official-imagenet)"
+        ),
     )
     risk: float | None = Field(
         None,
@@ -71,13 +151,6 @@ class ShapleyOptions(Options):
         ),
     )
     every: int = Field(1, ge=1, description="epochs from one update to the next")
-    batch_size: int = Field(
-        1024, ge=2, description="images of the valid split for each order; at most all of them"
-    )
-    share_batch: bool = Field(
-        False, description="one batch for all orders of an estimate, not a fresh one for each"
-    )
-    augment: bool = Field(True, description="estimate on augmented images, as the authors do")
     normalise: Normalisation | None = Field(
         None,
         description="how values are scaled in each cell type; unset: l2 (paper), zscore (official)",
@@ -95,22 +168,18 @@ class ShapleyOptions(Options):
             "standard deviation of the first momentum average; unset: 0 (paper), 0.001 (official)"
         ),
     )
+    keep_last: bool | None = Field(
+        None,
+        description=(
+            "never take out the last operation of an edge; unset: true (official-imagenet), false"
+        ),
+    )
     penalty: float = Field(
         0.0,
         ge=0,
         description="taken off a value for each share of the run's limits that its operation takes",
     )
     alpha_noise: float = Field(1e-3, ge=0, description="standard deviation of the first alpha")
-    value: ValueName = Field(
-        "accuracy", description="what a coalition is worth: its accuracy or minus its loss"
-    )
-    norms: NormMode = Field(
-        "batch",
-        description=(
-            "normalise by the batch's statistics under each coalition, or (frozen) by those that "
-            "it has under the grand coalition: faster"
-        ),
-    )
     mixing: Literal["alpha", "uniform"] = Field(
         "alpha",
         description="weights under which coalitions are measured: softmax of alpha, or all equal",
@@ -119,26 +188,6 @@ class ShapleyOptions(Options):
         "alpha",
         description=(
             "decide by alpha, or by the last Shapley values (then estimated once more at the end)"
-        ),
-    )
-    antithetic: bool = Field(
-        False, description="follow each order by its reverse; needs an even number of samples"
-    )
-    keep_last: bool = Field(
-        False,
-        description="never take out the last operation of an edge, as the authors' ImageNet script",
-    )
-    exact: Literal["never", "auto", "always"] = Field(
-        "never",
-        description=(
-            "evaluate all coalitions instead of sampling: always, or where it costs no more (auto)"
-        ),
-    )
-    stable_gap: float = Field(
-        0.0,
-        ge=0,
-        description=(
-            "stop sampling once each edge's best leads by this many standard errors; 0 takes all"
         ),
     )
 
@@ -154,10 +203,7 @@ class ShapleyOptions(Options):
 
     def rules(self) -> Rules:
         """How orders are walked and reduced."""
-        risk = self.resolved.risk
-        assert risk is not None
-        stops = share_left if self.value == "accuracy" else likelihood_left
-        return Rules(self.min_ratio, self.unvisited, risk, self.antithetic, stops)
+        return EstimateOptions.rules(self.resolved)
 
     def update_rule(self) -> UpdateRule:
         """How values move alpha."""
@@ -179,33 +225,12 @@ class ShapleyOptions(Options):
         assert warmup is not None
         return warmup
 
-    def takes_exact(self, players: int) -> bool:
-        """Whether all coalitions are evaluated: always, or (auto) where sampling takes no fewer."""
-        if self.exact == "auto":
-            return players <= MOST_PLAYERS and 2**players <= self.samples * (1 + players)
-        return self.exact == "always"
-
-    def conflict(self, epochs: int, players: int) -> str | None:
-        """Why these options cannot work with so many `epochs` and `players`; None if they can."""
+    def idle(self, epochs: int) -> str | None:
+        """Why alpha would not move in a run of `epochs`; None if it does, or need not."""
+        if self.discretise_by == "phi" or self.updates(epochs):
+            return None
         warmup = self.resolved_warmup
-        if self.discretise_by == "alpha" and not self.updates(epochs):
-            return (
-                f"shapley: warmup={warmup} leaves none of {epochs} epochs for alpha to move in. "
-                f"Use `-u warmup={epochs // 2}`, or `--epochs {max(warmup, 1) + 1}` or more."
-            )
-        if self.antithetic and self.samples % 2:
-            return (
-                f"shapley: antithetic orders come in pairs, got samples={self.samples}. "
-                f"Use `-u samples={self.samples + 1}` or antithetic=false."
-            )
-        if self.keep_last and self.exact != "never":
-            return (
-                "shapley: with keep_last a coalition's worth depends on the order, got "
-                f"exact={self.exact}. Use exact=never or keep_last=false."
-            )
-        if self.exact == "always" and players > MOST_PLAYERS:
-            return (
-                f"shapley: exact=always takes at most {MOST_PLAYERS} operations, this space has "
-                f"{players} (2^{players} coalitions). Use exact=auto or exact=never."
-            )
-        return None
+        return (
+            f"shapley: warmup={warmup} leaves none of {epochs} epochs for alpha to move in. "
+            f"Use `-u warmup={epochs // 2}`, or `--epochs {max(warmup, 1) + 1}` or more."
+        )

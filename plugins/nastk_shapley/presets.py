@@ -1,7 +1,17 @@
-"""The published settings of Shapley-NAS as presets, and a small one to try it with."""
+"""The published settings of Shapley-NAS, its code's where they differ, and a small one to try.
+
+What `variant` decides is left to it, but for warm-ups that a data set has of its own: so a preset
+with the other variant is wholly the other one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
 
 from nastk.component import Preset
+from nastk.wrapper import around
 
+_PAPER = "Xiao et al., CVPR 2022"
+_CODE = "Euphoria16/Shapley-NAS"
 _SPACE = {
     "channels": 16,
     "cells": 8,
@@ -9,7 +19,9 @@ _SPACE = {
     "pool_norm": False,
     "include_none": False,
 }
-_UPDATER = {"samples": 10, "min_ratio": 0.5, "momentum": 0.8, "step_size": 0.1, "batch_size": 1024}
+_ESTIMATE = {"samples": 10, "min_ratio": 0.5, "batch_size": 1024}
+_UPDATER = {**_ESTIMATE, "momentum": 0.8, "step_size": 0.1}
+_HALVES = {"train_fraction": 0.5}
 _TRAINER = {
     "epochs": 50,
     "minimum_learning_rate": 0.0,
@@ -17,52 +29,154 @@ _TRAINER = {
     "weight_decay": 3e-4,
     "gradient_clip": 5.0,
 }
+# Their scheduler is stepped before each epoch.
+_CODE_TRAINER = {**_TRAINER, "cosine_ahead": True}
 
-PRESETS = (
-    Preset(
-        "paper",
-        "Xiao et al., CVPR 2022, section 4.1",
+# ---------------------------------------------------------------- DARTS
+
+
+def _cifar(name: str, source: str, variant: str, trainer: Mapping[str, Any]) -> Preset:
+    """A search on CIFAR in the space of DARTS."""
+    return Preset(
+        name,
+        source,
         space=("darts",),
         data=("cifar10", "cifar100"),
         space_options=_SPACE,
-        updater_options={**_UPDATER, "warmup": 15},
-        data_options={"train_fraction": 0.5},
-        trainer_options={**_TRAINER, "batch_size": 256, "learning_rate": 0.1},
-    ),
-    Preset(
-        "paper",
-        "Xiao et al., CVPR 2022, section 4.1, and the authors' ImageNet script",
+        updater_options={**_UPDATER, "variant": variant},
+        data_options=_HALVES,
+        trainer_options={**trainer, "batch_size": 256, "learning_rate": 0.1},
+    )
+
+
+def _imagenet(name: str, source: str, variant: str, trainer: Mapping[str, Any]) -> Preset:
+    """A search on a part of ImageNet; its cosine begins with the warm-up of the rate."""
+    return Preset(
+        name,
+        source,
         space=("darts",),
         data=("imagenet",),
         space_options=_SPACE,
-        updater_options={**_UPDATER, "warmup": 25},
+        updater_options={**_UPDATER, "variant": variant, "warmup": 25},
         # 10 % of the 1,281,167 training images for the weights and 2.5 % for the values.
         data_options={"limit": 160_146, "train_fraction": 0.8},
-        trainer_options={**_TRAINER, "batch_size": 1024, "learning_rate": 0.5, "warmup_epochs": 5},
-    ),
-    Preset(
-        "paper",
-        "Xiao et al., CVPR 2022, section 4.1; what it leaves open here (how weights are "
-        "trained) as the benchmark's authors trained DARTS",
-        space=("nasbench201",),
-        data=("cifar10", "cifar100", "imagenet16-120"),
-        space_options={"channels": 16, "cells": 5},
-        updater_options={**_UPDATER, "warmup": 15},
-        data_options={"train_fraction": 0.5},
         trainer_options={
-            "epochs": 50,
+            **trainer,
+            "batch_size": 1024,
+            "learning_rate": 0.5,
+            "warmup_epochs": 5,
+            "warmup_cosine": "scaled",
+        },
+    )
+
+
+_DARTS = (
+    _cifar("paper", f"{_PAPER}, section 4.1", "paper", _TRAINER),
+    _cifar("official", f"the authors' code: {_CODE}, train_search.py", "official", _CODE_TRAINER),
+    _imagenet(
+        "paper", f"{_PAPER}, section 4.1, and the authors' ImageNet script", "paper", _TRAINER
+    ),
+    _imagenet(
+        "official",
+        f"the authors' code: {_CODE}, train_search_imagenet.py",
+        "official-imagenet",
+        _CODE_TRAINER,
+    ),
+)
+
+# ---------------------------------------------------------------- NAS-Bench-201
+
+_BENCH = Preset(
+    "paper",
+    f"{_PAPER}, section 4.1; what it leaves open here (how weights are "
+    "trained) as the benchmark's authors trained DARTS",
+    space=("nasbench201",),
+    data=("cifar10", "cifar100", "imagenet16-120"),
+    space_options={"channels": 16, "cells": 5},
+    updater_options={**_UPDATER, "variant": "paper"},
+    data_options=_HALVES,
+    trainer_options={
+        **_TRAINER,
+        "batch_size": 64,
+        "learning_rate": 0.025,
+        "minimum_learning_rate": 0.001,
+        "nesterov": True,
+        "weight_decay": 5e-4,
+    },
+)
+
+# ---------------------------------------------------------------- S1 to S4, table 1
+
+
+def _robust(name: str, row: str, updater: Mapping[str, Any]) -> Preset:
+    """A row of the paper's table 1; the paper gives the table and no settings."""
+    return Preset(
+        name,
+        f"{_PAPER}, table 1, row {row}; settings not published: values as in section 4.1, supernet "
+        "and weights as ruocwang/darts-pt (darts-sota.sh), on which their code builds",
+        space=("s1", "s2", "s3", "s4"),
+        data=("cifar10", "cifar100", "svhn"),
+        space_options={"channels": 16, "cells": 8, "partial_channels": 1, "pool_norm": True},
+        updater_options=updater,
+        data_options=_HALVES,
+        trainer_options={
+            **_TRAINER,
             "batch_size": 64,
             "learning_rate": 0.025,
             "minimum_learning_rate": 0.001,
-            "momentum": 0.9,
-            "nesterov": True,
-            "weight_decay": 5e-4,
-            "gradient_clip": 5.0,
+            "nesterov": False,
         },
+    )
+
+
+_ROBUST = (
+    _robust("paper", "Shapley-NAS", {**_UPDATER, "variant": "paper"}),
+    # Alpha rests for all of the 50 epochs.
+    _robust(
+        "paper-frozen",
+        "DARTS+Shapley*",
+        {**_ESTIMATE, "variant": "paper", "warmup": 50, "discretise_by": "phi"},
     ),
+)
+
+PRESETS = (
+    *_DARTS,
+    _BENCH,
+    *_ROBUST,
     Preset(
         "quick",
         "small enough to watch; not a published setting",
         updater_options={"samples": 2, "batch_size": 64, "warmup": 2, "every": 2},
     ),
 )
+
+SELECT_PRESETS = (
+    _robust(
+        "paper",
+        "DARTS+Shapley",
+        {
+            **around(
+                "darts",
+                order=1,
+                learning_rate=3e-4,
+                beta1=0.5,
+                beta2=0.999,
+                weight_decay=1e-3,
+                alpha_init=1e-3,
+                warmup=0,
+            ),
+            **_ESTIMATE,
+            "risk": 0.0,
+        },
+    ),
+    Preset(
+        "quick",
+        "small enough to watch; not a published setting",
+        updater_options={
+            **around("darts", learning_rate=3e-3, warmup=1),
+            "samples": 2,
+            "batch_size": 64,
+        },
+    ),
+)
+"""Those of `shapley-select`."""

@@ -1,11 +1,10 @@
 """The updater `shapley`: every epoch an estimate, and alpha moves along it.
 
-`options.py` says what can be set, `coalitions.py` turns the supernet into a game, `estimate.py` and
-`exact.py` value its players, `settle.py` ends the sampling early, `update.py` moves alpha. This
-module puts them in order.
+`options.py` says what can be set, `measuring.py` estimates, `update.py` moves alpha. This module
+puts them in order.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,18 +13,13 @@ from torch import Tensor
 
 from nastk.architecture import Architecture
 from nastk.cost import PhaseCost
-from nastk.data.stream import Batch
-from nastk.errors import DivergenceError
-from nastk.events import table_to_json
 from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.updater import ArchitectureUpdater, Continuation, Plan
-from nastk_shapley.coalitions import estimation_stream, null_players, supernet_game, whole_batch
-from nastk_shapley.estimate import Estimate, Game, monte_carlo, random_orders
-from nastk_shapley.exact import exact
+from nastk_shapley.estimate import Estimate
+from nastk_shapley.measuring import Measuring, table
 from nastk_shapley.options import ShapleyOptions
 from nastk_shapley.presets import PRESETS
-from nastk_shapley.settle import Settled
 from nastk_shapley.update import cell_types, charged
 
 
@@ -59,6 +53,7 @@ class Shapley(ArchitectureUpdater):
     def setup(self, rng: torch.Generator) -> None:
         """Called once when the updater is made: alpha near zero, s zero (official: near zero)."""
         self.settings: ShapleyOptions = self.options.resolved
+        self.measuring = Measuring(self.space, self.settings)
         shape = len(self.space.edges), max(len(edge.operations) for edge in self.space.edges)
         alpha = self.settings.alpha_noise * torch.randn(shape, generator=rng)
         self.alpha = alpha.to(self.device)
@@ -73,25 +68,15 @@ class Shapley(ArchitectureUpdater):
                 f"shapley: penalty={self.settings.penalty:g} is on shares of a limit, and the run "
                 "has none. Give one, such as --limit params=4M, or leave the penalty out."
             )
-        return self.settings.conflict(plan.epochs, self._counted())
+        return self.settings.idle(plan.epochs) or self.measuring.complaint(self.name)
 
     def forecast(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: at most samples * (1 + players) * batch images an estimate.
 
         They are counted forward only.
         """
-        counted = self._counted()
-        evaluations = (
-            2**counted
-            if self.settings.takes_exact(counted)
-            else self.settings.samples * (1 + counted)
-        )
         estimates = len(self.settings.updates(plan.epochs)) + (self.settings.discretise_by == "phi")
-        return PhaseCost(
-            images_forward=estimates
-            * evaluations
-            * min(self.settings.batch_size, plan.valid_images)
-        )
+        return PhaseCost(images_forward=estimates * self.measuring.images(plan.valid_images))
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
         """Called once before every weight step: softmax(alpha), without gradient."""
@@ -105,9 +90,9 @@ class Shapley(ArchitectureUpdater):
         moves = probe.epoch in self.settings.updates(probe.epochs)
         if moves or (probe.epoch >= probe.epochs and self.settings.discretise_by == "phi"):
             estimate = self.estimate(probe)
-            self.values = self._table(estimate.values, probe)
+            self.values = table(estimate.values, probe.subspace)
             steps = self._move(probe) if moves else []
-            self._report(probe, estimate, steps)
+            self.measuring.report(probe, estimate, update_norms=steps)
         return [Continuation(probe.subspace)]
 
     def architecture(self, probe: Probe) -> Architecture:
@@ -130,24 +115,13 @@ class Shapley(ArchitectureUpdater):
         Raises:
             DivergenceError: a coalition had no finite value.
         """
-        game = self._game(probe)
-        if self.settings.takes_exact(game.players - len(game.null)):
-            found = exact(game, self.settings.rules().risk)
-        else:
-            orders = random_orders(
-                game.players, self.settings.samples, probe.rng, self.settings.antithetic
-            )
-            edges = [edge for edge, _ in probe.subspace.players()]
-            enough = (
-                Settled(edges, self.settings.stable_gap) if self.settings.stable_gap > 0 else None
-            )
-            found = monte_carlo(game, self._announced(orders, probe), self.settings.rules(), enough)
-        if not bool(found.values.isfinite().all()):
-            raise DivergenceError(
-                f"A coalition has no finite value after {probe.epoch} epochs: its logits overflow. "
-                "Lower the learning rate, or use `-u value=accuracy`."
-            )
-        return found
+        equal = self.settings.mixing == "uniform"
+        mixture = (
+            Mixture.uniform(probe.subspace)
+            if equal
+            else Mixture.softmax(self.alpha, probe.subspace)
+        )
+        return self.measuring.estimate(probe, mixture.to(self.device))
 
     def state_dict(self) -> dict[str, Any]:
         """Called for every checkpoint and fork: alpha, s and the last phi."""
@@ -158,42 +132,6 @@ class Shapley(ArchitectureUpdater):
         self.alpha = state["alpha"].clone().to(self.device)
         self.average = state["average"].clone().cpu()
         self.values = None if state["values"] is None else state["values"].clone().cpu()
-
-    def _game(self, probe: Probe) -> Game:
-        settings, subspace = self.settings, probe.subspace
-        players = subspace.players()
-        equal = settings.mixing == "uniform"
-        mixture = Mixture.uniform(subspace) if equal else Mixture.softmax(self.alpha, subspace)
-        stream = estimation_stream(probe.valid, settings.batch_size, settings.augment)
-        size = min(settings.batch_size, probe.valid.images)
-
-        def batch(sample: int) -> Batch:
-            number = (
-                probe.epoch if settings.share_batch else probe.epoch * settings.samples + sample
-            )
-            return whole_batch(stream, size, number)
-
-        null = null_players(self.space.edges, players)
-        return supernet_game(
-            probe,
-            mixture.to(self.device),
-            players,
-            batch,
-            settings.value,
-            null,
-            settings.keep_last,
-            settings.norms,
-        )
-
-    def _counted(self) -> int:
-        """Players of the whole space that are evaluated: all but `none`."""
-        players = self.space.full().players()
-        return len(players) - len(null_players(self.space.edges, players))
-
-    def _announced(self, orders: Sequence[Sequence[int]], probe: Probe) -> Iterator[Sequence[int]]:
-        for done, order in enumerate(orders, 1):
-            yield order
-            probe.working("removal orders", done, len(orders))
 
     def _move(self, probe: Probe) -> list[float]:
         """One step of alpha along the new s; its length for each cell type."""
@@ -209,23 +147,3 @@ class Shapley(ArchitectureUpdater):
     def _charged(self, values: Float[Tensor, "edges ops"]) -> Float[Tensor, "edges ops"]:
         """The values that alpha moves along: less the penalty on what operations cost."""
         return charged(values, self.space.costs, self.settings.penalty)
-
-    def _table(
-        self, values: Float[Tensor, "players"], probe: Probe, absent: float = 0.0
-    ) -> Float[Tensor, "edges ops"]:
-        table = torch.full(self.alpha.shape, absent, dtype=torch.float64)
-        table[probe.subspace.mask] = values
-        return table
-
-    def _report(self, probe: Probe, estimate: Estimate, steps: Iterable[float]) -> None:
-        errors = self._table(estimate.standard_errors, probe, torch.nan)
-        values = self._table(estimate.values, probe, torch.nan)
-        probe.report(
-            "shapley",
-            values=table_to_json(values),
-            standard_errors=table_to_json(errors),
-            evaluations=estimate.evaluations,
-            removals=list(estimate.removals),
-            full_value=sum(estimate.full_values) / len(estimate.full_values),
-            update_norms=list(steps),
-        )

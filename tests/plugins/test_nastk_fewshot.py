@@ -13,11 +13,11 @@ import nastk_fewshot
 from nastk.errors import ConfigurationError, MissingExtraError, UnknownNameError
 from nastk.mixture import Mixture
 from nastk.testing import ToySpace
+from nastk.wrapper import complete
 from nastk_fewshot.course import Course
 from nastk_fewshot.cut import Cut, chosen, cut, splittable
 from nastk_fewshot.deriving import levelled
 from nastk_fewshot.fewshot import FewShot
-from nastk_fewshot.inner import complete
 from nastk_fewshot.partition import (
     Partitioner,
     cross,

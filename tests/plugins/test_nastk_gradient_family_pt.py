@@ -17,9 +17,10 @@ from nastk.subspace import Subspace
 from nastk.testing import Harness, ToySpace, fingerprint
 from nastk.testing.toy import EDGES
 from nastk.updater import Continuation, Plan
+from nastk.wrapper import as_weights
 from nastk_gradient.darts import Darts
 from nastk_gradient.darts_pt import DartsPt
-from nastk_gradient.perturbation import Judge, weights
+from nastk_gradient.perturbation import Judge
 from nastk_gradient.selection import (
     admitted,
     most_missed,
@@ -359,6 +360,6 @@ def test_an_edge_may_not_keep_what_the_space_objects_to() -> None:
 def test_scores_are_weights_only_where_they_look_like_them(
     scores: torch.Tensor | None, used: bool
 ) -> None:
-    found = weights(scores, Subspace.of([[True, True], [True, True]]))
+    found = as_weights(scores, Subspace.of([[True, True], [True, True]]))
     expected = scores if used and scores is not None else torch.full((2, 2), 0.5)
     torch.testing.assert_close(found, expected)

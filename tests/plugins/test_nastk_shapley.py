@@ -17,7 +17,6 @@ from nastk.events import UpdaterReported, UpdaterWorking
 from nastk.mixture import Mixture
 from nastk.subspace import Edge, Subspace
 from nastk.testing import Harness, fingerprint
-from nastk.training import TrainerOptions
 from nastk.updater import Plan
 from nastk_shapley.coalitions import likelihood_left, null_players, supernet_game, whole_batch
 from nastk_shapley.estimate import Game, Rules, kept_players, monte_carlo, random_orders
@@ -539,28 +538,6 @@ def test_a_frozen_alpha_decided_by_phi_may_warm_up_all_along():
 def test_wrong_options_are_named(wrong, message):
     with pytest.raises(ConfigurationError, match=message):
         Shapley.parse_options(wrong)
-
-
-def test_presets_hold_options_that_exist():
-    from nastk_images.imagenet import ImageNet
-    from nastk_spaces_darts.space import DartsSpace
-    from nastk_spaces_nasbench201.space import NasBench201Space
-
-    for preset in Shapley.presets:
-        Shapley.parse_options(preset.updater_options)
-        space = NasBench201Space if "nasbench201" in preset.space else DartsSpace
-        space.parse_options(preset.space_options)
-        ImageNet.parse_options(preset.data_options)
-        TrainerOptions(**preset.trainer_options)
-    fitting = {
-        (space, data): [preset.fits(space, data) for preset in Shapley.presets]
-        for space, data in (("darts", "cifar10"), ("darts", "folder"), ("nasbench201", "cifar10"))
-    }
-    assert fitting == {
-        ("darts", "cifar10"): [True, False, False, True],
-        ("darts", "folder"): [False, False, False, True],
-        ("nasbench201", "cifar10"): [False, False, True, True],
-    }
 
 
 # ---------------------------------------------------------------- the supernet as a game

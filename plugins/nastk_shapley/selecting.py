@@ -1,0 +1,104 @@
+"""The updater `shapley-select`: another one searches, Shapley values of its supernet decide."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from nastk.architecture import Architecture
+from nastk.cost import PhaseCost
+from nastk.mixture import Mixture
+from nastk.probe import Probe
+from nastk.updater import Continuation, Plan
+from nastk.wrapper import Wrapper, as_weights
+from nastk_shapley.measuring import Measuring, table
+from nastk_shapley.options import EstimateOptions
+from nastk_shapley.presets import SELECT_PRESETS
+
+
+class ShapleySelect(Wrapper):
+    """Shapley values decide, once, after another updater has searched (Xiao et al., CVPR 2022).
+
+    Around `darts` it is the row "DARTS+Shapley" of the paper's table 1.
+
+    Example: `nastk.search(space="s2", updater=nastk.use("shapley-select", inner="drnas"))`
+    """
+
+    name = "shapley-select"
+    summary = "lets another updater search, then keeps the operations of largest Shapley value"
+    needs: ClassVar[frozenset[str]] = frozenset({"valid"})
+    presets = SELECT_PRESETS
+
+    class Options(EstimateOptions, Wrapper.Options):
+        """The updater inside, and how values are estimated at the end."""
+
+        keep_last: bool | None = Field(
+            False, description="never take out the last operation of an edge"
+        )
+        mixing: Literal["scores", "uniform"] = Field(
+            "scores",
+            description="weights to measure under: the inner updater's scores where they are "
+            "weights, or all equal",
+        )
+
+    values: Float[Tensor, "edges ops"] | None
+    """The Shapley values phi (float64, CPU; 0 where no player was); None before the end."""
+
+    def setup(self, rng: torch.Generator) -> None:
+        """Called once when the updater is made: the updater inside; nothing is valued yet."""
+        super().setup(rng)
+        self.measuring = Measuring(self.space, self.options)
+        self.values = None
+
+    def complaint(self, plan: Plan) -> str | None:
+        """Called when the run is assembled: options at odds, or what the inner updater says."""
+        return self.measuring.complaint(self.name) or super().complaint(plan)
+
+    def forecast(self, plan: Plan) -> PhaseCost | None:
+        """Called by `--dry-run`: the inner updater's, and one estimate, forward only."""
+        inner = super().forecast(plan)
+        if inner is None:
+            return None
+        return inner + PhaseCost(images_forward=self.measuring.images(plan.valid_images))
+
+    def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
+        """Called once after every epoch: the inner updater's answer; after the last, values too.
+
+        The last is that of the run, or that in which the inner updater ends its branch.
+        """
+        answer = list(super().after_epoch(probe))
+        if probe.epoch >= probe.epochs or not answer:
+            estimate = self.measuring.estimate(probe, self._mixture(probe))
+            self.values = table(estimate.values, probe.subspace)
+            self.measuring.report(probe, estimate)
+        return answer
+
+    def architecture(self, probe: Probe) -> Architecture:
+        """Called after every epoch and at the end: by the values, before by the inner updater."""
+        if self.values is None:
+            return super().architecture(probe)
+        return self.space.decide(self.values, probe.subspace)
+
+    def scores(self, probe: Probe) -> Float[Tensor, "edges ops"] | None:
+        """Called by those who watch: the values, `none` at 0; before, the inner updater's."""
+        if self.values is None:
+            return super().scores(probe)
+        return self.values.masked_fill(~probe.subspace.mask, torch.nan)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Called for every checkpoint and fork: the inner updater's, and the values."""
+        return {**super().state_dict(), "values": self.values}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Called on a freshly made updater: go on exactly where `state` was taken."""
+        super().load_state_dict(state)
+        self.values = None if state["values"] is None else state["values"].clone().cpu()
+
+    def _mixture(self, probe: Probe) -> Mixture:
+        """What the supernet mixes while operations are valued."""
+        scores = self.inner.scores(probe) if self.options.mixing == "scores" else None
+        weights = as_weights(scores, probe.subspace)
+        return Mixture(weights, probe.subspace.mask).to(self.device)
