@@ -25,9 +25,18 @@ def test_statistics_are_those_of_the_pixels(lazy: bool) -> None:
     assert std == pytest.approx(scaled.std((0, 2, 3), correction=0).tolist(), abs=1e-4)
 
 
-def test_images_without_any_spread_can_still_be_normalised() -> None:
-    mean, std = statistics(torch.full((3, 1, 2, 2), 51, dtype=torch.uint8))
-    assert (mean, std) == ((0.2,), (0.0039,))
+def test_a_channel_without_any_spread_can_still_be_normalised() -> None:
+    images = torch.stack([torch.full((2, 2), 51), torch.tensor([[0, 255], [255, 0]])]).byte()
+    assert statistics(images[None]) == ((0.2, 0.5), (0.0039, 0.5))
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_images_that_show_nothing_are_refused(lazy: bool) -> None:
+    images = torch.full((300, 1, 2, 2), 51, dtype=torch.uint8)
+    with pytest.raises(DataError, match=r"show nothing: all pixels of 300 of them are equal \(51"):
+        statistics(Stored(images) if lazy else images)
+    images[299, 0, 1, 1] = 52
+    assert statistics(Stored(images) if lazy else images)[0] == (0.2,)
 
 
 class Constant(DataSource):

@@ -1,6 +1,7 @@
 """The stream over images too large for memory: workers read ahead, the answers stay the same."""
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -149,7 +150,11 @@ class _Reader(Dataset[Any]):
         self, request: Request
     ) -> "UInt8[Tensor, 'batch channels height width'] | DataError":
         try:
-            return torch.stack([self.images.read(index, seed) for index, seed in request])
+            # What PIL warns of was said when the set was opened; here it would be a line of PIL's
+            # code among the run's own lines.
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+                return torch.stack([self.images.read(index, seed) for index, seed in request])
         except DataError as error:
             # An exception would come back wrapped in a traceback; as a value it stays one line.
             return error

@@ -1,8 +1,10 @@
 """Any folder of images as a data source: `--data folder:PATH`."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -14,9 +16,11 @@ from nastk.data.statistics import statistics
 from nastk.data.task import Task
 from nastk.seeds import generator
 from nastk_images.form import Form, form_of
+from nastk_images.levels import MEASURED, Levels, measured
 from nastk_images.listing import Listing, Tree, check_enough, scan
 from nastk_images.pictures import RANDOM_CROP_FROM, PictureFiles
 from nastk_images.presets import QUICK
+from nastk_images.reading import overheard
 
 
 class Folder(DataSource):
@@ -45,6 +49,13 @@ class Folder(DataSource):
             le=1024,
             description="pixels of the square images; unset: inferred from the images",
         )
+        layout: Literal["auto", "classes"] = Field(
+            "auto",
+            description=(
+                "auto: folders called train, valid, test (or the like) are splits; classes: every "
+                "folder is a class"
+            ),
+        )
         memory: float = Field(
             2.0,
             ge=0,
@@ -69,7 +80,8 @@ class Folder(DataSource):
 
     @cached_property
     def _tree(self) -> Tree:
-        tree = scan(self.options.path.expanduser())
+        tree = scan(self.options.path.expanduser(), only_classes=self.options.layout == "classes")
+        self.notes.extend(tree.notes)
         parts = ["train"]
         if tree.valid is None and self.options.train_fraction < 1:
             parts.append("valid")
@@ -89,10 +101,11 @@ class Folder(DataSource):
     @cached_property
     def _form(self) -> Form:
         listings = (self._tree.train, self._tree.valid, self._tree.test)
-        form = form_of(
-            [file for listing in listings if listing for file in listing.files], self.options.size
-        )
+        files = [file for listing in listings if listing for file in listing.files]
+        with overheard() as warned:
+            form = form_of(files, self.options.size)
         self.notes.extend(form.notes)
+        self._tell(warned)
         return form
 
     @cached_property
@@ -106,29 +119,57 @@ class Folder(DataSource):
     @cached_property
     def _whole(self) -> tuple[Split, Split | None, Split]:
         """Training images, valid where the folder has its own, and test."""
-        unknown = Augmentation((), ())
-        training = self._split(self._tree.train, unknown)
-        if self._tree.test is not None:
-            test = self._split(self._tree.test, unknown)
-        else:
-            held_out, rest = stratified(
-                training.labels, round(0.2 * len(training)), generator(0, "data", "held-out test")
+        with overheard() as warned:
+            training, valid, test = self._read()
+            # Files that are cropped at random while they are read need no second random crop.
+            padding = 0 if self._crops else self.task.size // 8
+            treatment = self.augmentation(
+                *statistics(training.images), crop_padding=padding, flip=True
             )
-            test, training = training.select(held_out), training.select(rest)
-        valid = self._split(self._tree.valid, unknown) if self._tree.valid is not None else None
-        # Files that are cropped at random while they are read need no second random crop.
-        padding = 0 if self._crops else self.task.size // 8
-        treatment = self.augmentation(*statistics(training.images), crop_padding=padding, flip=True)
+        self._tell(warned)
         training, test = (replace(split, augmentation=treatment) for split in (training, test))
         return training, replace(valid, augmentation=treatment) if valid is not None else None, test
+
+    def _read(self) -> tuple[Split, Split | None, Split]:
+        """The same, without a treatment."""
+        tree = self._tree
+        labels = torch.tensor(tree.train.labels)
+        held_out, rest = torch.arange(0), torch.arange(len(labels))
+        if tree.test is None:
+            held_out, rest = stratified(
+                labels, round(0.2 * len(labels)), generator(0, "data", "held-out test")
+            )
+        levels = self._levels([tree.train.files[place] for place in rest.tolist()])
+        training = self._split(tree.train, levels)
+        valid = None if tree.valid is None else self._split(tree.valid, levels)
+        if tree.test is not None:
+            return training, valid, self._split(tree.test, levels)
+        return training.select(rest), valid, training.select(held_out)
+
+    def _levels(self, training: Sequence[str]) -> Levels | None:
+        """The range of grey training pictures with more than 8 bits; None where there are none."""
+        if not self._form.deep:
+            return None
+        levels = measured(training, len(training) if self._in_memory else MEASURED)
+        if levels is not None:
+            self.notes.append(levels.note)
+        return levels
 
     @property
     def _crops(self) -> bool:
         """Whether pictures are cropped at random places and scales while they are read."""
         return not self._in_memory and self.task.size >= RANDOM_CROP_FROM
 
-    def _split(self, listing: Listing, treatment: Augmentation) -> Split:
-        files = PictureFiles(listing.files, self.task.size, self.task.channels, self._crops)
+    def _tell(self, warned: Sequence[str]) -> None:
+        """Note what PIL warned of, once."""
+        told = [f"While the images were read, PIL warned: {warning}" for warning in warned]
+        self.notes.extend(note for note in told if note not in self.notes)
+
+    def _split(self, listing: Listing, levels: Levels | None) -> Split:
+        task = self.task
+        files = PictureFiles(listing.files, task.size, task.channels, self._crops, levels)
         return Split(
-            files.read_all() if self._in_memory else files, torch.tensor(listing.labels), treatment
+            files.read_all() if self._in_memory else files,
+            torch.tensor(listing.labels),
+            Augmentation((), ()),
         )

@@ -1,12 +1,11 @@
 """Which form the pictures of a folder get: one size and one number of channels for all."""
 
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median_low
 
-from nastk_images.pictures import look
+from nastk_images.pictures import BEHIND, Look, look
 
 LOOKED_AT = 100_000
 """Headers read at most, evenly spaced over the files: two to three seconds for cached files."""
@@ -16,10 +15,14 @@ SIZES = (32, 64, 224)
 
 @dataclass(frozen=True)
 class Form:
-    """`size` x `size` pixels with 1 or 3 `channels`, and what the user should know of why."""
+    """`size` x `size` pixels with 1 or 3 `channels`, and what the user should know of why.
+
+    `deep`: some pictures are grey with more than 8 bits.
+    """
 
     size: int
     channels: int
+    deep: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -29,7 +32,7 @@ def form_of(files: Sequence[str], size: int | None) -> Form:
     Without `size`: pictures that are all square, of one size and at most 64 pixels keep it. All
     others are scaled to the largest of 32, 64 and 224 pixels that the shorter side of the middle
     picture reaches (below 32: to that side). Only grey pictures give one channel; grey and colour
-    together give three, with a warning.
+    together give three, with a note.
 
     Raises:
         DataError: names a file that is no picture.
@@ -37,14 +40,7 @@ def form_of(files: Sequence[str], size: int | None) -> Form:
     step = -(-len(files) // LOOKED_AT)
     looks = [look(file) for file in files[::step]]
     grey = sum(each.grey for each in looks)
-    notes: list[str] = []
-    if 0 < grey < len(looks):
-        mixed = (
-            f"{grey} of {len(looks)} images are grey and the others have colours; all are read as "
-            "RGB."
-        )
-        warnings.warn(mixed, stacklevel=2)
-        notes.append(mixed)
+    notes = _of_pixels(looks)
     sides = Counter((each.width, each.height) for each in looks)
     if size is None:
         size = _usual_size(sides)
@@ -59,7 +55,32 @@ def form_of(files: Sequence[str], size: int | None) -> Form:
             f"The images have {have}; they are scaled and cut to {size}x{size} (`-d size=N` "
             "changes it)."
         )
-    return Form(size, 1 if grey == len(looks) else 3, tuple(notes))
+    deep = any(each.deep for each in looks)
+    return Form(size, 1 if grey == len(looks) else 3, deep, tuple(notes))
+
+
+def _of_pixels(looks: Sequence[Look]) -> list[str]:
+    """In words: what happens to colours, to transparency and to more than 8 bits."""
+    grey, clear, cut = (
+        sum(getattr(each, name) for each in looks) for name in ("grey", "clear", "cut")
+    )
+    notes = []
+    if 0 < grey < len(looks):
+        notes.append(
+            f"{grey} of {len(looks)} images are grey and the others have colours; all are read as "
+            "RGB."
+        )
+    if clear:
+        notes.append(
+            f"{clear} of {len(looks)} images can have transparent parts; they are laid over grey "
+            f"({BEHIND} of 255)."
+        )
+    if cut:
+        notes.append(
+            f"{cut} of {len(looks)} images have 16 bits in each of several channels, of which the "
+            "upper 8 are read; dark or flat ones lose levels. Store them with 8 bits."
+        )
+    return notes
 
 
 def _usual_size(sides: Counter[tuple[int, int]]) -> int:

@@ -70,7 +70,7 @@ class ImageNet(DataSource):
     @cached_property
     def _tree(self) -> Tree:
         folder = self._folder()
-        tree = scan(folder, test=())
+        tree = scan(folder, {"train": ("train",), "valid": ("val", "valid"), "test": ()})
         if len(tree.classes) != CLASSES or tree.valid is None:
             without = "" if tree.valid else " and no folder val/"
             raise DataError(

@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,9 +14,16 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from nastk.data.loader import usual_workers
-from nastk.errors import DataError
+from nastk_images.levels import DEEP_MODES, MEASURED, Levels, deep_values, measured
+from nastk_images.reading import BROKEN, unreadable
 
-GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F"})
+GREY_MODES = DEEP_MODES | {"1", "L", "LA", "La", "F"}
+CLEAR_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+"""Modes with transparency; others have it where their `info` says so."""
+BEHIND = 128
+"""The grey that shows through: black and white shapes, with the rest transparent, stay visible."""
+ORIENTED = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+"""Where formats keep a picture's orientation."""
 SMALL_FILE = 16_384
 """Bytes below which a picture is taken for a small one."""
 RANDOM_CROP_FROM = 128
@@ -24,11 +32,18 @@ RANDOM_CROP_FROM = 128
 
 @dataclass(frozen=True)
 class Look:
-    """What a picture's header says: pixels, and whether it has only grey."""
+    """What a picture's header says: pixels, and whether it has only grey.
+
+    `deep` is grey with more than 8 bits, `cut` colour with more, of which PIL keeps 8; `clear` has
+    transparent parts, or may have.
+    """
 
     width: int
     height: int
     grey: bool
+    deep: bool
+    cut: bool
+    clear: bool
 
 
 def look(file: str) -> Look:
@@ -39,9 +54,15 @@ def look(file: str) -> Look:
     """
     try:
         with Image.open(file) as picture:
-            return Look(*picture.size, picture.mode in GREY_MODES)
-    except _BROKEN as error:
-        raise _unreadable(file, error) from None
+            return Look(
+                *picture.size,
+                grey=picture.mode in GREY_MODES,
+                deep=picture.mode in DEEP_MODES,
+                cut=_cut(picture),
+                clear=_clear(picture),
+            )
+    except BROKEN as error:
+        raise unreadable(file, error) from None
 
 
 @dataclass(frozen=True)
@@ -51,7 +72,8 @@ class PictureFiles:
     Whole pictures are scaled until the shorter side fits, then cut to the middle. With
     `random_crop`, reading with a seed takes a random part instead: 8 to 100 % of the area, sides
     from 3:4 to 4:3 (Szegedy et al. 2015); reading without one takes the middle seven eighths, as is
-    usual for ImageNet.
+    usual for ImageNet. `levels` is the range of grey pictures with more than 8 bits; unset, it is
+    measured on these files when the first of them is read.
 
     Example: `PictureFiles(("a.jpg", "b.png"), size=32, channels=3).read(0, seed=None).shape`
     """
@@ -60,6 +82,7 @@ class PictureFiles:
     size: int
     channels: int
     random_crop: bool = False
+    levels: Levels | None = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -99,7 +122,9 @@ class PictureFiles:
                     # A large JPEG decodes faster at a fraction of its size; enough is left to scale
                     # well.
                     picture.draft(None, (4 * size, 4 * size))
-                upright = ImageOps.exif_transpose(picture) if "exif" in picture.info else picture
+                upright = _upright(picture)
+                if upright.mode in DEEP_MODES:
+                    upright = Image.fromarray(self._range.scaled(deep_values(upright)))
                 plain = _plain(upright, self.channels)
                 box = (
                     _random_box(plain.size, seed)
@@ -113,8 +138,12 @@ class PictureFiles:
                     else plain.resize((size, size), Image.Resampling.BILINEAR, box=box)
                 )
                 return np.array(fitted, dtype=np.uint8).reshape(size, size, self.channels)
-        except _BROKEN as error:
-            raise _unreadable(file, error) from None
+        except BROKEN as error:
+            raise unreadable(file, error) from None
+
+    @cached_property
+    def _range(self) -> Levels:
+        return self.levels or measured(self.files, MEASURED) or Levels(0, 2**16 - 1)
 
     def _middle(self, sides: tuple[int, int]) -> tuple[float, float, float, float]:
         """The middle square of a picture: all of its shorter side, or seven eighths."""
@@ -131,30 +160,46 @@ def _centred(
     return (left, top, left + wide, top + high)
 
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
-"""What PIL raises for files that are missing, cut off, of another kind or absurdly large."""
+def _clear(picture: Image.Image) -> bool:
+    """Whether a picture has transparent parts, or may have."""
+    return picture.mode in CLEAR_MODES or "transparency" in picture.info
 
 
-def _unreadable(file: str, error: BaseException) -> DataError:
-    return DataError(
-        f"The image {file} cannot be read ({type(error).__name__}: {error}). "
-        "Remove it, or replace it with a sound copy."
-    )
+def _cut(picture: Image.Image) -> bool:
+    """Whether PIL reads only the upper 8 of more bits; its tiles say how they are stored."""
+    stored: list[object] = []
+    for tile in getattr(picture, "tile", ()):
+        stored += tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+    wide = any(isinstance(each, str) and ";16" in each for each in stored)
+    if picture.format == "PPM":  # whose largest value stands there
+        wide = any(isinstance(each, int) and each > 255 for each in stored)
+    return wide and picture.mode not in DEEP_MODES
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The picture as its EXIF data say that it is to be seen."""
+    info = picture.info
+    if picture.format == "TIFF" or any(key in info for key in ORIENTED):
+        ImageOps.exif_transpose(picture, in_place=True)
+    return picture
 
 
 def _plain(picture: Image.Image, channels: int) -> Image.Image:
     """The picture with 8-bit grey or RGB pixels."""
-    if picture.mode.startswith("I"):
-        # PIL would clip 16-bit pixels at 255; keep their upper half.
-        picture = Image.fromarray(
-            (np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-        )
-    elif picture.mode == "F":
+    if picture.mode == "F":
         raise ValueError("pixels are floating-point numbers; expected 8 or 16 bits")
-    elif picture.mode == "P" and "transparency" in picture.info:
-        picture = picture.convert("RGBA")
+    elif _clear(picture):
+        picture = _opaque(picture)
     mode = "L" if channels == 1 else "RGB"
     return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """The picture laid over grey, so that what is drawn in transparency alone is seen."""
+    if picture.mode == "La":
+        picture = picture.convert("LA")
+    over = picture.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", over.size, (BEHIND,) * 3 + (255,)), over)
 
 
 def _random_box(sides: Sequence[int], seed: int) -> tuple[float, float, float, float]:

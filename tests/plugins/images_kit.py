@@ -1,10 +1,13 @@
-"""For the tests of `nastk_images`: random pixels, and pickles as numpy of 2009 wrote them."""
+"""For the tests of `nastk_images`: folders of random pictures, and pickles as numpy of 2009 had."""
 
 import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
+
+from nastk_images.folder import Folder
 
 RNG = np.random.default_rng(0)
 
@@ -38,3 +41,23 @@ class OldArray:
 def write_pickle(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps(value, protocol=2))
+
+
+def save(path: Path, mode: str = "RGB", size: tuple[int, int] = (8, 8), **more: Any) -> Path:
+    """A random picture of `size` (width, height) at `path`, with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    colours = random_pixels(size[1], size[0], 3)
+    Image.fromarray(colours).convert(mode).save(path, **more)
+    return path
+
+
+def flat(root: Path, classes: str = "ab", count: int = 10, **more: Any) -> Path:
+    """`root` with class folders of `count` pictures each."""
+    for name in classes:
+        for number in range(count):
+            save(root / name / f"{number}.png", **more)
+    return root
+
+
+def opened(path: Path, **options: Any) -> Folder:
+    return Folder(Folder.parse_options({"path": path, **options}))
