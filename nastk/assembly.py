@@ -22,11 +22,13 @@ from nastk.errors import ConfigurationError, DataError, NastkError
 from nastk.evaluator import Caller, Evaluator, Setting
 from nastk.events import UpdaterWorking
 from nastk.execution import Execution
+from nastk.failures import RAISED, blamed, told
+from nastk.headroom import out_of_memory
 from nastk.leaves import Chooser
 from nastk.limits.kept import Kept, LimitWatch
 from nastk.limits.space import Limited
 from nastk.mixture import Mixture
-from nastk.plugins import Catalogue, catalogue
+from nastk.plugins import KINDS, Catalogue, catalogue
 from nastk.ranking import Ranking
 from nastk.seeds import generator, seed_of
 from nastk.space import SearchSpace
@@ -75,8 +77,9 @@ def assemble(
         config.device, config.precision, config.deterministic, config.trainer.threads
     )
     space: SearchSpace = _made(installed, "space", config.space.name, config.space.options)
-    source = _source(config, data, installed)
-    splits = source.splits(seed_of(config.seed, "data"))
+    with blamed(f"Data source {config.data.name!r}", "opening the images"):
+        source = _source(config, data, installed)
+        splits = source.splits(seed_of(config.seed, "data"))
     updater_class: type[ArchitectureUpdater] = installed.load("updater", config.updater.name)
     options = updater_class.parse_options(config.updater.options)
     _check_splits(updater_class, splits, config)
@@ -101,7 +104,8 @@ def assemble(
         len(splits.train),
         len(splits.valid),
     )
-    _check_plan(updater_class(space, options, generator(config.seed, "check"), "cpu"), plan)
+    with blamed(f"Updater {config.updater.name!r}", "it was made and shown the plan"):
+        _check_plan(updater_class(space, options, generator(config.seed, "check"), "cpu"), plan)
     weight_bytes = _rehearse(trainer)
     setting = replace(setting, space=space, caller=_caller(trainer))
     trainer.watchers = [Watch(), *([LimitWatch(limited)] if limited else [])]
@@ -153,14 +157,16 @@ def _caller(trainer: Trainer) -> Caller:
 
 def _made(installed: Catalogue, kind: str, name: str, options: dict[str, Any]) -> Any:
     found = installed.load(kind, name)
-    return found(found.parse_options(options))
+    with blamed(f"The {KINDS[kind][1]} {name!r}", "it was made with these options"):
+        return found(found.parse_options(options))
 
 
 def _evaluator(
     installed: Catalogue, name: str, options: dict[str, Any], setting: Setting
 ) -> Evaluator:
     found: type[Evaluator] = installed.load("evaluator", name)
-    return found(setting, found.parse_options(options))
+    with blamed(f"Evaluator {name!r}", "it was made with these options"):
+        return found(setting, found.parse_options(options))
 
 
 def _chooser(installed: Catalogue, config: SearchConfig, setting: Setting) -> Chooser:
@@ -174,7 +180,8 @@ def _chooser(installed: Catalogue, config: SearchConfig, setting: Setting) -> Ch
         chooser.named(judge.criteria)
     elif not judge.needs_supernet:
         some = space.sample(space.full(), generator(config.seed, "check"))
-        with suppress(DataError):  # a table need not hold this one
+        # A table need not hold this one.
+        with suppress(DataError), blamed(f"Evaluator {judge.name!r}", "naming its metrics"):
             chooser.named(judge.evaluate(some, None).metrics)
     return chooser
 
@@ -252,7 +259,9 @@ def _rehearse(trainer: Trainer) -> int:
             logits = supernet(images, Mixture.uniform(space.full()))
     except NastkError:
         raise
-    except (RuntimeError, ValueError) as error:
+    except RAISED as error:
+        if out_of_memory(error) or not isinstance(error, (RuntimeError, ValueError)):
+            raise told(error, f"Space {space.name!r}", "making a supernet") from error
         raise ConfigurationError(
             f"Space {space.name!r} with these options cannot take images of "
             f"{task.channels} x {task.size} x {task.size}: {error}"

@@ -4,12 +4,11 @@ Between two weight steps the run is at rest: there checkpoints are written, even
 and a stop is obeyed. Whatever ends a run, its folder holds what is needed to go on.
 """
 
-import shutil
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -24,7 +23,13 @@ from nastk.branch import Branch
 from nastk.checkpoint import Checkpoint
 from nastk.config import SearchConfig, resolve, to_json
 from nastk.cost import Ledger
-from nastk.errors import ConfigurationError, NastkError, PluginError, StopRequested
+from nastk.errors import (
+    ConfigurationError,
+    DivergenceError,
+    NastkError,
+    PluginError,
+    StopRequested,
+)
 from nastk.evaluator import Evaluation
 from nastk.events import (
     CheckpointSaved,
@@ -35,8 +40,9 @@ from nastk.events import (
     RunStarted,
     UpdaterReported,
 )
+from nastk.failures import RAISED, TRACEBACK, blamed, described
 from nastk.files import sweep, write_atomically
-from nastk.headroom import out_of_memory
+from nastk.headroom import check_disk, out_of_memory, peak_memory
 from nastk.plugins import catalogue
 from nastk.ranking import summary
 from nastk.result import Result
@@ -76,7 +82,8 @@ class Run:
             out, "-".join((config.space.name, config.updater.name, config.data.name))
         )
         assembly = assemble(config, data)
-        _check_disk(folder.path, assembly.weight_bytes)
+        # Weights and momentum, of the checkpoints that are kept and of one being written.
+        check_disk(folder.path, (checkpoint.KEPT + 1) * 2 * assembly.weight_bytes)
         return cls(folder, assembly, list(observers))
 
     @classmethod
@@ -157,7 +164,8 @@ class Run:
             branches = [trainer.restore(state) for state in self.restored.branches]
             self.restored = None  # the branches have copies
         else:
-            branches = [trainer.root()]
+            with blamed(self._updater, "it was made"):
+                branches = [trainer.root()]
             plan = self.assembly.plan
             config = self.assembly.config.model_dump(mode="json")
             self._emit(RunStarted("0", 0, 0, plan.epochs, plan.steps_per_epoch, config))
@@ -182,9 +190,9 @@ class Run:
                 raise self._stopped() from None
             except NastkError:
                 raise
-            except Exception as error:
+            except RAISED as error:
                 # A plugin's own failure is said in one message; its traceback is chained.
-                raise self._failed(error) from error
+                raise self._failed(error, branches) from error
             if moment is None:
                 return
             due = moment != "step" or time.monotonic() - saved > pause or self._stop.is_set()
@@ -205,8 +213,9 @@ class Run:
         trainer, space = self.assembly.trainer, self.assembly.space
         branch = self._best(branches)
         probe = trainer.probe(branch, self._stop.is_set)
-        architecture = space.check(branch.updater.architecture(probe))
-        text = space.to_text(architecture)
+        with blamed(self._updater, "deciding", self._kept):
+            architecture = space.check(branch.updater.architecture(probe))
+            text = space.to_text(architecture)
         evaluations: list[Evaluation] = []
         with trainer.ledger.phase("evaluate"):
             for judge in self.assembly.evaluators:
@@ -279,16 +288,17 @@ class Run:
             yield
         except NastkError:
             raise
-        except Exception as error:
+        except RAISED as error:
             raise PluginError(
-                f"Evaluator {name!r} failed: {type(error).__name__}: {error}. "
+                f"Evaluator {name!r} failed: {described(error)}. "
                 f"The search itself is kept in {self.folder.path}; mend the evaluator, "
                 f"then `{self._again()}`."
             ) from error
 
     def _text(self, leaf: Branch) -> str:
-        architecture = leaf.updater.architecture(self.assembly.trainer.probe(leaf))
-        return self.assembly.space.to_text(architecture)
+        with blamed(self._updater, f"deciding in branch {leaf.name}", self._kept):
+            architecture = leaf.updater.architecture(self.assembly.trainer.probe(leaf))
+            return self.assembly.space.to_text(architecture)
 
     # ------------------------------------------------------------------ files and events
 
@@ -300,11 +310,10 @@ class Run:
             for observer in self.observers:
                 observer(event)
             catalogue().manager.hook.observe(event=event)
-        except Exception as error:
+        except RAISED as error:
             raise PluginError(
-                f"An observer of the run failed at {event.kind}: {type(error).__name__}: {error}. "
-                "Set NASTK_TRACEBACK=1 to see which, mend it, "
-                f"then `{self._again()}`."
+                f"An observer of the run failed at {event.kind}: {described(error)}. "
+                f"Set NASTK_TRACEBACK=1 to see which, mend it, then `{self._again()}`."
             ) from error
 
     def _drained(self) -> Iterator[Event]:
@@ -316,12 +325,14 @@ class Run:
         self._log.check()
         for branch in branches:
             self.assembly.trainer.check(branch)
-        states = [branch.state_dict() for branch in branches]
         steps = sum(branch.step for branch in branches)
-        stored = Checkpoint(
-            states, self.assembly.trainer.ledger.cost(), self._log.position, version("nastk")
-        )
-        path = checkpoint.write(self.folder.checkpoints, stored, f"{steps:012d}")
+        # An updater's state is its own: what it holds shows when it is stored.
+        with blamed(self._updater, "its state was stored", self._kept):
+            states = [branch.state_dict() for branch in branches]
+            stored = Checkpoint(
+                states, self.assembly.trainer.ledger.cost(), self._log.position, version("nastk")
+            )
+            path = checkpoint.write(self.folder.checkpoints, stored, f"{steps:012d}")
         branch = branches[0]
         self._emit(CheckpointSaved(branch.name, branch.epoch, branch.step, str(path)))
 
@@ -335,8 +346,19 @@ class Run:
         how = ("--finish",) if self.finishing else ()
         return command("nastk", "resume", self.folder.path, *how)
 
-    def _failed(self, error: Exception) -> NastkError:
+    @property
+    def _updater(self) -> str:
+        return f"Updater {self.assembly.config.updater.name!r}"
+
+    @property
+    def _kept(self) -> str:
+        return f"The newest checkpoint in {self.folder.path} is kept."
+
+    def _failed(self, error: BaseException, branches: Sequence[Branch]) -> NastkError:
         config = self.assembly.config
+        for branch in branches:
+            if why := self.assembly.trainer.divergence(branch):
+                return DivergenceError(f"{why} ({self._updater} said: {described(error)})")
         if out_of_memory(error):
             size = config.trainer.micro_batch or config.trainer.batch_size
             return NastkError(
@@ -345,30 +367,17 @@ class Run:
                 "or partial channels; --dry-run measures what fits."
             )
         return PluginError(
-            f"Updater {config.updater.name!r} on space {config.space.name!r} failed: "
-            f"{type(error).__name__}: {error}. "
-            "Set NASTK_TRACEBACK=1 to see where. "
-            f"The newest checkpoint in {self.folder.path} is kept."
+            f"{self._updater} on space {config.space.name!r} failed: {described(error)}. "
+            f"{TRACEBACK} {self._kept}"
         )
 
     def _note_error(self, message: str) -> None:
-        # Where the disk is full, or the folder gone, the message still reaches the terminal.
+        # Where the disk is full, or the folder gone, the message still reaches the terminal; half of
+        # one in the folder would help nobody.
         with suppress(OSError, NastkError):
             if self._log is not None:
                 self._log.check()
-            (self.folder.path / "error.txt").write_text(message + "\n", encoding="utf-8")
-
-
-def _check_disk(path: Path, weight_bytes: int) -> None:
-    """Refuse a run whose checkpoints (weights and momentum, kept twice and once more) won't fit."""
-    there = next(place for place in (path, *path.absolute().parents) if place.exists())
-    needed = (checkpoint.KEPT + 1) * 2 * weight_bytes
-    free = shutil.disk_usage(there).free
-    if free < needed:
-        raise ConfigurationError(
-            f"The checkpoints of this run need about {needed / 2**20:.1f} MiB and {there} has "
-            f"{free / 2**20:.1f} MiB free. Make room, or choose another --out."
-        )
+            write_atomically(self.folder.path / "error.txt", f"{message}\n".encode())
 
 
 @contextmanager
@@ -386,15 +395,3 @@ def stop_on_signals(run: Run) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def peak_memory(device: torch.device) -> int:
-    """The most memory (bytes) this process has used on `device`."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    import resource
-    import sys
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )

@@ -102,7 +102,14 @@ class Execution:
 
     @contextmanager
     def settings(self) -> Iterator[None]:
-        """Torch's global switches for the length of a run, restored afterwards."""
+        """Torch's global switches for the length of a run, restored afterwards.
+
+        Gradients are on and new tensors are of single precision, whatever the caller switched; and
+        what a plugin leaves switched otherwise is not the caller's.
+        """
+        gradients, kind = torch.is_grad_enabled(), torch.get_default_dtype()
+        torch.set_grad_enabled(True)
+        torch.set_default_dtype(torch.float32)
         before = (
             torch.are_deterministic_algorithms_enabled(),
             torch.backends.cudnn.benchmark,
@@ -123,3 +130,5 @@ class Execution:
             torch.use_deterministic_algorithms(before[0], warn_only=warn_only)
             torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = before[1:]
             torch.set_num_threads(threads)
+            torch.set_grad_enabled(gradients)
+            torch.set_default_dtype(kind)

@@ -1,18 +1,29 @@
-"""How much memory there is, and a lid on it: `available`, `lid`, behind `nastk search --dry-run`.
+"""How much room there is: memory with a lid on it (`available`, `lid`), and disk (`check_disk`).
 
 Linux hands out more memory than it has, and ends a process that uses it. Under a lid torch is
 refused instead, and a rehearsal that does not fit ends in an error that can be read.
 """
 
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from nastk.errors import ConfigurationError
+
 GROUP = Path("/sys/fs/cgroup")
-REFUSED = ("allocate memory", "could not create a", "could not execute a", "bad_alloc")
-"""Words of torch's allocator, and of oneDNN, which says no more than this."""
+REFUSED = (
+    "allocate memory",
+    "could not create a",
+    "could not execute a",
+    "bad_alloc",
+    "Storage size calculation overflowed",
+    "integer multiplication overflow",
+)
+"""Words of torch's allocator, of oneDNN, and of torch where bytes are too many to be counted."""
 
 
 def available(device: torch.device) -> int | None:
@@ -57,8 +68,39 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
+def peak_memory(device: torch.device) -> int:
+    """The most memory (bytes) this process has used on `device`."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def check_disk(path: Path, needed: int) -> None:
+    """Refuse a folder for checkpoints that take `needed` bytes, where they have no room.
+
+    Raises:
+        ConfigurationError: there is less room than that, or no such place.
+    """
+    try:
+        there = next(place for place in (path, *path.absolute().parents) if place.exists())
+        free = shutil.disk_usage(there).free
+    except OSError as error:  # a name too long, a current folder that is gone
+        raise ConfigurationError(
+            f"Nothing can be written to {path}: {error.strerror or error}. Choose another --out, "
+            "in a folder that exists."
+        ) from None
+    if free < needed:
+        raise ConfigurationError(
+            f"The checkpoints of this run need about {needed / 2**20:.1f} MiB and {there} has "
+            f"{free / 2**20:.1f} MiB free. Make room, or choose another --out."
+        )
+
+
 def _read(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except OSError:
         return ""

@@ -12,7 +12,6 @@ from functools import partial
 
 from nastk.assembly import Assembly
 from nastk.branch import Branch, copied
-from nastk.driver import peak_memory
 from nastk.errors import StopRequested
 from nastk.probe import Probe
 from nastk.trainer import Watcher

@@ -14,9 +14,8 @@ import torch
 
 from nastk.assembly import Assembly
 from nastk.branch import Branch
-from nastk.driver import peak_memory
 from nastk.errors import ConfigurationError
-from nastk.headroom import available, lid, out_of_memory
+from nastk.headroom import available, lid, out_of_memory, peak_memory
 from nastk.largest import largest
 from nastk.mixture import Mixture
 

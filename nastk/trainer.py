@@ -13,7 +13,7 @@ events on and stop. Next: `checkpoint.py` stores branches, `search.py` drives `r
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, isfinite
 from typing import Literal
 
 import torch
@@ -38,6 +38,9 @@ from nastk.updater import ArchitectureUpdater, Continuation, Cosine
 
 Watcher = Callable[[Branch, Probe, bool], Event | None]
 """Looks at a branch after an epoch (True: after its last one), and says what it saw."""
+
+ABSURD = 100.0
+"""A mean loss that training does not have: to guess one of 1,000 classes costs 7."""
 
 UpdaterFactory = Callable[[SearchSpace, torch.Generator, torch.device], ArchitectureUpdater]
 Moment = Literal["step", "epoch", "end"]
@@ -324,8 +327,16 @@ class Trainer:
 
     def _mixtures(self, branch: Branch, probe: Probe) -> Sequence[Mixture]:
         """The updater's mixtures, checked for form (their numbers are checked with the loss)."""
-        mixtures = list(branch.updater.mixtures(probe))
-        if not mixtures:
+        mixtures = branch.updater.mixtures(probe)
+        try:
+            count = len(mixtures)
+        except TypeError:
+            # A generator would be empty for whoever asks second, such as the watch.
+            raise PluginError(
+                f"{branch.updater.name} answered its mixtures as {mixtures!r}; it must answer a "
+                "list of them."
+            ) from None
+        if not count:
             raise PluginError(
                 f"{branch.updater.name} answered no mixture to train; it needs at least one."
             )
@@ -342,26 +353,39 @@ class Trainer:
                 raise PluginError(
                     f"{branch.updater.name} answered a mixture with operations that are not alive."
                 )
+            # Later on weights that exploded may be why; here nothing was trained yet.
+            if branch.step == 0 and not bool(torch.isfinite(mixture.weights).all()):
+                raise PluginError(
+                    f"{branch.updater.name} answered a mixture with weights that are not finite, "
+                    "in the first step of the run."
+                )
         return mixtures
 
     def check(self, branch: Branch) -> tuple[float, float]:
         """Mean loss and accuracy of the epoch so far.
 
         Raises:
-            DivergenceError, PluginError: a loss not finite; says where, and whose numbers were bad.
+            DivergenceError: a loss that is not finite; says where, and what to do.
         """
         loss, accuracy = branch.tally.means()
-        if torch.isfinite(torch.tensor(loss)):
-            return loss, accuracy
-        place = f"in branch {branch.name}, epoch {branch.epoch}, at or before step {branch.step}"
-        mixtures = branch.updater.mixtures(self.probe(branch))
-        if not all(bool(torch.isfinite(mixture.weights).all()) for mixture in mixtures):
-            raise PluginError(
-                f"{branch.updater.name} answered a mixture with weights "
-                f"that are not finite, {place}. "
-                "Nothing after the last checkpoint is kept."
-            )
-        raise DivergenceError(
-            f"The training loss is {loss} {place}. Lower the learning rate (now "
-            f"{branch.schedule.rate(branch.epoch):g}) or set gradient_clip, then start again."
+        if not isfinite(loss):
+            raise DivergenceError(self._diverged(branch))
+        return loss, accuracy
+
+    def divergence(self, branch: Branch) -> str | None:
+        """Whether the weights have no bounds any more, in words; None where they have.
+
+        Numbers that a method cannot compute with are then no mistake of the method's.
+        """
+        weights = branch.supernet.parameters()
+        finite = all(bool(torch.isfinite(weight).all()) for weight in weights)
+        return None if finite and branch.tally.means()[0] < ABSURD else self._diverged(branch)
+
+    def _diverged(self, branch: Branch) -> str:
+        return (
+            f"The training loss is {branch.tally.means()[0]:g} in branch {branch.name}, epoch "
+            f"{branch.epoch}, at or before step {branch.step}: training diverges. Lower the "
+            f"learning rate (now {branch.schedule.rate(branch.epoch):g}) or set gradient_clip, "
+            "then start again; where that does not help, lower the rates of "
+            f"{branch.updater.name!r} itself."
         )

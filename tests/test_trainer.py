@@ -1,7 +1,17 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from core_kit import UPDATERS, NoisySpace, Still, answering, events, harness_of, small, weights
+from core_kit import (
+    UPDATERS,
+    NoisySpace,
+    Still,
+    answering,
+    events,
+    harness_of,
+    small,
+    started,
+    weights,
+)
 
 from nastk import Continuation, Mixture, Subspace
 from nastk.branch import copied
@@ -434,7 +444,7 @@ def table(*shape):
     ("mixtures", "message"),
     [
         (lambda probe: [], "answering answered no mixture to train; it needs at least one"),
-        (lambda probe: iter([]), "answering answered no mixture to train"),
+        (lambda probe: iter([]), "answering answered its mixtures as <list_iterator"),
         (
             lambda probe: [Mixture(*table(4, 4))],
             r"answering answered a mixture of shape \(4, 4\) \(active: \(4, 4\)\); this space has "
@@ -459,7 +469,7 @@ def test_a_loss_that_is_not_finite_says_where():
     harness = small(trainer_options={"epochs": 3, "learning_rate": 1e38, "gradient_clip": None})
     with pytest.raises(
         DivergenceError,
-        match=r"training loss is (nan|inf) in branch 0, epoch 0, at or before step [23]\. Lower",
+        match=r"training loss is (nan|inf) in branch 0, epoch 0, at or before step [23]: training",
     ):
         harness.run()
 
@@ -481,9 +491,33 @@ def test_weights_of_a_mixture_that_are_not_finite_are_the_updater_s(bad):
         mixture = Mixture.uniform(probe.subspace)
         return [mixture, Mixture(mixture.weights.masked_fill(mixture.active, bad), mixture.active)]
 
-    message = (
-        "^answering answered .* weights that are not finite, in branch 0, epoch 0, at or before "
-        "step 1"
-    )
-    with pytest.raises(PluginError, match=message):
+    with pytest.raises(PluginError, match=r"^answering answered .* not finite, in the first step"):
         small(answering(mixtures)).run()
+
+
+def test_later_the_learning_rate_is_to_blame_before_the_method():
+    """Weights that explode take the mixture with them, where it is learned by their gradients."""
+
+    def mixtures(probe):
+        mixture = Mixture.uniform(probe.subspace)
+        weights = mixture.weights.masked_fill(mixture.active, torch.nan)
+        return [Mixture(weights, mixture.active) if probe.step else mixture]
+
+    message = r"step 2: training diverges\. Lower the learning rate .* rates of 'answering' itself"
+    with pytest.raises(DivergenceError, match=message):
+        small(answering(mixtures)).run()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "diverges"),
+    [
+        (lambda branch: None, False),
+        (lambda branch: branch.supernet.head.bias.fill_(torch.inf), True),
+        (lambda branch: branch.tally.add(torch.tensor(1e9), torch.tensor(0), 2), True),
+    ],
+)
+def test_weights_without_bounds_are_known_before_the_loss_says_so(spoil, diverges):
+    harness, branch, _ = started(steps=1)
+    with torch.no_grad():
+        spoil(branch)
+    assert (harness.trainer.divergence(branch) is not None) == diverges

@@ -1,0 +1,57 @@
+"""What a plugin raises, said in one message: `blamed`, around every call of a plugin's own code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nastk.errors import NastkError, PluginError
+from nastk.headroom import out_of_memory
+
+RAISED = (Exception, SystemExit)
+"""What a plugin's code may raise. An interrupt from the keyboard is the user's, and goes on."""
+
+TRACEBACK = "Set NASTK_TRACEBACK=1 to see where."
+
+
+@contextmanager
+def blamed(who: str, doing: str, more: str = "") -> Iterator[None]:
+    """What breaks inside is told as `who` failing while `doing`; its traceback is chained.
+
+    Memory that runs out is nobody's mistake and is told as what it is. `more` is what to do then,
+    or what was kept. Errors of nastk's own pass as they are.
+
+    Raises:
+        NastkError: there was not enough memory.
+        PluginError: anything else was raised.
+
+    Example: `with blamed("Space 'mine'", "making a network"): network = space.network(...)`
+    """
+    try:
+        yield
+    except NastkError:
+        raise
+    except RAISED as error:
+        raise told(error, who, doing, more) from error
+
+
+def told(error: BaseException, who: str, doing: str, more: str = "") -> NastkError:
+    """The error that says what was raised, as `blamed` raises it."""
+    end = f" {more}" if more else ""
+    if out_of_memory(error):
+        return NastkError(
+            f"Not enough memory: {who} got none while {doing} ({described(error)}). Use fewer or "
+            f"smaller images, fewer channels or cells, or a smaller -t batch_size.{end}"
+        )
+    return PluginError(f"{who} failed while {doing}: {described(error)}. {TRACEBACK}{end}")
+
+
+def described(error: BaseException) -> str:
+    """An error in one line: its kind and what it says.
+
+    >>> described(ValueError("boom")), described(SystemExit(3))
+    ('ValueError: boom', 'it asked Python to exit (SystemExit: 3)')
+    """
+    said = " ".join(str(error).split())
+    kind = type(error).__name__
+    if isinstance(error, SystemExit):
+        return f"it asked Python to exit ({kind}: {said})"
+    return f"{kind}: {said}" if said else kind

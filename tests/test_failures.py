@@ -1,0 +1,156 @@
+"""Whatever a plugin's own code raises, wherever it is called, ends in one message that names it."""
+
+import sys
+
+import pytest
+import torch
+from core_kit import WISHES, Still
+
+import nastk
+from nastk import Continuation, Evaluator, Mixture
+from nastk.errors import DivergenceError, NastkError, PluginError
+from nastk.failures import blamed
+from nastk.hookspecs import Offer
+from nastk.plugins import Installed, catalogue
+from nastk.runs import RunFolder
+from nastk.testing import ToyData, ToySpace
+
+BASES = {"space": ToySpace, "updater": Still, "evaluator": Evaluator, "data": ToyData}
+
+
+def boom(*args, **kwargs):
+    raise ValueError("boom")
+
+
+def leave(*args, **kwargs):
+    sys.exit(7)
+
+
+@pytest.fixture
+def searched_with(monkeypatch, tmp_path):
+    """A search with a component of its own that has these methods instead."""
+
+    def search(kind, **methods):
+        made = type("Bad", (BASES[kind],), {"name": "bad", "summary": "bad", **methods})
+        one = Installed(kind, Offer("bad", "bad", ""), "this test", "0", made)
+        monkeypatch.setitem(catalogue().installed[kind], "bad", [one])
+        key, value = ("evaluators", ["bad"]) if kind == "evaluator" else (kind, "bad")
+        wishes = {**WISHES, "updater": "darts", key: value}
+        return nastk.search(**wishes, out=tmp_path / "run")
+
+    return search
+
+
+@pytest.mark.parametrize(
+    ("kind", "methods", "message"),
+    [
+        (
+            "updater",
+            {"setup": boom},
+            "^Updater 'bad' failed while it was made and shown the plan: ValueError: boom. Set NAS",
+        ),
+        ("updater", {"complaint": boom}, "Updater 'bad' failed while it was made and shown"),
+        ("updater", {"setup": leave}, r"it asked Python to exit \(SystemExit: 7\)"),
+        ("updater", {"before_step": boom}, "Updater 'bad' on space 'toy' failed: ValueError: boom"),
+        ("updater", {"before_step": leave}, "'bad' on space 'toy' failed: it asked Python to exit"),
+        (
+            "updater",
+            {"state_dict": boom},
+            "Updater 'bad' failed while its state was stored: ValueError: boom. Set .* is kept",
+        ),
+        ("updater", {"state_dict": lambda self: {"x": torch.eye(3).to_sparse()}}, "state was stor"),
+        ("updater", {"state_dict": lambda self: {"x": 10**5000}}, "its state was stored: ValueErr"),
+        ("updater", {"state_dict": lambda self: {"x": object()}}, "holds a object, which a checkp"),
+        ("updater", {"architecture": boom}, "'bad' on space 'toy' failed: ValueError: boom"),
+        (
+            "updater",
+            {"mixtures": lambda self, probe: (each for each in [Mixture.uniform(probe.subspace)])},
+            "bad answered its mixtures as <generator .*; it must answer a list of them",
+        ),
+        ("space", {"supernet": boom}, "Space 'bad' with these options cannot take images of 3 x 8"),
+        ("space", {"supernet": leave}, "Space 'bad' failed while making a supernet: it asked"),
+        ("space", {"__init__": boom}, "The search space 'bad' failed while it was made with these"),
+        ("data", {"splits": boom}, "Data source 'bad' failed while opening the images: ValueError"),
+        ("data", {"__init__": leave}, "The data source 'bad' failed while it was made"),
+        ("evaluator", {"__init__": boom}, "Evaluator 'bad' failed while it was made with these"),
+        ("evaluator", {"evaluate": boom}, "Evaluator 'bad' failed: ValueError: boom. The search"),
+        ("evaluator", {"evaluate": leave}, "Evaluator 'bad' failed: it asked Python to exit"),
+    ],
+)
+def test_a_plugin_that_raises_is_named_in_one_message(kind, methods, message, searched_with):
+    methods = {"evaluate": boom, **methods} if kind == "evaluator" else methods
+    with pytest.raises(NastkError, match=message) as error:
+        searched_with(kind, **methods)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            MemoryError(),
+            r"Not enough memory: Space 'x' got none while growing \(MemoryError\)\. Us",
+        ),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+            "Not enough memory: Space 'x' got none while growing",
+        ),
+        (RuntimeError("Storage size calculation overflowed with sizes=[9]"), "Not enough memory"),
+        (RecursionError("deep"), "Space 'x' failed while growing: RecursionError: deep. Set"),
+        (ValueError("one\n  two"), "ValueError: one two. Set"),
+    ],
+)
+def test_memory_is_nobodys_mistake(error, message):
+    with pytest.raises(NastkError, match=message) as told, blamed("Space 'x'", "growing"):
+        raise error
+    assert told.value.__cause__ is error
+
+
+def test_memory_that_runs_out_in_the_rehearsal_is_said_as_such(searched_with):
+    def supernet(self, task):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
+
+    with pytest.raises(NastkError, match=r"^Not enough memory: Space 'bad' got none while making"):
+        searched_with("space", supernet=supernet)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, nastk.DataError])
+def test_interrupts_and_errors_of_nastk_pass_as_they_are(error):
+    with pytest.raises(error, match="as it is"), blamed("Space 'x'", "growing"):
+        raise error("as it is")
+
+
+@pytest.mark.parametrize(
+    "before_step",
+    [
+        lambda self, probe, batch: torch.set_default_dtype(torch.float64),
+        lambda self, probe, batch: torch._C._set_grad_enabled(False),
+    ],
+)
+def test_what_an_updater_leaves_changed_is_not_the_callers(before_step, searched_with):
+    with pytest.raises(PluginError):
+        searched_with("updater", before_step=before_step, after_epoch=boom)
+    assert (torch.get_default_dtype(), torch.is_grad_enabled()) == (torch.float32, True)
+
+
+def test_a_search_does_not_depend_on_what_the_caller_switched_off(searched_with):
+    with torch.no_grad():
+        assert searched_with("updater").architecture
+        assert not torch.is_grad_enabled()
+
+
+def test_weights_that_explode_are_to_blame_before_the_method(searched_with):
+    def after_step(self, probe):
+        with torch.no_grad():
+            probe._branch.supernet.head.weight.fill_(torch.nan)
+        raise ValueError("no such distribution")
+
+    message = r"training diverges\. Lower .* \(Updater 'bad' said: ValueError: no such distributi"
+    with pytest.raises(DivergenceError, match=message):
+        searched_with("updater", after_step=after_step)
+
+
+def test_what_ended_a_run_is_kept_in_its_folder(searched_with, tmp_path):
+    with pytest.raises(PluginError) as error:
+        searched_with("updater", after_epoch=lambda self, probe: [Continuation(None)])
+    assert RunFolder.open(tmp_path / "run").error() == str(error.value)
