@@ -13,6 +13,7 @@ from functools import partial
 from nastk.assembly import Assembly
 from nastk.branch import Branch, copied
 from nastk.errors import StopRequested
+from nastk.headroom import peak_memory
 from nastk.probe import Probe
 from nastk.trainer import Watcher
 
