@@ -9,6 +9,9 @@ supernet.py    every candidate of every layer at once
 network.py     the stand-alone network of one architecture
 text.py        the text of an architecture: one word a layer
 published.py   the networks of the papers, as texts
+
+macro.py            `MacroSpace`: NAS-Bench-Macro, a chain whose 6,561 networks were all trained
+macro_networks.py   its supernet and its stand-alone network
 """
 
 from nastk.hookspecs import Offer, hookimpl
@@ -16,6 +19,16 @@ from nastk.hookspecs import Offer, hookimpl
 
 @hookimpl
 def search_spaces() -> list[Offer]:
-    """The MobileNet space."""
-    summary = "a chain of MobileNet blocks: kernel and expansion of each layer, or to skip it"
-    return [Offer("mobilenet", summary, "nastk_spaces_mobilenet.space:MobileNetSpace")]
+    """The MobileNet space, and the benchmark of such chains."""
+    return [
+        Offer(
+            "mobilenet",
+            "a chain of MobileNet blocks: kernel and expansion of each layer, or to skip it",
+            "nastk_spaces_mobilenet.space:MobileNetSpace",
+        ),
+        Offer(
+            "nasbench-macro",
+            "NAS-Bench-Macro: a chain of 8 layers, 3 operations each; 6,561 networks",
+            "nastk_spaces_mobilenet.macro:MacroSpace",
+        ),
+    ]

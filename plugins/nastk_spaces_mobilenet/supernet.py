@@ -13,7 +13,7 @@ from nastk.mixture import Mixture
 from nastk.norms import BatchNorm
 from nastk.subspace import Edge
 from nastk.supernet import Supernet
-from nastk_spaces_mobilenet.operations import LayerPlan, Norm, State, operation
+from nastk_spaces_mobilenet.operations import LayerPlan, State, operation
 from nastk_spaces_mobilenet.options import MobileNetOptions
 from nastk_spaces_mobilenet.skeleton import Head, Stem, plan
 
@@ -34,7 +34,7 @@ class MobileNetSupernet(Supernet):
         norm = partial(BatchNorm, affine=options.affine, epsilon=options.norm_epsilon)
         self.stem = Stem(layout, multiplier, task.channels, small, norm)
         self.layers = nn.ModuleList(
-            MixedLayer(each, edge.operations, norm)
+            MixedLayer(each, [operation(name, each, norm) for name in edge.operations])
             for each, edge in zip(plan(layout, multiplier, small), edges, strict=True)
         )
         self.head = Head(layout, multiplier, task.classes, norm)
@@ -58,13 +58,13 @@ class MobileNetSupernet(Supernet):
 class MixedLayer(nn.Module):
     """One layer of the supernet: all its candidates, of which only the active ones are computed.
 
-    Example: `MixedLayer(plan, edge.operations, norm)(state, [(0, torch.tensor(1.0))])`
+    Example: `MixedLayer(plan, [block, nn.Identity()])(state, [(0, torch.tensor(1.0))])`
     """
 
-    def __init__(self, plan: LayerPlan, names: Sequence[str], norm: Norm) -> None:
+    def __init__(self, plan: LayerPlan, candidates: Sequence[nn.Module]) -> None:
         super().__init__()
         self.channels, self.stride = plan.channels, plan.stride
-        self.candidates = nn.ModuleList(operation(name, plan, norm) for name in names)
+        self.candidates = nn.ModuleList(candidates)
 
     def forward(self, state: State, terms: Terms) -> State:
         """Called once in a forward pass: the weighted sum of its active candidates."""

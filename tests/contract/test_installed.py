@@ -30,6 +30,7 @@ SMALL = {
         "head_channels": 16,
         "kernels": [3, 5],
     },
+    "nasbench-macro": {"channels": 4, "head_channels": 16, "network_channels": 4},
 }
 SMALL |= dict.fromkeys(("s1", "s2", "s3", "s4"), SMALL["darts"])
 JUDGES = {"retrain": {"epochs": 1, "batch_size": 16}}

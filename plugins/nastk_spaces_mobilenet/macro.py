@@ -1,0 +1,118 @@
+"""`MacroSpace`: NAS-Bench-Macro, eight layers of three choices each, all 6,561 networks trained.
+
+Facts from Su et al. 2021 ("Prioritized Architecture Sampling with Monto-Carlo Tree Search", CVPR),
+which brought the benchmark, and from its table, whose parameters and multiply-adds the networks
+here have. The layers are a chain: edge i joins node i to node i + 1. `macro_networks.py` has the
+supernet and the stand-alone network.
+"""
+
+from collections.abc import Iterator
+from itertools import product
+
+from pydantic import Field
+from torch import nn
+
+from nastk.architecture import Architecture
+from nastk.component import Options, Preset
+from nastk.data.task import Task
+from nastk.errors import DataError
+from nastk.space import SingleChoiceSpace
+from nastk.subspace import Edge
+from nastk.supernet import Supernet
+from nastk_spaces_mobilenet.macro_networks import MacroNetwork, MacroSupernet
+
+OPERATIONS = ("identity", "mb3_3x3", "mb6_5x5")
+"""In the order of the benchmark's digits 0, 1 and 2."""
+
+DEPTHS = (2, 3, 3)
+"""Layers in each stage."""
+
+
+class MacroSpace(SingleChoiceSpace):
+    """The space of NAS-Bench-Macro (Su et al. 2021): a chain of 8 layers, three operations each.
+
+    An architecture's text is the benchmark's: a digit for each layer, such as `02012100`.
+
+    Example:
+        space = MacroSpace(MacroSpace.Options(channels=8))
+        logits = space.supernet(task)(images, Mixture.uniform(space.full()))
+        network = space.network(space.from_text("22222222"), task)
+    """
+
+    name = "nasbench-macro"
+    summary = "NAS-Bench-Macro: a chain of 8 layers, 3 operations each; 6,561 networks"
+    presets = (
+        Preset(
+            "quick",
+            "nastk: small enough to search in minutes on two CPU cores",
+            space=("nasbench-macro",),
+            space_options={"channels": 8, "head_channels": 128},
+        ),
+    )
+
+    class Options(Options):
+        """Options of the space. The defaults are the benchmark's."""
+
+        channels: int = Field(
+            32,
+            ge=2,
+            description="channels of the supernet's stem; stages have 2, 4, 8 times as many",
+        )
+        head_channels: int = Field(
+            1280, ge=1, description="channels that the supernet's classifier reads"
+        )
+        affine: bool = Field(True, description="give the supernet's norms a scale and a shift")
+        network_channels: int = Field(
+            32, ge=2, description="channels of a stand-alone network's stem; the benchmark's: 32"
+        )
+        network_head_channels: int = Field(
+            1280, ge=1, description="channels that its classifier reads; the benchmark's: 1280"
+        )
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options)
+        stages = [stage for stage, depth in enumerate(DEPTHS, start=1) for _ in range(depth)]
+        self.edges = tuple(
+            Edge(f"stage{stage}:{number}->{number + 1}", OPERATIONS, "layers", number, number + 1)
+            for number, stage in enumerate(stages)
+        )
+
+    def supernet(self, task: Task) -> Supernet:
+        """Called once for every fresh branch, under the run's `weights` random stream."""
+        chosen = self.options
+        return MacroSupernet(
+            DEPTHS, OPERATIONS, task, chosen.channels, chosen.head_channels, chosen.affine
+        )
+
+    def network(self, architecture: Architecture, task: Task) -> nn.Module:
+        """Called to train, count or export an architecture: a `MacroNetwork`."""
+        names = [name for (name,) in self.check(architecture).choices]
+        chosen = self.options
+        return MacroNetwork(
+            DEPTHS, names, task, chosen.network_channels, chosen.network_head_channels
+        )
+
+    def to_text(self, architecture: Architecture) -> str:
+        """The benchmark's digits: `02012100`."""
+        return "".join(str(OPERATIONS.index(name)) for (name,) in self.check(architecture).choices)
+
+    def from_text(self, text: str) -> Architecture:
+        """The inverse of `to_text`.
+
+        Raises:
+            DataError: the text is not eight digits from 0 to 2.
+        """
+        digits = text.strip()
+        if len(digits) != len(self.edges) or set(digits) - set("012"):
+            shown = repr(digits) if len(digits) <= 40 else f"{digits[:37]!r}..."
+            raise DataError(
+                f"An architecture of {self.name} is {len(self.edges)} digits, one for each layer "
+                "(0 identity, 1 expansion 3 and kernel 3, 2 expansion 6 and kernel 5), such as "
+                f"02012100; got {shown}."
+            )
+        return self.chosen(int(digit) for digit in digits)
+
+    def architectures(self) -> Iterator[Architecture]:
+        """Called to go through the whole space: all 6,561, the last layer changing fastest."""
+        for columns in product(range(len(OPERATIONS)), repeat=len(self.edges)):
+            yield self.chosen(columns)
