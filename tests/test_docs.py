@@ -91,6 +91,13 @@ def test_option_tables_and_help_are_current():
     assert not stale, "run `python docs/generate.py`"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=identify)
+def test_each_option_table_ends_once(page):
+    text = page.read_text()
+    markers = re.findall(r"^<!-- (?:options: [\w -]+|/options) -->$", text, re.MULTILINE)
+    assert [marker[5:12] for marker in markers] == ["options", "/option"] * (len(markers) // 2)
+
+
 def test_the_glossary_names_only_what_exists():
     named = re.findall(r"Class `(\w+)`", (DOCS / "glossary.md").read_text())
     assert len(named) > 15

@@ -4,7 +4,8 @@ relaxed.py        alpha with its Adam, which every such method shares (learned.p
 hypergradient.py  the gradient of the validation loss, first and second order
 validation.py     its first order for any mixture, and what that costs
 darts.py          `darts`: the softmax of alpha
-snas.py, gdas.py  `snas` and `gdas`: soft and hard Gumbel samples (gumbel.py)
+snas.py, gdas.py  `snas` and `gdas`: soft and hard Gumbel samples (gumbel.py; undrawn.py is the
+                  slope that GDAS's published code gives alpha)
 drnas.py          `drnas`: Dirichlet samples (dirichlet.py)
 pcdarts.py        `pcdarts`: the softmax, and a softmax over the inputs of a node
 proxyless.py      `proxyless`: binary gates of two paths (gates.py)

@@ -1,8 +1,10 @@
 """GDAS: every step trains one operation an edge, drawn by Gumbel's trick, and alpha sees it too."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from jaxtyping import Float
 from pydantic import Field
+from torch import Tensor
 
 from nastk.component import Preset
 from nastk.cost import PhaseCost
@@ -13,6 +15,7 @@ from nastk.updater import Plan
 from nastk_gradient.gumbel import annealed, gumbel, relaxed, straight_through
 from nastk_gradient.published import ALPHA, BENCH_SPACE, BENCH_TRAINER, DARTS_SPACE, HALVES
 from nastk_gradient.relaxed import Relaxed
+from nastk_gradient.undrawn import published_slope
 from nastk_gradient.validation import one_batch_a_step, slopes
 
 _ALPHA = {**ALPHA, "temperature_start": 10.0, "temperature_end": 0.1}
@@ -32,13 +35,20 @@ class Gdas(Relaxed):
     needs: ClassVar[frozenset[str]] = frozenset({"valid"})
 
     class Options(Relaxed.Options):
-        """Relaxed's options and the temperature."""
+        """Relaxed's options, the temperature, and what undrawn operations are to alpha."""
 
         temperature_start: float = Field(
             10.0, gt=0, le=100, description="temperature of the draws in the first epoch"
         )
         temperature_end: float = Field(
             0.1, gt=0, le=100, description="temperature of the draws in the last epoch"
+        )
+        undrawn: Literal["absent", "constant"] = Field(
+            "absent",
+            description=(
+                "what an operation that was not drawn is for alpha's gradient: not there, or (the "
+                "published runs on NAS-Bench-201) one whose output is one everywhere"
+            ),
         )
 
     presets = (
@@ -49,7 +59,9 @@ class Gdas(Relaxed):
             space=("nasbench201",),
             data=("cifar10",),
             space_options=BENCH_SPACE,
-            updater_options=_ALPHA,
+            # Their cell of NAS-Bench-201 adds the bare weights of what it does not compute; that of
+            # the DARTS space does not.
+            updater_options={**_ALPHA, "undrawn": "constant"},
             data_options=HALVES,
             trainer_options=_TRAINER,
         ),
@@ -66,7 +78,7 @@ class Gdas(Relaxed):
                 "pool_norm": False,
                 "distinct_inputs": False,
             },
-            updater_options=_ALPHA,
+            updater_options={**_ALPHA, "undrawn": "absent"},
             data_options=HALVES,
             trainer_options={**_TRAINER, "batch_size": 256},
         ),
@@ -91,8 +103,20 @@ class Gdas(Relaxed):
     def before_step(self, probe: Probe, batch: Batch) -> None:
         """Called once before every weight step: one step of alpha on the next validation batch."""
         if self.learning(probe):
-            (gradient,) = slopes(probe, self.mixture(probe), [self.alpha])
-            self.learn(gradient, probe.subspace)
+            self.learn(self.gradient(probe), probe.subspace)
+
+    def gradient(self, probe: Probe) -> Float[Tensor, "edges ops"]:
+        """Called for every step of alpha: the slope of the validation loss, on a draw of its own.
+
+        Raises:
+            PluginError: undrawn=constant in a space that does not call what it computes.
+        """
+        drawn = self.mixture(probe)
+        if self.options.undrawn == "absent":
+            (found,) = slopes(probe, drawn, [self.alpha])
+            return found
+        batch = probe.valid.at(probe.step)
+        return published_slope(probe, self.space.edges, drawn, self.alpha, batch)
 
     def forecast(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: images measured, exact if the batch size divides the splits."""
