@@ -372,8 +372,8 @@ class Run:
         )
 
     def _note_error(self, message: str) -> None:
-        # Where the disk is full, or the folder gone, the message still reaches the terminal; half of
-        # one in the folder would help nobody.
+        # Where the disk is full, or the folder gone, the message still reaches the terminal; half a
+        # message in the folder would help nobody.
         with suppress(OSError, NastkError):
             if self._log is not None:
                 self._log.check()

@@ -9,7 +9,9 @@ distributions (or entry points) out. `register` adds a class of the running prog
 import importlib
 import inspect
 import os
-from collections.abc import Iterable
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -44,13 +46,17 @@ Class = TypeVar("Class")
 
 @dataclass(frozen=True)
 class Installed:
-    """An offer with where it comes from; `loaded` is the class, where it was registered."""
+    """An offer with where it comes from; `loaded` is the class, where it was registered.
+
+    `plugin` is the entry point that made the offer, of those of its `distribution`.
+    """
 
     kind: str
     offer: Offer
     distribution: str
     version: str
     loaded: type[Component] | None = None
+    plugin: str = ""
 
 
 @dataclass
@@ -63,6 +69,27 @@ class Catalogue:
     manager: pluggy.PluginManager
     installed: dict[str, dict[str, list[Installed]]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    sources: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """Entry point, distribution and version of each plugin, by the name pluggy knows it by."""
+
+    def heard(self, plugin: str, hook: str) -> list[Callable[..., Any]]:
+        """One plugin's own implementations of a hook.
+
+        `manager.hook` would call those of all: so an offer is known by its package, and one plugin
+        that raises does not silence the others.
+        """
+        heard = getattr(self.manager.hook, hook).get_hookimpls()
+        return [each.function for each in heard if each.plugin_name == plugin]
+
+    @contextmanager
+    def guarded(self, plugin: str) -> Iterator[None]:
+        """What a plugin raises inside becomes one of the `problems`, and the others go on."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may raise anything, SystemExit included
+            self.problems.append(_problem(*self.sources[plugin], error))
 
     def names(self, kind: str) -> list[str]:
         """The names installed of this kind, sorted."""
@@ -88,10 +115,10 @@ class Catalogue:
             )
             raise UnknownNameError(" ".join([str(error), *self.problems, OWN_ADVICE]))
         if len(found) > 1:
-            who = " and ".join(f"{one.distribution} {one.version}" for one in found)
+            who = " and ".join(f"{one.plugin} of {one.distribution} {one.version}" for one in found)
             raise PluginError(
-                f"Two plugins offer the {KINDS[kind][1]} {name!r}: {who}. "
-                f"Disable one with NASTK_DISABLE={found[-1].distribution}."
+                f"Several plugins offer the {KINDS[kind][1]} {name!r}: {who}. "
+                f"{_choice(found, self.all())}"
             )
         return found[0]
 
@@ -108,10 +135,12 @@ class Catalogue:
         module, _, attribute = one.offer.load.partition(":")
         try:
             found = getattr(importlib.import_module(module), attribute)
-        except Exception as error:  # whatever a plugin raises while it imports is its own error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a plugin raises while it imports is its own error
             raise PluginError(
                 f"The {KINDS[kind][1]} {name!r} of {one.distribution} {one.version} "
-                f"does not load from {one.offer.load}: {type(error).__name__}: {error}."
+                f"does not load from {one.offer.load}: {_said(error)}."
             ) from error
         if (
             not (inspect.isclass(found) and issubclass(found, _base(kind)))
@@ -189,34 +218,29 @@ def collect(points: Iterable[EntryPoint], disabled: Iterable[str] = ()) -> Catal
         try:
             manager.register(point.load(), plugin)
             manager.check_pending()
-        except Exception as error:  # one broken package must not take the others with it
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # one broken package must not take the others with it
             manager.unregister(name=plugin)
             found.problems.append(_problem(point.name, distribution, version, error))
             continue
-        _collect_offers(found, plugin, distribution, version)
+        found.sources[plugin] = (point.name, distribution, version)
+        _collect_offers(found, plugin)
     return found
 
 
-def _collect_offers(found: Catalogue, plugin: str, distribution: str, version: str) -> None:
-    """Put what one plugin offers into the catalogue.
-
-    Each plugin's own implementation is called by itself, where `manager.hook` would call all of
-    them: so an offer is known by its package, and one that raises does not silence the others.
-    """
+def _collect_offers(found: Catalogue, plugin: str) -> None:
+    """Put what one plugin offers into the catalogue."""
+    name, distribution, version = found.sources[plugin]
     for kind, (hook, _) in KINDS.items():
-        for implementation in getattr(found.manager.hook, hook).get_hookimpls():
-            if implementation.plugin_name != plugin:
-                continue
-            try:
-                for offer in implementation.function():
-                    if not isinstance(offer, Offer):
-                        raise TypeError(
-                            f"{hook} must return a list of nastk.Offer, got {offer!r} in it"
-                        )
-                    one = Installed(kind, offer, distribution, version)
-                    found.installed[kind].setdefault(offer.name, []).append(one)
-            except Exception as error:  # see above
-                found.problems.append(_problem(plugin, distribution, version, error))
+        with found.guarded(plugin):
+            for offer in (each for ask in found.heard(plugin, hook) for each in ask()):
+                if not isinstance(offer, Offer):
+                    raise TypeError(
+                        f"{hook} must return a list of nastk.Offer, got {offer!r} in it"
+                    )
+                one = Installed(kind, offer, distribution, version, plugin=name)
+                found.installed[kind].setdefault(offer.name, []).append(one)
 
 
 def _checked(component: Any) -> tuple[type[Component], str]:
@@ -255,9 +279,36 @@ def _base(kind: str) -> type[Component]:
     return base
 
 
-def _problem(plugin: str, distribution: str, version: str, error: Exception) -> str:
+def _choice(found: Sequence[Installed], everything: Iterable[Installed]) -> str:
+    """How to choose between offers of one name.
+
+    By the plugin (the entry point), or by a distribution that is nothing else: nastk's own offers
+    everything that is built in.
+    """
+    plugins = [one.plugin for one in found]
+    others = {one.distribution for one in everything if one.plugin not in plugins}
+    ways = [
+        (one.plugin if plugins.count(one.plugin) == 1 else one.distribution, one.distribution)
+        for one in found
+    ]
+    said = [
+        f"NASTK_DISABLE={shlex.quote(name)} leaves out that of {whose}"
+        for name, whose in ways
+        if name not in others
+    ]
+    return f"Choose: {', '.join(said) or 'uninstall one of the packages'}."
+
+
+def _problem(plugin: str, distribution: str, version: str, error: BaseException) -> str:
     return (
-        f"The plugin {plugin!r} of {distribution} {version} did not load: "
-        f"{type(error).__name__}: {error}. "
-        f"Mend it, uninstall it, or leave it out with NASTK_DISABLE={distribution}."
+        f"The plugin {plugin!r} of {distribution} {version} did not load: {_said(error)}. "
+        f"Mend it, uninstall it, or leave it out with NASTK_DISABLE={shlex.quote(plugin)}."
     )
+
+
+def _said(error: BaseException) -> str:
+    """What a plugin raised, in one line."""
+    said = " ".join(str(error).split())
+    if isinstance(error, SystemExit):
+        return f"it asked Python to exit (SystemExit: {said})"
+    return f"{type(error).__name__}: {said}"

@@ -95,14 +95,42 @@ def test_an_unknown_name_says_the_near_miss_and_what_did_not_load(point):
 
 
 def test_two_plugins_with_one_name_are_both_listed_and_neither_is_chosen(point):
-    found = collect([point(coin(), "acme-nas"), point(coin(), "other-nas", version="0.1")])
+    points = [
+        point(coin(), "acme-nas", "acme_coin"),
+        point(coin(), "other-nas", "other_coin", version="0.1"),
+    ]
+    found = collect(points)
     assert [one.distribution for one in found.all()] == ["acme-nas", "other-nas"]
     message = (
-        r"^Two plugins offer the updater 'coin': acme-nas 2\.0 and other-nas 0\.1\. "
-        r"Disable one with NASTK_DISABLE=other-nas\.$"
+        r"^Several plugins offer the updater 'coin': acme_coin of acme-nas 2\.0 and other_coin of "
+        r"other-nas 0\.1\. Choose: NASTK_DISABLE=acme_coin leaves out that of acme-nas, "
+        r"NASTK_DISABLE=other_coin leaves out that of other-nas\.$"
     )
     with pytest.raises(PluginError, match=message):
         found.load("updater", "coin")
+
+
+@pytest.mark.parametrize(
+    ("names", "distributions"),
+    [
+        (("nastk_gradient", "mine"), ("nastk", "acme-nas")),
+        (("mine", "mine"), ("nastk", "acme-nas")),
+        (("mine", "yours"), ("acme-nas", "acme-nas")),
+    ],
+)
+def test_the_advice_for_a_name_offered_twice_leaves_out_one_offer_and_no_more(
+    names, distributions, point
+):
+    points = [point(coin(), whose, name) for name, whose in zip(names, distributions, strict=True)]
+    other = point(OFFERS.replace("'coin'", "'stone'").format(TOY), "nastk", "nastk_other")
+    with pytest.raises(PluginError) as error:
+        collect([*points, other]).load("updater", "coin")
+    advised = re.findall(r"NASTK_DISABLE=(\S+)", str(error.value))
+    assert advised
+    for name in advised:
+        left = collect([*points, other], [name])
+        assert left.names("updater") == ["coin", "stone"]
+        assert left.find("updater", "coin")
 
 
 def test_entry_points_of_one_name_in_two_distributions_both_count(point):
@@ -145,6 +173,12 @@ def test_the_environment_disables(monkeypatch):
     ("source", "said"),
     [
         ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
+        ("import sys; sys.exit(3)", r"it asked Python to exit \(SystemExit: 3\)"),
+        ("raise BaseException('out')", "BaseException: out"),
+        (
+            HEAD + "@hookimpl\ndef updaters():\n    raise SystemExit\n",
+            "it asked Python to exit",
+        ),
         (
             "import no_such_module_at_all",
             "ModuleNotFoundError: No module named 'no_such_module_at_all'",
@@ -170,6 +204,9 @@ def test_the_environment_disables(monkeypatch):
     ],
     ids=[
         "raises",
+        "exits",
+        "raises what is no exception",
+        "hook exits",
         "needs another",
         "syntax",
         "unknown hook",
@@ -185,7 +222,7 @@ def test_a_broken_plugin_is_named_and_the_others_go_on(source, said, point):
     assert re.search(
         rf"^The plugin 'a_broken' of broken-nas 2\.0 did not load: (?s:{said})", problem
     )
-    assert problem.endswith("Mend it, uninstall it, or leave it out with NASTK_DISABLE=broken-nas.")
+    assert problem.endswith("Mend it, uninstall it, or leave it out with NASTK_DISABLE=a_broken.")
     assert found.names("updater") == ["coin"]
 
 

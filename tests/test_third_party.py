@@ -5,6 +5,7 @@ import json
 import pytest
 
 import nastk
+from nastk.cli import main
 from nastk.plugins import catalogue
 from nastk.runs import RunFolder
 
@@ -77,10 +78,30 @@ def test_a_plugin_that_raises_on_import_is_named_and_the_others_go_on(install, t
     install(hook="import no_such_library")
     (problem,) = catalogue().problems
     assert "'acme' of acme-nas 2.0 did not load: ModuleNotFoundError" in problem
-    assert "NASTK_DISABLE=acme-nas" in problem
+    assert "NASTK_DISABLE=acme" in problem
     assert nastk.search(**{**CONFIG, "updater": "darts"}, out=tmp_path / "a").architecture
     with pytest.raises(nastk.UnknownNameError, match=r"acme-nas 2\.0 did not load"):
         nastk.search(**CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise SystemExit(3)", "it asked Python to exit (SystemExit: 3)"),
+        ("app.command()(lambda strange: 1 / 0); raise OSError('gone')", "OSError: gone"),
+        ("app.command('x')(lambda *, a=object(): None); 1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_plugin_that_fails_to_add_commands_is_named_and_the_others_go_on(
+    install, body, said, monkeypatch, capsys
+):
+    install(hook=f"{HOOK}\n@hookimpl\ndef commands(app):\n    {body}\n")
+    monkeypatch.setattr("sys.argv", ["nastk", "plugins"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == 0
+    assert "acme" in out and said in " ".join(err.split())
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,21 @@ CONFIG = Annotated[
 
 
 def build() -> typer.Typer:
-    """The command line, with the commands that plugins add."""
+    """The command line, with the commands that plugins add.
+
+    A plugin that fails to add its own is one of the catalogue's problems, and nothing of it stays.
+    """
     from nastk.plugins import catalogue
 
-    catalogue().manager.hook.commands(app=app)
+    found = catalogue()
+    for plugin in found.sources:
+        with found.guarded(plugin):
+            for add in found.heard(plugin, "commands"):
+                own = typer.Typer()
+                add(app=own)
+                typer.main.get_command(own)  # says what can be no command
+                app.registered_commands += own.registered_commands
+                app.registered_groups += own.registered_groups
     return app
 
 
