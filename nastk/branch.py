@@ -52,7 +52,8 @@ class Branch:
     """One supernet in training, with all that belongs to it.
 
     `epoch` counts finished epochs, `step` weight steps; `step` may be ahead of `epoch` inside an
-    epoch. A branch that `ended` is trained no further.
+    epoch. A branch that `ended` is trained no further. Where weights are not `resting`, momentum
+    and decay move those that a step leaves out, if they were ever trained.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Branch:
     epoch: int = 0
     step: int = 0
     ended: bool = False
+    resting: bool = True
     tally: Tally = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,15 +110,16 @@ class Branch:
         """The weights after an optimiser step along `gradients` that is not taken (SGD's own rule).
 
         A weight without a gradient stays as it is: SGD passes it by, decay and momentum included.
+        Where weights are not `resting`, its gradient counts as zero.
         """
         group = self.optimizer.param_groups[0]
         after = {}
         for name, weight in self.supernet.named_parameters():
-            if name not in gradients:
+            velocity = self._velocity(weight)
+            if name not in gradients and (self.resting or velocity is None):
                 after[name] = weight.detach()
                 continue
-            step = gradients[name] + group["weight_decay"] * weight.detach()
-            velocity = self.optimizer.state.get(weight, {}).get("momentum_buffer")
+            step = gradients.get(name, 0.0) + group["weight_decay"] * weight.detach()
             if velocity is not None:
                 velocity = group["momentum"] * velocity + step
                 step = step + group["momentum"] * velocity if group["nesterov"] else velocity
@@ -124,6 +127,23 @@ class Branch:
                 step = step + group["momentum"] * step
             after[name] = weight.detach() - group["lr"] * step
         return after
+
+    def move_on(self) -> None:
+        """Called between a step's gradient and the optimiser: zeros for weights that it left out.
+
+        Nothing where weights rest; and nothing for those that were never trained, which loops that
+        set gradients to zero leave alone too. That a weight was trained is seen by its momentum.
+        """
+        if self.resting:
+            return
+        for weight in self.supernet.parameters():
+            if weight.grad is None and self._velocity(weight) is not None:
+                weight.grad = torch.zeros_like(weight)
+
+    def _velocity(self, weight: Tensor) -> Tensor | None:
+        """What momentum has gathered; None for a weight that no step has trained."""
+        found: Tensor | None = self.optimizer.state.get(weight, {}).get("momentum_buffer")
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on: tensors, numbers, strings and nests of them."""

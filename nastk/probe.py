@@ -165,8 +165,9 @@ class Probe:
     def lookahead(self, mixture: Mixture, batch: Batch) -> dict[str, Tensor]:
         """The weights after one step of the trainer's own optimiser on `batch`, the step not taken.
 
-        No clipping (DARTS, equation 6). Weights that `mixture` leaves out stay as they are, as they
-        do in a real step. The answer is detached; give it to `loss` or `gradients` as `weights`.
+        No clipping (DARTS, equation 6). Weights that `mixture` leaves out do what they do in a real
+        step: they stay as they are, but where the trainer's `resting` is off. The answer is
+        detached; give it to `loss` or `gradients` as `weights`.
         """
         found = self._reached(mixture, batch)
         return self._branch.stepped(

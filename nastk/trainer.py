@@ -114,6 +114,7 @@ class Trainer:
             rng,
             self.execution,
             epoch,
+            resting=self.options.resting,
         )
 
     def _schedule(self, epoch: int, cosine: Cosine, fresh: bool) -> Schedule:
@@ -202,6 +203,7 @@ class Trainer:
         loss, hits = mean_gradient(
             branch, mixtures, batch, self.ledger, self.options.micro_batch, self._pass
         )
+        branch.move_on()
         if self.options.gradient_clip is not None:
             nn.utils.clip_grad_norm_(branch.supernet.parameters(), self.options.gradient_clip)
         branch.optimizer.step()

@@ -54,6 +54,13 @@ class TrainerOptions(Options):
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
     nesterov: bool = Field(False, description="Nesterov momentum")
     weight_decay: float = Field(3e-4, ge=0, description="L2 penalty on the weights")
+    resting: bool = Field(
+        True,
+        description=(
+            "weights that a step leaves out rest; false: once trained, they are moved by momentum "
+            "and decay at every step, as in code for torch before 2.0, whose zero_grad left zeros"
+        ),
+    )
     gradient_clip: float | None = Field(
         5.0, gt=0, description="largest L2 norm of a step's gradient; null is off"
     )
@@ -91,6 +98,8 @@ class TrainerOptions(Options):
             )
         if self.nesterov and self.momentum == 0:
             raise ValueError("a momentum above 0 for nesterov")
+        if not self.resting and self.momentum == 0:
+            raise ValueError("a momentum above 0 for resting=false, which goes by it")
         return self
 
 

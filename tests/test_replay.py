@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from core_kit import NoisySpace, Still, small, started
+from core_kit import NoisySpace, Still, answering, small, started
 
 from nastk import Mixture
 from nastk.data.stream import Batch
@@ -210,4 +210,21 @@ def test_a_run_with_replays_ends_where_an_eager_one_does():
         harness.run(branches)
         ends.append(branches[0].supernet.state_dict())
     assert fake.launched == 15 - TRIALS
+    torch.testing.assert_close(*ends, rtol=1e-5, atol=1e-6)
+
+
+def test_weights_that_do_not_rest_move_on_between_replays_too():
+    alive = Mixture.uniform(FULL)
+    turns = [alive, alive.without_all([(0, 1), (0, 2), (0, 3)])]
+    updater = answering(mixtures=lambda probe: [turns[probe.step % 2]])
+    ends = []
+    for replaying in (False, True):
+        harness = small(updater, trainer_options={"epochs": 5, "resting": False})
+        branches = [harness.trainer.root()]
+        if replaying:
+            fake = Fake()
+            harness.trainer._pass = Fastest(fake, Clock(fake, 2, 1), harness.events.append)
+        harness.run(branches)
+        ends.append(branches[0].supernet.state_dict())
+    assert fake.launched == 15 - 2 * TRIALS
     torch.testing.assert_close(*ends, rtol=1e-5, atol=1e-6)

@@ -68,6 +68,94 @@ def test_a_weight_step_is_autograd_clip_and_sgd(clip):
     )
 
 
+# ---------------------------------------------------------------------- what a step leaves out
+
+CONV = ToySpace().edges[0].operations.index("conv")
+
+
+def without_conv_from(step):
+    """An updater class whose first steps train everything, and the others not edge 0's conv."""
+    alive = Mixture.uniform(FULL)
+    return answering(
+        mixtures=lambda probe: [alive if probe.step < step else alive.without(0, CONV)]
+    )
+
+
+def left_out(branch):
+    """The weights of edge 0's conv in the first cell, by name."""
+    place = f"cells.0.operations.0.{CONV}."
+    found = {name: each for name, each in branch.supernet.named_parameters() if place in name}
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("changes", [{}, {"nesterov": True}, {"micro_batch": 5}])
+def test_weights_that_do_not_rest_follow_momentum_and_decay(changes):
+    """Closed form of k steps without gradient: a matrix for each step of (weight, velocity)."""
+    decay, momentum, k = 0.3, 0.8, 5
+    options = {"weight_decay": decay, "momentum": momentum, "epochs": 3, **changes}
+    harness = small(without_conv_from(2), trainer_options={**options, "resting": False})
+    (branch,) = harness.run(steps=2)
+    before = {
+        name: torch.stack([each, branch.optimizer.state[each]["momentum_buffer"]]).detach().double()
+        for name, each in left_out(branch).items()
+    }
+    harness.run([branch], steps=k)
+    per_epoch = len(harness.trainer.train)
+    moved = torch.eye(2, dtype=torch.float64)
+    for step in range(2, 2 + k):
+        rate = branch.schedule.rate(step // per_epoch)
+        ahead = momentum if "nesterov" in changes else 1.0
+        own = decay if "nesterov" in changes else 0.0
+        velocity = torch.tensor([decay, momentum], dtype=torch.float64)
+        weight = torch.tensor([1 - rate * own, 0.0], dtype=torch.float64) - rate * ahead * velocity
+        moved = torch.stack([weight, velocity]) @ moved
+    for name, each in left_out(branch).items():
+        expected = torch.einsum("ab,b...->a...", moved, before[name])
+        torch.testing.assert_close(each.detach().double(), expected[0], rtol=1e-5, atol=1e-6)
+        assert (expected[0] - before[name][0]).norm() > 0.1 * before[name][0].norm()
+
+
+@pytest.mark.parametrize("trained_steps, resting", [(2, True), (0, False)])
+def test_weights_rest_by_default_and_until_they_were_trained(trained_steps, resting):
+    harness = small(
+        without_conv_from(trained_steps),
+        trainer_options={"weight_decay": 0.3, "epochs": 2, "resting": resting},
+    )
+    branches = [harness.trainer.root()]
+    if trained_steps:
+        harness.run(branches, steps=trained_steps)
+    before = copied(left_out(branches[0]))
+    harness.run(branches, steps=4)
+    assert all(torch.equal(each, before[name]) for name, each in left_out(branches[0]).items())
+
+
+def test_weights_that_do_not_rest_train_as_in_a_loop_that_leaves_zeros():
+    """Torch's own SGD under random paths, with gradients set to zero; ahead of a step, too."""
+    options = {"epochs": 3, "weight_decay": 0.05, "gradient_clip": None, "nesterov": True}
+    drawn = [ToySpace().sample(FULL, torch.Generator().manual_seed(number)) for number in range(7)]
+    paths = [Mixture.of(each) for each in drawn]
+    updater = answering(mixtures=lambda probe: [paths[probe.step]])
+    harness = small(updater, trainer_options={**options, "resting": False})
+    twin = harness.trainer.root()
+    steps = len(paths)
+    for step in range(steps):
+        for group in twin.optimizer.param_groups:
+            group["lr"] = twin.schedule.rate(step // len(harness.trainer.train))
+        twin.optimizer.zero_grad(set_to_none=False)
+        batch = harness.trainer.train.at(step)
+        F.cross_entropy(twin.supernet(batch.images, paths[step]), batch.labels).backward()
+        if step == steps - 1:
+            (branch,) = harness.run(steps=steps - 1)
+            branch.optimizer.param_groups[0]["lr"] = group["lr"]
+            ahead = harness.trainer.probe(branch).lookahead(paths[step], batch)
+        twin.optimizer.step()
+    (branch,) = harness.run([branch], steps=1)
+    expected = dict(twin.supernet.named_parameters())
+    torch.testing.assert_close(dict(branch.supernet.named_parameters()), expected)
+    torch.testing.assert_close(ahead, {name: each.detach() for name, each in expected.items()})
+
+
 def test_several_mixtures_train_the_mean_of_their_losses_through_one_alpha():
     """Closed form: gradients of weights and of alpha equal those of the mean loss at once."""
 

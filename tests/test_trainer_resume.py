@@ -16,11 +16,11 @@ from nastk.updater import Continuation, Cosine
 class Recorded:
     """A run taken moment by moment, with all that a checkpoint would hold kept at each."""
 
-    def __init__(self, updater, kept=None, stop_after=None):
+    def __init__(self, updater, kept=None, stop_after=None, **options):
         self.harness = (
             harness_of(updater, seed=2)
             if isinstance(updater, str)
-            else small(updater, seed=2, trainer_options={"epochs": 4})
+            else small(updater, seed=2, trainer_options={"epochs": 4, **options})
         )
         trainer = self.harness.trainer
         self.kept = []
@@ -61,6 +61,17 @@ def test_going_on_from_every_moment_equals_the_straight_run(name, tmp_path):
         write(tmp_path, Checkpoint(states, cost), f"{number:03d}")
         stored = read(tmp_path / f"{number:03d}.safetensors")
         resumed = Recorded(name, (stored.branches, stored.cost, heard)).run()
+        assert resumed.outcome() == straight.outcome(), f"moment {number}"
+
+
+def test_weights_that_do_not_rest_go_on_moving_after_a_resume(tmp_path):
+    updater, options = installed("random"), {"resting": False, "weight_decay": 0.1}
+    straight = Recorded(updater, **options).run()
+    assert straight.outcome() != Recorded(updater, weight_decay=0.1).run().outcome()
+    for number, (states, cost, heard) in enumerate(straight.kept[::5]):
+        write(tmp_path, Checkpoint(states, cost), f"{number:03d}")
+        stored = read(tmp_path / f"{number:03d}.safetensors")
+        resumed = Recorded(updater, (stored.branches, stored.cost, heard), **options).run()
         assert resumed.outcome() == straight.outcome(), f"moment {number}"
 
 

@@ -126,6 +126,7 @@ def test_a_schedule_of_no_length_does_not_divide_by_zero():
             "warmup_cosine must be one of 'after', 'overwritten' or 'scaled', got 'within'",
         ),
         ({"nesterov": True, "momentum": 0}, "expected a momentum above 0 for nesterov"),
+        ({"resting": False, "momentum": 0}, "expected a momentum above 0 for resting=false"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(values, message):

@@ -63,6 +63,7 @@ class RandomPath(PathUpdater):
             data_options={"train_fraction": 0.5},
             trainer_options={
                 "epochs": 250,
+                "resting": False,
                 "batch_size": 64,
                 "learning_rate": 0.025,
                 "minimum_learning_rate": 0.001,

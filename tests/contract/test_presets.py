@@ -35,3 +35,20 @@ def test_a_preset_fills_in_what_it_says_and_gives_way_to_what_was_asked(
             assert getattr(config.trainer, name) == value
     assert config.trainer.epochs == 60
     assert resolve(config.model_dump(mode="json")) == config
+
+
+def test_presets_of_runs_that_left_zeros_as_gradients_do_not_let_weights_rest() -> None:
+    """Path by path on torch before 2.0; ProxylessNAS's own code sets None."""
+    moving = {
+        (updater, preset.name, *preset.space)
+        for updater in catalogue().names("updater")
+        for preset in catalogue().load("updater", updater).presets
+        if not preset.trainer_options.get("resting", True)
+    }
+    assert moving == {
+        ("gdas", "paper", "nasbench201"),
+        ("gdas", "paper", "darts"),
+        ("random", "paper", "nasbench201"),
+        ("gm", "paper-rsps", "nasbench201"),
+        ("gm", "official-rsps", "nasbench201"),
+    }
