@@ -27,7 +27,7 @@ OURS = [
     for one in catalogue().all()
     if one.distribution == "nastk" and not one.offer.name.startswith("toy")
 ]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^````?(\w*)[^\n]*\n(.*?)^````?$", re.DOTALL | re.MULTILINE)
 # Pages of components quote lines of code; these ones hold whole programs.
 PROGRAMS = [page for page in PAGES if page.parent in (ROOT, DOCS)]
 
