@@ -5,7 +5,7 @@
 
 Option tables stand between `<!-- options: KIND NAME -->` and `<!-- /options -->` (the second marker
 is added where it is missing; `trainer` and `ranking` are KINDs without a name). The command line's
-help is `cli.md`.
+help is `cli.md`, and what `nastk describe` says without importing a plugin its `components.json`.
 """
 
 import re
@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from nastk.cli.app import build
 from nastk.plugins import catalogue
 from nastk.ranking import RankingOptions
+from nastk.report import descriptions
 from nastk.report.options import options_markdown
 from nastk.training import TrainerOptions
 
@@ -63,9 +64,13 @@ def updated(text: str) -> str:
 
 
 def stale() -> dict[Path, str]:
-    """Pages that differ from what the code says, with what they should hold."""
+    """Files that differ from what the code says, with what they should hold."""
     pages = {page: page.read_text() for page in sorted(DOCS.rglob("*.md"))}
-    return {page: new for page, old in pages.items() if (new := updated(old)) != old}
+    found = {page: new for page, old in pages.items() if (new := updated(old)) != old}
+    for file, text in descriptions.texts().items():
+        if not file.is_file() or file.read_text(encoding="utf-8") != text:
+            found[file] = text
+    return found
 
 
 def main() -> int:
@@ -73,11 +78,11 @@ def main() -> int:
     found = stale()
     if "--check" in sys.argv:
         for page in found:
-            print(f"{page.relative_to(DOCS)} is stale; run `python docs/generate.py`.")
+            print(f"{page.relative_to(DOCS.parent)} is stale; run `python docs/generate.py`.")
         return bool(found)
     for page, text in found.items():
-        page.write_text(text)
-        print(f"wrote {page.relative_to(DOCS)}")
+        page.write_text(text, encoding="utf-8")
+        print(f"wrote {page.relative_to(DOCS.parent)}")
     return 0
 
 

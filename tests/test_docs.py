@@ -83,7 +83,7 @@ def test_each_component_has_its_page_with_its_options_and_is_in_the_index(one):
     assert f"[`{one.offer.name}`]({page.name})" in (folder / "index.md").read_text()
 
 
-def test_option_tables_and_help_are_current():
+def test_option_tables_help_and_descriptions_are_current():
     spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)

@@ -17,7 +17,13 @@ from rich.console import Console
 from nastk.component import Options
 from nastk.report.curves import branch_tree, sparkline
 from nastk.report.numbers import count, metric, percent, seconds, size
-from nastk.report.options import option_rows, options_markdown, options_table, type_name
+from nastk.report.options import (
+    default_words,
+    option_rows,
+    options_markdown,
+    options_table,
+    type_name,
+)
 from nastk.report.summary import summary
 from nastk.report.tables import components_table, runs_table
 
@@ -384,21 +390,22 @@ class Sample(Options):
 
 
 def test_option_rows():
-    rows = [tuple(row.values()) for row in option_rows(Sample)]
+    rows = [(*row.values(), default_words(row)) for row in option_rows(Sample)]
     assert rows == [
-        ("samples", "int", "10", ">= 1, <= 50", "removal orders for each estimate"),
-        ("rate", "float or null", "0.0003", "> 0, < 1", "step | size"),
-        ("mode", "auto, cpu", "auto", "", "where"),
-        ("sizes", "list of int", "1, 2", "at least 1 long", "sizes"),
-        ("path", "text", "required", "", "a folder"),
-        ("colour", "red", "red", "", "a colour"),
-        ("fast", "true or false", "false", "", "hurry"),
-        ("seeds", "list of int", "empty", "", "seeds"),
-        ("limit", "float or null", "null", "", "none by default"),
-        ("even", "int", "4", "multiple of 2", "an even number"),
-        ("extra", "mapping", "empty", "", "more"),
+        ("samples", "int", 10, False, ">= 1, <= 50", [], "removal orders for each estimate", "10"),
+        ("rate", "float or null", 3e-4, False, "> 0, < 1", [], "step | size", "0.0003"),
+        ("mode", "auto, cpu", "auto", False, "", ["auto", "cpu"], "where", "auto"),
+        ("sizes", "list of int", [1, 2], False, "at least 1 long", [], "sizes", "1, 2"),
+        ("path", "text", None, True, "", [], "a folder", "required"),
+        ("colour", "red", "red", False, "", ["red"], "a colour", "red"),
+        ("fast", "true or false", False, False, "", [True, False], "hurry", "false"),
+        ("seeds", "list of int", [], False, "", [], "seeds", "empty"),
+        ("limit", "float or null", None, False, "", [], "none by default", "null"),
+        ("even", "int", 4, False, "multiple of 2", [], "an even number", "4"),
+        ("extra", "mapping", {}, False, "", [], "more", "empty"),
     ]
-    assert list(option_rows(Sample)[0]) == ["name", "type", "default", "bounds", "description"]
+    names = ["name", "type", "default", "required", "bounds", "choices", "description"]
+    assert list(option_rows(Sample)[0]) == names
 
 
 def test_options_in_markdown():

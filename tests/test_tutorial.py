@@ -62,6 +62,6 @@ def test_its_updaters_search(package, tmp_path, name):
 
 def test_the_commands_install_what_they_run():
     words = tutorial_kit.commands()
-    assert words[0] == "pip install -e ." and words[-1] == "pytest"
+    assert words[0] == "pip install -e ." and "pytest" in words
     ci = (tutorial_kit.ROOT / ".ci" / "run").read_text()
     assert "tests/tutorial_kit.py" in ci

@@ -5,46 +5,24 @@ from typing import Annotated, Any
 
 import typer
 
-Text = str | None
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
-RUN = Annotated[Path, typer.Argument(help="A run folder, e.g. runs/a.", metavar="RUN")]
-QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
-OUT = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.")]
-
-
-# What `search` and `compare` share.
-DATA = Annotated[
-    Text, typer.Option(help="The images, e.g. cifar10 or folder:PATH. Default: digits.")
-]
-SPACE_OPTIONS = Annotated[
-    list[str] | None, typer.Option("-s", metavar="NAME=VALUE", help="An option of the space.")
-]
-DATA_OPTIONS = Annotated[
-    list[str] | None, typer.Option("-d", metavar="NAME=VALUE", help="An option of the data.")
-]
-TRAINER_OPTIONS = Annotated[
-    list[str] | None, typer.Option("-t", metavar="NAME=VALUE", help="An option of the trainer.")
-]
-EVALUATORS = Annotated[
-    list[str] | None,
-    typer.Option("--evaluator", "-e", help="Who judges, NAME[,OPTION=VALUE...]; may be repeated."),
-]
-LIMITS = Annotated[
-    list[str] | None,
-    typer.Option("--limit", metavar="METRIC=VALUE", help="Largest params, madds or latency."),
-]
-RANKING = Annotated[
+from nastk.cli.parameters import (
+    CONFIG,
+    DATA,
+    DATA_OPTIONS,
+    DEVICE,
+    EPOCHS,
+    EVALUATORS,
+    JSON,
+    LIMITS,
+    QUIET,
+    RANKING,
+    RANKING_OPTIONS,
+    RUN,
+    SPACE_OPTIONS,
+    TRAINER_OPTIONS,
     Text,
-    typer.Option(help="Measure ranking quality against this evaluator, e.g. table."),
-]
-RANKING_OPTIONS = Annotated[
-    list[str] | None, typer.Option("-r", metavar="NAME=VALUE", help="An option of the ranking.")
-]
-EPOCHS = Annotated[int | None, typer.Option(help="Passes over the training images.")]
-DEVICE = Annotated[Text, typer.Option(help="auto, cpu, cuda or cuda:N. Default: auto.")]
-CONFIG = Annotated[
-    Path | None, typer.Option("--config", help="A YAML or JSON file with any of these.")
-]
+    offered,
+)
 
 
 def build() -> typer.Typer:
@@ -96,14 +74,36 @@ def top(
 
 @app.command()
 def search(
-    space: Annotated[Text, typer.Option(help="The search space, e.g. darts.")] = None,
-    updater: Annotated[Text, typer.Option(help="The method, e.g. shapley.")] = None,
+    space: Annotated[
+        Text,
+        typer.Option(
+            help="The search space, e.g. darts.",
+            autocompletion=offered("names", "space"),
+        ),
+    ] = None,
+    updater: Annotated[
+        Text,
+        typer.Option(
+            help="The method, e.g. shapley.",
+            autocompletion=offered("names", "updater"),
+        ),
+    ] = None,
     data: DATA = None,
     preset: Annotated[
-        Text, typer.Option(help="quick, or paper: the published setting of the updater.")
+        Text,
+        typer.Option(
+            help="quick, or paper: the published setting of the updater.",
+            autocompletion=offered("presets"),
+        ),
     ] = None,
     u: Annotated[
-        list[str] | None, typer.Option("-u", metavar="NAME=VALUE", help="An option of the updater.")
+        list[str] | None,
+        typer.Option(
+            "-u",
+            metavar="NAME=VALUE",
+            help="An option of the updater.",
+            autocompletion=offered("options", "updater"),
+        ),
     ] = None,
     s: SPACE_OPTIONS = None,
     d: DATA_OPTIONS = None,
@@ -113,7 +113,11 @@ def search(
     ranking: RANKING = None,
     r: RANKING_OPTIONS = None,
     leaf_judge: Annotated[
-        Text, typer.Option(help="Who chooses among leaves; default: supernet accuracy on valid.")
+        Text,
+        typer.Option(
+            help="Who chooses among leaves; default: supernet accuracy on valid.",
+            autocompletion=offered("evaluators"),
+        ),
     ] = None,
     leaf_metric: Annotated[Text, typer.Option(help="The metric that it chooses by.")] = None,
     epochs: EPOCHS = None,
@@ -121,7 +125,13 @@ def search(
         int | None, typer.Option(help="The seed of everything random. Default: 0.")
     ] = None,
     device: DEVICE = None,
-    precision: Annotated[Text, typer.Option(help="auto, fp32 or bf16. Default: auto.")] = None,
+    precision: Annotated[
+        Text,
+        typer.Option(
+            help="auto, fp32 or bf16. Default: auto.",
+            autocompletion=offered("words", "auto", "fp32", "bf16"),
+        ),
+    ] = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Deterministic kernels.")
     ] = False,
@@ -165,16 +175,37 @@ def search(
 
 @app.command()
 def compare(
-    space: Annotated[Text, typer.Option(help="The search space, e.g. nasbench201.")] = None,
+    space: Annotated[
+        Text,
+        typer.Option(
+            help="The search space, e.g. nasbench201.",
+            autocompletion=offered("names", "space"),
+        ),
+    ] = None,
     updater: Annotated[
-        list[str] | None, typer.Option(help="A method; repeat it. random is always added.")
+        list[str] | None,
+        typer.Option(
+            help="A method; repeat it. random is always added.",
+            autocompletion=offered("names", "updater"),
+        ),
     ] = None,
     data: DATA = None,
     seeds: Annotated[str, typer.Option(help="Seeds such as 0-3 or 0,2,5.")] = "0-1",
-    preset: Annotated[Text, typer.Option(help="quick, or a published setting.")] = None,
+    preset: Annotated[
+        Text,
+        typer.Option(
+            help="quick, or a published setting.",
+            autocompletion=offered("presets"),
+        ),
+    ] = None,
     u: Annotated[
         list[str] | None,
-        typer.Option("-u", metavar="UPDATER.NAME=VALUE", help="An option of one updater."),
+        typer.Option(
+            "-u",
+            metavar="UPDATER.NAME=VALUE",
+            help="An option of one updater.",
+            autocompletion=offered("options", "updater"),
+        ),
     ] = None,
     s: SPACE_OPTIONS = None,
     d: DATA_OPTIONS = None,
@@ -223,11 +254,22 @@ def resume(
 def evaluate(
     path: RUN,
     evaluator: Annotated[
-        str, typer.Option("--evaluator", "-e", help="Who judges, e.g. supernet or size.")
+        str,
+        typer.Option(
+            "--evaluator",
+            "-e",
+            help="Who judges, e.g. supernet or size.",
+            autocompletion=offered("names", "evaluator"),
+        ),
     ],
     o: Annotated[
         list[str] | None,
-        typer.Option("-o", metavar="NAME=VALUE", help="An option of the evaluator."),
+        typer.Option(
+            "-o",
+            metavar="NAME=VALUE",
+            help="An option of the evaluator.",
+            autocompletion=offered("options", "evaluator"),
+        ),
     ] = None,
     json: JSON = False,
 ) -> None:
@@ -261,7 +303,12 @@ def runs(
 @app.command()
 def draw(
     path: Annotated[
-        Path, typer.Argument(help="A run folder, or an architecture.json.", metavar="RUN")
+        Path,
+        typer.Argument(
+            help="A run folder, or an architecture.json.",
+            metavar="RUN",
+            autocompletion=offered("run_folders"),
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The picture: .svg, .png or .pdf.")
@@ -290,7 +337,11 @@ def plugins(json: JSON = False) -> None:
 @app.command()
 def describe(
     name: Annotated[
-        str, typer.Argument(help="A name from `nastk plugins`, or trainer, or ranking.")
+        str,
+        typer.Argument(
+            help="A name from `nastk plugins`, or trainer, or ranking.",
+            autocompletion=offered("components"),
+        ),
     ],
     json: JSON = False,
 ) -> None:

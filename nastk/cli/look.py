@@ -2,7 +2,7 @@
 
 import json as json_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nastk.architecture import Architecture
 from nastk.cli import output
@@ -10,6 +10,9 @@ from nastk.errors import ConfigurationError, UnknownNameError
 from nastk.plugins import KINDS, catalogue
 from nastk.report.names import data_name
 from nastk.runs import RunFolder, find_runs
+
+if TYPE_CHECKING:
+    from nastk.report.descriptions import Description
 from nastk.wording import command
 
 
@@ -172,9 +175,7 @@ def plugins(json: bool) -> None:
 
 def describe(name: str, json: bool) -> None:
     """`nastk describe`: options and presets of everything called `name`."""
-    found = _components(name)
-    from nastk.report.options import option_rows, options_table
-
+    found = _described(name)
     if json:
         output.print_json(
             [
@@ -182,44 +183,49 @@ def describe(name: str, json: bool) -> None:
                     "kind": kind,
                     "name": name,
                     "summary": summary,
-                    "options": option_rows(model),
-                    "presets": names,
+                    "options": one.options,
+                    "presets": [_preset(each) for each in one.presets],
                 }
-                for kind, summary, model, names in found
+                for kind, summary, one in found
             ]
         )
         return
-    for kind, summary, model, names in found:
+    from nastk.report.options import options_table
+
+    for kind, summary, one in found:
         output.line(f"{kind} {name}: {summary}")
-        output.show(options_table(name, option_rows(model)))
-        for line in names:
-            output.line(f"preset {line}")
+        output.show(options_table(name, one.options))
+        for each in one.presets:
+            output.line(f"preset {_preset(each)}")
 
 
-def _components(name: str) -> list[tuple[str, str, Any, list[str]]]:
-    """Every (kind, summary, options model, presets in words) called `name`."""
+def _preset(one: dict[str, Any]) -> str:
+    """A preset in words: its name, where it is from, and what it is for."""
+    space, data = (", ".join(one[key]) or "any" for key in ("space", "data"))
+    return f"{one['name']}: {one['source']} (space: {space}; data: {data})"
+
+
+def _described(name: str) -> "list[tuple[str, str, Description]]":
+    """The (kind, summary, description) of everything called `name`."""
+    from nastk.report import descriptions
+
     if name == "trainer":
         from nastk.training import TrainerOptions
 
-        return [
-            ("trainer", "how weights are trained, the same for every updater", TrainerOptions, [])
-        ]
+        summary = "how weights are trained, the same for every updater"
+        return [("trainer", summary, descriptions.of_options(TrainerOptions))]
     if name == "ranking":
-        from nastk.ranking import RankingOptions
-
-        return [("ranking", "how well the search ranks architectures", RankingOptions, [])]
+        return [("ranking", "how well the search ranks architectures", descriptions.ranking())]
     installed = catalogue()
     kinds = [kind for kind in KINDS if name in installed.names(kind)]
     if not kinds:
         known = {one.offer.name for one in installed.all()} | {"trainer", "ranking"}
         raise UnknownNameError.of("component", name, known, "List them with `nastk plugins`.")
-    found = []
-    for kind in kinds:
-        component = installed.load(kind, name)
-        names = [
-            f"{one.name}: {one.source} (space: {', '.join(one.space) or 'any'}; "
-            f"data: {', '.join(one.data) or 'any'})"
-            for one in component.presets
-        ]
-        found.append((kind, component.summary, component.Options, names))
-    return found
+    return [
+        (
+            kind,
+            installed.find(kind, name).offer.summary,
+            descriptions.description(kind, name, installed),
+        )
+        for kind in kinds
+    ]

@@ -7,6 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -25,21 +26,47 @@ BOUNDS = {
 }
 
 
-def option_rows(model: type[BaseModel]) -> list[dict[str, str]]:
-    """A row of texts for each field: name, type, default (or `required`), bounds, description."""
+Row = Mapping[str, Any]
+"""What is known of one option, as JSON."""
+
+
+def option_rows(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """A row of JSON values for each field.
+
+    `name`, `type`, `default` (of its own type; null where it is `required`), `required`, `bounds`,
+    `choices` (its values, where they can be counted) and `description`.
+    """
     return [
         {
             "name": name,
             "type": type_name(field.annotation),
             "default": _default(field),
+            "required": field.is_required(),
             "bounds": _bounds(field),
+            "choices": _choices(field.annotation),
             "description": field.description or "",
         }
         for name, field in model.model_fields.items()
     ]
 
 
-def options_table(component: str, fields: Sequence[Mapping[str, str]]) -> RenderableType:
+def default_words(row: Row) -> str:
+    """The default of an option in words: `required` where there is none, `null`, `empty`.
+
+    >>> default_words({"required": False, "default": [1, 2]})
+    '1, 2'
+    """
+    value = row["default"]
+    if row["required"]:
+        return "required"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (list, dict)):
+        return ", ".join(map(str, value)) or "empty"
+    return (f"{value:.10g}" if isinstance(value, float) else str(value)) or "empty"
+
+
+def options_table(component: str, fields: Sequence[Row]) -> RenderableType:
     """The rows of `option_rows` as a table, for `nastk describe`."""
     if not fields:
         return Plain(Text(f"{component} has no options."))
@@ -49,7 +76,7 @@ def options_table(component: str, fields: Sequence[Mapping[str, str]]) -> Render
 class _Options:
     """Five columns where there is room to read them, else two: the name, and what is said of it."""
 
-    def __init__(self, fields: Sequence[Mapping[str, str]]) -> None:
+    def __init__(self, fields: Sequence[Row]) -> None:
         self._fields = fields
 
     def __rich_console__(
@@ -64,9 +91,8 @@ class _Options:
             table.add_column(heading, style=style, overflow="fold")
         table.add_column("description", overflow="fold", ratio=1)
         for field in self._fields:
-            table.add_row(
-                *(Text(field[key]) for key in ("name", "type", "default", "bounds", "description"))
-            )
+            texts = (field["type"], default_words(field), field["bounds"], field["description"])
+            table.add_row(Text(field["name"]), *map(Text, texts))
         return table
 
     def _narrow(self) -> Table:
@@ -74,11 +100,8 @@ class _Options:
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
         for field in self._fields:
-            default = (
-                field["default"]
-                if field["default"] == "required"
-                else f"default {field['default']}"
-            )
+            words = default_words(field)
+            default = words if field["required"] else f"default {words}"
             facts = ", ".join(part for part in (field["type"], field["bounds"], default) if part)
             table.add_row(
                 Text(field["name"]), Text.assemble((facts, "cyan"), "\n", field["description"])
@@ -97,7 +120,7 @@ def options_markdown(model: type[BaseModel]) -> str:
         cells = [
             _code(row["name"]),
             _code(row["type"]),
-            _code(row["default"]),
+            _code(default_words(row)),
             bounds,
             row["description"],
         ]
@@ -130,17 +153,27 @@ def type_name(annotation: Any) -> str:
     return {"str": "text", "bool": "true or false"}.get(name, name)
 
 
-def _default(field: FieldInfo) -> str:
+def _default(field: FieldInfo) -> Any:
+    """The default as JSON has it; null where the option is required."""
     if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True)
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, Enum):
-        value = value.value
-    if isinstance(value, (list, tuple, set, frozenset, dict)):
-        return ", ".join(map(str, value)) or "empty"
-    return (f"{value:.10g}" if isinstance(value, float) else str(value)) or "empty"
+        return None
+    return to_jsonable_python(field.get_default(call_default_factory=True))
+
+
+def _choices(annotation: Any) -> list[Any]:
+    """The values that an option may have, where its type names them; else none."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        found = [_choices(each) for each in arguments]
+        return [value for each in found for value in each] if all(found) else []
+    if hasattr(annotation, "__metadata__"):
+        return _choices(arguments[0])
+    if origin is Literal:
+        return list(arguments)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [each.value for each in annotation]
+    known: dict[Any, list[Any]] = {bool: [True, False], type(None): [None]}
+    return known.get(annotation, [])
 
 
 def _bounds(field: FieldInfo) -> str:

@@ -1,0 +1,115 @@
+"""The parameters that several commands share, and what the shell offers at TAB for each."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Text = str | None
+
+
+def offered(what: str, *about: str) -> Callable[[typer.Context, str], list[tuple[str, str]]]:
+    """What the shell offers at TAB: a function of `completion.py`, imported when it is asked."""
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+        from nastk.cli import completion
+
+        found: list[tuple[str, str]] = getattr(completion, what)(*about)(ctx, incomplete)
+        return found
+
+    return complete
+
+
+JSON = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+RUN = Annotated[
+    Path,
+    typer.Argument(
+        help="A run folder, e.g. runs/a.",
+        metavar="RUN",
+        autocompletion=offered("run_folders"),
+    ),
+]
+QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+OUT = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.")]
+
+
+DATA = Annotated[
+    Text,
+    typer.Option(
+        help="The images, e.g. cifar10 or folder:PATH. Default: digits.",
+        autocompletion=offered("names", "data"),
+    ),
+]
+SPACE_OPTIONS = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-s",
+        metavar="NAME=VALUE",
+        help="An option of the space.",
+        autocompletion=offered("options", "space"),
+    ),
+]
+DATA_OPTIONS = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-d",
+        metavar="NAME=VALUE",
+        help="An option of the data.",
+        autocompletion=offered("options", "data"),
+    ),
+]
+TRAINER_OPTIONS = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-t",
+        metavar="NAME=VALUE",
+        help="An option of the trainer.",
+        autocompletion=offered("options", "trainer"),
+    ),
+]
+EVALUATORS = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--evaluator",
+        "-e",
+        help="Who judges, NAME[,OPTION=VALUE...]; may be repeated.",
+        autocompletion=offered("evaluators"),
+    ),
+]
+LIMITS = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        metavar="METRIC=VALUE",
+        help="Largest params, madds or latency.",
+        autocompletion=offered("limits"),
+    ),
+]
+RANKING = Annotated[
+    Text,
+    typer.Option(
+        help="Measure ranking quality against this evaluator, e.g. table.",
+        autocompletion=offered("names", "evaluator"),
+    ),
+]
+RANKING_OPTIONS = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-r",
+        metavar="NAME=VALUE",
+        help="An option of the ranking.",
+        autocompletion=offered("options", "ranking"),
+    ),
+]
+EPOCHS = Annotated[int | None, typer.Option(help="Passes over the training images.")]
+DEVICE = Annotated[
+    Text,
+    typer.Option(
+        help="auto, cpu, cuda or cuda:N. Default: auto.",
+        autocompletion=offered("words", "auto", "cpu", "cuda"),
+    ),
+]
+CONFIG = Annotated[
+    Path | None, typer.Option("--config", help="A YAML or JSON file with any of these.")
+]
