@@ -2,7 +2,8 @@
 
 `task.py` says what a network must fit; `splits.py` holds the images of train, valid and test as a
 `DataSource` gives them; `source.py` is the interface that plugins implement and `pair.py` the
-source for datasets that exist in Python. `order.py` says which images make up which batch,
+source for datasets that exist in Python, whose items `items.py` reads; `transparency.py` lays
+pictures over grey. `order.py` says which images make up which batch,
 `augment.py` changes a batch on the device, and `stream.py` puts both together: batches that are
 pure functions of (seed, step). `loader.py` is the same stream for images that are read while the
 run goes on.

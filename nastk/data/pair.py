@@ -1,20 +1,23 @@
 """Datasets that exist in Python: the data source of `nastk.search(data=(train_set, valid_set))`."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
+from nastk.data.items import as_label, as_pair, as_pixels
 from nastk.data.source import DataSource
 from nastk.data.splits import Split, Splits, divide
 from nastk.data.statistics import statistics
 from nastk.data.task import Task
 from nastk.errors import DataError
 
+FEW = 64
+"""A set with fewer levels between its darkest and its brightest pixel is worth a word."""
 Stored = tuple[UInt8[Tensor, "images channels height width"], Int[Tensor, "images"]]
 
 
@@ -80,6 +83,7 @@ class PairSource(DataSource):
         """See `DataSource.splits`: the caller's own valid set stays whole, whatever the seed."""
         task = self.task
         images, labels = self._stored["train"]
+        self._tell_of_levels(images)
         mean, std = statistics(images)
         treatment = self.augmentation(mean, std, crop_padding=task.size // 8, flip=True)
         training = Split(images, labels, treatment)
@@ -94,8 +98,18 @@ class PairSource(DataSource):
         return {
             role: _read(role, dataset)
             for role, dataset in self._sets.items()
-            if dataset is not None
+            if dataset is not None or role == "train"
         }
+
+    def _tell_of_levels(self, images: UInt8[Tensor, "_ _ _ _"]) -> None:
+        """Note that the train set's pixels lie close together, as those of 12 bits in 16 do."""
+        low, high = int(images.min()), int(images.max())
+        if 0 < high - low < FEW:
+            note = (
+                f"All pixels of the train set lie between {low} and {high} of 0 to 255: at most "
+                f"{high - low + 1} levels are left of them. Scale the images to the whole range."
+            )
+            self.notes.extend([note] if note not in self.notes else [])
 
     def _compare(
         self, role: str, images: Tensor, labels: Tensor, train_images: Tensor, classes: int
@@ -116,27 +130,20 @@ class PairSource(DataSource):
 
 def _read(role: str, dataset: Any) -> Stored:
     """All images and labels of a dataset, in its order."""
-    if not isinstance(dataset, ImageDataset):
-        raise DataError(
-            f"The {role} set is of type {type(dataset).__name__}; "
-            "expected a dataset with a length and items."
-        )
-    if len(dataset) == 0:
-        raise DataError(f"The {role} set is empty. Give a dataset with images, or leave it out.")
+    count = _length(role, dataset)
     images: Tensor | None = None
-    labels = torch.empty(len(dataset), dtype=torch.long)
-    for index in range(len(dataset)):
+    labels = torch.empty(count, dtype=torch.long)
+    for index in range(count):
         where = f"Item {index} of the {role} set"
         try:
-            image, label = dataset[index]
-            labels[index] = int(label)
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"{where} is not (image, label) with a whole number as label: {error}."
-            ) from None
+            item = dataset[index]
+        except Exception as error:
+            raise DataError(f"{where} cannot be read ({_words(error)}).") from error
+        image, label = as_pair(item, where)
+        labels[index] = as_label(label, where)
         pixels = as_pixels(image, where)
         if images is None:
-            images = torch.empty((len(dataset), *pixels.shape), dtype=torch.uint8)
+            images = _room(role, count, pixels.shape)
         if pixels.shape != images.shape[1:]:
             got, expected = tuple(pixels.shape), tuple(images.shape[1:])
             raise DataError(
@@ -148,52 +155,37 @@ def _read(role: str, dataset: Any) -> Stored:
     return images, labels
 
 
-def as_pixels(image: Any, where: str) -> UInt8[Tensor, "channels size size"]:
-    """A PIL image, tensor or array as uint8 pixels, channels first, square, with 1 or 3 channels.
-
-    Floats are read as 0..1. Tensors have channels first, arrays last (or none, if grey).
-
-    Raises:
-        DataError: begins with `where`.
-    """
-    if isinstance(image, Tensor):
-        values = image.detach().cpu()
-        values = values[None] if values.ndim == 2 else values
-    else:
-        if hasattr(image, "convert") and getattr(image, "mode", "") not in ("L", "RGB"):
-            image = image.convert("L" if image.mode == "1" else "RGB")
-        values = torch.from_numpy(np.array(image))
-        values = (
-            values[None]
-            if values.ndim == 2
-            else values.permute(2, 0, 1)
-            if values.ndim == 3
-            else values
-        )
-    if values.ndim != 3 or values.shape[0] not in (1, 3) or values.shape[1] != values.shape[2]:
+def _length(role: str, dataset: Any) -> int:
+    """How many items a dataset has; at least one."""
+    if not isinstance(dataset, ImageDataset):
         raise DataError(
-            f"{where} has the form {tuple(values.shape)}; "
-            "expected 1 or 3 channels of a square image. "
-            "Crop or resize in the dataset's transform."
+            f"The {role} set is of type {type(dataset).__name__}; "
+            "expected a dataset with a length and items."
         )
-    return _as_bytes(values, where)
+    try:
+        count = len(dataset)
+    except Exception as error:
+        raise DataError(f"The {role} set has no length ({_words(error)}).") from error
+    if count == 0:
+        raise DataError(f"The {role} set is empty. Give a dataset with images, or leave it out.")
+    return count
 
 
-def _as_bytes(values: Tensor, where: str) -> UInt8[Tensor, "channels size size"]:
-    """Pixels as uint8; floats from the scale 0..1."""
-    if values.dtype == torch.uint8:
-        return values
-    if not values.is_floating_point():
+def _room(role: str, count: int, form: Sequence[int]) -> UInt8[Tensor, "_ _ _ _"]:
+    """Memory for so many images."""
+    try:
+        return torch.empty((count, *form), dtype=torch.uint8)
+    except (RuntimeError, MemoryError):
+        gibibytes = count * math.prod(form) / 2**30
         raise DataError(
-            f"{where} has pixels of type {values.dtype}; expected uint8, or floats from 0 to 1."
-        )
-    low, high = float(values.min()), float(values.max())
-    if not (low >= 0 and high <= 1):
-        raise DataError(
-            f"{where} has pixels from {low:.3g} to {high:.3g}; floats are read as 0..1. "
-            "Leave normalising to nastk, and take it out of the dataset's transform."
-        )
-    return values.mul(255).round().to(torch.uint8)
+            f"The {role} set has {count:,} images of the form {tuple(form)}: {gibibytes:,.1f} GiB, "
+            "more memory than there is. Give fewer or smaller ones, or use `--data folder:PATH`, "
+            "which reads them as the run goes on."
+        ) from None
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _few(values: Sequence[int]) -> str:

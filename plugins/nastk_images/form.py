@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median_low
 
-from nastk_images.pictures import BEHIND, Look, look
+from nastk.data.transparency import BEHIND
+from nastk_images.pictures import Look, look
 
 LOOKED_AT = 100_000
 """Headers read at most, evenly spaced over the files: two to three seconds for cached files."""

@@ -14,14 +14,11 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from nastk.data.loader import usual_workers
+from nastk.data.transparency import is_clear, opaque
 from nastk_images.levels import DEEP_MODES, MEASURED, Levels, deep_values, measured
 from nastk_images.reading import BROKEN, unreadable
 
 GREY_MODES = DEEP_MODES | {"1", "L", "LA", "La", "F"}
-CLEAR_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-"""Modes with transparency; others have it where their `info` says so."""
-BEHIND = 128
-"""The grey that shows through: black and white shapes, with the rest transparent, stay visible."""
 ORIENTED = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 """Where formats keep a picture's orientation."""
 SMALL_FILE = 16_384
@@ -59,7 +56,7 @@ def look(file: str) -> Look:
                 grey=picture.mode in GREY_MODES,
                 deep=picture.mode in DEEP_MODES,
                 cut=_cut(picture),
-                clear=_clear(picture),
+                clear=is_clear(picture),
             )
     except BROKEN as error:
         raise unreadable(file, error) from None
@@ -160,11 +157,6 @@ def _centred(
     return (left, top, left + wide, top + high)
 
 
-def _clear(picture: Image.Image) -> bool:
-    """Whether a picture has transparent parts, or may have."""
-    return picture.mode in CLEAR_MODES or "transparency" in picture.info
-
-
 def _cut(picture: Image.Image) -> bool:
     """Whether PIL reads only the upper 8 of more bits; its tiles say how they are stored."""
     stored: list[object] = []
@@ -188,18 +180,10 @@ def _plain(picture: Image.Image, channels: int) -> Image.Image:
     """The picture with 8-bit grey or RGB pixels."""
     if picture.mode == "F":
         raise ValueError("pixels are floating-point numbers; expected 8 or 16 bits")
-    elif _clear(picture):
-        picture = _opaque(picture)
+    elif is_clear(picture):
+        picture = opaque(picture)
     mode = "L" if channels == 1 else "RGB"
     return picture if picture.mode == mode else picture.convert(mode)
-
-
-def _opaque(picture: Image.Image) -> Image.Image:
-    """The picture laid over grey, so that what is drawn in transparency alone is seen."""
-    if picture.mode == "La":
-        picture = picture.convert("LA")
-    over = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", over.size, (BEHIND,) * 3 + (255,)), over)
 
 
 def _random_box(sides: Sequence[int], seed: int) -> tuple[float, float, float, float]:

@@ -13,9 +13,10 @@ from images_kit import flat, opened, random_pixels, save
 from PIL import Image
 
 from nastk.data.stream import stream
+from nastk.data.transparency import BEHIND
 from nastk.errors import DataError
 from nastk_images.levels import Levels, measured
-from nastk_images.pictures import BEHIND, PictureFiles
+from nastk_images.pictures import PictureFiles
 
 # ---------------------------------------------------------------- grey with more than 8 bits
 
