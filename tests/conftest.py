@@ -7,6 +7,7 @@ its own.
 """
 
 import os
+import sys
 from pathlib import Path
 
 import strict
@@ -35,6 +36,19 @@ def pytest_configure(config):
     config.addinivalue_line(
         "filterwarnings", "ignore:Do not use the `random` module inside strategies"
     )
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if computes(item.module):
+            item.add_marker("numeric")
+
+
+def computes(module):
+    """Whether a module of tests uses torch, itself or through what it imports by name."""
+    used = {getattr(each, "__module__", None) for each in vars(module).values()}
+    names = [vars(sys.modules[name]) for name in {module.__name__, *used} if name in sys.modules]
+    return any(torch in each.values() or torch.nn in each.values() for each in names)
 
 
 @pytest.fixture(scope="session", autouse=True)
