@@ -28,7 +28,7 @@ from nastk.leaves import Chooser
 from nastk.limits.kept import Kept, LimitWatch
 from nastk.limits.space import Limited
 from nastk.mixture import Mixture
-from nastk.plugins import KINDS, Catalogue, catalogue
+from nastk.plugins import Catalogue, catalogue
 from nastk.ranking import Ranking
 from nastk.seeds import generator, seed_of
 from nastk.space import SearchSpace
@@ -77,7 +77,7 @@ def assemble(
         config.device, config.precision, config.deterministic, config.trainer.threads
     )
     space: SearchSpace = _made(installed, "space", config.space.name, config.space.options)
-    with blamed(f"Data source {config.data.name!r}", "opening the images"):
+    with blamed(installed.called("data", config.data.name), "opening the images"):
         source = _source(config, data, installed)
         splits = source.splits(seed_of(config.seed, "data"))
     updater_class: type[ArchitectureUpdater] = installed.load("updater", config.updater.name)
@@ -104,9 +104,9 @@ def assemble(
         len(splits.train),
         len(splits.valid),
     )
-    with blamed(f"Updater {config.updater.name!r}", "it was made and shown the plan"):
+    with blamed(installed.called("updater", config.updater.name), "it was made and shown the plan"):
         _check_plan(updater_class(space, options, generator(config.seed, "check"), "cpu"), plan)
-    weight_bytes = _rehearse(trainer)
+    weight_bytes = _rehearse(trainer, installed.called("space", config.space.name))
     setting = replace(setting, space=space, caller=_caller(trainer))
     trainer.watchers = [Watch(), *([LimitWatch(limited)] if limited else [])]
     if config.ranking is not None:
@@ -157,7 +157,7 @@ def _caller(trainer: Trainer) -> Caller:
 
 def _made(installed: Catalogue, kind: str, name: str, options: dict[str, Any]) -> Any:
     found = installed.load(kind, name)
-    with blamed(f"The {KINDS[kind][1]} {name!r}", "it was made with these options"):
+    with blamed(installed.called(kind, name), "it was made with these options"):
         return found(found.parse_options(options))
 
 
@@ -165,7 +165,7 @@ def _evaluator(
     installed: Catalogue, name: str, options: dict[str, Any], setting: Setting
 ) -> Evaluator:
     found: type[Evaluator] = installed.load("evaluator", name)
-    with blamed(f"Evaluator {name!r}", "it was made with these options"):
+    with blamed(installed.called("evaluator", name), "it was made with these options"):
         return found(setting, found.parse_options(options))
 
 
@@ -181,7 +181,8 @@ def _chooser(installed: Catalogue, config: SearchConfig, setting: Setting) -> Ch
     elif not judge.needs_supernet:
         some = space.sample(space.full(), generator(config.seed, "check"))
         # A table need not hold this one.
-        with suppress(DataError), blamed(f"Evaluator {judge.name!r}", "naming its metrics"):
+        who = installed.called("evaluator", judge.name)
+        with suppress(DataError), blamed(who, "naming its metrics"):
             chooser.named(judge.evaluate(some, None).metrics)
     return chooser
 
@@ -246,10 +247,10 @@ def _check_plan(updater: ArchitectureUpdater, plan: Plan) -> None:
         )
 
 
-def _rehearse(trainer: Trainer) -> int:
+def _rehearse(trainer: Trainer, who: str) -> int:
     """Push two images through a supernet under every operation: shapes that do not fit show here.
 
-    Answers the bytes of its weights.
+    Answers the bytes of its weights. `who` is what the space is called.
     """
     task, space = trainer.task, trainer.space
     try:
@@ -261,14 +262,14 @@ def _rehearse(trainer: Trainer) -> int:
         raise
     except RAISED as error:
         if out_of_memory(error) or not isinstance(error, (RuntimeError, ValueError)):
-            raise told(error, f"Space {space.name!r}", "making a supernet") from error
+            raise told(error, who, "making a supernet") from error
         raise ConfigurationError(
-            f"Space {space.name!r} with these options cannot take images of "
+            f"{who} with these options cannot take images of "
             f"{task.channels} x {task.size} x {task.size}: {error}"
         ) from error
     if tuple(logits.shape) != (2, task.classes):
         raise ConfigurationError(
-            f"The supernet of space {space.name!r} answered logits of shape {tuple(logits.shape)}, "
-            f"expected (2, {task.classes})."
+            f"The supernet of {who[0].lower()}{who[1:]} answered logits of shape "
+            f"{tuple(logits.shape)}, expected (2, {task.classes})."
         )
     return sum(weight.nbytes for weight in supernet.parameters())

@@ -40,7 +40,7 @@ from nastk.events import (
     RunStarted,
     UpdaterReported,
 )
-from nastk.failures import RAISED, TRACEBACK, blamed, described
+from nastk.failures import RAISED, TRACEBACK, blamed, culprit, described
 from nastk.files import sweep, write_atomically
 from nastk.headroom import check_disk, out_of_memory, peak_memory
 from nastk.plugins import catalogue
@@ -215,6 +215,7 @@ class Run:
         probe = trainer.probe(branch, self._stop.is_set)
         with blamed(self._updater, "deciding", self._kept):
             architecture = space.check(branch.updater.architecture(probe))
+        with blamed(self._space, "writing the architecture as text", self._kept):
             text = space.to_text(architecture)
         evaluations: list[Evaluation] = []
         with trainer.ledger.phase("evaluate"):
@@ -290,8 +291,8 @@ class Run:
             raise
         except RAISED as error:
             raise PluginError(
-                f"Evaluator {name!r} failed: {described(error)}. "
-                f"The search itself is kept in {self.folder.path}; mend the evaluator, "
+                f"{self._blamed(error, 'evaluator', name)} failed: {described(error)}. "
+                f"The search itself is kept in {self.folder.path}; mend that, "
                 f"then `{self._again()}`."
             ) from error
 
@@ -348,7 +349,22 @@ class Run:
 
     @property
     def _updater(self) -> str:
-        return f"Updater {self.assembly.config.updater.name!r}"
+        return catalogue().called("updater", self.assembly.config.updater.name)
+
+    @property
+    def _space(self) -> str:
+        return catalogue().called("space", self.assembly.config.space.name)
+
+    def _blamed(self, error: BaseException, kind: str, name: str) -> str:
+        """Who raised an error: the component that was asked, or the space that it was given."""
+        installed, space = catalogue(), self.assembly.config.space.name
+        asked = installed.called(kind, name)
+        modules = {
+            installed.load("space", space).__module__: installed.called("space", space),
+            installed.load(kind, name).__module__: asked,
+        }
+        who = culprit(error, modules) or asked
+        return asked if who == asked else f"{who}, asked for {asked[0].lower()}{asked[1:]},"
 
     @property
     def _kept(self) -> str:
@@ -366,10 +382,9 @@ class Run:
                 f"Use -t micro_batch={max(size // 2, 2)}, a smaller -t batch_size, fewer channels "
                 "or partial channels; --dry-run measures what fits."
             )
-        return PluginError(
-            f"{self._updater} on space {config.space.name!r} failed: {described(error)}. "
-            f"{TRACEBACK} {self._kept}"
-        )
+        who = self._blamed(error, "updater", config.updater.name)
+        where = f" on space {config.space.name!r}" if who == self._updater else ""
+        return PluginError(f"{who}{where} failed: {described(error)}. {TRACEBACK} {self._kept}")
 
     def _note_error(self, message: str) -> None:
         # Where the disk is full, or the folder gone, the message still reaches the terminal; half a

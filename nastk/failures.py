@@ -1,6 +1,6 @@
 """What a plugin raises, said in one message: `blamed`, around every call of a plugin's own code."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from nastk.errors import NastkError, PluginError
@@ -42,6 +42,31 @@ def told(error: BaseException, who: str, doing: str, more: str = "") -> NastkErr
             f"smaller images, fewer channels or cells, or a smaller -t batch_size.{end}"
         )
     return PluginError(f"{who} failed while {doing}: {described(error)}. {TRACEBACK}{end}")
+
+
+def culprit(error: BaseException, modules: Mapping[str, str]) -> str | None:
+    """Who raised an error: the one of these components whose code was called last.
+
+    Args:
+        error: what was raised, with its traceback.
+        modules: for the module of each component's class, what the component is called. Another
+            module of the same package counts as its own, where that package has one component here.
+
+    Example: `culprit(error, {"acme_nas.space": "Space 'line' (acme-nas 2.0)"})`
+    """
+    packages: dict[str, list[str]] = {}
+    for module, called in modules.items():
+        packages.setdefault(module.partition(".")[0], []).append(called)
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__"))
+        package = module.partition(".")[0]
+        if module in modules:
+            found = modules[module]
+        elif package != "nastk" and len(packages.get(package, [])) == 1:
+            (found,) = packages[package]
+        trace = trace.tb_next
+    return found
 
 
 def described(error: BaseException) -> str:

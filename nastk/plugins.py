@@ -122,6 +122,13 @@ class Catalogue:
             )
         return found[0]
 
+    def called(self, kind: str, name: str) -> str:
+        """A component with where it comes from, for messages: `Space 'line' (acme-nas 2.0)`."""
+        words = KINDS[kind][1].removeprefix("search ")
+        found = self.installed[kind].get(name, [])
+        place = f" ({found[0].distribution} {found[0].version}".rstrip() + ")" if found else ""
+        return f"{words.capitalize()} {name!r}{place}"
+
     def load(self, kind: str, name: str) -> Any:
         """The class behind the offer of that kind and name.
 

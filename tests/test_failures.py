@@ -9,7 +9,7 @@ from core_kit import WISHES, Still
 import nastk
 from nastk import Continuation, Evaluator, Mixture
 from nastk.errors import DivergenceError, NastkError, PluginError
-from nastk.failures import blamed
+from nastk.failures import blamed, culprit
 from nastk.hookspecs import Offer
 from nastk.plugins import Installed, catalogue
 from nastk.runs import RunFolder
@@ -31,7 +31,8 @@ def searched_with(monkeypatch, tmp_path):
     """A search with a component of its own that has these methods instead."""
 
     def search(kind, **methods):
-        made = type("Bad", (BASES[kind],), {"name": "bad", "summary": "bad", **methods})
+        said = {"name": "bad", "summary": "bad", "__module__": __name__}
+        made = type("Bad", (BASES[kind],), {**said, **methods})
         one = Installed(kind, Offer("bad", "bad", ""), "this test", "0", made)
         monkeypatch.setitem(catalogue().installed[kind], "bad", [one])
         key, value = ("evaluators", ["bad"]) if kind == "evaluator" else (kind, "bad")
@@ -47,34 +48,93 @@ def searched_with(monkeypatch, tmp_path):
         (
             "updater",
             {"setup": boom},
-            "^Updater 'bad' failed while it was made and shown the plan: ValueError: boom. Set NAS",
+            r"^Updater 'bad' \(this test 0\) failed while it was made and shown the plan: V",
         ),
-        ("updater", {"complaint": boom}, "Updater 'bad' failed while it was made and shown"),
+        (
+            "updater",
+            {"complaint": boom},
+            r"Updater 'bad'.* failed while it was made and shown",
+        ),
         ("updater", {"setup": leave}, r"it asked Python to exit \(SystemExit: 7\)"),
-        ("updater", {"before_step": boom}, "Updater 'bad' on space 'toy' failed: ValueError: boom"),
-        ("updater", {"before_step": leave}, "'bad' on space 'toy' failed: it asked Python to exit"),
+        (
+            "updater",
+            {"before_step": boom},
+            r"^Updater 'bad'.* on space 'toy' failed: ValueError: boom",
+        ),
+        (
+            "updater",
+            {"before_step": leave},
+            r"'.* on space 'toy' failed: it asked Python to exit",
+        ),
         (
             "updater",
             {"state_dict": boom},
-            "Updater 'bad' failed while its state was stored: ValueError: boom. Set .* is kept",
+            r"'.* failed while its state was stored: ValueError: boom. Set .* is kept",
         ),
         ("updater", {"state_dict": lambda self: {"x": torch.eye(3).to_sparse()}}, "state was stor"),
         ("updater", {"state_dict": lambda self: {"x": 10**5000}}, "its state was stored: ValueErr"),
         ("updater", {"state_dict": lambda self: {"x": object()}}, "holds a object, which a checkp"),
-        ("updater", {"architecture": boom}, "'bad' on space 'toy' failed: ValueError: boom"),
+        (
+            "updater",
+            {"architecture": boom},
+            r"'.* on space 'toy' failed: ValueError: boom",
+        ),
         (
             "updater",
             {"mixtures": lambda self, probe: (each for each in [Mixture.uniform(probe.subspace)])},
             "bad answered its mixtures as <generator .*; it must answer a list of them",
         ),
-        ("space", {"supernet": boom}, "Space 'bad' with these options cannot take images of 3 x 8"),
-        ("space", {"supernet": leave}, "Space 'bad' failed while making a supernet: it asked"),
-        ("space", {"__init__": boom}, "The search space 'bad' failed while it was made with these"),
-        ("data", {"splits": boom}, "Data source 'bad' failed while opening the images: ValueError"),
-        ("data", {"__init__": leave}, "The data source 'bad' failed while it was made"),
-        ("evaluator", {"__init__": boom}, "Evaluator 'bad' failed while it was made with these"),
-        ("evaluator", {"evaluate": boom}, "Evaluator 'bad' failed: ValueError: boom. The search"),
-        ("evaluator", {"evaluate": leave}, "Evaluator 'bad' failed: it asked Python to exit"),
+        (
+            "space",
+            {"supernet": boom},
+            r"Space 'bad'.* with these options cannot take images of 3 x 8",
+        ),
+        (
+            "space",
+            {"supernet": leave},
+            r"Space 'bad'.* failed while making a supernet: it asked",
+        ),
+        (
+            "space",
+            {"__init__": boom},
+            r"^Space 'bad'.* failed while it was made with these",
+        ),
+        (
+            "data",
+            {"splits": boom},
+            r"Data source 'bad'.* failed while opening the images: ValueError",
+        ),
+        (
+            "data",
+            {"__init__": leave},
+            r"Data source 'bad'.* failed while it was made",
+        ),
+        (
+            "evaluator",
+            {"__init__": boom},
+            r"Evaluator 'bad'.* failed while it was made with these",
+        ),
+        (
+            "evaluator",
+            {"evaluate": boom},
+            r"Evaluator 'bad'.* failed: ValueError: boom. The search",
+        ),
+        (
+            "evaluator",
+            {"evaluate": leave},
+            r"Evaluator 'bad'.* failed: it asked Python to exit",
+        ),
+        (
+            "space",
+            {"decide": boom},
+            r"Space 'bad' \(this test 0\), asked for updater 'darts' \(nastk",
+        ),
+        (
+            "space",
+            {"network": boom},
+            r"Space 'bad' \(this test 0\), asked for evaluator 'size' \(na",
+        ),
+        ("space", {"to_text": boom}, r"Space 'bad' \(this test 0\), asked for updater 'darts'"),
     ],
 )
 def test_a_plugin_that_raises_is_named_in_one_message(kind, methods, message, searched_with):
@@ -110,7 +170,9 @@ def test_memory_that_runs_out_in_the_rehearsal_is_said_as_such(searched_with):
     def supernet(self, task):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")
 
-    with pytest.raises(NastkError, match=r"^Not enough memory: Space 'bad' got none while making"):
+    with pytest.raises(
+        NastkError, match=r"^Not enough memory: Space 'bad'.* got none while making"
+    ):
         searched_with("space", supernet=supernet)
 
 
@@ -145,7 +207,7 @@ def test_weights_that_explode_are_to_blame_before_the_method(searched_with):
             probe._branch.supernet.head.weight.fill_(torch.nan)
         raise ValueError("no such distribution")
 
-    message = r"training diverges\. Lower .* \(Updater 'bad' said: ValueError: no such distributi"
+    message = r"training diverges\. Lower .* \(Updater 'bad'.* said: ValueError: no such distri"
     with pytest.raises(DivergenceError, match=message):
         searched_with("updater", after_step=after_step)
 
@@ -154,3 +216,23 @@ def test_what_ended_a_run_is_kept_in_its_folder(searched_with, tmp_path):
     with pytest.raises(PluginError) as error:
         searched_with("updater", after_epoch=lambda self, probe: [Continuation(None)])
     assert RunFolder.open(tmp_path / "run").error() == str(error.value)
+
+
+def test_who_raised_is_the_component_whose_code_was_called_last():
+    def raising(module):
+        scope = {"__name__": module}
+        exec("def call(then=None):\n    return 1 / 0 if then is None else then()", scope)
+        return scope["call"]
+
+    space, helper, updater = map(raising, ["acme.space", "acme.maths", "coin.updater"])
+    modules = {"acme.space": "the space", "coin.updater": "the updater"}
+    for calls, who in [
+        (lambda: updater(space), "the space"),
+        (lambda: space(updater), "the updater"),
+        (lambda: updater(helper), "the space"),
+        (lambda: updater(lambda: space(updater)), "the updater"),
+        (lambda: 1 / 0, None),
+    ]:
+        with pytest.raises(ZeroDivisionError) as error:
+            calls()
+        assert culprit(error.value, modules) == who

@@ -118,7 +118,7 @@ def test_a_plugin_that_fails_to_add_commands_is_named_and_the_others_go_on(
         ({"mixtures": "return []"}, "acme answered no mixture"),
         (
             {"mixtures": "raise RuntimeError('out of ideas')"},
-            "'acme' on space 'toy' failed: RuntimeError: out of ideas",
+            r"'acme' \(acme-nas 2\.0\) on space 'toy' failed: RuntimeError: out of ideas",
         ),
         ({"scores": "torch.full((5, 4), torch.nan)"}, "not a number on first:0->1"),
         ({"scores": "torch.ones(3, 3)"}, r"decides on scores of shape \(5, 4\)"),
