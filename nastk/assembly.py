@@ -20,7 +20,7 @@ from nastk.data.stream import Stream, stream
 from nastk.data.task import Task
 from nastk.errors import ConfigurationError, DataError, NastkError
 from nastk.evaluator import Caller, Evaluator, Setting
-from nastk.events import UpdaterWorking
+from nastk.events import EvaluatorWorking
 from nastk.execution import Execution
 from nastk.failures import RAISED, blamed, told
 from nastk.headroom import out_of_memory
@@ -150,7 +150,7 @@ def _caller(trainer: Trainer) -> Caller:
     epochs = trainer.options.epochs
     return Caller(
         lambda forward, backward: trainer.ledger.charge(forward, backward),
-        lambda *piece: trainer.emit(UpdaterWorking("0", epochs, 0, *piece)),
+        lambda *piece: trainer.emit(EvaluatorWorking("0", epochs, 0, *piece)),
         lambda: trainer.stopping(),
     )
 

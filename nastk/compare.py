@@ -23,6 +23,7 @@ from nastk.config import SearchConfig, resolve
 from nastk.driver import Observer, Run
 from nastk.errors import ConfigurationError
 from nastk.files import write_atomically
+from nastk.judging import cheap
 from nastk.result import Result
 from nastk.runs import CONFIG, RunFolder
 
@@ -178,7 +179,10 @@ def plan(
     cells = []
     for use, label in zip(uses, labels, strict=True):
         folders = {seed: RunFolder(out / f"{_file_name(label)}-seed{seed}") for seed in seeds}
-        asked = {**wishes, "updater": use}
+        # What a preset would have judged beside the search would be done for every run.
+        given = wishes.get("evaluators")
+        judges = cheap() if given is None else given
+        asked = {**wishes, "evaluators": judges, "updater": use}
         if budget is not None:
             asked = _within(asked, Budget.parse(budget), budget, out / _file_name(label))
         for seed, folder in folders.items():

@@ -39,8 +39,13 @@ class Options(BaseModel):
 class Preset:
     """A named setting that a component brings: `--preset NAME` fills in what the user left open.
 
-    `space` and `data` restrict it to names (empty: any). The four mappings hold option values for
-    the space, the updater, the data source and the trainer. `source` cites where they are from.
+    `space` and `data` restrict it to names (empty: any). The mappings hold option values for the
+    space, the updater, the data source and the trainer. `source` cites where they are from.
+    `evaluators` are who judges where the user names nobody, written as in a configuration; of an
+    evaluator that is not installed nothing is heard.
+
+    An evaluator's presets are named in its own options: `-e retrain,preset=paper`. They hold
+    `evaluator_options`.
 
     Example: `Preset("paper", "Xiao et al. 2022", ("darts",), updater_options={"samples": 10})`
     """
@@ -53,6 +58,8 @@ class Preset:
     updater_options: Mapping[str, Any] = field(default_factory=dict)
     data_options: Mapping[str, Any] = field(default_factory=dict)
     trainer_options: Mapping[str, Any] = field(default_factory=dict)
+    evaluator_options: Mapping[str, Any] = field(default_factory=dict)
+    evaluators: tuple[Any, ...] = ()
 
     def fits(self, space: str, data: str) -> bool:
         """Whether this preset speaks of that space and that data source (both by name)."""

@@ -6,7 +6,6 @@ can be run again. Layers, weakest first: defaults, preset, config file, command 
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +13,11 @@ from typing import Any
 
 from pydantic import Field
 
-from nastk.component import Options, Preset, Use, assignments, parse
+from nastk.component import Options, Preset, Use, parse
 from nastk.data.pair import PairSource
 from nastk.errors import ConfigurationError, UnreadableError, near_miss
 from nastk.execution import Precision
+from nastk.judging import Judges, cheap, evaluator_use, no_preset
 from nastk.limits.options import LimitOptions, read
 from nastk.plugins import Catalogue, catalogue
 from nastk.ranking import RankingOptions
@@ -27,6 +27,7 @@ from nastk.training import TrainerOptions
 
 SECTIONS = ("space", "updater", "data")
 DEFAULT_DATA = "digits"
+NO_PRESET = "none"
 QUICK = Preset(
     "quick",
     "a first look: minutes, not accuracy",
@@ -95,9 +96,7 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
     check_keys(wishes)
     uses = {section: _use(section, wishes) for section in SECTIONS}
     classes = {section: _class(section, use.name, installed) for section, use in uses.items()}
-    data = wishes.get("data")
-    unnamed = data is None or (isinstance(data, Mapping) and data.get("name") is None)
-    preset = wishes.get("preset") or (QUICK.name if unnamed else None)
+    preset = _preset(wishes, uses["data"].name)
     filled = presets(preset, uses, classes) if preset else []
     resolved: dict[str, Any] = {}
     for section, use in uses.items():
@@ -112,19 +111,29 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
     resolved["trainer"] = parse(
         TrainerOptions, {**trainer, **(wishes.get("trainer") or {})}, "trainer"
     )
+    judge = Judges(uses["space"].name, uses["data"].name, installed)
     resolved["evaluators"] = [
-        _evaluator(evaluator_use(one), installed) for one in _evaluators(wishes, installed)
+        judge.config(evaluator_use(one)) for one in _evaluators(wishes, filled, judge)
     ]
-    resolved["ranking"] = _ranking(wishes, installed)
+    resolved["ranking"] = _ranking(wishes, judge)
     if wishes.get("leaf_judge") is not None:
-        resolved["leaf_judge"] = _evaluator(evaluator_use(wishes["leaf_judge"]), installed)
-    resolved["limits"] = _limits(wishes, installed)
+        resolved["leaf_judge"] = judge.config(evaluator_use(wishes["leaf_judge"]))
+    resolved["limits"] = _limits(wishes, judge)
     rest = {
         key: wishes[key]
         for key in ("seed", "device", "precision", "deterministic", "budget", "leaf_metric")
         if wishes.get(key) is not None
     }
     return parse(SearchConfig, {**resolved, **rest, "preset": preset}, "config")
+
+
+def _preset(wishes: Mapping[str, Any], data: str) -> str | None:
+    """The preset's name: the one given, else `quick` on the default data, whether named or not.
+
+    `none`, and a key that is there and null (as in a written configuration), are no preset.
+    """
+    given = wishes.get("preset", QUICK.name if data == DEFAULT_DATA else None)
+    return None if given == NO_PRESET else given
 
 
 def presets(name: str, uses: Mapping[str, Use], classes: Mapping[str, Any]) -> list[Preset]:
@@ -138,18 +147,8 @@ def presets(name: str, uses: Mapping[str, Use], classes: Mapping[str, Any]) -> l
     fitting = [one for one in [QUICK, *offered] if one.name == name and one.fits(space, data)]
     own = [one for one in classes["updater"].presets if one.name != QUICK.name]
     if name != QUICK.name and not any(one in own for one in fitting):
-        has = "; ".join(
-            f"{one.name} on {', '.join(one.space) or 'any space'} "
-            f"with {', '.join(one.data) or 'any data'} ({one.source})"
-            for one in own
-        )
-        names = [one.name for one in own]
-        hint = near_miss(name, [QUICK.name, *names]) if name not in names else ""
-        raise ConfigurationError(
-            f"Updater {uses['updater'].name!r} has no preset {name!r} "
-            f"for space {space!r} with data {data!r}.{hint} "
-            f"It has: quick on any space with any data{'; ' + has if has else ''}."
-        )
+        owner = f"Updater {uses['updater'].name!r}"
+        raise no_preset(owner, name, space, data, own, "quick on any space with any data")
     return fitting
 
 
@@ -272,27 +271,31 @@ def _class(section: str, name: str, installed: Catalogue) -> Any:
     )
 
 
-def _evaluators(wishes: Mapping[str, Any], installed: Catalogue) -> Sequence[Any]:
-    """The evaluators asked for; where none were, those that need nothing but the run itself."""
+def _evaluators(
+    wishes: Mapping[str, Any], filled: Sequence[Preset], known: Judges
+) -> Sequence[Any]:
+    """The evaluators asked for; where none were, the preset's, or those that need only the run."""
     given = wishes.get("evaluators")
     if given is None:
-        return [name for name in ("supernet", "size") if name in installed.names("evaluator")]
+        named = [one for preset in filled for one in preset.evaluators]
+        there = known.installed.names("evaluator")
+        return [one for one in named if evaluator_use(one).name in there] or cheap(known.installed)
     if isinstance(given, (str, Use)) or not isinstance(given, Sequence):
         raise ConfigurationError(f"evaluators is a list, such as [supernet, size]; got {given!r}.")
     return given
 
 
-def _ranking(wishes: Mapping[str, Any], installed: Catalogue) -> RankingOptions | None:
+def _ranking(wishes: Mapping[str, Any], known: Judges) -> RankingOptions | None:
     """Ranking quality as it is asked for: options, or `True` for the defaults."""
     given = wishes.get("ranking")
     if given is None or given is False:
         return None
     options = parse(RankingOptions, {} if given is True else given, "ranking")
-    judge = _evaluator(Use(options.judge, options.judge_options), installed)
+    judge = known.config(Use(options.judge, options.judge_options))
     return options.model_copy(update={"judge_options": judge["options"]})
 
 
-def _limits(wishes: Mapping[str, Any], installed: Catalogue) -> list[LimitOptions] | None:
+def _limits(wishes: Mapping[str, Any], known: Judges) -> list[LimitOptions] | None:
     """The limits asked for, each with all options of its judge; None where there are none."""
     given = wishes.get("limits") or []
     if not isinstance(given, (list, tuple)):
@@ -301,36 +304,23 @@ def _limits(wishes: Mapping[str, Any], installed: Catalogue) -> list[LimitOption
     metrics = [one.metric for one in found]
     if twice := sorted({metric for metric in metrics if metrics.count(metric) > 1}):
         raise ConfigurationError(f"{twice[0]} is limited twice. Leave one of the limits out.")
-    judges = [_evaluator(Use(one.judge, one.judge_options), installed) for one in found]
+    judges = [known.config(Use(one.judge, one.judge_options)) for one in found]
     return [
         one.model_copy(update={"judge_options": judge["options"]})
         for one, judge in zip(found, judges, strict=True)
     ] or None
 
 
-def evaluator_use(given: Any) -> Use:
-    """An evaluator as people name it: as any component, or as `NAME[,OPTION=VALUE...]`.
+def evaluator_config(
+    use: Use, config: SearchConfig, installed: Catalogue | None = None
+) -> ComponentConfig:
+    """Another evaluator for a run of `config`, with every option written out.
 
     Raises:
-        ConfigurationError: it is named in no such way.
-
-    >>> evaluator_use("retrain,epochs=8,rungs=[1,2,4]").options
-    {'epochs': 8, 'rungs': [1, 2, 4]}
+        ConfigurationError: an unknown name, option or preset, or a value out of range.
     """
-    if not isinstance(given, str):
-        return Use.of(given)
-    name, *parts = re.split(r",(?![^\[]*\])", given)  # a comma inside brackets belongs to a list
-    if not name or not all("=" in part for part in parts):
-        raise ConfigurationError(
-            "An evaluator is named as NAME[,OPTION=VALUE...], such as supernet or "
-            f"supernet,batch_size=100; got {given!r}."
-        )
-    return Use(name, assignments(parts, "its options as"))
-
-
-def _evaluator(use: Use, installed: Catalogue) -> dict[str, Any]:
-    parsed = installed.load("evaluator", use.name).parse_options(use.options)
-    return {"name": use.name, "options": parsed.model_dump(mode="json")}
+    judges = Judges(config.space.name, config.data.name, installed or catalogue())
+    return ComponentConfig(**judges.config(use))
 
 
 def to_json(config: SearchConfig) -> str:

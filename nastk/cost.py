@@ -52,6 +52,15 @@ class Cost:
 
     phases: Mapping[str, PhaseCost]
 
+    def __add__(self, other: "Cost") -> "Cost":
+        names = dict.fromkeys([*self.phases, *other.phases])
+        return Cost(
+            {
+                name: self.phases.get(name, PhaseCost()) + other.phases.get(name, PhaseCost())
+                for name in names
+            }
+        )
+
     @property
     def total(self) -> PhaseCost:
         """All phases together."""

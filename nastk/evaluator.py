@@ -104,6 +104,13 @@ class Evaluator(Component, ABC):
         """
         return None
 
+    def advice(self, run: str) -> tuple[tuple[str, str], ...]:
+        """Asked after it has judged: commands to type next for the run folder `run`, and their use.
+
+        Example: `((f"nastk evaluate {run} -e size", "counts parameters"),)`
+        """
+        return ()
+
     def evaluate_all(
         self, architectures: Sequence[Architecture], probes: Sequence[Probe | None]
     ) -> list[Evaluation]:

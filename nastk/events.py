@@ -71,6 +71,13 @@ class UpdaterWorking(Event):
 
 
 @dataclass(frozen=True)
+class EvaluatorWorking(UpdaterWorking):
+    """The same of an evaluator, such as an epoch of a training from scratch."""
+
+    kind: ClassVar[str] = "evaluator-working"
+
+
+@dataclass(frozen=True)
 class UpdaterReported(Event):
     """Something the updater wants on record: a topic and JSON values (scores, errors, lineage)."""
 

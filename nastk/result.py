@@ -82,12 +82,15 @@ class Result:
         values = dict(self._values["task"])
         return Task(**{**values, "labels": tuple(values["labels"])})
 
-    def network(self) -> "nn.Module":
-        """A fresh stand-alone network of the architecture, for the run's images: to be trained."""
+    def network(self, **options: Any) -> "nn.Module":
+        """A fresh stand-alone network of the architecture, for the run's images: to be trained.
+
+        `options` of the space take the place of the run's, such as `network_cells=8`.
+        """
         named = self.folder.config()["space"]
         space_class = catalogue().load("space", named["name"])
         space: SearchSpace = space_class(space_class.parse_options(named["options"]))
-        return space.network(self.architecture, self.task)
+        return space.with_options(options).network(self.architecture, self.task)
 
     @staticmethod
     def store(
@@ -114,11 +117,18 @@ class Result:
         write_atomically(folder.path / ARCHITECTURE, (json.dumps(found, indent=2) + "\n").encode())
         write_atomically(folder.path / RESULT, (json.dumps(values, indent=2) + "\n").encode())
 
-    def add(self, evaluation: Evaluation) -> None:
-        """Put another evaluation into `result.json`; one by the same evaluator is replaced."""
+    def add(self, evaluation: Evaluation, cost: Cost | None = None) -> None:
+        """Put another evaluation into `result.json`; one by the same evaluator is replaced.
+
+        What it has cost is added to the run's.
+        """
         kept = [
             one for one in self._values["evaluations"] if one["evaluator"] != evaluation.evaluator
         ]
-        values = {**self._values, "evaluations": [*kept, evaluation.to_json()]}
+        values = {
+            **self._values,
+            "evaluations": [*kept, evaluation.to_json()],
+            "cost": (self.cost + (cost or Cost({}))).to_json(),
+        }
         write_atomically(self.folder.path / RESULT, (json.dumps(values, indent=2) + "\n").encode())
         self.__dict__.pop("_values", None)

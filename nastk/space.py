@@ -6,7 +6,7 @@ architecture, and owns the rule by which scores become an architecture. `subspac
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nastk.architecture import Architecture
 from nastk.component import Component
 from nastk.data.task import Task
-from nastk.errors import DataError, PluginError
+from nastk.errors import ConfigurationError, DataError, PluginError
 from nastk.subspace import Edge, Subspace
 from nastk.supernet import Supernet
 
@@ -124,6 +124,26 @@ class SearchSpace(Component, ABC):
     def architecture(self, choices: Iterable[Sequence[str]]) -> Architecture:
         """The architecture with these operation names on the edges, in their order."""
         return Architecture(self.name, self.edges, tuple(tuple(chosen) for chosen in choices))
+
+    def with_options(self, changes: Mapping[str, Any]) -> "SearchSpace":
+        """Called by evaluators: this space with these options changed, for a network's other size.
+
+        What can be decided stays the same, so the architectures are those of this space.
+
+        Raises:
+            ConfigurationError: an option that the space does not have, a value that it does not
+                take, or one that changes its edges.
+
+        Example: `space.with_options({"auxiliary": True}).network(architecture, task)`
+        """
+        given = self.options.model_dump()
+        changed = type(self)(self.parse_options({**given, **changes}))
+        if changed.edges != self.edges:
+            raise ConfigurationError(
+                f"{', '.join(changes)} would change what space {self.name!r} decides on; only what "
+                "a network looks like can be set anew."
+            )
+        return changed
 
     def check(self, architecture: Architecture) -> Architecture:
         """`architecture` itself if it is one of this space with these options.

@@ -18,7 +18,17 @@ from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.subspace import Edge
 
+Link = tuple[Edge, str]
+"""An operation, by its name, on its edge."""
+
 UNDECIDED = 0.99
+MOSTLY = 0.75
+"""The share of a cell type's operations without parameters from which several kinds are a collapse.
+
+Where three of seven operations are such, one random cell of eight in fourteen has so many.
+"""
+SMALLEST = 3
+"""Operations that a cell type has at least to be judged: less is no cell."""
 
 
 class Watch:
@@ -34,28 +44,34 @@ class Watch:
         links = architecture.links()
         spread = entropy(_mixtures(branch, probe), probe)
         scores = branch.updater.scores(probe)
-        found = [*_dominated(architecture, free), *_disconnected(architecture)]
+        found = [*collapsed(architecture, free), *_disconnected(architecture)]
         if last and spread is not None and spread >= UNDECIDED:
             found.append(_undecided(spread))
         return Watched(
             branch.name,
             probe.epoch,
             probe.step,
-            sum(name in free for _, name in links) / max(len(links), 1),
+            sum(link in free for link in links) / max(len(links), 1),
             spread,
             None if scores is None else table_to_json(scores),
             [vars(each) for each in found],
         )
 
 
-def parameter_free(edges: Sequence[Edge], probe: Probe) -> set[str]:
-    """The names of the operations that have no parameters anywhere in the supernet."""
+def parameter_free(edges: Sequence[Edge], probe: Probe) -> set[Link]:
+    """The operations, each on its edge, that have no parameters anywhere in the supernet.
+
+    One of the same name may have some on another edge: a skip that halves the image computes.
+    """
     has: dict[tuple[int, int], bool] = {}
     for edge, operation, module in probe.operations():
         any_here = next(module.parameters(), None) is not None
         has[edge, operation] = has.get((edge, operation), False) or any_here
-    named = {edges[edge].operations[column] for edge, column in has}
-    return named - {edges[edge].operations[column] for (edge, column), some in has.items() if some}
+    return {
+        (edges[row], edges[row].operations[column])
+        for (row, column), some in has.items()
+        if not some
+    }
 
 
 def entropy(mixtures: Sequence[Mixture], probe: Probe) -> float | None:
@@ -73,21 +89,28 @@ def entropy(mixtures: Sequence[Mixture], probe: Probe) -> float | None:
     return float(bits[choice].mean())
 
 
-def _dominated(architecture: Architecture, free: set[str]) -> list[Caution]:
-    """Cell types that one operation without parameters fills by more than half."""
+def collapsed(architecture: Architecture, free: set[Link]) -> list[Caution]:
+    """Cell types with hardly anything to train: one such operation, or several kinds of them.
+
+    `free` are the operations without parameters, each on its edge.
+    """
     found = []
     for group in dict.fromkeys(edge.group for edge in architecture.edges):
-        names = [name for edge, name in architecture.links() if edge.group == group]
-        ((name, count),) = Counter(names).most_common(1) or [("", 0)]
-        if name in free and len(names) > 2 and count > len(names) / 2:
+        links = [link for link in architecture.links() if link[0].group == group]
+        kinds = Counter(name for edge, name in links if (edge, name) in free).most_common()
+        most, without = kinds[0][1] if kinds else 0, sum(count for _, count in kinds)
+        if len(links) < SMALLEST:
+            continue
+        if most > len(links) / 2:
+            said = f"are {kinds[0][0]}, which has no parameters."
+            found.append(f"{most} of the {len(links)} operations of {group!r} {said}")
+        elif without >= MOSTLY * len(links):
+            which = ", ".join(f"{count} {name}" for name, count in kinds)
             found.append(
-                Caution(
-                    "collapsed",
-                    f"{count} of the {len(names)} operations of {group!r} are {name}, "
-                    "which has no parameters.",
-                )
+                f"{without} of the {len(links)} operations of {group!r} have no parameters: "
+                f"{which}."
             )
-    return found
+    return [Caution("collapsed", message) for message in found]
 
 
 def _disconnected(architecture: Architecture) -> list[Caution]:

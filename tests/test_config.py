@@ -93,11 +93,11 @@ def test_layers_from_weak_to_strong():
     assert (
         paper.trainer.batch_size,
         paper.trainer.learning_rate,
-        paper.updater.options["warmup"],
+        paper.updater.options["batch_size"],
     ) == (
         256,
         0.1,
-        15,
+        1024,
     )
     file = {
         **base,
@@ -128,12 +128,15 @@ def test_an_option_set_to_none_wins_over_the_preset():
         ({}, "digits", "quick"),
         ({"data": None}, "digits", "quick"),
         ({"data": {"name": None, "options": {"limit": 200}}}, "digits", "quick"),
-        ({"data": "digits"}, "digits", None),
+        ({"data": "digits"}, "digits", "quick"),
+        ({"data": {"name": "digits", "options": {"limit": 200}}}, "digits", "quick"),
+        ({"preset": "none"}, "digits", None),
+        ({"data": "digits", "preset": None}, "digits", None),  # as a written configuration says
         ({"data": "toy"}, "toy", None),
         ({"data": "toy", "preset": "quick"}, "toy", "quick"),
     ],
 )
-def test_without_data_it_is_a_quick_look_at_the_digits(wishes, data, preset):
+def test_on_the_digits_named_or_not_it_is_a_quick_look(wishes, data, preset):
     config = resolve({"space": "toy", "updater": "darts", **wishes})
     assert (config.data.name, config.preset) == (data, preset)
     assert config.trainer.epochs == (6 if preset else 50)

@@ -15,7 +15,7 @@ KINDS = [
 
 
 def test_every_kind_has_a_name_of_its_own():
-    assert len({kind.kind for kind in KINDS}) == len(KINDS) == 11
+    assert len({kind.kind for kind in KINDS}) == len(KINDS) == 12
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
@@ -31,7 +31,7 @@ def test_an_event_is_a_frozen_value_that_writes_itself(kind):
 
 def test_what_only_shows_progress_is_transient():
     transient = {kind.kind for kind in KINDS if kind.transient}
-    assert transient == {"step-done", "updater-working", "checkpoint-saved"}
+    assert transient == {"step-done", "updater-working", "evaluator-working", "checkpoint-saved"}
 
 
 def test_nested_values_are_written_as_they_are():

@@ -8,10 +8,11 @@ from core_kit import WISHES
 
 import nastk
 from nastk import Evaluation, Evaluator
-from nastk.config import evaluator_use, resolve
+from nastk.config import resolve
 from nastk.driver import Run
 from nastk.errors import ConfigurationError, PluginError, StopRequested
 from nastk.events import UpdaterWorking
+from nastk.judging import evaluator_use
 from nastk.leaves import Chooser
 from nastk.mixture import Mixture
 from nastk.runs import RunFolder

@@ -10,7 +10,8 @@ from nastk import Mixture, Subspace, warnings_of
 from nastk.cautions import changes_of
 from nastk.events import Watched
 from nastk.testing import Harness, ToySpace
-from nastk.watch import Watch, entropy, parameter_free
+from nastk.watch import Watch, collapsed, entropy, parameter_free
+from nastk_spaces_darts.space import DartsSpace
 
 SPACE = ToySpace()
 ONE = [["conv"], ["skip"], ["skip"], ["conv"], ["skip"]]
@@ -47,10 +48,49 @@ def test_decisions_without_parameters_or_without_a_path_are_named(choices, share
     assert [each["name"] for each in events[0].warnings] == names
 
 
+FREE = ("max_pool_3x3", "avg_pool_3x3", "skip_connect")
+CELLS = DartsSpace()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "message"),
+    [
+        ((3, 2, 1), "6 of the 8 operations of 'normal' have no parameters: 3 max_pool_3x3, "),
+        ((2, 2, 2), "6 of the 8 operations of 'normal' have no parameters: 2 "),
+        ((4, 4, 0), "8 of the 8 operations of 'normal' have no parameters: 4 "),
+        ((5, 0, 0), "5 of the 8 operations of 'normal' are max_pool_3x3, which has no parameters."),
+        ((2, 2, 1), None),
+        ((4, 1, 0), None),
+    ],
+)
+def test_a_cell_of_several_kinds_without_parameters_is_collapsed_too(kinds, message):
+    names = [name for name, count in zip(FREE, kinds, strict=True) for _ in range(count)]
+    names += ["sep_conv_3x3"] * (8 - len(names))
+    sources = [0, 1] * 4
+    cell = list(zip(names, sources, strict=True))
+    plain = list(zip(["dil_conv_5x5"] * 8, sources, strict=True))
+    text = f"Genotype(normal={cell}, normal_concat=[2, 3, 4, 5], "
+    text += f"reduce={plain}, reduce_concat=[2, 3, 4, 5])"
+    free = {(edge, name) for edge in CELLS.edges for name in FREE}
+    found = collapsed(CELLS.from_text(text), free)
+    assert [one.message.startswith(message or "") for one in found] == [True] * bool(message)
+
+
 def test_operations_without_parameters_are_those_of_no_module_with_any():
     _, harness, (branch,) = watched(deciding(ONE))
     probe = harness.trainer.probe(branch)
-    assert parameter_free(SPACE.edges, probe) == {"none", "skip", "pool"}
+    free = {(edge, name) for edge in SPACE.edges for name in edge.operations if name != "conv"}
+    assert parameter_free(SPACE.edges, probe) == free
+
+
+def test_an_operation_may_have_parameters_on_some_edges_only():
+    space = DartsSpace(DartsSpace.parse_options({"channels": 2, "cells": 3, "nodes": 2}))
+    trainer = Harness(deciding(ONE), space=space).trainer
+    free = parameter_free(space.edges, trainer.probe(trainer.root()))
+    skips = {edge.name for edge, name in free if name == "skip_connect"}
+    # Where a skip halves the image it computes: from a reduction cell's two inputs.
+    halving = {f"reduce:{source}->{node}" for source in (0, 1) for node in (2, 3)}
+    assert skips == {edge.name for edge in space.edges} - halving
 
 
 @pytest.mark.parametrize(

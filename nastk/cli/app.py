@@ -258,7 +258,7 @@ def evaluate(
         typer.Option(
             "--evaluator",
             "-e",
-            help="Who judges, e.g. supernet or size.",
+            help="Who judges, NAME[,OPTION=VALUE...], e.g. size.",
             autocompletion=offered("names", "evaluator"),
         ),
     ],
@@ -271,12 +271,16 @@ def evaluate(
             autocompletion=offered("options", "evaluator"),
         ),
     ] = None,
+    d: Annotated[
+        list[str] | None,
+        typer.Option("-d", metavar="NAME=VALUE", help="An option of the data, not as in the run."),
+    ] = None,
     json: JSON = False,
 ) -> None:
     """Judge the architecture that a run found."""
     from nastk.cli import run
 
-    run.evaluate(path, evaluator, o or [], json)
+    run.evaluate(path, evaluator, o or [], json, d or [])
 
 
 @app.command()

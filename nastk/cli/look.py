@@ -190,13 +190,15 @@ def describe(name: str, json: bool) -> None:
             ]
         )
         return
+    from rich.text import Text
+
     from nastk.report.options import options_table
 
     for kind, summary, one in found:
         output.line(f"{kind} {name}: {summary}")
         output.show(options_table(name, one.options))
         for each in one.presets:
-            output.line(f"preset {_preset(each)}")
+            output.show(Text(f"preset {_preset(each)}"))
 
 
 def _preset(one: dict[str, Any]) -> str:

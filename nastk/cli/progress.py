@@ -1,5 +1,8 @@
 """What a running search shows on stderr: bars on a terminal, a line for each epoch elsewhere."""
 
+from collections.abc import Callable
+from math import inf
+from time import monotonic
 from typing import Self
 
 from rich.console import Console
@@ -18,25 +21,32 @@ from nastk.events import (
     BranchContinued,
     EpochDone,
     Evaluated,
+    EvaluatorWorking,
     Event,
     RunStarted,
     StepDone,
     UpdaterWorking,
 )
-from nastk.report.numbers import counted
+from nastk.report.numbers import counted, seconds
+
+PAUSE, LONG_PAUSE = 10.0, 60.0
+"""Seconds between two lines about work of an evaluator: with something new, and without."""
 
 
 class ProgressView:
     """Hears a run's events and shows them. `epochs` and `steps_per_epoch` come from the plan.
 
+    Without them it is for an evaluator alone.
+
     Example: `with ProgressView(console, epochs=10, steps_per_epoch=50) as view: observers = [view]`
     """
 
-    def __init__(self, console: Console, epochs: int, steps_per_epoch: int) -> None:
+    def __init__(self, console: Console, epochs: int = 0, steps_per_epoch: int = 0) -> None:
         self._console = console
         self._epochs = epochs
         self._steps = steps_per_epoch
         self._live = console.is_terminal
+        self._work = WorkLines()
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -55,7 +65,10 @@ class ProgressView:
         if self._live:
             self._progress.start()
             self._training = self._progress.add_task(
-                "training", total=self._epochs * self._steps, note=""
+                "training",
+                total=self._epochs * self._steps,
+                note="",
+                visible=self._epochs > 0,
             )
             self._updater = self._progress.add_task("updater", total=None, note="", visible=False)
         return self
@@ -111,4 +124,36 @@ class ProgressView:
             return f"branch {event.branch} goes on as {heirs}"
         if isinstance(event, Evaluated):
             return f"evaluated by {event.evaluator}"
+        if isinstance(event, EvaluatorWorking) and not self._live:
+            return self._work.line(event)
         return None
+
+
+class WorkLines:
+    """Long work of an evaluator in lines, where no bar can be: now and then, with the time left.
+
+    `clock` tells seconds.
+
+    Example: `print(lines.line(EvaluatorWorking("0", 6, 0, "epoch 3/600, loss 1.2", 60, 12000)))`
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._message = ""
+        self._told = -inf
+        self._first: tuple[float, int, int] | None = None
+
+    def line(self, event: UpdaterWorking) -> str | None:
+        """What to say of this piece, or None: a new message after 10 s, the same one after 60."""
+        now = self._clock()
+        new = event.message != self._message
+        if self._first is None or event.total != self._first[2] or event.done < self._first[1]:
+            self._first, self._told = (now, event.done, event.total), -inf
+        if now - self._told < (PAUSE if new else LONG_PAUSE):
+            return None
+        self._message, self._told = event.message, now
+        began, done, total = self._first
+        if event.done == done:
+            return event.message
+        left = (now - began) / (event.done - done) * (total - event.done)
+        return f"{event.message}, {seconds(left)} left"

@@ -1,20 +1,22 @@
 """The commands that compute: `search`, `resume` and `evaluate`."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.progress import Progress
-
-from nastk.assembly import assemble, evaluator
+from nastk.assembly import Assembly, assemble, evaluator
 from nastk.checkpoint import newest
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
 from nastk.component import Use, assignments
-from nastk.config import SearchConfig, merge, read_config, resolve
+from nastk.config import SearchConfig, evaluator_config, merge, read_config, resolve
+from nastk.cost import Ledger
 from nastk.driver import Run, stop_on_signals
 from nastk.errors import ConfigurationError
-from nastk.events import Event, UpdaterWorking
+from nastk.evaluator import Evaluator
+from nastk.headroom import peak_memory
+from nastk.judging import evaluator_use
 from nastk.plugins import catalogue
 from nastk.preflight import rehearse
 from nastk.report.names import data_name
@@ -22,6 +24,9 @@ from nastk.report.numbers import count, counted, seconds, size
 from nastk.report.summary import early_words, summary
 from nastk.result import Result
 from nastk.runs import RunFolder
+
+SMALL = 32
+"""Pixels of a small image: those of most published searches."""
 
 FLAGS = {"space": "-s", "updater": "-u", "data": "-d", "trainer": "-t", "ranking": "-r"}
 
@@ -53,6 +58,8 @@ def search(
             f"on {data_name(vars(config.data))}{preset}, seed {config.seed}, "
             f"on {run.assembly.execution.device} -> {run.folder.path}"
         )
+        if config.preset is None:
+            output.note(f"no preset: {_full_size(run.assembly)}")
     _drive(run, quiet, json)
 
 
@@ -78,37 +85,40 @@ def resume(path: Path, finish: bool, quiet: bool, json: bool) -> None:
     _drive(run, quiet, json)
 
 
-def evaluate(path: Path, name: str, options: Sequence[str], json: bool) -> None:
-    """`nastk evaluate`: let another evaluator judge what a finished run found."""
+def evaluate(
+    path: Path, name: str, options: Sequence[str], json: bool, data: Sequence[str] = ()
+) -> None:
+    """`nastk evaluate`: let another evaluator judge what a finished run found.
+
+    `data` are options of the data that are not as in the run.
+    """
     folder = RunFolder.open(path)
     result = Result(folder)
     architecture = result.architecture
-    installed = catalogue()
-    use = Use(name, assignments(options, "-o"))
-    judge_class = installed.load("evaluator", use.name)
-    judge_class.parse_options(use.options)
-    assembly = assemble(resolve(folder.config()))
-    judge = evaluator(assembly, use.name, dict(use.options))
+    wishes = {"data": {"name": None, "options": assignments(data, "-d")}}
+    config = resolve(merge(folder.config(), wishes))
+    named = evaluator_use(name)
+    use = Use(named.name, {**named.options, **assignments(options, "-o")})
+    asked = evaluator_config(use, config)
+    assembly = assemble(config)
+    judge = evaluator(assembly, asked.name, asked.options)
     probe = None
     if judge.needs_supernet:
         found = newest(folder.checkpoints)
         if found is None:
             raise ConfigurationError(
-                f"Evaluator {name!r} needs the trained supernet, and {path} has no checkpoint."
+                f"Evaluator {use.name!r} needs the trained supernet, and {path} has no checkpoint."
             )
         states = {state["name"]: state for state in found[0].branches}
         branch = assembly.trainer.restore(states[folder.result()["branch"]])
         probe = assembly.trainer.probe(branch)
-    with assembly.execution.settings(), Progress(console=output.stderr(), transient=True) as bars:
-        bar = bars.add_task(name, total=None)
-
-        def show(event: Event) -> None:
-            if isinstance(event, UpdaterWorking):
-                bars.update(bar, description=event.message, completed=event.done, total=event.total)
-
-        assembly.trainer.emit = show
-        evaluation = judge.evaluate(architecture, probe)
-    result.add(evaluation)
+    ledger = Ledger()
+    with assembly.execution.settings(), ProgressView(output.stderr()) as view:
+        assembly.trainer.emit, assembly.trainer.ledger = view, ledger
+        with ledger.phase("evaluate"):
+            evaluation = judge.evaluate(architecture, probe)
+            ledger.memory(peak_memory(assembly.execution.device))
+    result.add(evaluation, ledger.cost())
     if json:
         output.print_json(evaluation.to_json())
     else:
@@ -141,7 +151,19 @@ def forecast(config: SearchConfig, json: bool) -> None:
         f"{count(found.images_forward)} images forward and backward\n"
         f"  measuring    {updater}\n"
         f"  time         about {seconds(found.seconds)}, if nothing is cut short\n"
-        f"  memory       {size(found.peak_memory)} at the largest step{free}"
+        f"  memory       {size(found.peak_memory)} at the largest step{free}\n"
+        f"  preset       {config.preset or f'none: {_full_size(assembly)}'}"
+    )
+
+
+def _full_size(assembly: Assembly) -> str:
+    """What to say where nothing was made smaller for a first look."""
+    smaller = ""
+    if "size" in assembly.config.data.options and assembly.task.size > SMALL:
+        smaller = f"; `-d size={SMALL}` takes smaller images than {assembly.task.size} pixels"
+    return (
+        "what is not given is the component's default, of full size. `--preset quick` is a look "
+        f"in minutes{smaller}"
     )
 
 
@@ -176,10 +198,11 @@ def _drive(run: Run, quiet: bool, json: bool) -> None:
                 run.observers.append(view)
                 for _ in run.events():
                     pass
-    _show_result(run.folder, json)
+    _show_result(run.folder, json, run.assembly.evaluators)
 
 
-def _show_result(folder: RunFolder, json: bool) -> None:
+def _show_result(folder: RunFolder, json: bool, judges: Sequence[Evaluator] = ()) -> None:
+    """The result, and commands to type next: those for every run, and what its judges advise."""
     if json:
         output.print_json({"run": str(folder.path), **folder.result()})
         return
@@ -190,3 +213,6 @@ def _show_result(folder: RunFolder, json: bool) -> None:
         f"  nastk show {folder.path}\n"
         f"  nastk draw {folder.path} -o cell.svg"
     )
+    run = shlex.quote(str(folder.path))
+    for command, use in [pair for judge in judges for pair in judge.advice(run)]:
+        output.line(f"  {command}  # {use}")

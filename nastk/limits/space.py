@@ -1,6 +1,6 @@
 """A space that decides and draws within limits: `Limited`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -110,6 +110,10 @@ class Limited(SearchSpace):
         if subspace not in self._complaints:
             self._complaints[subspace] = self._complaint(subspace)
         return self._complaints[subspace]
+
+    def with_options(self, changes: Mapping[str, Any]) -> SearchSpace:
+        """Called by evaluators: the wrapped space, changed; it keeps no limits."""
+        return self.inner.with_options(changes)
 
     def check(self, architecture: Architecture) -> Architecture:
         """`architecture` itself if it is one of the space, within the limits or not."""

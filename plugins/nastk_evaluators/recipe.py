@@ -1,7 +1,7 @@
 """How a network is trained from scratch: `Recipe`, the options of `retrain`."""
 
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -9,21 +9,51 @@ from nastk.component import Options
 
 
 class Recipe(Options):
-    """SGD with a cosine to zero; the defaults are DARTS's final training on CIFAR.
+    """SGD with a cosine to zero; the defaults are DARTS's on CIFAR, without what presets add.
 
     Example: `Recipe(epochs=8, rungs=(1, 2, 4))`
     """
 
+    preset: str | None = Field(
+        None,
+        description="a recipe that fills in what is not given, such as paper: the final training "
+        "of the space's own paper on this data",
+    )
+    network: dict[str, Any] = Field(
+        default_factory=dict,
+        description="options of the space for the network that is trained, where they are not the "
+        'run\'s: {"auxiliary":true,"network_cells":8}',
+    )
+    baseline: int = Field(
+        0,
+        ge=0,
+        description="architectures drawn at random from the space and trained in the same way, to "
+        "compare with",
+    )
     epochs: int = Field(600, ge=1, description="passes over the training images")
     batch_size: int = Field(96, ge=2, description="images in one weight step")
     learning_rate: float = Field(
-        0.025, gt=0, description="learning rate of SGD at the start; a cosine takes it to 0"
+        0.025, gt=0, description="learning rate of SGD at the start, or after the warm-up"
+    )
+    schedule: Literal["cosine", "linear", "exponential"] = Field(
+        "cosine",
+        description="how the rate falls from epoch to epoch: by a cosine or a line to 0, or by the "
+        "factor rate_decay",
+    )
+    rate_decay: float = Field(
+        0.97, gt=0, le=1, description="factor of the rate for each epoch, if exponential"
+    )
+    warmup_epochs: int = Field(
+        0, ge=0, description="epochs in which the learning rate rises linearly"
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
     nesterov: bool = Field(False, description="Nesterov momentum")
     weight_decay: float = Field(3e-4, ge=0, description="L2 penalty on the weights")
     gradient_clip: float | None = Field(
         5.0, gt=0, description="largest L2 norm of a step's gradient; null is off"
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of each label that is spread over all classes"
     )
     drop_path: float | None = Field(
         None,
@@ -48,6 +78,9 @@ class Recipe(Options):
         description="epochs after which the worse half leaves, where several architectures are "
         "compared (--leaf-judge); empty: all are trained to the end",
     )
+    save: str | None = Field(
+        None, description="file that the trained weights are written to, such as network.pt"
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto is bf16 on CUDA devices that have it, else fp32"
     )
@@ -59,6 +92,10 @@ class Recipe(Options):
     def _consistent(self) -> Self:
         if self.nesterov and self.momentum == 0:
             raise ValueError("a momentum above 0 for nesterov")
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"fewer warmup_epochs ({self.warmup_epochs}) than epochs ({self.epochs})"
+            )
         stairs = [*self.rungs, self.epochs]
         if any(after <= before for before, after in pairwise(stairs)):
             raise ValueError(

@@ -1,11 +1,13 @@
 """Trains the stand-alone network of an architecture from scratch: `Retrain`, `retrain`.
 
-`recipe.py` holds the options, `training.py` trains one network, `halving.py` decides who is trained
-on where several are compared, `joined.py` puts train and valid together for a final training.
+`recipe.py` holds the options, `presets.py` what papers set them to, `training.py` trains one
+network, `halving.py` decides who is trained on where several are compared, `joined.py` puts train
+and valid together for a final training, `keeping.py` writes weights.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 
 import torch
 
@@ -17,8 +19,11 @@ from nastk.evaluator import Evaluation, Evaluator, Setting
 from nastk.execution import Execution
 from nastk.probe import Probe
 from nastk.seeds import generator
+from nastk.space import SearchSpace
 from nastk_evaluators.halving import halve
 from nastk_evaluators.joined import joined
+from nastk_evaluators.keeping import LOADING, check_place, keep
+from nastk_evaluators.presets import PRESETS
 from nastk_evaluators.recipe import Recipe
 from nastk_evaluators.size import parameters, without_auxiliary
 from nastk_evaluators.training import Training, has_drop_path
@@ -28,8 +33,9 @@ class Retrain(Evaluator):
     """Accuracy of the network that is trained from scratch, as papers report it.
 
     The last epoch counts: nothing stops early, no epoch is picked, and no test image is seen before
-    the end. Metrics: `valid_accuracy` and `test_accuracy` (0..1, those held out), `train_loss` (of
-    the last epoch), `parameters` (without an auxiliary head), `epochs`.
+    the end. Metrics: `valid_accuracy` and `test_accuracy` (0..1, those held out), with `baseline`
+    the means of the same over architectures drawn at random (`baseline_test_accuracy`),
+    `train_loss` (of the last epoch), `parameters` (without an auxiliary head), `epochs`.
 
     Raises:
         ConfigurationError: there is nothing to train on or to measure, or options do not fit the
@@ -40,6 +46,7 @@ class Retrain(Evaluator):
 
     name = "retrain"
     summary = "accuracy of the stand-alone network, trained from scratch"
+    presets = PRESETS
 
     class Options(Recipe):
         """How the network is trained."""
@@ -54,7 +61,9 @@ class Retrain(Evaluator):
         self._held_out = {} if self._final else {"valid": splits.valid}
         self._held_out = {name: part for name, part in self._held_out.items() if len(part)}
         self._check_images()
+        self._space = self._networks()
         self._check_network()
+        check_place(self.recipe.save)
 
     @property
     def criteria(self) -> tuple[str, ...]:
@@ -68,15 +77,22 @@ class Retrain(Evaluator):
             DivergenceError: a loss that is not finite; names the epoch and the learning rate.
             StopRequested: the user asked the run to stop.
         """
-        training = self._training(architecture, self._batches("train", self._train))
-        training.until(self.recipe.epochs)
-        measured = {**self._held_out, "test": self.setting.splits.test}
-        metrics = {
-            f"{name}_accuracy": training.accuracy(self._batches(name, part))
-            for name, part in measured.items()
-            if len(part)
+        baseline = self._baseline()
+        training, metrics = self._trained(architecture, "the network", rest=len(baseline))
+        if self.recipe.save is not None:
+            keep(training.network, self.recipe.save)
+        seconds, others = training.seconds, []
+        for number, drawn in enumerate(baseline, 1):
+            name = f"a random one, {number} of {len(baseline)}"
+            other, measured = self._trained(drawn, name, len(baseline), number)
+            seconds += other.seconds
+            others.append(measured)
+        means = {
+            f"baseline_{name}": fmean(other[name] for other in others) for name in metrics if others
         }
-        return self._evaluation(metrics, training)
+        found = self._evaluation({**metrics, **means}, training)
+        notes = (*found.notes, *self._compared(metrics, others))
+        return replace(found, notes=notes, seconds=seconds)
 
     def evaluate_all(
         self, architectures: Sequence[Architecture], probes: Sequence[Probe | None]
@@ -107,11 +123,50 @@ class Retrain(Evaluator):
             evaluations.append(self._evaluation(metrics, training))
         return evaluations
 
+    def _trained(
+        self, architecture: Architecture, name: str, rest: int = 0, before: int = 0
+    ) -> tuple[Training, dict[str, float]]:
+        """A network trained to the end and its accuracies; one of `1 + rest`, after `before`."""
+        train = self._batches("train", self._train)
+        training = self._training(architecture, train, name, (before, rest + 1))
+        training.until(self.recipe.epochs)
+        measured = {**self._held_out, "test": self.setting.splits.test}
+        metrics = {
+            f"{split}_accuracy": training.accuracy(self._batches(split, part))
+            for split, part in measured.items()
+            if len(part)
+        }
+        return training, metrics
+
     def _training(
-        self, architecture: Architecture, train: Stream, name: str = "the network"
+        self,
+        architecture: Architecture,
+        train: Stream,
+        name: str = "the network",
+        turn: tuple[int, int] = (0, 1),
     ) -> Training:
         checked = self.setting.space.check(architecture)
-        return Training(checked, self.setting, self.recipe, self.execution, train, name)
+        setting = replace(self.setting, space=self._space)
+        return Training(checked, setting, self.recipe, self.execution, train, name, turn)
+
+    def _baseline(self) -> list[Architecture]:
+        """The architectures to compare with; the same for every architecture and recipe."""
+        rng = generator(self.setting.seed, "retrain", "baseline")
+        space = self.setting.space
+        return [space.sample(space.full(), rng) for _ in range(self.recipe.baseline)]
+
+    def _compared(self, metrics: dict[str, float], others: list[dict[str, float]]) -> list[str]:
+        """The architecture and the random ones in one sentence."""
+        if not others:
+            return []
+        name = "test_accuracy" if "test_accuracy" in metrics else "valid_accuracy"
+        split = name.partition("_")[0]
+        random = ", ".join(f"{100 * other[name]:.1f} %" for other in others)
+        which = "a random one" if len(others) == 1 else f"{len(others)} random ones"
+        return [
+            f"Trained {self.recipe.epochs} epochs: {split} {100 * metrics[name]:.1f} %; {which}, "
+            f"trained in the same way: {random}."
+        ]
 
     def _batches(self, name: str, part: Split) -> Stream:
         """The batches of a split; those that train have the recipe's cutout."""
@@ -125,6 +180,14 @@ class Retrain(Evaluator):
             f"retrain/{name}",
             self.execution.device,
         )
+
+    def advice(self, run: str) -> tuple[tuple[str, str], ...]:
+        """See `Evaluator.advice`: after a look, a longer training that keeps the network."""
+        recipe = self.recipe
+        if recipe.preset != "quick" or recipe.save is not None:
+            return ()
+        longer = f"retrain,preset=quick,epochs={4 * recipe.epochs},save=network.pt"
+        return ((f"nastk evaluate {run} -e {longer}", "trains longer and keeps the network"),)
 
     def _evaluation(self, metrics: dict[str, float], training: Training) -> Evaluation:
         notes = self._notes(training)
@@ -141,6 +204,8 @@ class Retrain(Evaluator):
             f"{training.epochs} of {recipe.epochs} epochs, batches of {recipe.batch_size}; the "
             "last epoch counts."
         ]
+        if recipe.save is not None:
+            notes.append(f"The weights are in {recipe.save}; {LOADING}.")
         if recipe.drop_path and not has_drop_path(training.network):
             notes.append(f"The network has no drop path: drop_path={recipe.drop_path:g} is unused.")
         return tuple(notes)
@@ -170,9 +235,18 @@ class Retrain(Evaluator):
                 f"{recipe.cutout}. Set cutout={size // 4}."
             )
 
+    def _networks(self) -> SearchSpace:
+        """The space that builds the networks: the run's, with the options that are set anew."""
+        if not self.recipe.network:
+            return self.setting.space
+        try:
+            return self.setting.space.with_options(self.recipe.network)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"retrain: network: {error}") from None
+
     def _check_network(self) -> None:
         """A network without storage: what does not fit the images is said now."""
         space = self.setting.space
         some = space.sample(space.full(), generator(self.setting.seed, "retrain", "check"))
         with torch.device("meta"):
-            space.network(some, self.setting.task)
+            self._space.network(some, self.setting.task)

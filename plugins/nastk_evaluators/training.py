@@ -21,7 +21,7 @@ from nastk.errors import DivergenceError
 from nastk.evaluator import Setting
 from nastk.execution import Execution
 from nastk.seeds import seed_of, seeded
-from nastk.training import Schedule
+from nastk_evaluators.rates import rate
 from nastk_evaluators.recipe import Recipe
 
 Logits = Float[Tensor, "batch classes"]
@@ -33,7 +33,8 @@ class Training:
     """A fresh network of `architecture`, trained by `recipe` on the batches of `train`.
 
     `epochs` are done, `loss` is the mean cross-entropy of the last of them (without the auxiliary
-    head's; NaN before the first), `seconds` what training and measuring took.
+    head's; NaN before the first), `seconds` what training and measuring took. `turn` says how many
+    trainings of the same length come before this one, and how many there are, for who watches.
 
     Example:
         training = Training(architecture, setting, recipe, execution, batches)
@@ -49,15 +50,15 @@ class Training:
         execution: Execution,
         train: Stream,
         name: str = "the network",
+        turn: tuple[int, int] = (0, 1),
     ) -> None:
         self._caller, self._recipe, self._execution = setting.caller, recipe, execution
-        self._train, self._name = train, name
+        self._train, self._name, self._turn = train, name, turn
         self._seed = setting.seed if recipe.seed is None else recipe.seed
         with self._own_randomness("weights"):
             network = setting.space.network(architecture, setting.task)
         self.network: nn.Module = execution.place(network)
         self._optimizer = execution.sgd(self.network.parameters(), recipe)
-        self._schedule = Schedule(recipe.learning_rate, 0.0, 0, recipe.epochs)
         self.epochs = 0
         self.loss = math.nan
         self.seconds = 0.0
@@ -98,9 +99,9 @@ class Training:
     def _epoch(self, epoch: int) -> None:
         """One pass over the training images."""
         recipe, steps = self._recipe, len(self._train)
-        rate = self._schedule.rate(epoch)
+        learning_rate = rate(recipe, epoch)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate
         if recipe.drop_path is not None and has_drop_path(self.network):
             self.network.drop_path = recipe.drop_path * epoch / recipe.epochs  # type: ignore[assignment]
         self.network.train()
@@ -116,8 +117,8 @@ class Training:
         if not math.isfinite(self.loss):
             raise DivergenceError(
                 f"The training loss of {self._name} is {self.loss} in epoch {epoch + 1} of "
-                f"{recipe.epochs}, at learning rate {rate:g}. Lower the learning_rate of retrain "
-                f"(now {recipe.learning_rate:g} at the start) or set its gradient_clip."
+                f"{recipe.epochs}, at learning rate {learning_rate:g}. Lower the learning_rate of "
+                f"retrain (now {recipe.learning_rate:g} at the start) or set its gradient_clip."
             )
 
     def _step(self, batch: Batch, step: int) -> Float[Tensor, ""]:
@@ -137,11 +138,14 @@ class Training:
     def _losses(
         self, answer: Logits | tuple[Logits, Logits], labels: Int[Tensor, "batch"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Cross-entropy, and what is minimised: with an auxiliary head, its weighted loss too."""
+        """Cross-entropy, and what is minimised: of smoothed labels, with an auxiliary head's."""
         logits, *auxiliary = answer if isinstance(answer, tuple) else (answer,)
+        smoothing = self._recipe.label_smoothing
         loss = objective = F.cross_entropy(logits.float(), labels)
+        if smoothing:
+            objective = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
         for each in auxiliary:
-            extra = F.cross_entropy(each.float(), labels)
+            extra = F.cross_entropy(each.float(), labels, label_smoothing=smoothing)
             objective = objective + self._recipe.auxiliary_weight * extra
         return loss, objective
 
@@ -149,8 +153,10 @@ class Training:
         return seeded(seed_of(self._seed, "retrain", *name), self._execution.device)
 
     def _tell(self, epoch: int, done: int, total: int) -> None:
-        message = f"training {self._name}, epoch {epoch + 1}/{self._recipe.epochs}"
-        self._caller.tell(message, done, total)
+        seen = f", loss {self.loss:.3f}" if self.epochs else ""
+        message = f"training {self._name}, epoch {epoch + 1}/{self._recipe.epochs}{seen}"
+        before, networks = self._turn
+        self._caller.tell(message, before * total + done, networks * total)
 
 
 def has_drop_path(network: nn.Module) -> bool:

@@ -42,7 +42,8 @@ def _quick(space: str) -> tuple[Preset, ...]:
     """The preset `quick` of one of the spaces."""
     source = "nastk: small enough to search in minutes on two CPU cores"
     options = {"channels": 8, "cells": 5, "partial_channels": 2}
-    return (Preset("quick", source, space=(space,), space_options=options),)
+    judges = ("supernet", "size", "retrain,preset=quick,baseline=1")
+    return (Preset("quick", source, space=(space,), space_options=options, evaluators=judges),)
 
 
 class S1(CellSpace):

@@ -25,6 +25,7 @@ class DartsSpace(CellSpace):
             "nastk: small enough to search in minutes on two CPU cores",
             space=("darts",),
             space_options={"channels": 8, "cells": 5, "partial_channels": 2},
+            evaluators=("supernet", "size", "retrain,preset=quick,baseline=1"),
         ),
     )
 

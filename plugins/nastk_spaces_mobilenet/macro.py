@@ -47,6 +47,7 @@ class MacroSpace(SingleChoiceSpace):
             "nastk: small enough to search in minutes on two CPU cores",
             space=("nasbench-macro",),
             space_options={"channels": 8, "head_channels": 128},
+            evaluators=("supernet", "size", "retrain,preset=quick,baseline=1"),
         ),
     )
 

@@ -49,6 +49,7 @@ class MobileNetSpace(SingleChoiceSpace):
                 "head_channels": 128,
                 "kernels": [3, 5],
             },
+            evaluators=("supernet", "size", "retrain,preset=quick,baseline=1"),
         ),
     )
 

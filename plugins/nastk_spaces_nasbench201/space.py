@@ -42,6 +42,7 @@ class NasBench201Space(SingleChoiceSpace):
             "nastk: small enough to search in minutes on two CPU cores",
             space=("nasbench201",),
             space_options={"channels": 8, "cells": 1},
+            evaluators=("supernet", "size", "retrain,preset=quick,baseline=1"),
         ),
     )
 

@@ -1,6 +1,7 @@
 """`retrain`: it learns, repeats, keeps to its recipe, and sees no test image before the end."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -331,11 +332,15 @@ def test_a_single_one_is_not_trained() -> None:
 def test_the_caller_hears_how_far_it_is_and_may_stop_it() -> None:
     told: list[tuple[str, int, int]] = []
     caller = Caller(tell=lambda *piece: told.append(piece))
-    retrain(setting(caller=caller)).evaluate(ARCHITECTURE, None)
-    assert told == [
-        ("training the network, epoch 1/2", 3, 6),
-        ("training the network, epoch 2/2", 6, 6),
+    retrain(setting(caller=caller), baseline=1).evaluate(ARCHITECTURE, None)
+    messages = [re.sub(r"loss \d\.\d{3}$", "loss N", message) for message, _, _ in told]
+    assert messages == [
+        "training the network, epoch 1/2",
+        "training the network, epoch 2/2, loss N",
+        "training a random one, 1 of 1, epoch 1/2",
+        "training a random one, 1 of 1, epoch 2/2, loss N",
     ]
+    assert [piece[1:] for piece in told] == [(3, 12), (6, 12), (9, 12), (12, 12)]
     for after in (0, 4, 7):  # before, while it trains, while it measures
         asked = iter([False] * after + [True])
         stopped = setting(caller=Caller(stopping=lambda asked=asked: next(asked)))

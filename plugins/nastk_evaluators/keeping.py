@@ -1,0 +1,46 @@
+"""Trained weights as a file: `keep` writes it, `check_place` says early where that cannot be."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nastk.errors import ConfigurationError
+from nastk_evaluators.size import without_auxiliary
+
+LOADING = (
+    "`network = nastk.resume(RUN).network(...)`, with what the option `network` says, and "
+    "`network.load_state_dict(torch.load(FILE))` bring it back"
+)
+
+
+def check_place(file: str | None) -> None:
+    """Called before anything is trained.
+
+    Raises:
+        ConfigurationError: there can be no such file: no folder to hold it, or a folder itself.
+    """
+    if file is None:
+        return
+    place = Path(file)
+    if place.is_dir() or not place.absolute().parent.is_dir():
+        raise ConfigurationError(
+            f"retrain: save must be a file in a folder that is there, got {file!r}. "
+            "Set save=network.pt, or make the folder."
+        )
+
+
+def keep(network: nn.Module, file: str) -> None:
+    """Called after training: the weights on the CPU, without an auxiliary head.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
+    weights = {
+        name: value.detach().cpu().contiguous()
+        for name, value in without_auxiliary(network).state_dict().items()
+    }
+    try:
+        torch.save(weights, file)
+    except (OSError, RuntimeError) as error:
+        raise ConfigurationError(f"The weights cannot be written to {file}: {error}.") from None
