@@ -4,20 +4,22 @@
     python docs/generate.py --check    changes nothing; fails and names the pages that are stale
 
 Option tables stand between `<!-- options: KIND NAME -->` and `<!-- /options -->` (the second marker
-is added where it is missing; `trainer` and `ranking` are KINDs without a name). The command line's
-help is `cli.md`, and what `nastk describe` says without importing a plugin its `components.json`.
+is added where it is missing; `trainer` and `ranking` are KINDs without a name), our plugins that
+have a hook between `<!-- used by: HOOK -->` and `<!-- /used by -->`. The command line's help is
+`cli.md`; what `nastk describe` says without importing a plugin is its package's `components.json`.
 """
 
 import re
 import sys
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from nastk.cli.app import build
-from nastk.plugins import catalogue
+from nastk.plugins import KINDS, catalogue
 from nastk.ranking import RankingOptions
 from nastk.report import descriptions
 from nastk.report.options import options_markdown
@@ -29,6 +31,7 @@ MARKER = re.compile(
     r"(?:(?:(?!<!-- ).)*?\n<!-- /options -->\n)?",
     re.DOTALL,
 )
+USERS = re.compile(r"(?<=<!-- used by: )(?P<hook>\w+)( -->\n).*?(?=<!-- /used by -->\n)", re.DOTALL)
 HELP_MARKER = re.compile(r"(?<=<!-- help -->\n).*?(?=<!-- /help -->\n)", re.DOTALL)
 SECTIONS = {"trainer": TrainerOptions, "ranking": RankingOptions}
 TERMINAL = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
@@ -40,6 +43,23 @@ def options(match: re.Match[str]) -> str:
     model = SECTIONS.get(kind) or catalogue().load(kind, name).Options
     opening = f"<!-- options: {kind}{' ' * bool(name)}{name} -->"
     return f"{opening}\n\n{options_markdown(model).strip()}\n\n<!-- /options -->\n"
+
+
+def users(match: re.Match[str]) -> str:
+    """The plugins of nastk's own distribution that implement a hook, with what they offer."""
+    hook = match["hook"]
+    kinds = {name: kind for kind, (name, _) in KINDS.items()}
+    implementations = getattr(catalogue().manager.hook, hook).get_hookimpls()
+    ours = {
+        one.name for one in entry_points(group="nastk") if one.dist and one.dist.name == "nastk"
+    }
+    found = []
+    for one in sorted(implementations, key=lambda one: one.plugin.__name__):
+        if one.plugin_name not in ours:
+            continue
+        names = [f"`{offer.name}`" for offer in one.function()] if hook in kinds else []
+        found.append(f"`{one.plugin.__name__}`" + (f" ({', '.join(names)})" if names else ""))
+    return f"{hook}{match[2]}\nUsed by {', '.join(found)}.\n\n"
 
 
 def help_text(*command: str) -> str:
@@ -60,7 +80,8 @@ def reference() -> str:
 
 def updated(text: str) -> str:
     """A page with everything generated in it brought up to date."""
-    return HELP_MARKER.sub(lambda match: reference(), MARKER.sub(options, text))
+    text = USERS.sub(users, MARKER.sub(options, text))
+    return HELP_MARKER.sub(lambda match: reference(), text)
 
 
 def stale() -> dict[Path, str]:

@@ -1,6 +1,7 @@
 """The documentation says what the code says: hooks, components, options, help, links, commands."""
 
 import ast
+import html
 import importlib.util
 import inspect
 import re
@@ -34,6 +35,14 @@ PROGRAMS = [page for page in PAGES if page.parent in (ROOT, DOCS)]
 
 def identify(value):
     return str(value.relative_to(ROOT)) if isinstance(value, Path) else None
+
+
+def module_of(name):
+    """A module that is part of the documentation."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def blocks(page, language):
@@ -84,9 +93,7 @@ def test_each_component_has_its_page_with_its_options_and_is_in_the_index(one):
 
 
 def test_option_tables_help_and_descriptions_are_current():
-    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
+    generate = module_of("generate")
     stale = [str(page.relative_to(ROOT)) for page in generate.stale()]
     assert not stale, "run `python docs/generate.py`"
 
@@ -102,6 +109,33 @@ def test_the_glossary_names_only_what_exists():
     named = re.findall(r"Class `(\w+)`", (DOCS / "glossary.md").read_text())
     assert len(named) > 15
     assert set(named) <= set(nastk.__all__)
+
+
+def test_the_page_on_spaces_gives_the_signature_of_an_edge():
+    (shown,) = re.findall(r"^nastk\.Edge(\(.+\))$", page_text("writing-a-space.md"), re.MULTILINE)
+    assert shown == str(inspect.signature(nastk.Edge)).replace(" -> None", "")
+
+
+def test_hooks_say_who_uses_them():
+    text = page_text("plugin-hooks.md")
+    for one in OURS:
+        assert f"`{one.offer.name}`" in text
+
+
+def page_text(name):
+    return (DOCS / name).read_text()
+
+
+def test_formulas_become_mathml():
+    pytest.importorskip("latex2mathml")
+    hook = module_of("mathml")
+    shown = hook.on_page_content(
+        '<p>a <span class="arithmatex">\\(x &lt; 1\\)</span></p>'
+        '<div class="arithmatex">\\[\n\\frac{1}{n}\n\\]</div>'
+    )
+    assert 'display="inline"' in shown and 'display="block"' in shown
+    assert "<mfrac>" in shown and "arithmatex" not in shown
+    assert "<mo><</mo>" in html.unescape(shown)
 
 
 # ---------------------------------------------------------------- what a reader follows

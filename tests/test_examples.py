@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from core_kit import ShortContract
 
+from nastk import Task
 from nastk.plugins import collect
+from nastk.testing import SearchSpaceContract
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PLUGIN = EXAMPLES / "third_party_plugin"
@@ -22,6 +24,7 @@ RUNS = {
     "first_search": (["--space", "toy", "--data", "toy", "--epochs", "4"], "parameters     "),
     "own_images": (["--space", "toy", "--count", "80", "--epochs", "2"], "valid_accuracy"),
     "own_space": (["--updater", "random", "--data", "toy", "--epochs", "2"], "parameters  "),
+    "line_space": (["--updater", "random", "--data", "toy", "--epochs", "2"], "|"),
     "write_an_updater": (["--epochs", "1"], "as a path of the supernet"),
     "nastk_in_one_file": (["--epochs", "1"], "trained from scratch"),
 }
@@ -53,6 +56,11 @@ def test_one_file_means_one_file():
     }
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert not {name for name in imported if name.startswith("nastk")}
+
+
+class TestLineSpace(SearchSpaceContract):
+    space = importlib.import_module("line_space").LineSpace
+    options, task = {"channels": 4}, Task(classes=3, channels=3, size=8)
 
 
 class TestCoin(ShortContract):
