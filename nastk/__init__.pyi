@@ -1,4 +1,5 @@
 from .architecture import Architecture as Architecture
+from .architecture import Published as Published
 from .assembly import Assembly as Assembly
 from .assembly import assemble as assemble
 from .branch import Branch as Branch

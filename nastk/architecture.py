@@ -7,7 +7,7 @@ network (`SearchSpace.network`) and into the text that the field exchanges (`Sea
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from nastk.errors import DataError
@@ -154,3 +154,14 @@ class Architecture:
             return cls(str(value["space"]), edges, tuple(tuple(row["chosen"]) for row in rows))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"This JSON object is no architecture: {error!r}.") from None
+
+
+@dataclass(frozen=True)
+class Published:
+    """An architecture that is known by a name: its text, and the options its space needs for it.
+
+    Example: `Published("mb3_3x3 skip ...", {"layout": "mobilenetv2"})`
+    """
+
+    text: str
+    options: Mapping[str, Any] = field(default_factory=dict)

@@ -5,20 +5,25 @@ architecture, and owns the rule by which scores become an architecture. `subspac
 `architecture.py` hold the values it speaks in.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.architecture import Architecture
+from nastk.architecture import Architecture, Published
 from nastk.component import Component
 from nastk.data.task import Task
 from nastk.errors import ConfigurationError, DataError, PluginError
+from nastk.reading import json_value
 from nastk.subspace import Edge, Subspace
 from nastk.supernet import Supernet
+
+ID = re.compile("[0-9a-f]{12}")
+"""The form of an `Architecture.id`."""
 
 
 class SearchSpace(Component, ABC):
@@ -34,6 +39,9 @@ class SearchSpace(Component, ABC):
     """
 
     edges: tuple[Edge, ...]
+
+    published: ClassVar[Mapping[str, Published]] = {}
+    """Architectures that `from_text` reads by their names, which are in capitals."""
 
     costs: Float[Tensor, "edges ops"] | None = None
     """For updaters with a penalty: the share of the run's limits that choosing an operation takes.
@@ -73,6 +81,40 @@ class SearchSpace(Component, ABC):
         Raises:
             DataError: the text is no architecture of this space; says where it stops being one.
         """
+
+    @classmethod
+    def options_for(cls, text: str) -> dict[str, Any]:
+        """Called for an architecture that comes without options: those that `text` needs.
+
+        A published name needs its own layout, a cell of three nodes a space of three nodes. Empty
+        where the defaults do, or where the text is none of this space.
+        """
+        known = cls.published.get(text.strip().upper())
+        return dict(known.options) if known else {}
+
+    def own(self, text: str) -> Architecture | None:
+        """For `from_text`: the architecture that nastk wrote as JSON, or None for any other text.
+
+        Takes the content of a run's `architecture.json` or `result.json`.
+
+        Raises:
+            DataError: it is one of another space or other options, or an id, which says nothing.
+        """
+        if ID.fullmatch(text.strip()):
+            raise DataError(
+                f"{text.strip()} is an id: it tells architectures apart and does not describe one. "
+                "Give the text, or the JSON, of the architecture."
+            )
+        value = _object(text)
+        value = value.get("architecture", value) if value else None
+        if not isinstance(value, Mapping) or not {"schema", "edges"} <= set(value):
+            return None
+        found = Architecture.from_json(value)
+        # The same decision where this space has other candidates beside those chosen.
+        chosen = dict(zip((edge.name for edge in found.edges), found.choices, strict=True))
+        if found.space == self.name and set(chosen) == {edge.name for edge in self.edges}:
+            found = self.architecture(chosen[edge.name] for edge in self.edges)
+        return self.check(found)
 
     def complaint(self, subspace: Subspace) -> str | None:
         """Called on each subspace an updater returns: why it has no architecture, else None."""
@@ -211,3 +253,14 @@ class SingleChoiceSpace(SearchSpace):
         """
         if why := self.complaint(subspace):
             raise PluginError(f"No architecture lies in this subspace: {why}.")
+
+
+def _object(text: str) -> Mapping[str, Any] | None:
+    """The JSON object that a text is; None where it is none."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        value = json_value(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, Mapping) else None

@@ -71,13 +71,17 @@ class ModularSpace(SingleChoiceSpace):
         return " ".join(f"{edge.name}={name}" for edge, name in self.check(architecture).links())
 
     def from_text(self, text: str) -> Architecture:
-        """The inverse of `to_text`; the choices may come in any order.
+        """The inverse of `to_text`; the choices may come in any order, with commas between.
+
+        Reads nastk's own JSON too.
 
         Raises:
             DataError: the text is no architecture of this space; says where it stops being one.
         """
+        if (own := self.own(text)) is not None:
+            return own
         given: dict[str, str] = {}
-        for part in text.split():
+        for part in text.strip("\"' \n").replace(", ", " ").split():
             name, equals, operation = part.partition("=")
             if not equals:
                 raise DataError(f"Expected choice=operation, such as {self._form()}; got {part!r}.")

@@ -175,6 +175,8 @@ class ToySpace(SearchSpace):
 
     def from_text(self, text: str) -> Architecture:
         """See `SearchSpace.from_text`."""
+        if (own := self.own(text)) is not None:
+            return own
         parts = text.strip().split(",")
         if len(parts) != len(EDGES):
             raise DataError(

@@ -7,6 +7,7 @@ Who answers each of a space's questions is said here; `space.py` and `robust.py`
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -19,10 +20,11 @@ from nastk.space import SearchSpace
 from nastk.subspace import Edge, Subspace
 from nastk.supernet import Supernet
 from nastk_spaces_darts import choice
-from nastk_spaces_darts.genotype import GROUPS, Cell, read, write
+from nastk_spaces_darts.genotype import GROUPS, Cell, nodes_of, read, write
 from nastk_spaces_darts.network import DartsNetwork
 from nastk_spaces_darts.options import DartsOptions
 from nastk_spaces_darts.published import PUBLISHED
+from nastk_spaces_darts.spelling import FORMS
 from nastk_spaces_darts.supernet import DartsSupernet
 
 
@@ -125,11 +127,15 @@ class CellSpace(SearchSpace, ABC):
     def from_text(self, text: str) -> Architecture:
         """The inverse of `to_text`; also reads a published cell by its name, such as `DARTS_V2`.
 
+        Reads what programs of the field print for a cell (`spelling.py`), and nastk's own JSON.
+
         Raises:
             DataError: the text is no architecture of this space; says where it stops being one.
         """
+        if (own := self.own(text)) is not None:
+            return own
         if text.strip().isidentifier():
-            text = _published(text.strip())
+            text = _published(text.strip(), self.options.nodes)
         cells = read(text, self._operations(), self.options.nodes)
         self._refuse_strangers(cells)
         wanted = {
@@ -146,6 +152,16 @@ class CellSpace(SearchSpace, ABC):
             ]
             for edge in self.edges
         )
+
+    @classmethod
+    def options_for(cls, text: str) -> dict[str, Any]:
+        """Called for what comes without options: the number of nodes, where the text has another.
+
+        See `SearchSpace.options_for`.
+        """
+        nodes = nodes_of(text)
+        usual = cls.Options.model_fields["nodes"].default
+        return {} if nodes in (None, usual) else {"nodes": nodes}
 
     def _chosen(self, candidates: Iterable[choice.Candidate]) -> Architecture:
         kept = set(candidates)
@@ -185,11 +201,18 @@ class CellSpace(SearchSpace, ABC):
             raise PluginError(f"No architecture lies in this subspace: {why}.")
 
 
-def _published(name: str) -> str:
-    """The text of a published cell."""
+def _published(name: str, nodes: int) -> str:
+    """The text of a published cell, for a space of so many nodes."""
     if name.upper() not in PUBLISHED:
         near = near_miss(name.upper(), PUBLISHED)
         raise DataError(
-            f"No published cell is named {name!r}.{near} Known: {', '.join(PUBLISHED)}."
+            f"No published cell is named {name!r}.{near} Known: {', '.join(PUBLISHED)}. "
+            f"Otherwise expected {FORMS}."
         )
-    return PUBLISHED[name.upper()]
+    text = PUBLISHED[name.upper()]
+    if (has := nodes_of(text)) != nodes:
+        raise DataError(
+            f"The cells of {name.upper()} have {has} nodes, those of this space {nodes}. "
+            f"Use `-s nodes={has}`."
+        )
+    return text

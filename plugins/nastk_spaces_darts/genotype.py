@@ -1,14 +1,14 @@
 """The text by which the field exchanges cells: `Genotype(normal=[('sep_conv_3x3', 0), ...], ...)`.
 
-`write` makes it; `read` understands it as DARTS and its followers print it, and the nested form and
-the operation names of XAutoDL (IS-DARTS). The text is parsed, never run.
+`write` makes it; `read` understands it in all forms of `spelling.py`, and the nested cells, the
+weights beside operations and the operation names of XAutoDL (GDAS, IS-DARTS).
 """
 
-import ast
 from collections.abc import Sequence
 from typing import Any
 
 from nastk.errors import DataError, near_miss
+from nastk_spaces_darts.spelling import GROUPS, fields
 
 Cell = list[list[tuple[str, int]]]
 """For each node of a cell, its chosen (operation, source)."""
@@ -21,7 +21,7 @@ ALIASES = {
 }
 """Names that XAutoDL's search uses for the same operations."""
 
-GROUPS = ("normal", "reduce")
+__all__ = ["ALIASES", "GROUPS", "Cell", "nodes_of", "read", "write"]
 
 
 def write(normal: Cell, reduce: Cell) -> str:
@@ -41,62 +41,25 @@ def read(text: str, operations: Sequence[str], nodes: int) -> dict[str, Cell]:
         DataError: it is no genotype of `nodes` nodes with these `operations`; says where it stops
             being one.
     """
-    fields = _fields(text)
+    found = fields(text)
     for group in GROUPS:
-        _check_concat(f"{group}_concat", fields.get(f"{group}_concat"), nodes)
-    return {group: _cell(group, fields.get(group), operations, nodes) for group in GROUPS}
+        _check_concat(f"{group}_concat", found.get(f"{group}_concat"), nodes)
+    return {group: _cell(group, found.get(group), operations, nodes) for group in GROUPS}
 
 
-def _fields(text: str) -> dict[str, Any]:
-    """The keyword arguments of the one call in `text`."""
+def nodes_of(text: str) -> int | None:
+    """How many nodes the cells in `text` have besides their inputs; None where it does not say."""
     try:
-        body = ast.parse(text.strip()).body
-    except SyntaxError as error:
-        where = f"line {error.lineno}, character {error.offset}"
-        raise DataError(f"This stops being a genotype at {where}: {error.msg}.") from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise DataError(f"This text is no genotype: {error}.") from None
-    call = body[0].value if len(body) == 1 and isinstance(body[0], (ast.Expr, ast.Assign)) else None
-    if not (
-        isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Name)
-        and call.func.id == "Genotype"
-    ):
-        raise DataError(f"Expected `Genotype(normal=[...], ...)`, got {_short(text)}.")
-    return {
-        keyword.arg: _literal(keyword.arg, keyword.value)
-        for keyword in call.keywords
-        if keyword.arg
-    }
-
-
-def _literal(name: str, node: ast.expr) -> Any:
-    """The value of an argument: a literal, or `range(a, b)`."""
-    try:
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id == "range"
-        ):
-            return range(*(ast.literal_eval(bound) for bound in node.args))
-        return ast.literal_eval(node)
-    except (ValueError, TypeError, RecursionError, MemoryError):
-        raise DataError(
-            f"{name} of the genotype is no plain value (character {node.col_offset + 1})."
-        ) from None
+        concat = fields(text).get("normal_concat")
+    except DataError:
+        return None
+    fits = isinstance(concat, list) and concat == [*range(2, 2 + len(concat))]
+    return len(concat) if fits and concat else None
 
 
 def _check_concat(name: str, value: Any, nodes: int) -> None:
     """Every node of the cell is part of its output."""
-    try:
-        fits = (
-            isinstance(value, (list, tuple, range))
-            and len(value) == nodes
-            and list(value) == [*range(2, 2 + nodes)]
-        )
-    except OverflowError:
-        fits = False
-    if not fits:
+    if value != [*range(2, 2 + nodes)]:
         raise DataError(
             f"{name} must be the nodes {[*range(2, 2 + nodes)]} of this space, got {_short(value)}."
         )
@@ -104,13 +67,12 @@ def _check_concat(name: str, value: Any, nodes: int) -> None:
 
 def _cell(group: str, value: Any, operations: Sequence[str], nodes: int) -> Cell:
     """One cell, from two entries a node in a row or from one pair of entries a node."""
-    if not isinstance(value, (list, tuple)):
+    if not isinstance(value, list):
         raise DataError(
             f"{group} of the genotype must be a list of (operation, input), got {_short(value)}."
         )
     nested = len(value) == nodes and all(
-        isinstance(item, (list, tuple)) and all(isinstance(part, (list, tuple)) for part in item)
-        for item in value
+        isinstance(item, list) and all(isinstance(part, list) for part in item) for item in value
     )
     entries = [entry for item in value for entry in item] if nested else list(value)
     if len(entries) != 2 * nodes or (nested and any(len(item) != 2 for item in value)):
@@ -129,8 +91,12 @@ def _cell(group: str, value: Any, operations: Sequence[str], nodes: int) -> Cell
 def _link(group: str, index: int, entry: Any, operations: Sequence[str]) -> tuple[str, int]:
     """One (operation, source), checked against its node."""
     where, number = f"{group}[{index}]", 2 + index // 2
-    if not (isinstance(entry, (list, tuple)) and len(entry) == 2 and isinstance(entry[0], str)):
-        raise DataError(f"{where} must be (operation, input), got {_short(entry)}.")
+    if not (isinstance(entry, list) and 2 <= len(entry) <= 3 and isinstance(entry[0], str)):
+        numbers = isinstance(entry, list) and bool(entry) and type(entry[0]) is int
+        hint = " Programs number operations differently: give their names." if numbers else ""
+        raise DataError(f"{where} must be (operation, input), got {_short(entry)}.{hint}")
+    if len(entry) == 3 and not isinstance(entry[2], int | float):
+        raise DataError(f"{where}: what follows operation and input is a weight, got {entry[2]!r}.")
     name, source = ALIASES.get(entry[0], entry[0]), entry[1]
     if name == "none":
         raise DataError(f"{where} is 'none', which no cell may keep.")

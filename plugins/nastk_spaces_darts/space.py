@@ -1,9 +1,11 @@
 """`DartsSpace`: the space of DARTS itself, whose edges all offer the same operations."""
 
+from nastk.architecture import Published
 from nastk.component import Preset
 from nastk_spaces_darts.cells import CellSpace
 from nastk_spaces_darts.operations import OPERATIONS
 from nastk_spaces_darts.options import DartsOptions
+from nastk_spaces_darts.published import PUBLISHED
 
 
 class DartsSpace(CellSpace):
@@ -28,6 +30,8 @@ class DartsSpace(CellSpace):
             evaluators=("supernet", "size", "retrain,preset=quick,baseline=1"),
         ),
     )
+
+    published = {name: Published(text) for name, text in PUBLISHED.items()}  # noqa: RUF012
 
     class Options(DartsOptions):
         """Described in `options.py`."""

@@ -6,6 +6,7 @@ here have. The layers are a chain: edge i joins node i to node i + 1. `macro_net
 supernet and the stand-alone network.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import product
 
@@ -23,6 +24,9 @@ from nastk_spaces_mobilenet.macro_networks import MacroNetwork, MacroSupernet
 
 OPERATIONS = ("identity", "mb3_3x3", "mb6_5x5")
 """In the order of the benchmark's digits 0, 1 and 2."""
+
+BETWEEN = re.compile(r"[\s,;'\"\[\]()]+")
+"""What may stand around and between the digits of a text."""
 
 DEPTHS = (2, 3, 3)
 """Layers in each stage."""
@@ -98,12 +102,14 @@ class MacroSpace(SingleChoiceSpace):
         return "".join(str(OPERATIONS.index(name)) for (name,) in self.check(architecture).choices)
 
     def from_text(self, text: str) -> Architecture:
-        """The inverse of `to_text`.
+        """The inverse of `to_text`; reads digits in a list or quotes, and nastk's own JSON, too.
 
         Raises:
             DataError: the text is not eight digits from 0 to 2.
         """
-        digits = text.strip()
+        if (own := self.own(text)) is not None:
+            return own
+        digits = "".join(BETWEEN.split(text))
         if len(digits) != len(self.edges) or set(digits) - set("012"):
             shown = repr(digits) if len(digits) <= 40 else f"{digits[:37]!r}..."
             raise DataError(

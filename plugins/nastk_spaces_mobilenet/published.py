@@ -3,14 +3,18 @@
 A table of facts from the authors' configuration files. A bar stands between two stages.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
-from nastk_spaces_mobilenet.layouts import LayoutName
+from nastk.errors import DataError
+from nastk_spaces_mobilenet.layouts import LAYOUTS, Layout, LayoutName
 
 
 @dataclass(frozen=True)
-class Published:
-    """A network: its `layout` and `width_multiplier` (options of the space), and its text.
+class Network:
+    """A network: its `layout` and `multiplier` of widths (options of the space), and its text.
+
+    One that `scales` was published under its name in several widths.
 
     Example: `PUBLISHED["PROXYLESS_CPU"].layout == "proxyless-cpu"`
     """
@@ -18,6 +22,34 @@ class Published:
     layout: LayoutName
     multiplier: float
     text: str
+    scales: bool = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the space that make this network of its text; defaults left out."""
+        wanted: dict[str, Any] = {} if self.layout == "proxyless" else {"layout": self.layout}
+        return wanted if self.multiplier == 1.0 else {**wanted, "width_multiplier": self.multiplier}
+
+    def check(self, name: str, layout: Layout, multiplier: float) -> None:
+        """Called before its text is read in a space of this layout and this multiplier.
+
+        Raises:
+            DataError: the space would make another network of it; says which options do not.
+        """
+        own = LAYOUTS[self.layout]
+        # The candidates of expansions may be others: they decide nothing that was not chosen.
+        parts = [field.name for field in fields(Layout) if field.name != "expansions"]
+        different = [part for part in parts if getattr(own, part) != getattr(layout, part)]
+        if multiplier != self.multiplier and not self.scales:
+            different.append("width_multiplier")
+        if not different:
+            return
+        use = f"-s layout={self.layout} -s width_multiplier={self.multiplier:g}"
+        raise DataError(
+            f"{name} is a network of `{use}`, and this space has another "
+            f"{', '.join(different)}: there the name would be another network. Use these options "
+            "and no others for widths and depths, or give the text of the network that is meant."
+        )
 
 
 _MOBILE = (
@@ -100,7 +132,14 @@ _TABLE: dict[str, tuple[LayoutName, float, str]] = {
 }
 
 PUBLISHED = {
-    name: Published(layout, multiplier, text.replace(" | ", " "))
+    name: Network(layout, multiplier, text.replace(" | ", " "), name == "MOBILENET_V2")
     for name, (layout, multiplier, text) in _TABLE.items()
 }
 """Name to network."""
+
+LIKELY: list[dict[str, Any]] = [
+    {},
+    *({"layout": name} for name in LAYOUTS if name != "proxyless"),
+    {"layout": "mobilenetv3", "width_multiplier": 1.2},
+]
+"""Options under which a configuration that comes without any is read, in this order."""

@@ -5,23 +5,24 @@ layer i + 1. Layers that change size or width have no `skip`, so the rows have d
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from torch import nn
 
-from nastk.architecture import Architecture
+from nastk.architecture import Architecture, Published
 from nastk.component import Preset
 from nastk.data.task import Task
-from nastk.errors import DataError
+from nastk.errors import DataError, near_miss
 from nastk.space import SingleChoiceSpace
 from nastk.subspace import Edge
 from nastk.supernet import Supernet
 from nastk_spaces_mobilenet.network import MobileNetwork
 from nastk_spaces_mobilenet.operations import names
 from nastk_spaces_mobilenet.options import MobileNetOptions
-from nastk_spaces_mobilenet.published import PUBLISHED
+from nastk_spaces_mobilenet.published import LIKELY, PUBLISHED
 from nastk_spaces_mobilenet.skeleton import plan, stages
 from nastk_spaces_mobilenet.supernet import MobileNetSupernet
-from nastk_spaces_mobilenet.text import read, write
+from nastk_spaces_mobilenet.text import configuration, read, write
 
 
 class MobileNetSpace(SingleChoiceSpace):
@@ -52,6 +53,10 @@ class MobileNetSpace(SingleChoiceSpace):
             evaluators=("supernet", "size", "retrain,preset=quick,baseline=1"),
         ),
     )
+
+    published = {  # noqa: RUF012
+        name: Published(known.text, known.options) for name, known in PUBLISHED.items()
+    }
 
     class Options(MobileNetOptions):
         """Described in `options.py`."""
@@ -85,18 +90,46 @@ class MobileNetSpace(SingleChoiceSpace):
     def from_text(self, text: str) -> Architecture:
         """The inverse of `to_text`; also reads a published network by name, as `PROXYLESS_GPU`.
 
+        Reads what other programs print and store (`text.py`), and nastk's own JSON.
+
         Raises:
-            DataError: the text is no architecture of this space; says where it stops being one.
+            DataError: the text is no architecture of this space; says where it stops being one. A
+                network of other widths is none, by name or by its configuration.
         """
+        if (own := self.own(text)) is not None:
+            return own
+        layout, multiplier = self.options.described(), self.options.width_multiplier
         known = PUBLISHED.get(text.strip().upper())
-        if known is None:
-            return self._named(read(text, self.edges))
-        try:
-            return self._named(read(known.text, self.edges))
-        except DataError as error:
+        if known is not None:
+            known.check(text.strip().upper(), layout, multiplier)
+        elif text.strip().isidentifier() and text.strip().isupper():
             raise DataError(
-                f"{text.strip()} is of the space with `-s layout={known.layout}`. {error}"
-            ) from None
+                f"No published network is named {text.strip()!r}."
+                f"{near_miss(text.strip(), PUBLISHED)} Known: {', '.join(PUBLISHED)}."
+            )
+        text = text if known is None else known.text
+        return self._named(read(text, self.edges, layout, multiplier))
+
+    @classmethod
+    def options_for(cls, text: str) -> dict[str, Any]:
+        """Called for what comes without options: the layout of a name, or of a configuration.
+
+        See `SearchSpace.options_for`.
+        """
+        if known := super().options_for(text):
+            return known
+        try:
+            if configuration(text) is None:
+                return {}
+        except DataError:
+            return {}
+        for options in LIKELY:
+            try:
+                cls(cls.Options(**options)).from_text(text)
+            except DataError:
+                continue
+            return dict(options)
+        return {}
 
     def _named(self, operations: Iterable[str]) -> Architecture:
         return self.architecture((name,) for name in operations)

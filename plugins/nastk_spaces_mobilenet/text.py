@@ -1,14 +1,19 @@
 """The text of an architecture: one word for each layer, such as `mb6_7x7 mb3_5x5 skip skip`.
 
 `read` also understands two other spellings: `k7e6` (kernel 7, expansion 6) and ProxylessNAS's
-`7x7_MBConv6` with `Zero` for a layer that is skipped.
+`7x7_MBConv6` with `Zero` for a layer that is skipped; words in a list, with quotes, commas or the
+bars between stages; and the configurations of `configs.py`.
 """
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from nastk.errors import DataError, near_miss
+from nastk.printed import printed
 from nastk.subspace import Edge
+from nastk_spaces_mobilenet.configs import words
+from nastk_spaces_mobilenet.layouts import Layout
 from nastk_spaces_mobilenet.operations import SKIP
 
 SPELLINGS = (
@@ -16,28 +21,61 @@ SPELLINGS = (
     re.compile(r"(?P<kernel>\d+)x(?P=kernel)_mbconv(?P<expansion>\d+)"),
 )
 
+EDGES = " \t\r\n[]()'\"|,;"
+"""What may stand around the words of a text."""
+
+BETWEEN = re.compile(r"[\s,;|'\"]+")
+"""What may stand between two words."""
+
 
 def write(names: Sequence[str]) -> str:
     """The text of a chain of operations."""
     return " ".join(names)
 
 
-def read(text: str, edges: Sequence[Edge]) -> list[str]:
+def read(text: str, edges: Sequence[Edge], layout: Layout, multiplier: float) -> list[str]:
     """The operation of each layer.
 
     Raises:
-        DataError: the text has another number of words, or a layer does not offer its word.
+        DataError: the text has another number of words, a layer does not offer its word, or it is
+            a configuration of other widths.
     """
-    words = text.split()
-    if len(words) != len(edges):
+    config = configuration(text)
+    if config is None:
+        found = [word for word in BETWEEN.split(text.strip(EDGES)) if word]
+    else:
+        found = words(config, layout, multiplier)
+    if config is None and len(found) > 1 and all(word.isdecimal() for word in found):
+        raise DataError(
+            "Numbers are places in a program's own list of candidates, which another has in "
+            f"another order (SPOS, FairNAS). Give the names, such as {edges[0].operations[0]}."
+        )
+    if len(found) != len(edges):
         raise DataError(
             f"An architecture of this space is {len(edges)} words, one for each layer, such as "
-            f"'{edges[0].operations[0]} ...'; got {len(words)}: {_short(text)}."
+            f"'{edges[0].operations[0]} ...', or a configuration of Once-for-all or ProxylessNAS; "
+            f"got {len(found)}: {_short(text)}."
         )
     return [
         _operation(number, word, edge)
-        for number, (word, edge) in enumerate(zip(words, edges, strict=True), start=1)
+        for number, (word, edge) in enumerate(zip(found, edges, strict=True), start=1)
     ]
+
+
+def configuration(text: str) -> dict[str, Any] | None:
+    """The configuration in a text, as Python or JSON prints it; None where it is none.
+
+    Raises:
+        DataError: it begins as one and stops being one.
+    """
+    start, end = text.find("{"), text.rfind("}")
+    if start < 0:
+        return None
+    try:
+        value = printed(text[start : end + 1])
+    except ValueError as error:
+        raise DataError(f"This stops being a configuration {error}.") from None
+    return value if isinstance(value, dict) else None
 
 
 def _operation(number: int, word: str, edge: Edge) -> str:

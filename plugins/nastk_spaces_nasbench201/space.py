@@ -83,11 +83,13 @@ class NasBench201Space(SingleChoiceSpace):
         return write(self._names(architecture))
 
     def from_text(self, text: str) -> Architecture:
-        """The inverse of `to_text`.
+        """The inverse of `to_text`; also reads what programs print for it, and nastk's own JSON.
 
         Raises:
             DataError: the text is no architecture of this space; says where it stops being one.
         """
+        if (own := self.own(text)) is not None:
+            return own
         return self.architecture((name,) for name in read(text, self.edges[0].operations))
 
     def architectures(self) -> Iterator[Architecture]:

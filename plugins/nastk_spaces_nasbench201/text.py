@@ -3,15 +3,28 @@
     |nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|
 
 Nodes 1, 2 and 3 are joined by `+`; each lists, between bars, `operation~source` for every earlier
-node in order. `read` takes exactly this and says where a text departs from it.
+node in order. `read` finds it in what programs print around it, such as XAutoDL's
+`Structure(4 nodes with |...|)`, and says where it departs from that form. It also reads XAutoDL's
+lists of (operation, source) for each node, and NASLib's six numbers.
 """
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 from nastk.errors import DataError, near_miss
+from nastk.printed import printed
 
 NODES = 4
 """Nodes of a cell, its input (node 0) and its output (the last one) included."""
+
+NASLIB = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+"""NASLib's numbers of the operations, from 0. It lists edges by their source, not by their node."""
+
+STRING = re.compile(r"(\|*\s*\w*\s*~|\|).*(\||~\s*\w*)", re.DOTALL)
+"""The benchmark's string in a text: from its first bar or operation to its last."""
+
+BY_SOURCE = [(source, node) for source in range(NODES - 1) for node in range(source + 1, NODES)]
 
 
 def write(names: Sequence[str]) -> str:
@@ -31,7 +44,10 @@ def read(text: str, operations: Sequence[str]) -> list[str]:
     Raises:
         DataError: it is no architecture of `operations`; says where it stops being one.
     """
-    nodes = text.strip().split("+")
+    found = STRING.search(text)
+    if found is None:
+        return _listed(text, operations)
+    nodes = "".join(found[0].split()).split("+")
     if len(nodes) != NODES - 1:
         raise DataError(
             f"A NAS-Bench-201 architecture is {NODES - 1} nodes joined by '+', such as "
@@ -41,6 +57,64 @@ def read(text: str, operations: Sequence[str]) -> list[str]:
         name
         for number, node in enumerate(nodes, start=1)
         for name in _node(number, node, operations)
+    ]
+
+
+def _listed(text: str, operations: Sequence[str]) -> list[str]:
+    """The six operation names of a text without bars: a list of each node's, or of six numbers."""
+    found = re.search(r"[\[(].*[\])]", text, re.DOTALL)
+    try:
+        value = printed(found[0] if found else text)
+    except ValueError:
+        value = None
+    if isinstance(value, int):
+        raise DataError(
+            f"{value} is a place in one edition of the benchmark's file; give the string that "
+            "stands there, such as |nor_conv_3x3~0|+|...|."
+        )
+    if isinstance(value, list) and len(value) == 6 and all(type(each) is int for each in value):
+        return _numbered(value, operations)
+    if not isinstance(value, list) or len(value) != NODES - 1:
+        raise DataError(
+            f"A NAS-Bench-201 architecture is {NODES - 1} nodes joined by '+', such as "
+            f"{write(['nor_conv_3x3'] * 6)}, a list of (operation, source) for each node, or "
+            f"NASLib's six numbers; got {_short(text)}."
+        )
+    return [
+        name
+        for number, node in enumerate(value, start=1)
+        for name in _node(number, _joined(number, node), operations)
+    ]
+
+
+def _joined(number: int, node: Any) -> str:
+    """A node that is a list of (operation, source), perhaps with a weight, as the string has it."""
+    links = node if isinstance(node, list) else []
+    if not links or not all(
+        isinstance(link, list)
+        and 2 <= len(link) <= 3
+        and isinstance(link[0], str)
+        and type(link[1]) is int
+        for link in links
+    ):
+        raise DataError(
+            f"Node {number} must be {number} of (operation, source), got {_short(node)}."
+        )
+    return f"|{'|'.join(f'{link[0]}~{link[1]}' for link in sorted(links, key=lambda x: x[1]))}|"
+
+
+def _numbered(numbers: Sequence[int], operations: Sequence[str]) -> list[str]:
+    """The operations in the order of our edges, of NASLib's numbers."""
+    if bad := [number for number in numbers if not 0 <= number < len(NASLIB)]:
+        raise DataError(
+            f"NASLib numbers the operations from 0 to {len(NASLIB) - 1}, got {bad[0]}: "
+            f"{', '.join(f'{place} {name}' for place, name in enumerate(NASLIB))}."
+        )
+    of = {edge: NASLIB[number] for edge, number in zip(BY_SOURCE, numbers, strict=True)}
+    return [
+        _operation(node, source, f"{of[source, node]}~{source}", operations)
+        for node in range(1, NODES)
+        for source in range(node)
     ]
 
 
@@ -70,6 +144,6 @@ def _operation(number: int, source: int, text: str, operations: Sequence[str]) -
     return name
 
 
-def _short(text: str) -> str:
-    shown = repr(text)
+def _short(value: Any) -> str:
+    shown = repr(value)
     return shown if len(shown) <= 100 else f"{shown[:97]}..."

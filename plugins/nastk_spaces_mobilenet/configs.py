@@ -1,0 +1,150 @@
+"""Networks as the programs of ProxylessNAS and Once-for-all store them, brought to words: `words`.
+
+`{"ks": [...], "e": [...], "d": [...]}` is Once-for-all's choice of kernels, expansions and depths;
+a `.config` lists the blocks of a network one by one (ProxylessNAS, Once-for-all, MCUNet).
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nastk.errors import DataError
+from nastk_spaces_mobilenet.layouts import Layout
+from nastk_spaces_mobilenet.operations import SKIP, LayerPlan
+from nastk_spaces_mobilenet.skeleton import plan, scaled
+
+CONVOLUTIONS = ("mobile_inverted_conv", "conv")
+"""Where a block of a `.config` holds its convolution, in older and newer releases."""
+
+
+def words(config: Mapping[str, Any], layout: Layout, multiplier: float) -> list[str]:
+    """The word of each layer.
+
+    Raises:
+        DataError: it is no such configuration, or one of a network with other widths or depths.
+    """
+    if "blocks" in config:
+        return _of_blocks(config, layout, multiplier)
+    if {"ks", "e", "d"} <= set(config):
+        return _of_choices(config, layout, multiplier)
+    raise DataError(
+        "This is no configuration of a network: expected Once-for-all's {ks, e, d}, or a .config "
+        f"with blocks; it has {', '.join(map(repr, list(config)[:8])) or 'nothing'}."
+    )
+
+
+def _of_choices(config: Mapping[str, Any], layout: Layout, multiplier: float) -> list[str]:
+    """Once-for-all's choice; beyond its depth a stage has no layers."""
+    stages, layers = len(layout.depths), sum(layout.depths)
+    kernels, expansions = (_whole(config, name, layers) for name in ("ks", "e"))
+    # The last stage of one layer is not chosen in ProxylessNAS-like spaces.
+    fixed = 1 if layout.depths[-1] == 1 and len(_listed(config, "d")) == stages - 1 else 0
+    depths = [*_whole(config, "d", stages - fixed), *([1] * fixed)]
+    width = config.get("w", config.get("wid"))
+    if isinstance(width, int | float) and abs(width - multiplier) > 1e-6:
+        raise DataError(
+            f"This network has all widths times {width:g}, the space times {multiplier:g}. "
+            f"Use `-s width_multiplier={width:g}`."
+        )
+    found: list[str] = []
+    for stage, (depth, most) in enumerate(zip(depths, layout.depths, strict=True), start=1):
+        if not 1 <= depth <= most:
+            raise DataError(f"d: stage {stage} has 1 to {most} layers, got {depth}.")
+        for layer in range(most):
+            place = len(found)
+            word = f"mb{expansions[place]}_{kernels[place]}x{kernels[place]}"
+            found.append(word if layer < depth else SKIP)
+    return found
+
+
+def _of_blocks(config: Mapping[str, Any], layout: Layout, multiplier: float) -> list[str]:
+    """A `.config`: each block stands in the first layer that it fits; layers between are skipped.
+
+    A network with other widths is another network, so the stem and the first block must fit too.
+    """
+    blocks = [_convolution(number, block) for number, block in enumerate(_listed(config, "blocks"))]
+    if not blocks or blocks[0] is None:
+        raise DataError("This .config has no first block.")
+    stem, first = config.get("first_conv"), blocks[0]
+    has = (_number(stem, "out_channels"), first["out_channels"])
+    wanted = tuple(
+        scaled(each, multiplier) for each in (layout.stem_channels, layout.first_channels)
+    )
+    if has != wanted:
+        raise _other(f"begins with {has[0]} and {has[1]} channels", f"{wanted[0]} and {wanted[1]}")
+    rest, found = deque(blocks[1:]), []
+    for number, each in enumerate(plan(layout, multiplier), start=1):
+        block = rest[0] if rest else None
+        if block is not None and _fits(block, each):
+            found.append(f"mb{block['expansion']}_{block['kernel']}x{block['kernel']}")
+            rest.popleft()
+        elif each.residual:
+            found.append(SKIP)
+            if rest and block is None:
+                rest.popleft()
+        else:
+            shown = "nothing" if block is None else _shape(block)
+            wanted_here = f"{each.channels_in} to {each.channels} channels, stride {each.stride},"
+            raise _other(f"has {shown} at layer {number}", wanted_here)
+    if rest:
+        raise DataError(f"This .config has {len(rest)} blocks more than the space has layers.")
+    return found
+
+
+def _convolution(number: int, block: Any) -> dict[str, Any] | None:
+    """What decides a block: its numbers; None where it does nothing."""
+    inner = None
+    if isinstance(block, Mapping):
+        inner = next((block[name] for name in CONVOLUTIONS if name in block), block)
+    if inner is None or (isinstance(inner, Mapping) and inner.get("name") == "ZeroLayer"):
+        return None
+    names = ("in_channels", "out_channels", "stride")
+    found: dict[str, Any] = {name: _number(inner, name) for name in names}
+    found["kernel"] = _number(inner, "kernel_size")
+    found["expansion"] = _number(inner, "expand_ratio")
+    middle = _number(inner, "mid_channels")
+    if found["expansion"] is None and middle is not None and found["in_channels"]:
+        found["expansion"] = round(middle / found["in_channels"])
+    missing = [name for name, value in found.items() if value is None]
+    if missing:
+        raise DataError(f"blocks[{number}] says no {', '.join(missing)}.")
+    return found
+
+
+def _fits(block: Mapping[str, Any], layer: LayerPlan) -> bool:
+    wanted = (layer.channels_in, layer.channels, layer.stride)
+    return (block["in_channels"], block["out_channels"], block["stride"]) == wanted
+
+
+def _shape(block: Mapping[str, Any]) -> str:
+    return f"{block['in_channels']} to {block['out_channels']} channels, stride {block['stride']},"
+
+
+def _other(has: str, wanted: str) -> DataError:
+    return DataError(
+        f"This network {has}, the space has {wanted} there. Give the options of its own layout "
+        "(`-s layout=...`, `-s width_multiplier=...`, or widths, depths and strides)."
+    )
+
+
+def _number(of: Any, name: str) -> int | None:
+    """A whole number of a block; a list of one counts, and a float without a fraction."""
+    value = of.get(name) if isinstance(of, Mapping) else None
+    value = value[0] if isinstance(value, Sequence) and len(value) == 1 else value
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
+    return int(value) if whole else None  # type: ignore[arg-type]
+
+
+def _listed(config: Mapping[str, Any], name: str) -> list[Any]:
+    value = config.get(name)
+    if not isinstance(value, list):
+        raise DataError(f"{name} must be a list, got {value!r}.")
+    return value
+
+
+def _whole(config: Mapping[str, Any], name: str, count: int) -> list[int]:
+    """A list of so many whole numbers."""
+    value = _listed(config, name)
+    if len(value) != count or not all(type(each) is int for each in value):
+        raise DataError(f"{name} must be {count} whole numbers in this space, got {value!r}.")
+    return value
