@@ -47,6 +47,7 @@ from .modular.space import space_of as space_of
 from .plugins import Catalogue as Catalogue
 from .plugins import catalogue as catalogue
 from .plugins import register as register
+from .pretrained import load_weights as load_weights
 from .probe import Probe as Probe
 from .ranking import RankingOptions as RankingOptions
 from .result import Result as Result

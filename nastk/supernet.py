@@ -71,6 +71,13 @@ class Supernet(nn.Module, ABC):
         """
         return 1
 
+    def own_name(self, name: str) -> str | None:
+        """Called for each tensor of a file of weights: what this supernet calls it.
+
+        None leaves a tensor out. Spaces whose supernets other code trains as well know its names.
+        """
+        return name
+
     @abstractmethod
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
         """Called by updaters that hook or tell apart operations: (edge, operation, module).

@@ -23,6 +23,7 @@ from nastk.mixture import Mixture, Terms
 from nastk.norms import BatchNorm
 from nastk.subspace import Edge
 from nastk.supernet import Measure, Supernet, recomputed
+from nastk_spaces_darts.official_names import own_name
 from nastk_spaces_darts.operations import POOLS, Operation, State, Views, Zero, operation
 from nastk_spaces_darts.options import DartsOptions
 from nastk_spaces_darts.recall import NoRecall, Recall
@@ -79,6 +80,10 @@ class DartsSupernet(Supernet):
         """Called to measure many mixtures on the same images: what they agree on is kept."""
         recall = Recall()
         return lambda mixtures: [self._logits(recall, images, each) for each in mixtures]
+
+    def own_name(self, name: str) -> str:
+        """Called for each tensor of a file of weights: knows the names of the authors' code too."""
+        return own_name(name, self)
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
         """Called to hook or tell apart operations: (edge, operation, module), cell by cell."""
