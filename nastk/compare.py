@@ -84,15 +84,25 @@ class Study:
         }
 
     def table(self) -> str:
-        """One line for each updater, mean and standard deviation of every metric, as CSV."""
+        """One line for each updater as CSV: mean, deviation and single values of every metric.
+
+        The values stand in one cell, separated by spaces, in the order of `seeds`.
+        """
         names = list(dict.fromkeys(name for row in self.rows for name in row["metrics"]))
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
-        parts = [f"{name}_{part}" for name in names for part in ("mean", "std")]
+        parts = [f"{name}_{part}" for name in names for part in ("mean", "std", "values")]
         writer.writerow(["updater", "seeds", *parts])
         for row in self.rows:
             found = [row["metrics"].get(name, {}) for name in names]
-            numbers = [one.get(part, "") for one in found for part in ("mean", "std")]
+            numbers = [
+                value
+                for one in found
+                for value in (
+                    *(one.get(part, "") for part in ("mean", "std")),
+                    " ".join(map(repr, one.get("values", ()))),
+                )
+            ]
             seeds = " ".join(map(str, row["seeds"]))
             writer.writerow([row["updater"], seeds, *("" if n is None else n for n in numbers)])
         return file.getvalue()

@@ -44,6 +44,8 @@ def test_a_study_tabulates_every_updater_over_the_seeds(tmp_path):
     assert [line["updater"] for line in lines] == [row["updater"] for row in found.rows]
     mean = found.rows[0]["metrics"]["parameters"]["mean"]
     assert float(lines[0]["parameters_mean"]) == mean
+    single = [float(value) for value in lines[1]["valid_accuracy_values"].split()]
+    assert single == found.rows[1]["metrics"]["valid_accuracy"]["values"]
 
 
 def test_runs_of_one_seed_start_from_the_same_weights(tmp_path):

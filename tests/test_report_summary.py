@@ -491,7 +491,7 @@ def test_decisions_and_rankings_have_sections_of_their_own(width):
     if width >= 80:
         assert "scores        1  +0.50 [+0.40, +0.60]" in text
         assert "scores        2  +0.25 [+0.15, +0.35]" in text
-        assert text.count("supernet") == 1 and "0.500/0.020/0.000" in text
+        assert text.count("supernet") == 1 and "50.0/2.0/0.0" in text
         assert "architectures: 60 by scores, against table test accuracy of table" in text
 
 

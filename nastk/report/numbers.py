@@ -1,8 +1,10 @@
 """Counts, times, sizes and shares in words that people read at a glance."""
 
 import math
+from collections.abc import Callable, Sequence
 
 _POWERS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_BYTES = ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB"))
 
 
 def count(value: float | int) -> str:
@@ -54,9 +56,9 @@ def size(value: float | int) -> str:
     >>> size(3 * 2**30), size(1536), size(12)
     ('3.00 GiB', '1.50 KiB', '12 B')
     """
-    for power, sign in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
-        if value >= power * 0.9995:
-            return f"{_three(value / power)} {sign}"
+    for power, sign in _BYTES:
+        if value >= 2**power * 0.9995:
+            return f"{_three(value / 2**power)} {sign}"
     return f"{value:.0f} B"
 
 
@@ -69,6 +71,15 @@ def percent(value: float | int) -> str:
     return f"{100 * value:.2f} %"
 
 
+def points(value: float | int) -> str:
+    """A difference of two accuracies (fractions) in percentage points.
+
+    >>> points(0.031)
+    '3.10 points'
+    """
+    return f"{100 * value:.2f} points"
+
+
 def metric(name: str, value: float | int) -> str:
     """A metric's value in the words that fit its name: percent for accuracies, counts in millions.
 
@@ -77,15 +88,66 @@ def metric(name: str, value: float | int) -> str:
     """
     if not math.isfinite(value):
         return str(value)
-    if "accuracy" in name or name.endswith("share"):
-        return percent(value)
-    if name.endswith(("parameters", "multiply_adds", "flops")) or name.startswith("images"):
-        return count(value)
-    if "seconds" in name or "latency" in name:
-        return seconds(value)
-    if "memory" in name or name.endswith("bytes"):
-        return size(value)
+    kind = _kind(name)
+    if kind is not None:
+        return kind(value)
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
+
+
+def alike(name: str, values: Sequence[float | int]) -> Callable[[float | int], str]:
+    """How the values of a metric are written side by side: one unit, one number of digits.
+
+    >>> words = alike("rank", [8_002.0, 10_770.5, 7_432.3])
+    >>> words(8_002.0), words(7_432.3)
+    ('8,002', '7,432')
+    >>> words = alike("parameters", [587_386, 1_610_000])
+    >>> words(587_386), words(1_610_000)
+    ('0.59 M', '1.61 M')
+    """
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    kind = _kind(name)
+    if kind in (percent, points):
+        return _finite(kind)
+    units = UNITS.get(kind, ((1.0, 1.0, ""),))
+    _, scale, unit = next((one for one in units if largest >= one[0] * 0.9995), units[-1])
+    whole = scale == 1.0 and all(float(value).is_integer() for value in values)
+    if not unit and 0 < largest < 1e-3:
+        return _finite(lambda value: f"{value:.2e}")
+    digits = 0 if whole else _digits(largest / scale, 3 if unit or kind else 4)
+    return _finite(lambda value: f"{value / scale:,.{digits}f} {unit}".rstrip())
+
+
+UNITS: dict[Callable[[float | int], str] | None, tuple[tuple[float, float, str], ...]] = {
+    count: (*((power, power, sign) for power, sign in _POWERS), (1.0, 1.0, "")),
+    seconds: ((7_200.0, 3_600.0, "h"), (120.0, 60.0, "min"), (1.0, 1.0, "s"), (0.0, 1e-3, "ms")),
+    size: (*((2.0**power, 2.0**power, sign) for power, sign in _BYTES), (0.0, 1.0, "B")),
+}
+"""For each kind of number: from which size on, what one unit is, and its sign."""
+
+
+def _kind(name: str) -> Callable[[float | int], str] | None:
+    """The words for a metric of this name, where it says what it is."""
+    if "accuracy" in name or name.endswith("share"):
+        return percent
+    if name.startswith("regret"):
+        return points
+    if name.endswith(("parameters", "multiply_adds", "flops")) or name.startswith("images"):
+        return count
+    if "seconds" in name or "latency" in name:
+        return seconds
+    if "memory" in name or name.endswith("bytes"):
+        return size
+    return None
+
+
+def _finite(words: Callable[[float | int], str]) -> Callable[[float | int], str]:
+    return lambda value: words(value) if math.isfinite(value) else str(value)
+
+
+def _digits(largest: float, significant: int) -> int:
+    """Digits behind the point that show a number to so many significant ones."""
+    before = len(f"{largest:.0f}") if largest >= 1 else 0
+    return max(significant - before, 0)
 
 
 def _three(value: float | int) -> str:

@@ -52,7 +52,7 @@ def rankings(history: History) -> RenderableType | None:
         return None
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("by", no_wrap=True)
-    for heading in ("epoch", "Kendall's tau", "Spearman's rho", "regret@1/5/10"):
+    for heading in ("epoch", "Kendall's tau", "Spearman's rho", "regret@1/5/10 (%)"):
         table.add_column(heading, justify="right", no_wrap=True)
     for kind in KINDS:
         for event in ranked:
@@ -71,7 +71,7 @@ def _cells(found: Mapping[str, Any]) -> list[str]:
         f"{one['value']:+.2f} [{one['low']:+.2f}, {one['high']:+.2f}]"
         for one in (found["kendall"], found["spearman"])
     ]
-    lost = [f"{value:.3f}" for value in (found["regret"][k] for k in ("1", "5", "10"))]
+    lost = [f"{100 * value:.1f}" for value in (found["regret"][k] for k in ("1", "5", "10"))]
     return [*correlations, "/".join(lost)]
 
 
