@@ -75,12 +75,13 @@ CELLS = {
     "cells": ["normal"],
     "frozen_mixture": "uniform",
     "scope": "cells",
+    # As the code decides; the default `level` is of neither paper nor code.
+    "derive": "inner",
 }
 OFFICIAL = {
     "forcing": "soft",
     "partition": "min-within",
     "edge_rule": "smallest-within",
-    "derive": "inner",
 }
 """What the authors' code does on the DARTS space and the paper does not say."""
 

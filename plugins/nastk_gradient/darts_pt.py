@@ -20,7 +20,7 @@ from nastk.subspace import Subspace
 from nastk.updater import Continuation, Cosine, Plan
 from nastk.wrapper import Wrapper, around, as_weights
 from nastk_gradient.perturbation import Judge
-from nastk_gradient.published import BENCH_SPACE, DARTS_SPACE, DARTS_TRAINER, HALVES
+from nastk_gradient.published import BENCH_DATA, BENCH_SPACE, DARTS_SPACE, DARTS_TRAINER, HALVES
 from nastk_gradient.selection import open_edges, rounds_left, wide_nodes
 
 Choice = TypeVar("Choice")
@@ -85,7 +85,7 @@ class DartsPt(Wrapper):
             "Wang et al., ICLR 2021; ruocwang/darts-pt, exp_scripts/darts-201.sh and "
             "darts-proj-201.sh",
             space=("nasbench201",),
-            data=("cifar10",),
+            data=BENCH_DATA,
             space_options=BENCH_SPACE,
             updater_options=_PUBLISHED,
             data_options=HALVES,

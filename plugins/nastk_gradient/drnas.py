@@ -14,7 +14,16 @@ from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.updater import Plan
 from nastk_gradient.dirichlet import divergence, mean, sample
-from nastk_gradient.published import ALPHA, BENCH_SPACE, DARTS_SPACE, DARTS_TRAINER, HALVES
+from nastk_gradient.published import (
+    ALPHA,
+    BENCH_DATA,
+    BENCH_SPACE,
+    DARTS_SPACE,
+    DARTS_TRAINER,
+    HALVES,
+    IMAGENET_PARTS,
+    IMAGENET_TRAINER,
+)
 from nastk_gradient.relaxed import Relaxed
 from nastk_gradient.validation import one_batch_a_step, slopes
 
@@ -52,7 +61,7 @@ class DrNas(Relaxed):
             "paper",
             "Chen et al., ICLR 2021; xiangning-chen/DrNAS, 201-space/train_search.py",
             space=("nasbench201",),
-            data=("cifar10",),
+            data=BENCH_DATA,
             space_options=BENCH_SPACE,
             updater_options={**ALPHA, "regulariser": "l2", "ranking": "softmax"},
             data_options=HALVES,
@@ -74,6 +83,23 @@ class DrNas(Relaxed):
             },
             data_options=HALVES,
             trainer_options={**DARTS_TRAINER, "learning_rate": 0.1, "minimum_learning_rate": 0.0},
+        ),
+        Preset(
+            "first-stage",
+            "not published as such: the first stage of xiangning-chen/DrNAS, "
+            "DARTS-space/train_search_imagenet.py, run to the end; the second is a wider supernet",
+            space=("darts",),
+            data=("imagenet",),
+            space_options={**DARTS_SPACE, "channels": 48, "cells": 14, "partial_channels": 6},
+            updater_options={
+                **ALPHA,
+                "learning_rate": 6e-3,
+                "warmup": 10,
+                "regulariser": "l2",
+                "ranking": "softmax",
+            },
+            data_options=IMAGENET_PARTS,
+            trainer_options={**IMAGENET_TRAINER, "batch_size": 512, "warmup_cosine": "scaled"},
         ),
         Preset(
             "quick",

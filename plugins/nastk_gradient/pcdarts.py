@@ -18,7 +18,14 @@ from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.subspace import Edge, Subspace
 from nastk.updater import Plan
-from nastk_gradient.published import ALPHA, DARTS_SPACE, DARTS_TRAINER, HALVES
+from nastk_gradient.published import (
+    ALPHA,
+    DARTS_SPACE,
+    DARTS_TRAINER,
+    HALVES,
+    IMAGENET_PARTS,
+    IMAGENET_TRAINER,
+)
 from nastk_gradient.relaxed import Relaxed
 from nastk_gradient.validation import one_batch_a_step, slopes
 
@@ -86,6 +93,27 @@ class PcDarts(Relaxed):
                 "batch_size": 256,
                 "learning_rate": 0.1,
                 "minimum_learning_rate": 0.0,
+            },
+        ),
+        Preset(
+            "paper",
+            "Xu et al., ICLR 2020, the search on ImageNet; yuhuixu1993/PC-DARTS, "
+            "train_search_imagenet.py",
+            space=("darts",),
+            data=("imagenet",),
+            space_options={
+                **DARTS_SPACE,
+                "include_none": True,
+                "partial_channels": 2,
+                "edge_weights": True,
+            },
+            updater_options={**ALPHA, "learning_rate": 6e-3, "warmup": 35},
+            data_options=IMAGENET_PARTS,
+            # torch's scheduler of their time knows its closed form: the warm-up leaves no trace.
+            trainer_options={
+                **IMAGENET_TRAINER,
+                "batch_size": 1024,
+                "warmup_cosine": "overwritten",
             },
         ),
         Preset(

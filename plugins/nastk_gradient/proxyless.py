@@ -24,7 +24,7 @@ from nastk_gradient.validation import one_batch_a_step
 class Proxyless(Relaxed):
     """ProxylessNAS by gradient, two paths an edge (Cai, Zhu and Han, ICLR 2019, arXiv 1812.00332).
 
-    Without the paper's latency term.
+    Its latency term is `penalty` together with a limit on latency.
 
     Example: `nastk.search(space="nasbench201", updater="proxyless", data="cifar10")`
     """

@@ -6,6 +6,21 @@ from typing import Any
 HALVES: Mapping[str, Any] = {"train_fraction": 0.5}
 """Half of the training images trains weights, the other half the architecture."""
 
+IMAGENET_PARTS: Mapping[str, Any] = {"limit": 160_146, "train_fraction": 0.8}
+"""10 % of ImageNet's 1,281,167 training images for weights, 2.5 % for alpha (first in PC-DARTS)."""
+
+IMAGENET_TRAINER: Mapping[str, Any] = {
+    "epochs": 50,
+    "learning_rate": 0.5,
+    "minimum_learning_rate": 0.0,
+    "warmup_epochs": 5,
+    "momentum": 0.9,
+    "nesterov": False,
+    "weight_decay": 3e-4,
+    "gradient_clip": 5.0,
+}
+"""Weight training on those parts, in train_search_imagenet.py of PC-DARTS and of DrNAS."""
+
 ALPHA: Mapping[str, Any] = {
     "learning_rate": 3e-4,
     "beta1": 0.5,
@@ -44,6 +59,9 @@ BENCH_SPACE: Mapping[str, Any] = {
     "exclude_none": False,
 }
 """The supernet of NAS-Bench-201's own searches: D-X-Y/AutoDL-Projects, scripts-search."""
+
+BENCH_DATA = ("cifar10", "cifar100", "imagenet16-120")
+"""The data sets of NAS-Bench-201, where a code searches each on halves of its training images."""
 
 BENCH_TRAINER: Mapping[str, Any] = {**DARTS_TRAINER, "nesterov": True, "weight_decay": 5e-4}
 """Weight training in NAS-Bench-201's own searches: configs/nas-benchmark/algos/DARTS.config."""

@@ -62,7 +62,7 @@ class Smooth(Relaxed):
             "paper",
             "Chen and Hsieh, ICML 2020; xiangning-chen/SmoothDARTS, nasbench201/train_search.py",
             space=("nasbench201",),
-            data=("cifar10",),
+            data=("cifar10", "cifar100"),
             space_options=BENCH_SPACE,
             updater_options={**ALPHA, "epsilon_start": 0.03, "epsilon_end": 0.3},
             data_options=HALVES,

@@ -25,7 +25,7 @@ from nastk_gradient.validation import one_batch_a_step, slopes
 class Snas(Relaxed):
     """Stochastic neural architecture search (Xie et al., ICLR 2019, arXiv 1812.09926).
 
-    Without the paper's penalty on resources.
+    Its penalty on resources is of the kind of `penalty`, together with a limit.
 
     Example: `nastk.search(space="darts", updater="snas", data="cifar10")`
     """

@@ -4,6 +4,16 @@ from nastk.component import Preset
 
 _SOURCE = "He et al., AAAI 2024, by the authors' code"
 _DATA = {"train_fraction": 1.0}
+_DARTS = {
+    "channels": 16,
+    "cells": 8,
+    "nodes": 4,
+    "stem_multiplier": 3,
+    "partial_channels": 1,
+    "include_none": True,
+    "pool_norm": False,
+    "distinct_inputs": False,
+}
 _TRAINER = {
     "batch_size": 64,
     "learning_rate": 0.025,
@@ -19,20 +29,29 @@ PRESETS = (
         "paper",
         f"{_SOURCE} (isdarts_darts.sh)",
         space=("darts",),
-        data=("cifar10",),
-        space_options={
-            "channels": 16,
-            "cells": 8,
-            "nodes": 4,
-            "stem_multiplier": 3,
-            "partial_channels": 1,
-            "include_none": True,
-            "pool_norm": False,
-            "distinct_inputs": False,
-        },
+        data=("cifar10", "cifar100"),
+        space_options=_DARTS,
         updater_options={"shrinks": 7, "interval": 3},
         data_options=_DATA,
         trainer_options={**_TRAINER, "epochs": 50},
+    ),
+    Preset(
+        "paper",
+        f"{_SOURCE} (isdarts_darts.sh with imagenet-1k, configs/search-opts/"
+        "DARTS-NASNet-IMAGENET.config; as released it stops at its first shrink)",
+        space=("darts",),
+        data=("imagenet",),
+        space_options=_DARTS,
+        updater_options={"shrinks": 7, "interval": 3},
+        # A tenth of the 1,281,167 training images, all of them for the weights.
+        data_options={**_DATA, "limit": 128_116},
+        trainer_options={
+            **_TRAINER,
+            "epochs": 50,
+            "batch_size": 256,
+            "learning_rate": 0.05,
+            "gradient_clip": None,
+        },
     ),
     Preset(
         "paper",
@@ -49,5 +68,7 @@ PRESETS = (
         "small enough to watch; not a published setting",
         updater_options={"interval": 1, "batches": 4},
         data_options=_DATA,
+        # Eight operations an edge take seven shrinks, the first of them after an epoch.
+        trainer_options={"epochs": 8},
     ),
 )

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nastk
 import nastk_fewshot
 from nastk.errors import ConfigurationError, MissingExtraError, UnknownNameError
 from nastk.mixture import Mixture
@@ -424,3 +425,17 @@ def test_counts_of_cuts_are_those_of_the_specification():
     for count, inside in ((7, 9), (5, 4)):
         groups = next(Partitioner(2).possible(names(count)))
         assert sum(comb(len(group), 2) for group in groups) == inside
+
+
+@pytest.mark.parametrize("inner", ["", "-first-order", "-snas"])
+def test_presets_on_the_darts_space_decide_as_the_code_does(inner):
+    """They differ from the official ones in what paper and code differ in, and in nothing else."""
+    paper, official = (
+        nastk.resolve(
+            {"space": "darts", "updater": "gm", "data": "cifar10", "preset": name + inner}
+        ).updater.options
+        for name in ("paper", "official")
+    )
+    assert paper["derive"] == "inner"
+    differ = {name for name in paper if paper[name] != official[name]}
+    assert differ == {"forcing", "partition", "edge_rule"}

@@ -68,8 +68,7 @@ def numbers_added(supernet, edges, images, weights, drawn):
     return supernet.head(state)
 
 
-@pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("seed", "recompute"), [(0, False), (1, False), (2, True)])
 def test_the_slope_is_that_of_a_pass_that_adds_the_undrawn_weights_as_numbers(seed, recompute):
     space = bench(recompute=recompute)
     branch, probe, batch = started(space, seed)

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nastk_isdarts.shrinking
+from nastk import resolve
 from nastk.errors import ConfigurationError
 from nastk.space import SearchSpace
 from nastk.subspace import Edge, Subspace
 from nastk.testing import Harness, ToySpace
-from nastk.training import TrainerOptions
 from nastk.updater import Plan
 from nastk_isdarts.measure import MEASURES, channel_variance, flatness
 from nastk_isdarts.mixing import constant_mixture
@@ -489,6 +489,8 @@ def test_wrong_options_are_named(wrong, message):
     ("space", "data", "fits"),
     [
         ("darts", "cifar10", ["paper", "quick"]),
+        ("darts", "cifar100", ["paper", "quick"]),
+        ("darts", "imagenet", ["paper", "quick"]),
         ("nasbench201", "cifar10", ["paper", "quick"]),
         ("nasbench201", "cifar100", ["paper", "quick"]),
         ("darts", "folder", ["quick"]),
@@ -498,17 +500,22 @@ def test_presets_speak_of_what_was_published(space, data, fits):
     assert [preset.name for preset in IsDarts.presets if preset.fits(space, data)] == fits
 
 
-def test_presets_hold_options_that_exist_and_make_plans_that_work():
-    from nastk_images.published import Cifar10
-    from nastk_spaces_nasbench201.space import NasBench201Space
-
-    for preset, space in zip(IsDarts.presets, (darts(), Chain(), ToySpace()), strict=True):
-        trainer = TrainerOptions(**preset.trainer_options)
-        plan = Plan(trainer.epochs, 782, trainer.batch_size, 50_000, 0)
-        assert updater_of(preset.updater_options, space).complaint(plan) is None
-        assert Cifar10.parse_options(preset.data_options).train_fraction == 1.0
-    DartsSpace.parse_options(IsDarts.presets[0].space_options)
-    NasBench201Space.parse_options(IsDarts.presets[1].space_options)
+@pytest.mark.parametrize(
+    ("data", "batch", "rate", "clip", "limit"),
+    [
+        ("cifar10", 64, 0.025, 5.0, None),
+        ("cifar100", 64, 0.025, 5.0, None),
+        ("imagenet", 256, 0.05, None, 1_281_167 // 10),
+    ],
+)
+def test_the_search_in_the_darts_space_has_the_settings_of_each_data_set(
+    data, batch, rate, clip, limit
+):
+    config = resolve({"space": "darts", "updater": "isdarts", "data": data, "preset": "paper"})
+    trainer, images = config.trainer, config.data.options
+    assert (trainer.batch_size, trainer.learning_rate, trainer.gradient_clip) == (batch, rate, clip)
+    assert (trainer.epochs, trainer.minimum_learning_rate) == (50, 0.001)
+    assert (images["limit"], images["train_fraction"]) == (limit, 1.0)
 
 
 # ---------------------------------------------------------------- the page

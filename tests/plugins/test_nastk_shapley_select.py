@@ -34,6 +34,7 @@ class TestShapleySelect(ShortContract):
     options: ClassVar = {"inner_options": LEARN, **FEW}
 
 
+@pytest.mark.slow
 class TestAroundPaths(ShortContract):
     updater = ShapleySelect
     options: ClassVar = {"inner": "random", "inner_options": {"candidates": 3}, **FEW}
