@@ -8,17 +8,18 @@ of epochs, so that schedules end where their methods expect it.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Self
 
 from nastk.assembly import Assembly
 from nastk.branch import Branch
 from nastk.cost import PhaseCost
 from nastk.errors import ConfigurationError
 from nastk.preflight import rehearse, trained
+from nastk.spending import Unit, spending
 from nastk.updater import Plan
 
 LONGEST = 1_000_000
-UNITS = {"k": 1e3, "M": 1e6, "s": 1.0, "m": 60.0, "h": 3600.0}
+"""The most epochs that a budget can mean."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Budget:
     Budget(unit='images', amount=400000.0)
     """
 
-    unit: Literal["images", "seconds"]
+    unit: Unit
     amount: float
 
     @classmethod
@@ -39,20 +40,7 @@ class Budget:
         Raises:
             ConfigurationError: it is none of these.
         """
-        name, _, value = text.partition("=")
-        units = {"images": "kM", "seconds": "smh"}.get(name, "")
-        scale = UNITS[value[-1]] if value and value[-1] in units else 1.0
-        number = value[:-1] if value and value[-1] in units else value
-        try:
-            amount = float(number) * scale
-        except ValueError:
-            amount = 0.0
-        if name not in ("images", "seconds") or not 0 < amount < float("inf"):
-            raise ConfigurationError(
-                "A budget is written as images=400k, images=2M, seconds=900 or seconds=2h; "
-                f"got {text!r}."
-            )
-        return cls("images" if name == "images" else "seconds", amount)
+        return cls(*spending(text))
 
     def epochs(self, assembly: Assembly) -> int:
         """The most epochs of the assembled run that stay within the budget.
@@ -61,21 +49,36 @@ class Budget:
             ConfigurationError: even the shortest run that the updater accepts takes more, or the
                 updater does not forecast what it measures.
         """
-        branch, plan = assembly.trainer.root(), assembly.plan
-        updater = branch.updater
-        price = self._price(assembly, branch)
-
-        def takes(epochs: int) -> float:
-            return price(replace(plan, epochs=epochs))
-
-        shortest = _shortest(lambda epochs: updater.complaint(replace(plan, epochs=epochs)))
+        takes, shortest = self._terms(assembly)
+        name = assembly.config.updater.name
         if takes(shortest) > self.amount:
             raise ConfigurationError(
-                f"A budget of {self.amount:,.0f} {self.unit} is too small for {updater.name!r}: "
+                f"A budget of {self.amount:,.0f} {self.unit} is too small for {name!r}: "
                 f"its shortest run (epochs: {shortest}) takes about {takes(shortest):,.0f}. "
                 "Raise the budget, or let it measure less."
             )
+        if takes(LONGEST) <= self.amount:
+            raise ConfigurationError(
+                f"A budget of {self.amount:,.0f} {self.unit} allows {name!r} more than "
+                f"{LONGEST:,} epochs here. Lower it, or say how many with --epochs."
+            )
         return _last(lambda epochs: takes(epochs) <= self.amount, shortest)
+
+    def allows(self, assembly: Assembly, half: bool = False) -> bool:
+        """Whether the shortest run that the updater accepts keeps within it, or within half of it.
+
+        Raises:
+            ConfigurationError: as `epochs` does, but for a budget that is too small.
+        """
+        takes, shortest = self._terms(assembly)
+        return takes(shortest) <= self.amount / (2 if half else 1)
+
+    def _terms(self, assembly: Assembly) -> tuple[Callable[[int], float], int]:
+        """What a number of epochs takes, and the fewest that the updater accepts."""
+        branch, plan = assembly.trainer.root(), assembly.plan
+        price, updater = self._price(assembly, branch), branch.updater
+        shortest = _shortest(lambda epochs: updater.complaint(replace(plan, epochs=epochs)))
+        return lambda epochs: price(replace(plan, epochs=epochs)), shortest
 
     def _price(self, assembly: Assembly, branch: Branch) -> Callable[[Plan], float]:
         """What a plan costs, in this budget's unit."""
@@ -102,7 +105,7 @@ class Budget:
 def _last(fits: Callable[[int], bool], first: int) -> int:
     """The last number from `first` on that fits, where all that fit come before all others."""
     high = first
-    while high < LONGEST and fits(2 * high):
+    while fits(2 * high):
         high *= 2
     low, high = high, 2 * high
     while high - low > 1:

@@ -28,6 +28,8 @@ from nastk.result import Result
 from nastk.runs import CONFIG, RunFolder
 
 BASELINE = "random"
+SCORED = "candidates"
+"""The option of random search that its measuring grows with."""
 LONG = 10_000
 """Epochs while a budget is turned into epochs: enough for any milestone."""
 
@@ -178,23 +180,28 @@ def plan(
         ConfigurationError: what `compare` says, before anything has run.
     """
     uses = [Use.of(updater) for updater in updaters]
-    if not any(use.name == BASELINE for use in uses):
-        uses.append(Use(BASELINE))
-    labels = [_label(use) for use in uses]
+    allowed = None if budget is None else Budget.parse(budget)
+    added = not any(use.name == BASELINE for use in uses)
+    labels = [_label(use) for use in uses] + [BASELINE] * added
     for values, what in ((labels, "updater"), (list(seeds), "seed")):
         if len(set(values)) != len(values) or not values:
             raise ConfigurationError(
                 f"A study needs at least one {what}, and each only once; got {values}."
             )
+    if added:
+        uses.append(Use(BASELINE))
     cells = []
-    for use, label in zip(uses, labels, strict=True):
-        folders = {seed: RunFolder(out / f"{_file_name(label)}-seed{seed}") for seed in seeds}
+    for use, name in zip(uses, [_file_name(label) for label in labels], strict=True):
+        folders = {seed: RunFolder(out / f"{name}-seed{seed}") for seed in seeds}
         # What a preset would have judged beside the search would be done for every run.
         given = wishes.get("evaluators")
         judges = cheap() if given is None else given
-        asked = {**wishes, "evaluators": judges, "updater": use}
-        if budget is not None:
-            asked = _within(asked, Budget.parse(budget), budget, out / _file_name(label))
+        asked: dict[str, Any] = {**wishes, "evaluators": judges, "updater": use}
+        if allowed is not None and budget is not None:
+            if added and use is uses[-1]:
+                asked["updater"] = use = _affordable(asked, allowed, out / name)
+            asked = _within(asked, allowed, budget, out / name)
+        label = _label(use)
         for seed, folder in folders.items():
             config = resolve({**asked, "seed": seed})
             _check_kept(folder, config)
@@ -204,6 +211,41 @@ def plan(
         if cell.seed == seeds[0] and budget is None:
             assemble(cell.config)
     return cells
+
+
+def _affordable(asked: Mapping[str, Any], budget: Budget, place: Path) -> Use:
+    """Random search as it is, or scoring so few architectures that it keeps the budget.
+
+    It was not asked for, so it must not stand in the way of a study: where its shortest run takes
+    more than the budget it scores fewer, down to half of the budget, and half is left to train. A
+    run kept at `place`-seedN goes before.
+    """
+    usual = resolve({**asked, "trainer": _long(asked)})
+    scored = usual.updater.options[SCORED]
+    kept = [folder.config()["updater"]["options"][SCORED] for folder in _kept(place)]
+    if kept:
+        return Use(BASELINE) if kept[0] == scored else Use(BASELINE, {SCORED: kept[0]})
+    assembly = assemble(usual)
+    if budget.allows(assembly):
+        return Use(BASELINE)
+    while scored > 1:
+        scored //= 2
+        use = Use(BASELINE, {SCORED: scored})
+        assembly = assemble(resolve({**asked, "updater": use, "trainer": _long(asked)}))
+        if scored == 1 or budget.allows(assembly, half=True):
+            break
+    return use
+
+
+def _long(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {**(asked.get("trainer") or {}), "epochs": LONG}
+
+
+def _kept(place: Path) -> list[RunFolder]:
+    """The runs of one updater that a study holds already."""
+    return [
+        RunFolder(file.parent) for file in sorted(place.parent.glob(f"{place.name}-seed*/{CONFIG}"))
+    ]
 
 
 def _within(asked: Mapping[str, Any], budget: Budget, text: str, place: Path) -> dict[str, Any]:
@@ -217,11 +259,9 @@ def _within(asked: Mapping[str, Any], budget: Budget, text: str, place: Path) ->
             f"A study has either a budget or a number of epochs, got budget {text} and "
             f"{trainer['epochs']} epochs. Leave one of them out."
         )
-    kept = sorted(place.parent.glob(f"{place.name}-seed*/{CONFIG}"))
-    epochs = [RunFolder(file.parent).config()["trainer"]["epochs"] for file in kept]
+    epochs = [folder.config()["trainer"]["epochs"] for folder in _kept(place)]
     if not epochs:
-        first = {**asked, "trainer": {**trainer, "epochs": LONG}}
-        epochs = [budget.epochs(assemble(resolve(first)))]
+        epochs = [budget.epochs(assemble(resolve({**asked, "trainer": _long(asked)})))]
     return {**asked, "budget": text, "trainer": {**trainer, "epochs": epochs[0]}}
 
 

@@ -4,17 +4,25 @@ From one nested `Options` model come validation, `nastk describe NAME`, the tabl
 `-u samples=20` on the command line and the section of the config file.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from json import JSONDecodeError
-from typing import Any, ClassVar, Self, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from nastk.errors import ConfigurationError, near_miss
+from nastk.errors import ConfigurationError, NastkError, PluginError, near_miss
 from nastk.reading import json_value
 
 Model = TypeVar("Model", bound=BaseModel)
+
+LARGEST_NUMBER = 2**63
+"""A bound of whole numbers: torch counts in 64 bits."""
+
+LONGEST_SHOWN = 300
+"""Characters of a value in a message."""
 
 
 class Options(BaseModel):
@@ -31,8 +39,20 @@ class Options(BaseModel):
         frozen=True,
         validate_default=True,
         allow_inf_nan=False,
-        coerce_numbers_to_str=True,  # a folder may be called 2024
+        coerce_numbers_to_str=True,  # a class may be called 2024
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _meant(cls, value: Any, info: Any) -> Any:
+        """Refuse what would silently become another number: true, 9_0, digits without an end."""
+        kinds = _kinds(cls.model_fields[info.field_name].annotation)
+        if Path in kinds and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return str(value)  # a folder may be called 2024
+        if {int, float} & kinds:
+            for one in value if isinstance(value, (list, tuple)) else (value,):
+                _check_number(one, kinds)
+        return value
 
 
 @dataclass(frozen=True)
@@ -126,18 +146,66 @@ def use(name: str, **options: Any) -> Use:
     return Use(name, options)
 
 
+def _kinds(annotation: Any) -> set[Any]:
+    """The plain types inside an annotation: of `tuple[int, ...] | None` int and NoneType."""
+    if get_origin(annotation) is Literal:  # its words are no texts at will
+        return {type(value) for value in get_args(annotation)} - {str} or {Literal}
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    inside = [_kinds(one) for one in get_args(annotation) if one is not Ellipsis]
+    return set().union(*inside) if inside else {annotation}
+
+
+def _check_number(value: Any, kinds: Set[Any]) -> None:
+    """Refuse a value that pydantic would take for a number, and a reader would not.
+
+    Raises:
+        ValueError: says what was expected.
+    """
+    word = "a number" if float in kinds else "a whole number"
+    if isinstance(value, bool) and not kinds & {bool, Any, object}:
+        raise ValueError(f"{word} and not {str(value).lower()}")
+    if isinstance(value, str) and not kinds & {str, Any, object}:
+        if not value.isascii() or "_" in value:
+            raise ValueError(f"{word} in the digits 0 to 9 alone")
+        value = int(value) if re.fullmatch(r"\s*[+-]?\d{1,400}\s*", value) else value
+    if (
+        isinstance(value, (int, float))
+        and abs(value) >= LARGEST_NUMBER
+        and not (isinstance(value, float) and float in kinds)
+    ):
+        raise ValueError(f"{word} below 2^63")
+
+
 def parse(model: type[Model], values: Mapping[str, Any], owner: str) -> Model:
     """`values` validated by a pydantic `model`, whose complaints become one readable line.
 
     Raises:
         ConfigurationError: naming `owner`, the field, what was got and what was expected.
+        PluginError: what checks the values raised something else.
     """
     try:
         return model.model_validate(dict(values))
+    except NastkError:
+        raise
     except ValidationError as error:
         raise ConfigurationError(
             "; ".join(_complaint(model, owner, each) for each in error.errors())
         ) from None
+    except Exception as error:  # a plugin's validator may raise anything
+        raise PluginError(
+            f"{owner}: its options could not be checked: {type(error).__name__}: {error}. "
+            "Set NASTK_TRACEBACK=1 to see where."
+        ) from error
+
+
+def _shown(value: Any) -> str:
+    """A value as a message shows it: in one line of bounded length."""
+    try:
+        text = repr(value)
+    except Exception:  # a number of thousands of digits, or somebody's own class
+        return f"a {type(value).__name__} that cannot be shown"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _complaint(model: type[BaseModel], owner: str, error: Any) -> str:
@@ -159,9 +227,9 @@ def _complaint(model: type[BaseModel], owner: str, error: Any) -> str:
         "missing": "given",
     }
     if kind in bounds:
-        return f"{owner}: {path} must be {bounds[kind]}, got {got!r}."
+        return f"{owner}: {path} must be {bounds[kind]}, got {_shown(got)}."
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{owner}: {path + ': ' if path else ''}expected {message}, got {got!r}."
+    return f"{owner}: {path + ': ' if path else ''}expected {message}, got {_shown(got)}."
 
 
 def assignments(pairs: Sequence[str], flag: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from nastk.plugins import Catalogue, catalogue
 from nastk.ranking import RankingOptions
 from nastk.reading import json_value, read_text
 from nastk.reading_yaml import yaml_value
+from nastk.spending import spending
 from nastk.training import TrainerOptions
 
 SECTIONS = ("space", "updater", "data")
@@ -108,13 +109,13 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
         parsed = classes[section].parse_options({**options, **use.options})
         resolved[section] = {"name": use.name, "options": parsed.model_dump(mode="json")}
     trainer = {key: value for one in filled for key, value in one.trainer_options.items()}
+    _check_budget(wishes)
     resolved["trainer"] = parse(
         TrainerOptions, {**trainer, **(wishes.get("trainer") or {})}, "trainer"
     )
     judge = Judges(uses["space"].name, uses["data"].name, installed)
-    resolved["evaluators"] = [
-        judge.config(evaluator_use(one)) for one in _evaluators(wishes, filled, judge)
-    ]
+    asked = [evaluator_use(one) for one in _evaluators(wishes, filled, judge)]
+    resolved["evaluators"] = [judge.config(use) for use in _each_once(asked)]
     resolved["ranking"] = _ranking(wishes, judge)
     if wishes.get("leaf_judge") is not None:
         resolved["leaf_judge"] = judge.config(evaluator_use(wishes["leaf_judge"]))
@@ -269,6 +270,30 @@ def _class(section: str, name: str, installed: Catalogue) -> Any:
         if (section, name) == ("data", PairSource.name)
         else installed.load(section, name)
     )
+
+
+def _check_budget(wishes: Mapping[str, Any]) -> None:
+    """Refuse what is no budget, and one from which nobody has found the epochs."""
+    budget = wishes.get("budget")
+    if budget is None:
+        return
+    spending(str(budget))
+    if "epochs" not in (wishes.get("trainer") or {}):
+        raise ConfigurationError(
+            f"The budget {budget!r} is for studies, which find the epochs that keep it: "
+            "use `nastk compare`, or say --epochs."
+        )
+
+
+def _each_once(uses: Sequence[Use]) -> Sequence[Use]:
+    """The evaluators as they are; none twice, as their metrics are known by their names."""
+    names = [use.name for use in uses]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(
+            f"The evaluator {twice[0]!r} is asked for twice, and its metrics would have one name. "
+            "Leave one of them out."
+        )
+    return uses
 
 
 def _evaluators(

@@ -19,6 +19,8 @@ from nastk.trainer import Watcher
 
 FEWEST, MOST = 2, 8
 """Questions of one measuring: the first may build what the next reuse, and memory frays a while."""
+EARLY, PARTS = 600, 64
+"""Epochs that are all tried for the first measuring, and parts of the run whose ends are."""
 STILL = 1.01
 """Growth of the peak below which a process no longer grows."""
 
@@ -47,13 +49,22 @@ def _watched(watcher: Watcher, branch: Branch, probe: Probe) -> object:
 def _measurings(assembly: Assembly, branch: Branch) -> None:
     """What the updater measures after the first epoch in which it asks anything at all."""
     state, rng = copied(branch.updater.state_dict()), branch.rng.get_state()
-    for epoch in range(1, assembly.plan.epochs):
+    for epoch in _tried(assembly.plan.epochs):
         branch.epoch, branch.step = epoch, epoch * assembly.plan.steps_per_epoch
         asked = _asked(assembly, branch, branch.updater.after_epoch)
         branch.updater.load_state_dict(copied(state))
         branch.rng.set_state(rng)
         if asked:
             return
+
+
+def _tried(epochs: int) -> list[int]:
+    """Epochs after which an updater may measure first: the early ones, and equal parts of the run.
+
+    Not all of them: a run may be asked for with more epochs than can be counted.
+    """
+    parts = {round(epochs * part / PARTS) for part in range(1, PARTS)}
+    return sorted({*range(1, min(epochs, EARLY)), *(one for one in parts if 0 < one < epochs)})
 
 
 def _asked(assembly: Assembly, branch: Branch, ask: Callable[[Probe], object]) -> int:

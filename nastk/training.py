@@ -80,9 +80,11 @@ class TrainerOptions(Options):
             "(never on a CPU)"
         ),
     )
-    threads: int = Field(0, ge=0, description="CPU threads of torch; 0 is torch's own choice")
+    threads: int = Field(
+        0, ge=0, le=1024, description="CPU threads of torch; 0 is torch's own choice"
+    )
     workers: int = Field(
-        2, ge=0, description="processes that read images of sets too large for memory"
+        2, ge=0, le=256, description="processes that read images of sets too large for memory"
     )
 
     @model_validator(mode="after")

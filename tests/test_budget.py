@@ -38,11 +38,17 @@ def test_a_budget_is_read(text, unit, amount):
 @pytest.mark.parametrize(
     "text",
     ["", "images", "images=", "images=k", "images=0", "images=-3", "images=nan", "images=inf",
-     "images=3h", "seconds=3M", "epochs=3", "400k", "images=4 k k"],
+     "images=3h", "seconds=3M", "epochs=3", "400k", "images=4 k k",
+     "images=4_0", "images=\u0664", "images=1e999"],
 )  # fmt: skip
 def test_what_is_no_budget_is_refused(text):
     with pytest.raises(ConfigurationError, match="A budget is written as images=400k"):
         Budget.parse(text)
+
+
+def test_a_budget_without_an_end_is_refused():
+    with pytest.raises(ConfigurationError, match="allows 'darts' more than 1,000,000 epochs here"):
+        Budget("images", 1e30).epochs(assembled("darts"))
 
 
 @pytest.mark.parametrize("updater", ["darts", CANDIDATES, SHAPLEY, "fair"], ids=str)

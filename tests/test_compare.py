@@ -10,8 +10,9 @@ import pytest
 
 import nastk
 from nastk import checkpoint, cli
-from nastk.cli.study import seed_range
+from nastk.cli.study import _uses, seed_range
 from nastk.compare import plan
+from nastk.driver import Run
 from nastk.errors import ConfigurationError, StopRequested
 from nastk.runs import RunFolder
 from nastk.testing import fingerprint
@@ -122,10 +123,61 @@ def test_seeds_are_written_as_people_write_them(text, seeds):
     assert seed_range(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "a", "-1", "1-", "0;1"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "-1", "1-", "0;1", "3-1", "\u00b2", "\u0663", "9" * 5000, "1_0", "0-" + "9" * 30],
+)
 def test_what_is_no_seed_is_refused(text):
     with pytest.raises(ConfigurationError, match="--seeds takes seeds such as"):
         seed_range(text)
+
+
+@pytest.mark.parametrize("text", ["0-999999999999", "0-999,0-999", "1-1001"])
+def test_too_many_seeds_are_refused(text):
+    with pytest.raises(ConfigurationError, match="asks for more than 1,000 seeds"):
+        seed_range(text)
+
+
+@pytest.mark.parametrize(
+    ("budget", "scored"),
+    [("images=6k", 100), ("images=4k", 25), ("images=1k", 6), ("images=230", 1)],
+)
+def test_random_that_was_added_never_stands_in_the_way_of_a_budget(budget, scored, tmp_path):
+    """It scores fewer architectures, and half of the budget is left to train."""
+    wishes = {"space": "toy", "data": "toy", "trainer": {"batch_size": 16}}
+    darts, random = plan(wishes, ["darts"], [0], tmp_path, budget)
+    assert (darts.label, random.config.updater.options["candidates"]) == ("darts", scored)
+    assert random.folder.path.name == "random-seed0"
+    assert random.label == ("random" if scored == 100 else f"random(candidates={scored})")
+
+
+def test_random_that_was_asked_for_is_as_it_was_asked_for(tmp_path):
+    wishes = {"space": "toy", "data": "toy", "trainer": {"batch_size": 16}}
+    with pytest.raises(ConfigurationError, match="too small for 'random'"):
+        plan(wishes, ["random"], [0], tmp_path, "images=1k")
+
+
+def test_a_study_within_a_budget_goes_on_with_the_random_search_that_it_has(tmp_path):
+    wishes = {"space": "toy", "data": "toy", "trainer": {"batch_size": 16}}
+    before = plan(wishes, ["darts"], [0], tmp_path, "images=1k")[1]
+    events = Run.new(before.config, before.folder.path).events()
+    next(events)
+    events.close()
+    after = plan(wishes, ["darts"], [0, 1], tmp_path, "images=1k")[2:]
+    assert [one.config.updater for one in after] == [before.config.updater] * 2
+    assert [one.config.trainer for one in after] == [before.config.trainer] * 2
+
+
+@pytest.mark.parametrize(
+    ("pairs", "uses"),
+    [
+        ([], [nastk.use("darts")]),
+        (["random.candidates=10"], [nastk.use("darts"), nastk.use("random", candidates=10)]),
+        (["darts.order=1"], [nastk.use("darts", order=1)]),
+    ],
+)
+def test_options_of_random_may_be_given_though_it_was_not_named(pairs, uses):
+    assert _uses(["darts"], pairs) == uses
 
 
 def test_the_command_shows_the_table(monkeypatch, capsys, workplace):

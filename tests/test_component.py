@@ -1,11 +1,12 @@
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from pydantic import Field, field_validator
 
 import nastk
 from nastk.component import Component, Options, Preset, Use, parse, use
-from nastk.errors import ConfigurationError
+from nastk.errors import ConfigurationError, PluginError
 
 
 class Sample(Component):
@@ -131,3 +132,68 @@ def test_a_preset_fits_where_it_says(preset, space, data, fits):
 
 def test_the_public_name_is_the_same():
     assert nastk.use("a", b=1) == Use("a", {"b": 1})
+
+
+class Numbers(Options):
+    """Numbers of every kind that options have."""
+
+    whole: int = Field(1, description="a whole number")
+    maybe: int | None = Field(None, description="a whole number or none")
+    many: tuple[int, ...] = Field((), description="whole numbers")
+    real: float = Field(0.5, description="a number")
+    either: int | Literal["all"] = Field(1, description="a whole number, or all")
+    switch: bool = Field(False, description="a switch")
+    word: str = Field("", description="a word")
+    place: Path | None = Field(None, description="a file")
+    free: dict[str, Any] = Field(default_factory=dict, description="anything")
+
+
+@pytest.mark.parametrize("name", ["whole", "maybe", "real", "either"])
+@pytest.mark.parametrize(
+    "value",
+    [True, False, "9_0", "\u0669\u0660", 10**20, -(10**20), 10**5000, "9" * 30],
+    ids=lambda value: f"{value!r:.9}" if value != 10**5000 else "long",
+)
+def test_what_would_silently_become_another_number_is_refused(name, value):
+    expected = rf"^it: {name}\b.* expected a (whole )?number (and not|in the dig|below 2\^63)"
+    with pytest.raises(ConfigurationError, match=expected) as error:
+        parse(Numbers, {name: value}, "it")
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("value", [[True], (1, "1_0"), [2, 10**20]])
+def test_in_a_list_as_well(value):
+    with pytest.raises(ConfigurationError, match="many: expected a whole number "):
+        parse(Numbers, {"many": value}, "it")
+
+
+@pytest.mark.parametrize("value", [1e20, float("inf")])
+def test_a_whole_number_has_an_end_where_it_is_written_as_a_power(value):
+    with pytest.raises(ConfigurationError, match=r"whole: expected a whole number below 2\^63"):
+        parse(Numbers, {"whole": value}, "it")
+
+
+def test_what_means_itself_is_taken():
+    given = {"whole": "12", "real": "1e-3", "either": "all", "switch": True, "word": 2024}
+    given |= {"place": 2024, "many": [1, 2], "free": {"a": True, "b": "9_0", "c": 10**20}}
+    found = parse(Numbers, given, "it")
+    assert (found.whole, found.real, found.either, found.switch) == (12, 1e-3, "all", True)
+    assert (found.word, found.place, found.many) == ("2024", Path("2024"), (1, 2))
+    assert found.free == given["free"]
+    assert parse(Numbers, {"real": 1e20, "whole": 2**62}, "it").real == 1e20
+
+
+class Raising(Options):
+    """A plugin's validator that fails."""
+
+    word: str = Field("", description="a word")
+
+    @field_validator("word")
+    @classmethod
+    def _fails(cls, value: str) -> str:
+        raise KeyError(value)
+
+
+def test_a_validator_that_raises_is_said_in_one_message():
+    with pytest.raises(PluginError, match=r"^it: its options could not be checked: KeyError: 'x'"):
+        parse(Raising, {"word": "x"}, "it")

@@ -199,6 +199,15 @@ def test_a_path_may_follow_the_name_of_the_data():
             {"space": {"options": {"channels": 3}}},
             "Options for the space were given, but no space: name one with --space",
         ),
+        ({"seed": True}, "config: seed: expected a whole number and not true, got True"),
+        ({"budget": "nonsense"}, "A budget is written as images=400k, .* got 'nonsense'"),
+        ({"budget": "images=4k"}, "budget 'images=4k' is for studies, .* or say --epochs"),
+        (
+            {"evaluators": ["size", nastk.use("supernet", batch_size=7), "supernet"]},
+            "The evaluator 'supernet' is asked for twice",
+        ),
+        ({"trainer": {"threads": 5000}}, "trainer: threads must be at most 1024, got 5000"),
+        ({"trainer": {"workers": 5000}}, "trainer: workers must be at most 256, got 5000"),
         ({"preset": ["quick"]}, r"config: preset is a name, got \['quick'\]"),
     ],
 )

@@ -10,7 +10,7 @@ from nastk import headroom, preflight
 from nastk.assembly import assemble
 from nastk.config import resolve
 from nastk.errors import ConfigurationError
-from nastk.largest import MOST
+from nastk.largest import MOST, _tried
 from nastk.mixture import Mixture
 from nastk.plugins import catalogue
 from nastk.preflight import rehearse
@@ -46,6 +46,22 @@ def test_it_counts_what_a_run_will_take():
     assert found.seconds > 0 and found.peak_memory > 0
     assert (found.device, found.parameters) == ("cpu", 3 * 4 * 9 + 4 + 8 * 4 * 4 * 9 + 4 * 3 + 3)
     json.dumps(found.to_json())
+
+
+@pytest.mark.parametrize("updater", ["darts", "gm", "isdarts", "shapley", "random"])
+def test_any_number_of_epochs_is_forecast_without_counting_them(updater):
+    """A loop over them would not end in this test's lifetime."""
+    options = {"gm": {"inner": "random"}}.get(updater, {})
+    found = forecast(updater=nastk.use(updater, **options), trainer={"epochs": 10**15})
+    assert found.steps == 3 * 10**15
+
+
+def test_the_first_measuring_is_looked_for_in_early_epochs_and_at_parts_of_the_run():
+    assert _tried(1) == [] and _tried(5) == [1, 2, 3, 4]
+    many = _tried(10**15)
+    assert (
+        len(many) < 1000 and {1, 599, 10**15 // 4, 10**15 // 2} <= set(many) and max(many) < 10**15
+    )
 
 
 def test_an_updater_that_does_not_say_is_measured_instead():

@@ -1,5 +1,6 @@
 """`nastk compare`: a study of several updaters and seeds."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,12 +9,15 @@ from typing import Any
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
 from nastk.cli.run import wishes_of
-from nastk.compare import Cell, compare
+from nastk.compare import BASELINE, Cell, compare
 from nastk.component import Use, assignments
 from nastk.config import merge, read_config
 from nastk.driver import Run, stop_on_signals
 from nastk.errors import ConfigurationError
 from nastk.report.study import study_table
+
+RANGE = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
+MOST_SEEDS = 1_000
 
 
 def run_study(
@@ -33,6 +37,7 @@ def run_study(
     uses = _uses(updaters, given.pop("updater") or [])
     wishes = merge(read_config(file) if file else {}, wishes_of(flags, given, epochs))
     wishes.pop("updater", None)
+    budget = budget or wishes.pop("budget", None)
     study = compare(
         wishes.pop("space", None),
         uses,
@@ -75,22 +80,32 @@ def seed_range(text: str) -> list[int]:
     """
     seeds: list[int] = []
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
-            raise ConfigurationError(f"--seeds takes seeds such as 0-3 or 0,2,5; got {text!r}.")
-        seeds.extend(range(int(first), int(last if dash else first) + 1))
+        found = RANGE.fullmatch(part.strip())
+        first, last = (int(one) for one in (found[1], found[2] or found[1])) if found else (0, -1)
+        if last < first:
+            raise ConfigurationError(
+                "--seeds takes seeds such as 0-3 or 0,2,5, each of at most 18 digits; "
+                f"got {text[:60]!r}."
+            )
+        if len(seeds) + last - first >= MOST_SEEDS:
+            raise ConfigurationError(
+                f"--seeds {text[:60]} asks for more than {MOST_SEEDS:,} seeds, each of which is a "
+                "run of every updater. Ask for fewer."
+            )
+        seeds.extend(range(first, last + 1))
     return seeds
 
 
 def _uses(updaters: Sequence[str], pairs: Sequence[str]) -> list[Use]:
-    """The updaters with the options that `-u NAME.OPTION=VALUE` gives them."""
-    options: dict[str, dict[str, Any]] = {name: {} for name in updaters}
+    """The updaters with the options that `-u NAME.OPTION=VALUE` gives them, `random` included."""
+    options: dict[str, dict[str, Any]] = {name: {} for name in [*updaters, BASELINE]}
     for path, value in assignments(pairs, "-u").items():
         name, dot, option = path.partition(".")
         if not dot or name not in options:
             raise ConfigurationError(
-                f"In a study, -u takes UPDATER.OPTION=VALUE for one of {', '.join(updaters)}; "
+                f"In a study, -u takes UPDATER.OPTION=VALUE for one of {', '.join(options)}; "
                 f"got {path!r}."
             )
         options[name][option] = value
-    return [Use(name, values) for name, values in options.items()]
+    added = {BASELINE} - set(updaters)
+    return [Use(name, values) for name, values in options.items() if values or name not in added]

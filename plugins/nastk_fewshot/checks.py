@@ -44,7 +44,7 @@ def forecast(
     edges = _edges(options, space, course.last)
     branches = _branches(options, edges)
     images = _matched(options, plan, edges, branches)
-    others = sum(branches[course.level(epoch)] - 1 for epoch in range(course.end))
+    others = sum((branches[level] - 1) * epochs for level, epochs in enumerate(course.spans()))
     images += others * plan.train_images
     total = PhaseCost(images_forward=images, images_backward=images)
     for begin, level in course.lives().items():

@@ -5,6 +5,7 @@ A *level* counts the splits behind a branch: 0 before the first, T in the leaves
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 Restart = Literal["final", "all", "none"]
@@ -44,6 +45,15 @@ class Course:
     def level(self, epoch: int) -> int:
         """The level of a branch that trains epoch `epoch` (0-based)."""
         return bisect_right(self.splits, epoch)
+
+    def spans(self) -> list[int]:
+        """How many epochs each level trains, from the first to that of the leaves.
+
+        >>> Course(60, (15, 30), final=20).spans()
+        [15, 15, 20]
+        """
+        bounds = [0, *(min(split, self.end) for split in self.splits), self.end]
+        return [end - begin for begin, end in pairwise(bounds)]
 
     def fresh(self, level: int) -> bool:
         """Whether branches start anew where `level` begins."""

@@ -120,6 +120,8 @@ class GmOptions(Options):
     @classmethod
     def _complete(cls, options: dict[str, Any], info: Any) -> dict[str, Any]:
         """Every option of the inner updater, so that a run's config says everything."""
+        if not {"inner", "inner_preset"} <= set(info.data):
+            return options  # one of them is of a wrong type, which is said of it alone
         return complete(info.data["inner"], options, info.data["inner_preset"])
 
     @model_validator(mode="after")
