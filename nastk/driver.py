@@ -4,7 +4,6 @@ Between two weight steps the run is at rest: there checkpoints are written, even
 and a stop is obeyed. Whatever ends a run, its folder holds what is needed to go on.
 """
 
-import signal
 import threading
 import time
 from collections import deque
@@ -121,6 +120,11 @@ class Run:
     def stop(self) -> None:
         """Ask the run to stop at the next moment of rest; `events` then raises `StopRequested`."""
         self._stop.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stop.is_set()
 
     def result(self) -> Result:
         """What the finished run found."""
@@ -393,20 +397,3 @@ class Run:
             if self._log is not None:
                 self._log.check()
             write_atomically(self.folder.path / "error.txt", f"{message}\n".encode())
-
-
-@contextmanager
-def stop_on_signals(run: Run) -> Iterator[None]:
-    """While inside, SIGINT and SIGTERM ask `run` to stop; a second one ends the process at once."""
-
-    def ask(number: int, frame: Any) -> None:
-        if run._stop.is_set():
-            raise KeyboardInterrupt
-        run.stop()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -9,10 +9,11 @@ from nastk.assembly import Assembly, assemble, evaluator
 from nastk.checkpoint import newest
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
+from nastk.cli.signals import stop_on_signals
 from nastk.component import Use, assignments
 from nastk.config import SearchConfig, evaluator_config, merge, read_config, resolve
 from nastk.cost import Ledger
-from nastk.driver import Run, stop_on_signals
+from nastk.driver import Run
 from nastk.errors import ConfigurationError
 from nastk.evaluator import Evaluator
 from nastk.headroom import peak_memory

@@ -8,11 +8,12 @@ from typing import Any
 
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
+from nastk.cli.signals import stop_on_signals
 from nastk.cli.run import wishes_of
 from nastk.compare import BASELINE, Cell, compare
 from nastk.component import Use, assignments
 from nastk.config import merge, read_config
-from nastk.driver import Run, stop_on_signals
+from nastk.driver import Run
 from nastk.errors import ConfigurationError
 from nastk.report.study import study_table
 
