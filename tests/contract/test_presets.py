@@ -14,7 +14,7 @@ from nastk.seeds import generator
 
 PAGES = Path(__file__).parents[2] / "docs" / "updaters"
 IMAGES = 50_000
-KINDS = ("space", "updater", "data")
+KINDS = ("space", "updater", "data", "evaluator")
 OURS = [
     (kind, name, preset)
     for kind in KINDS
