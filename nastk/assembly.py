@@ -19,7 +19,7 @@ from nastk.data.splits import Splits
 from nastk.data.stream import Stream, stream
 from nastk.data.task import Task
 from nastk.errors import ConfigurationError, DataError, NastkError
-from nastk.evaluator import Caller, Evaluator, Setting
+from nastk.evaluator import Caller, Evaluator, Setting, judged
 from nastk.events import EvaluatorWorking
 from nastk.execution import Execution
 from nastk.failures import RAISED, blamed, told
@@ -183,12 +183,16 @@ def _chooser(installed: Catalogue, config: SearchConfig, setting: Setting) -> Ch
         # A table need not hold this one.
         who = installed.called("evaluator", judge.name)
         with suppress(DataError), blamed(who, "naming its metrics"):
-            chooser.named(judge.evaluate(some, None).metrics)
+            chooser.named(judged(judge, some, None).metrics)
     return chooser
 
 
 def _limited(installed: Catalogue, config: SearchConfig, setting: Setting) -> Limited | None:
-    """The space within the run's limits; None where there are none. One judge for equal ones."""
+    """The space within the run's limits; None where there are none. One judge for equal ones.
+
+    Updaters hold the space, and with it the judges: they get no test images.
+    """
+    setting = replace(setting, splits=setting.splits.without_test())
     judges: dict[str, Evaluator] = {}
     limits = []
     for one in config.limits or []:

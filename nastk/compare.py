@@ -7,7 +7,6 @@ Runs of one seed see the same initial weights and the same batches; random searc
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from nastk.files import write_atomically
 from nastk.judging import cheap
 from nastk.result import Result
 from nastk.runs import CONFIG, RunFolder
+from nastk.values import document
 
 BASELINE = "random"
 SCORED = "candidates"
@@ -111,8 +111,7 @@ class Study:
 
     def store(self) -> None:
         """Write `study.json` and `study.csv` into the study's folder."""
-        text = json.dumps(self.rows, indent=2) + "\n"
-        write_atomically(self.folder / "study.json", text.encode())
+        write_atomically(self.folder / "study.json", document(self.rows))
         write_atomically(self.folder / "study.csv", self.table().encode())
 
 

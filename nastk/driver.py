@@ -7,7 +7,7 @@ and a stop is obeyed. Whatever ends a run, its folder holds what is needed to go
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -22,14 +22,9 @@ from nastk.branch import Branch
 from nastk.checkpoint import Checkpoint
 from nastk.config import SearchConfig, resolve, to_json
 from nastk.cost import Ledger
-from nastk.errors import (
-    ConfigurationError,
-    DivergenceError,
-    NastkError,
-    PluginError,
-    StopRequested,
-)
-from nastk.evaluator import Evaluation
+from nastk.endings import Endings
+from nastk.errors import ConfigurationError, NastkError, StopRequested
+from nastk.evaluator import Evaluation, judged
 from nastk.events import (
     CheckpointSaved,
     Evaluated,
@@ -39,9 +34,9 @@ from nastk.events import (
     RunStarted,
     UpdaterReported,
 )
-from nastk.failures import RAISED, TRACEBACK, blamed, culprit, described
+from nastk.failures import RAISED, blamed
 from nastk.files import sweep, write_atomically
-from nastk.headroom import check_disk, out_of_memory, peak_memory
+from nastk.headroom import check_disk, peak_memory
 from nastk.plugins import catalogue
 from nastk.ranking import summary
 from nastk.result import Result
@@ -168,7 +163,7 @@ class Run:
             branches = [trainer.restore(state) for state in self.restored.branches]
             self.restored = None  # the branches have copies
         else:
-            with blamed(self._updater, "it was made"):
+            with blamed(self._endings.updater, "it was made"):
                 branches = [trainer.root()]
             plan = self.assembly.plan
             config = self.assembly.config.model_dump(mode="json")
@@ -179,7 +174,7 @@ class Run:
         try:
             yield from self._finish(branches)
         except StopRequested:
-            raise self._stopped() from None
+            raise self._endings.stopped() from None
 
     def _train(self, branches: list[Branch]) -> Iterator[Event]:
         trainer = self.assembly.trainer
@@ -191,12 +186,12 @@ class Run:
                 moment = next(moments, None)
             except StopRequested:
                 # Asked to stop while the updater measured: the checkpoint before it stands.
-                raise self._stopped() from None
+                raise self._endings.stopped() from None
             except NastkError:
                 raise
             except RAISED as error:
                 # A plugin's own failure is said in one message; its traceback is chained.
-                raise self._failed(error, branches) from error
+                raise self._endings.failed(error, trainer, branches) from error
             if moment is None:
                 return
             due = moment != "step" or time.monotonic() - saved > pause or self._stop.is_set()
@@ -211,21 +206,21 @@ class Run:
                     self._save(branches)
                 raise
             if self._stop.is_set():
-                raise self._stopped()
+                raise self._endings.stopped()
 
     def _finish(self, branches: list[Branch]) -> Iterator[Event]:
         trainer, space = self.assembly.trainer, self.assembly.space
         branch = self._best(branches)
         probe = trainer.probe(branch, self._stop.is_set)
-        with blamed(self._updater, "deciding", self._kept):
+        with blamed(self._endings.updater, "deciding", self._endings.kept):
             architecture = space.check(branch.updater.architecture(probe))
-        with blamed(self._space, "writing the architecture as text", self._kept):
+        with blamed(self._endings.space, "writing the architecture as text", self._endings.kept):
             text = space.to_text(architecture)
         evaluations: list[Evaluation] = []
         with trainer.ledger.phase("evaluate"):
             for judge in self.assembly.evaluators:
-                with self._judging(judge.name):
-                    evaluation = judge.evaluate(architecture, probe)
+                with self._endings.judging(judge.name):
+                    evaluation = judged(judge, architecture, probe)
                 evaluations.append(evaluation)
                 self._emit(
                     Evaluated(
@@ -279,29 +274,15 @@ class Run:
         if len(leaves) == 1 or (trainer.valid is None and chooser.judge is None):
             return leaves[0]
         judge = "supernet" if chooser.judge is None else chooser.judge.name
-        with trainer.ledger.phase("evaluate"), self._judging(judge):
+        with trainer.ledger.phase("evaluate"), self._endings.judging(judge):
             best, values = chooser.choose(leaves, trainer, self._stop.is_set)
         texts = {leaf.name: self._text(leaf) for leaf in leaves}
         record = {**values, "architectures": texts}
         self._emit(UpdaterReported(best.name, best.epoch, best.step, "leaves", record))
         return best
 
-    @contextmanager
-    def _judging(self, name: str) -> Iterator[None]:
-        """What breaks in an evaluator is said in one message; its traceback is chained."""
-        try:
-            yield
-        except NastkError:
-            raise
-        except RAISED as error:
-            raise PluginError(
-                f"{self._blamed(error, 'evaluator', name)} failed: {described(error)}. "
-                f"The search itself is kept in {self.folder.path}; mend that, "
-                f"then `{self._again()}`."
-            ) from error
-
     def _text(self, leaf: Branch) -> str:
-        with blamed(self._updater, f"deciding in branch {leaf.name}", self._kept):
+        with blamed(self._endings.updater, f"deciding in branch {leaf.name}", self._endings.kept):
             architecture = leaf.updater.architecture(self.assembly.trainer.probe(leaf))
             return self.assembly.space.to_text(architecture)
 
@@ -316,10 +297,7 @@ class Run:
                 observer(event)
             catalogue().manager.hook.observe(event=event)
         except RAISED as error:
-            raise PluginError(
-                f"An observer of the run failed at {event.kind}: {described(error)}. "
-                f"Set NASTK_TRACEBACK=1 to see which, mend it, then `{self._again()}`."
-            ) from error
+            raise self._endings.unheard(event.kind, error) from error
 
     def _drained(self) -> Iterator[Event]:
         while self._waiting:
@@ -332,7 +310,7 @@ class Run:
             self.assembly.trainer.check(branch)
         steps = sum(branch.step for branch in branches)
         # An updater's state is its own: what it holds shows when it is stored.
-        with blamed(self._updater, "its state was stored", self._kept):
+        with blamed(self._endings.updater, "its state was stored", self._endings.kept):
             states = [branch.state_dict() for branch in branches]
             stored = Checkpoint(
                 states, self.assembly.trainer.ledger.cost(), self._log.position, version("nastk")
@@ -341,54 +319,9 @@ class Run:
         branch = branches[0]
         self._emit(CheckpointSaved(branch.name, branch.epoch, branch.step, str(path)))
 
-    def _stopped(self) -> StopRequested:
-        return StopRequested(
-            f"Stopped; everything is kept in {self.folder.path}. Continue with `{self._again()}`."
-        )
-
-    def _again(self) -> str:
-        """The command that goes on with what this run was doing."""
-        how = ("--finish",) if self.finishing else ()
-        return command("nastk", "resume", self.folder.path, *how)
-
     @property
-    def _updater(self) -> str:
-        return catalogue().called("updater", self.assembly.config.updater.name)
-
-    @property
-    def _space(self) -> str:
-        return catalogue().called("space", self.assembly.config.space.name)
-
-    def _blamed(self, error: BaseException, kind: str, name: str) -> str:
-        """Who raised an error: the component that was asked, or the space that it was given."""
-        installed, space = catalogue(), self.assembly.config.space.name
-        asked = installed.called(kind, name)
-        modules = {
-            installed.load("space", space).__module__: installed.called("space", space),
-            installed.load(kind, name).__module__: asked,
-        }
-        who = culprit(error, modules) or asked
-        return asked if who == asked else f"{who}, asked for {asked[0].lower()}{asked[1:]},"
-
-    @property
-    def _kept(self) -> str:
-        return f"The newest checkpoint in {self.folder.path} is kept."
-
-    def _failed(self, error: BaseException, branches: Sequence[Branch]) -> NastkError:
-        config = self.assembly.config
-        for branch in branches:
-            if why := self.assembly.trainer.divergence(branch):
-                return DivergenceError(f"{why} ({self._updater} said: {described(error)})")
-        if out_of_memory(error):
-            size = config.trainer.micro_batch or config.trainer.batch_size
-            return NastkError(
-                f"Not enough memory for a step of {size} images: {error}. "
-                f"Use -t micro_batch={max(size // 2, 2)}, a smaller -t batch_size, fewer channels "
-                "or partial channels; --dry-run measures what fits."
-            )
-        who = self._blamed(error, "updater", config.updater.name)
-        where = f" on space {config.space.name!r}" if who == self._updater else ""
-        return PluginError(f"{who}{where} failed: {described(error)}. {TRACEBACK} {self._kept}")
+    def _endings(self) -> Endings:
+        return Endings(self.folder.path, self.assembly.config, self.finishing)
 
     def _note_error(self, message: str) -> None:
         # Where the disk is full, or the folder gone, the message still reaches the terminal; half a

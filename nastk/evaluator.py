@@ -1,4 +1,7 @@
-"""Says how good one architecture is: `Evaluator`, the only receiver of the test split."""
+"""Says how good one architecture is: `Evaluator`, the only receiver of the test split.
+
+Whoever asks one does it by `judged` (or `judged_all`), which check the answer.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +14,10 @@ from nastk.architecture import Architecture
 from nastk.component import Component
 from nastk.data.splits import Splits
 from nastk.data.task import Task
-from nastk.errors import StopRequested
+from nastk.errors import PluginError, StopRequested
 from nastk.probe import Probe
 from nastk.space import SearchSpace
+from nastk.values import number
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,9 @@ class Evaluator(Component, ABC):
     needs_supernet: ClassVar[bool] = False
     """Whether `evaluate` needs the probe of a trained supernet."""
 
+    needs_images: ClassVar[bool] = True
+    """Whether it looks at images. One that does not can judge a run whose images are gone."""
+
     def __init__(self, setting: Setting, options: Any = None) -> None:
         self.setting = setting
         self.options = self.parse_options() if options is None else options
@@ -111,6 +118,14 @@ class Evaluator(Component, ABC):
         """
         return ()
 
+    def of_test(self, metric: str) -> bool:
+        """Asked before a metric steers a search (a limit, the choice among leaves): is it of test?
+
+        Test images, or what others measured on them, shall decide nothing. Metrics of the test
+        split have `test` in their names; an evaluator with others says so here.
+        """
+        return "test" in metric
+
     def evaluate_all(
         self, architectures: Sequence[Architecture], probes: Sequence[Probe | None]
     ) -> list[Evaluation]:
@@ -122,3 +137,59 @@ class Evaluator(Component, ABC):
             self.evaluate(architecture, probe)
             for architecture, probe in zip(architectures, probes, strict=True)
         ]
+
+
+def judged(judge: Evaluator, architecture: Architecture, probe: Probe | None) -> Evaluation:
+    """Called whenever one architecture is to be judged: what `judge` says, checked.
+
+    Raises:
+        PluginError: what `checked` says.
+    """
+    return checked(judge, judge.evaluate(architecture, probe))
+
+
+def judged_all(
+    judge: Evaluator, architectures: Sequence[Architecture], probes: Sequence[Probe | None]
+) -> list[Evaluation]:
+    """Called to compare several architectures: what `judge` says of each, checked.
+
+    Raises:
+        PluginError: an answer for each is expected; or what `checked` says.
+    """
+    answers = judge.evaluate_all(architectures, probes)
+    if not isinstance(answers, Sequence) or len(answers) != len(architectures):
+        got = f"{len(answers)} answers" if isinstance(answers, Sequence) else repr(answers)
+        raise PluginError(
+            f"Evaluator {judge.name!r} judged {len(architectures)} architectures and gave {got}; "
+            "expected a list with an Evaluation of each."
+        )
+    return [checked(judge, answer) for answer in answers]
+
+
+def checked(judge: Evaluator, answer: Any) -> Evaluation:
+    """An evaluator's answer with plain numbers, fit for a run's record.
+
+    Raises:
+        PluginError: it is no `Evaluation`, or a metric is no finite number; names both.
+    """
+    if not isinstance(answer, Evaluation) or not isinstance(answer.metrics, Mapping):
+        whole = isinstance(answer, Evaluation)
+        got = "an Evaluation whose metrics are no mapping" if whole else type(answer).__name__
+        raise PluginError(
+            f"Evaluator {judge.name!r} answered {got}; expected an Evaluation, such as "
+            f"Evaluation({judge.name!r}, {{'accuracy': 0.9}})."
+        )
+    metrics = {str(name): _metric(judge, name, value) for name, value in answer.metrics.items()}
+    notes = (answer.notes,) if isinstance(answer.notes, str) else tuple(map(str, answer.notes))
+    seconds = _metric(judge, "seconds", answer.seconds)
+    return Evaluation(str(answer.evaluator), metrics, notes, seconds)
+
+
+def _metric(judge: Evaluator, name: object, value: object) -> float:
+    found = number(value)
+    if found is None:
+        raise PluginError(
+            f"Evaluator {judge.name!r} answered {name} = {value!r}; a metric is a finite number. "
+            "It should leave out what it cannot measure."
+        )
+    return float(found)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from nastk.branch import Branch
 from nastk.errors import ConfigurationError
-from nastk.evaluator import Evaluator
+from nastk.evaluator import Evaluator, judged_all
 from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.trainer import Trainer
@@ -47,7 +47,7 @@ class Chooser:
         best = max(range(len(leaves)), key=lambda place: found[place][names[place]])
         shown = [chosen]
         if self._criteria() is not None:
-            shown += [name for name in found[best] if name != chosen and "test" not in name]
+            shown += [name for name in found[best] if name != chosen and not self._of_test(name)]
         values = {
             name: {
                 leaf.name: float(metrics[name])
@@ -66,7 +66,7 @@ class Chooser:
         """
         reported, criteria = list(metrics), self._criteria()
         if criteria is None:
-            allowed = [name for name in reported if "test" not in name]
+            allowed = [name for name in reported if not self._of_test(name)]
         else:
             allowed = [name for name in criteria if name in reported]
         name = self.metric or next(iter(allowed), "")
@@ -83,7 +83,7 @@ class Chooser:
                 "with -d train_fraction=0.5, or name another judge."
             )
         why = "does not exist" if self._criteria() is None else "is none that it can choose by"
-        if reported and "test" in name:
+        if reported and self._of_test(name):
             why = (
                 "is of the test split, which chooses nothing: its accuracy would mean nothing any "
                 "more"
@@ -96,6 +96,9 @@ class Chooser:
     def _criteria(self) -> tuple[str, ...] | None:
         return None if self.judge is None else self.judge.criteria
 
+    def _of_test(self, metric: str) -> bool:
+        return "test" in metric if self.judge is None else self.judge.of_test(metric)
+
     def _judged(
         self, leaves: Sequence[Branch], probes: Sequence[Probe]
     ) -> list[Mapping[str, float]]:
@@ -104,7 +107,7 @@ class Chooser:
             leaf.updater.architecture(probe) for leaf, probe in zip(leaves, probes, strict=True)
         ]
         if self.judge is not None:
-            return [each.metrics for each in self.judge.evaluate_all(architectures, probes)]
+            return [each.metrics for each in judged_all(self.judge, architectures, probes)]
         return [
             {"valid_accuracy": next(probe.scores([Mixture.of(architecture)], probe.valid.once()))}
             for architecture, probe in zip(architectures, probes, strict=True)

@@ -2,8 +2,14 @@
 
 Losses, gradients, accuracies of many mixtures, the weights after a step not taken: whatever a
 method wants to know it asks here. Weights, buffers, training mode and random streams are the same
-before and after, every image pushed through is charged to the run's cost, and the test split cannot
-be reached.
+before and after, and every image pushed through is charged to the run's cost.
+
+What is promised of the test split: nothing that a probe gives, nor the space, the batches or the
+plan that an updater is given, holds a test image, and no limit is of a test metric. So a method
+that uses what it is given cannot be steered by test images, by mistake or by design. What is not
+promised: Python hides nothing, so code that looks for the run behind a probe's private attributes,
+or that opens the data source itself, does find them; and weights and batches are the run's own,
+which code that writes to them would change.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +30,7 @@ from nastk.norms import Frozen
 from nastk.seeds import seeded
 from nastk.subspace import Subspace
 from nastk.supernet import Answers, Measure
+from nastk.values import as_json
 
 if TYPE_CHECKING:
     from nastk.branch import Branch
@@ -263,9 +270,17 @@ class Probe:
         self._emit(UpdaterWorking(branch.name, branch.epoch, branch.step, message, done, total))
 
     def report(self, topic: str, **values: Any) -> None:
-        """Put JSON values into `events.jsonl`, the run's record, e.g. scores, standard errors."""
+        """Put JSON values into `events.jsonl`, the run's record, e.g. scores, standard errors.
+
+        Numbers of numpy and tensors will do; None stands for a number that there is not.
+
+        Raises:
+            PluginError: a value that JSON cannot hold, such as NaN; names topic and value.
+        """
         branch = self._branch
-        self._emit(UpdaterReported(branch.name, branch.epoch, branch.step, topic, values))
+        where = f"What updater {branch.updater.name!r} reports of {topic!r}"
+        plain = {name: as_json(value, f"{where}, {name}") for name, value in values.items()}
+        self._emit(UpdaterReported(branch.name, branch.epoch, branch.step, topic, plain))
 
     def _answer(
         self,

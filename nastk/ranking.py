@@ -24,13 +24,15 @@ from nastk.component import Options
 from nastk.correlation import FEWEST, agreement
 from nastk.data.stream import Batch
 from nastk.errors import ConfigurationError, DataError
-from nastk.evaluator import Evaluation, Evaluator
+from nastk.evaluator import Evaluation, Evaluator, judged
 from nastk.events import Ranked
+from nastk.failures import blamed
 from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.seeds import generator
 from nastk.space import SearchSpace
 from nastk.subspace import Subspace
+from nastk.values import number
 
 KINDS = ("scores", "supernet")
 PATIENCE = 20
@@ -168,7 +170,8 @@ class Ranking:
             if architecture.id in found:
                 continue
             try:
-                metrics = self.judge.evaluate(architecture, None).metrics
+                with blamed(f"Evaluator {self.judge.name!r}", "judging for a ranking"):
+                    metrics = judged(self.judge, architecture, None).metrics
             except DataError:
                 continue  # the judge does not know this one
             found[architecture.id] = Known(architecture, self._truth(dict(metrics)))
@@ -225,7 +228,9 @@ def summary(event: Mapping[str, Any]) -> Evaluation:
         "apart by it."
         for kind in missing
     ]
-    return Evaluation("ranking", metrics, tuple(notes))
+    # Where resamples cannot be told apart an interval may have no ends.
+    known = {name: value for name, value in metrics.items() if number(value) is not None}
+    return Evaluation("ranking", known, tuple(notes))
 
 
 def strength(scores: Float[Tensor, "edges ops"], architecture: Architecture) -> float:

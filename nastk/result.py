@@ -1,6 +1,5 @@
 """What a finished run found, read from its folder: `Result`."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -14,9 +13,13 @@ from nastk.files import write_atomically
 from nastk.plugins import catalogue
 from nastk.runs import ARCHITECTURE, RESULT, RunFolder
 from nastk.space import SearchSpace
+from nastk.values import document
 
 if TYPE_CHECKING:
     from torch import nn
+
+PATIENCE = 60.0
+"""Seconds that an evaluation waits for another process to write its own."""
 
 
 @dataclass(frozen=True)
@@ -114,21 +117,25 @@ class Result:
             "cost": cost.to_json(),
             **({"finished_early": dict(finished_early)} if finished_early else {}),
         }
-        write_atomically(folder.path / ARCHITECTURE, (json.dumps(found, indent=2) + "\n").encode())
-        write_atomically(folder.path / RESULT, (json.dumps(values, indent=2) + "\n").encode())
+        write_atomically(folder.path / ARCHITECTURE, document(found))
+        write_atomically(folder.path / RESULT, document(values))
 
     def add(self, evaluation: Evaluation, cost: Cost | None = None) -> None:
         """Put another evaluation into `result.json`; one by the same evaluator is replaced.
 
         What it has cost is added to the run's.
         """
-        kept = [
-            one for one in self._values["evaluations"] if one["evaluator"] != evaluation.evaluator
-        ]
-        values = {
-            **self._values,
-            "evaluations": [*kept, evaluation.to_json()],
-            "cost": (self.cost + (cost or Cost({}))).to_json(),
-        }
-        write_atomically(self.folder.path / RESULT, (json.dumps(values, indent=2) + "\n").encode())
-        self.__dict__.pop("_values", None)
+        # Read again: another process may have added one while this one was judging.
+        with self.folder.locked(wait=PATIENCE):
+            self.__dict__.pop("_values", None)
+            before = self._values
+            kept = [
+                one for one in before["evaluations"] if one["evaluator"] != evaluation.evaluator
+            ]
+            values = {
+                **before,
+                "evaluations": [*kept, evaluation.to_json()],
+                "cost": (self.cost + (cost or Cost({}))).to_json(),
+            }
+            write_atomically(self.folder.path / RESULT, document(values))
+            self.__dict__.pop("_values", None)

@@ -22,6 +22,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from nastk.errors import ConfigurationError, NastkError
+from nastk.values import finite
 
 CONFIG, EVENTS, RESULT, ARCHITECTURE = (
     "config.json",
@@ -135,8 +136,8 @@ class RunFolder:
         return text or "What it was could not be written; its disk may have been full."
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the run for this process.
+    def locked(self, wait: float = 0) -> Iterator[None]:
+        """Hold the run for this process; `wait` so many seconds for another to let it go.
 
         Raises:
             NastkError: another process works on it, or the folder cannot be written.
@@ -144,7 +145,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / "run.lock")
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=wait)
         except Timeout:
             raise NastkError(
                 f"Another process works on {self.path}. Wait for it, or stop it first."
@@ -209,7 +210,8 @@ class EventLog:
             NastkError: the disk is full, or the file is no longer where it was.
         """
         self.check()
-        line = json.dumps({**event, "time": round(time.time(), 3)}, separators=(",", ":")) + "\n"
+        stamped = finite({**event, "time": round(time.time(), 3)})  # NaN is no JSON
+        line = json.dumps(stamped, separators=(",", ":"), allow_nan=False) + "\n"
         try:
             self._file.write(line.encode())
             self._file.flush()

@@ -13,6 +13,8 @@ from typing import IO, Any, cast
 
 from rich.console import Console, RenderableType
 
+from nastk.values import finite
+
 UNLIMITED = 10_000
 """Columns of what is no terminal."""
 
@@ -81,8 +83,8 @@ def warn(messages: list[str]) -> None:
 
 
 def print_json(value: Any) -> None:
-    """`value` as indented JSON on stdout."""
-    print(json.dumps(value, indent=2))
+    """`value` as indented JSON on stdout; null where an old run holds a number that is none."""
+    print(json.dumps(finite(value), indent=2, allow_nan=False))
 
 
 def _lines(what: RenderableType, console: Console) -> Iterator[str]:

@@ -15,7 +15,8 @@ from nastk.config import SearchConfig, evaluator_config, merge, read_config, res
 from nastk.cost import Ledger
 from nastk.driver import Run
 from nastk.errors import ConfigurationError
-from nastk.evaluator import Evaluator
+from nastk.evaluator import Evaluator, judged
+from nastk.failures import blamed
 from nastk.headroom import peak_memory
 from nastk.judging import evaluator_use
 from nastk.plugins import catalogue
@@ -116,8 +117,9 @@ def evaluate(
     ledger = Ledger()
     with assembly.execution.settings(), ProgressView(output.stderr()) as view:
         assembly.trainer.emit, assembly.trainer.ledger = view, ledger
-        with ledger.phase("evaluate"):
-            evaluation = judge.evaluate(architecture, probe)
+        who = catalogue().called("evaluator", use.name)
+        with ledger.phase("evaluate"), blamed(who, "judging"):
+            evaluation = judged(judge, architecture, probe)
             ledger.memory(peak_memory(assembly.execution.device))
     result.add(evaluation, ledger.cost())
     if json:

@@ -27,9 +27,20 @@ class ImageFile(Protocol):
         """One image at the task's size; a `seed` crops it at random where the set does so."""
 
 
+@runtime_checkable
+class Selectable(ImageFile, Protocol):
+    """An `ImageFile` that can be reduced to some of its images, and then knows no others."""
+
+    def select(self, indices: Int[Tensor, "some"]) -> ImageFile:
+        """The images at `indices`, in that order."""
+
+
 @dataclass(frozen=True, eq=False)
 class Selected:
-    """Some images of an `ImageFile`, in the order of `indices`; itself an `ImageFile`."""
+    """Some images of an `ImageFile`, in the order of `indices`; itself an `ImageFile`.
+
+    It holds the others too, out of sight: a set that can be reduced is `Selectable`.
+    """
 
     images: ImageFile
     indices: Int[Tensor, "some"]
@@ -40,6 +51,10 @@ class Selected:
     def read(self, index: int, seed: int | None) -> UInt8[Tensor, "channels height width"]:
         """Called by workers: image number `index` of the selection."""
         return self.images.read(int(self.indices[index]), seed)
+
+    def select(self, indices: Int[Tensor, "some"]) -> ImageFile:
+        """See `Selectable.select`."""
+        return replace(self, indices=self.indices[indices])
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +90,8 @@ class Split:
         labels = self.labels[chosen]
         if isinstance(self.images, Tensor):
             return replace(self, images=self.images[chosen], labels=labels)
-        if isinstance(self.images, Selected):
-            return replace(
-                self,
-                images=Selected(self.images.images, self.images.indices[chosen]),
-                labels=labels,
-            )
+        if isinstance(self.images, Selectable):
+            return replace(self, images=self.images.select(chosen), labels=labels)
         return replace(self, images=Selected(self.images, chosen), labels=labels)
 
 
@@ -94,6 +105,16 @@ class Splits:
     train: Split
     valid: Split
     test: Split
+
+    def without_test(self) -> "Splits":
+        """The same with an empty test split, for whom test images must not reach."""
+        return replace(self, test=nothing(self.test.augmentation))
+
+
+def nothing(augmentation: Augmentation | None = None) -> Split:
+    """A split without images."""
+    images = torch.empty((0, 1, 1, 1), dtype=torch.uint8)
+    return Split(images, torch.empty(0, dtype=torch.long), augmentation or Augmentation((), ()))
 
 
 def divide(

@@ -1,13 +1,13 @@
 """One limit with the evaluator that knows its metric: `Meter`."""
 
 from dataclasses import dataclass, field
-from math import isfinite
 
 import torch
 
 from nastk.architecture import Architecture
 from nastk.errors import ConfigurationError
-from nastk.evaluator import Evaluator
+from nastk.evaluator import Evaluator, judged
+from nastk.failures import blamed
 from nastk.limits.additive import Additive, Table, measured
 from nastk.limits.options import LimitOptions
 from nastk.limits.structure import Structure
@@ -27,8 +27,9 @@ class Known:
     def metrics(self, architecture: Architecture) -> dict[str, float]:
         """All metrics of an architecture."""
         if architecture.id not in self._metrics:
-            with torch.random.fork_rng(devices=[]):
-                found = self.judge.evaluate(architecture, None).metrics
+            who = f"Evaluator {self.judge.name!r}"
+            with torch.random.fork_rng(devices=[]), blamed(who, "judging for a limit"):
+                found = judged(self.judge, architecture, None).metrics
             self._metrics[architecture.id] = dict(found)
         return self._metrics[architecture.id]
 
@@ -43,7 +44,8 @@ class Meter:
         structure: that of `space`.
 
     Raises:
-        ConfigurationError: the evaluator has no such metric, or needs a supernet.
+        ConfigurationError: the evaluator has no such metric, it is of the test split, or the
+            evaluator needs a supernet.
 
     Example: `Meter(space, LimitOptions(**read("params=4M")), Known(size)).keeps(architecture)`
     """
@@ -56,6 +58,12 @@ class Meter:
                 f"A limit is checked before anything is trained, and evaluator "
                 f"{known.judge.name!r} needs a trained supernet. Use one that does not, as size."
             )
+        if known.judge.of_test(limit.metric):
+            raise ConfigurationError(
+                f"The metric {limit.metric!r} of evaluator {known.judge.name!r} is of the test "
+                "split, and what is limited steers the decision: the accuracy on test would mean "
+                "nothing any more. Limit what needs no test images, such as params=4M."
+            )
         self.limit, self._known = limit, known
         self.sum: Additive = measured(space, self.value, structure)
 
@@ -67,13 +75,7 @@ class Meter:
                 f"Evaluator {self.limit.judge!r} has no metric {self.limit.metric!r} to limit. "
                 f"It has: {', '.join(metrics)}."
             )
-        value = metrics[self.limit.metric]
-        if not isfinite(value):
-            raise ConfigurationError(
-                f"Evaluator {self.limit.judge!r} gives {self.limit.metric} = {value}, which cannot "
-                "be limited."
-            )
-        return value
+        return metrics[self.limit.metric]
 
     def holds(self, architecture: Architecture) -> bool:
         """Whether the limit is kept, as the evaluator says."""

@@ -21,6 +21,7 @@ class Size(Evaluator):
 
     name = "size"
     summary = "parameters and multiply-adds of the stand-alone network"
+    needs_images = False
 
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
         """Called once at the end of a search, and by `nastk evaluate`: counts, training nothing."""

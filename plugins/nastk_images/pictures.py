@@ -4,12 +4,12 @@ import os
 import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -87,6 +87,10 @@ class PictureFiles:
     def read(self, index: int, seed: int | None) -> UInt8[Tensor, "channels size size"]:
         """See `ImageFile.read`."""
         return torch.from_numpy(self._pixels(index, seed)).permute(2, 0, 1)
+
+    def select(self, indices: Int[Tensor, "some"]) -> "PictureFiles":
+        """See `Selectable.select`."""
+        return replace(self, files=tuple(self.files[index] for index in indices.tolist()))
 
     def read_all(self) -> UInt8[Tensor, "images channels size size"]:
         """Called for sets that fit in memory: every picture, whole."""

@@ -24,6 +24,7 @@ class Latency(Evaluator):
 
     name = "latency"
     summary = "seconds of a forward pass, from a table timed by `nastk latency build`"
+    needs_images = False
 
     class Options(nastk.component.Options):
         """Which table."""

@@ -30,6 +30,7 @@ class TableAccuracy(Evaluator):
 
     name = "table"
     summary = "accuracy and rank in a benchmark's table; trains nothing"
+    needs_images = False
 
     class Options(nastk.component.Options):
         """Which table, and which of the trainings in it."""
@@ -88,6 +89,10 @@ class TableAccuracy(Evaluator):
     def criteria(self) -> tuple[str, ...]:
         """See `Evaluator.criteria`: the valid column; `rank` may be one of test accuracy."""
         return tuple(f"table_{split}_accuracy" for split in self._accuracies if split == "valid")
+
+    def of_test(self, metric: str) -> bool:
+        """See `Evaluator.of_test`: `rank` is, where `split` says so."""
+        return super().of_test(metric) or (metric == "rank" and self.options.split == "test")
 
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
         """Called once at the end of a search, and by `nastk evaluate`: looks up; measures nothing.

@@ -43,6 +43,20 @@ def judge(space=None, **options):
     return TableAccuracy(setting, TableAccuracy.parse_options(options))
 
 
+@pytest.mark.parametrize(
+    ("metric", "split", "of_test"),
+    [
+        ("rank", "test", True),
+        ("rank", "valid", False),
+        ("table_test_accuracy", "valid", True),
+        ("table_valid_accuracy", "test", False),
+        ("table_parameters", "test", False),
+    ],
+)
+def test_which_metrics_are_of_the_test_split(metric, split, of_test):
+    assert judge(split=split).of_test(metric) is of_test
+
+
 def test_evaluator_says_accuracy_rank_and_costs():
     evaluation = judge().evaluate(ToySpace().from_text(TEXTS[-3]), None)
     assert dict(evaluation.metrics) == {
