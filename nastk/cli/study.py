@@ -8,8 +8,8 @@ from typing import Any
 
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
-from nastk.cli.signals import stop_on_signals
 from nastk.cli.run import wishes_of
+from nastk.cli.signals import stop_on_signals
 from nastk.compare import BASELINE, Cell, compare
 from nastk.component import Use, assignments
 from nastk.config import merge, read_config
