@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from nastk.component import Preset
-from nastk.wrapper import around
 
 _PAPER = "Xiao et al., CVPR 2022"
 _CODE = "Euphoria16/Shapley-NAS"
@@ -19,8 +18,8 @@ _SPACE = {
     "pool_norm": False,
     "include_none": False,
 }
-_ESTIMATE = {"samples": 10, "min_ratio": 0.5, "batch_size": 1024}
-_UPDATER = {**_ESTIMATE, "momentum": 0.8, "step_size": 0.1}
+ESTIMATE = {"samples": 10, "min_ratio": 0.5, "batch_size": 1024}
+_UPDATER = {**ESTIMATE, "momentum": 0.8, "step_size": 0.1}
 _HALVES = {"train_fraction": 0.5}
 _TRAINER = {
     "epochs": 50,
@@ -108,7 +107,7 @@ _BENCH = Preset(
 # ---------------------------------------------------------------- S1 to S4, table 1
 
 
-def _robust(name: str, row: str, updater: Mapping[str, Any]) -> Preset:
+def robust(name: str, row: str, updater: Mapping[str, Any]) -> Preset:
     """A row of the paper's table 1; the paper gives the table and no settings."""
     return Preset(
         name,
@@ -130,12 +129,12 @@ def _robust(name: str, row: str, updater: Mapping[str, Any]) -> Preset:
 
 
 _ROBUST = (
-    _robust("paper", "Shapley-NAS", {**_UPDATER, "variant": "paper"}),
+    robust("paper", "Shapley-NAS", {**_UPDATER, "variant": "paper"}),
     # Alpha rests for all of the 50 epochs.
-    _robust(
+    robust(
         "paper-frozen",
         "DARTS+Shapley*",
-        {**_ESTIMATE, "variant": "paper", "warmup": 50, "discretise_by": "phi"},
+        {**ESTIMATE, "variant": "paper", "warmup": 50, "discretise_by": "phi"},
     ),
 )
 
@@ -149,34 +148,3 @@ PRESETS = (
         updater_options={"samples": 2, "batch_size": 64, "warmup": 2, "every": 2},
     ),
 )
-
-SELECT_PRESETS = (
-    _robust(
-        "paper",
-        "DARTS+Shapley",
-        {
-            **around(
-                "darts",
-                order=1,
-                learning_rate=3e-4,
-                beta1=0.5,
-                beta2=0.999,
-                weight_decay=1e-3,
-                alpha_init=1e-3,
-                warmup=0,
-            ),
-            **_ESTIMATE,
-            "risk": 0.0,
-        },
-    ),
-    Preset(
-        "quick",
-        "small enough to watch; not a published setting",
-        updater_options={
-            **around("darts", learning_rate=3e-3, warmup=1),
-            "samples": 2,
-            "batch_size": 64,
-        },
-    ),
-)
-"""Those of `shapley-select`."""

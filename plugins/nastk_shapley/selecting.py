@@ -9,14 +9,45 @@ from pydantic import Field
 from torch import Tensor
 
 from nastk.architecture import Architecture
+from nastk.component import Preset
 from nastk.cost import PhaseCost
 from nastk.mixture import Mixture
 from nastk.probe import Probe
 from nastk.updater import Continuation, Plan
-from nastk.wrapper import Wrapper, as_weights
+from nastk.wrapper import Wrapper, around, as_weights
 from nastk_shapley.measuring import Measuring, table
 from nastk_shapley.options import EstimateOptions
-from nastk_shapley.presets import SELECT_PRESETS
+from nastk_shapley.presets import ESTIMATE, robust
+
+PRESETS = (
+    robust(
+        "paper",
+        "DARTS+Shapley",
+        {
+            **around(
+                "darts",
+                order=1,
+                learning_rate=3e-4,
+                beta1=0.5,
+                beta2=0.999,
+                weight_decay=1e-3,
+                alpha_init=1e-3,
+                warmup=0,
+            ),
+            **ESTIMATE,
+            "risk": 0.0,
+        },
+    ),
+    Preset(
+        "quick",
+        "small enough to watch; not a published setting",
+        updater_options={
+            **around("darts", learning_rate=3e-3, warmup=1),
+            "samples": 2,
+            "batch_size": 64,
+        },
+    ),
+)
 
 
 class ShapleySelect(Wrapper):
@@ -30,7 +61,7 @@ class ShapleySelect(Wrapper):
     name = "shapley-select"
     summary = "lets another updater search, then keeps the operations of largest Shapley value"
     needs: ClassVar[frozenset[str]] = frozenset({"valid"})
-    presets = SELECT_PRESETS
+    presets = PRESETS
 
     class Options(EstimateOptions, Wrapper.Options):
         """The updater inside, and how values are estimated at the end."""
