@@ -51,9 +51,7 @@ class Endings:
 
     def stopped(self) -> StopRequested:
         """The run was asked to stop."""
-        return StopRequested(
-            f"Stopped; everything is kept in {self.path}. Continue with `{self.again()}`."
-        )
+        return StopRequested(f"Everything is kept in {self.path}. Continue with `{self.again()}`.")
 
     def unheard(self, kind: str, error: BaseException) -> PluginError:
         """An observer failed at an event of this kind."""

@@ -21,7 +21,7 @@ import pluggy
 
 from nastk import hookspecs
 from nastk.component import Component
-from nastk.errors import ConfigurationError, PluginError, UnknownNameError
+from nastk.errors import ConfigurationError, PluginError, UnknownNameError, near_miss
 from nastk.hookspecs import Offer
 
 KINDS = {
@@ -113,7 +113,8 @@ class Catalogue:
             error = UnknownNameError.of(
                 KINDS[kind][1], name, self.names(kind), "List them with `nastk plugins`."
             )
-            raise UnknownNameError(" ".join([str(error), *self.problems, OWN_ADVICE]))
+            own = [] if near_miss(name, self.names(kind)) else [OWN_ADVICE]
+            raise UnknownNameError(" ".join([str(error), *self.problems, *own]))
         if len(found) > 1:
             who = " and ".join(f"{one.plugin} of {one.distribution} {one.version}" for one in found)
             raise PluginError(

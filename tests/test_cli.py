@@ -223,7 +223,15 @@ def test_bad_input_ends_in_one_clear_message(nastk, tmp_path, case):
     assert (got, out) == (code, "")
     assert words in err
     assert "Traceback" not in err
+    assert not ("Did you mean" in err and "A class of your own" in err)
     assert list(tmp_path.iterdir()) == [], "nothing was written"
+
+
+def test_the_doctor_calls_nothing_fine_that_has_advice(nastk):
+    lines = nastk("doctor")[1].splitlines()
+    advised = [lines[n - 1] for n, line in enumerate(lines) if line.startswith("      -> ")]
+    assert not [line for line in advised if line.startswith("ok")]
+    assert any(line.startswith("ok ") for line in lines)
 
 
 def test_a_config_file_with_a_slip_names_it(nastk, tmp_path):
@@ -295,7 +303,10 @@ def test_ctrl_c_stops_with_a_checkpoint_and_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "nastk resume a" in err and "Traceback" not in err
+    assert err.splitlines()[-1] == (
+        "stopped: Everything is kept in a. Continue with `nastk resume a`."
+    )
+    assert "Traceback" not in err
     assert list((tmp_path / "a" / "checkpoints").glob("*.safetensors"))
 
 

@@ -508,3 +508,12 @@ def test_of_several_leaves_the_one_that_was_found_is_shown():
     assert "+0.75" in shown(summary({}, history), 80)
     text = shown(summary({}, [*history, {"kind": "run-finished", "branch": "0.0"}]), 80)
     assert "+0.25" in text and "+0.75" not in text and "50.00 %" in text
+
+
+@pytest.mark.parametrize(("accuracy", "said"), [(0.3333, True), (0.9, False)])
+def test_an_accuracy_of_chance_is_a_caution(accuracy, said):
+    judged = [{"evaluator": "supernet", "metrics": {"valid_accuracy": accuracy}}]
+    text = shown(summary({"evaluations": judged, "task": {"classes": 3}}, []), 100)
+    words = "warning chance: 33.33 % of the valid images is about what guessing gives (3 classes)"
+    assert (words in text) is said
+    assert "chance" not in shown(summary({"evaluations": judged}, []), 100)

@@ -8,9 +8,11 @@ from report_kit import BENCH, CHAIN, DARTS_V2, DEEP, ISDARTS, SAMPLES, TOY, cell
 from rich.cells import cell_len
 from rich.console import Console
 
+from nastk.architecture import Architecture
 from nastk.report.graph import graphs
 from nastk.report.plain import Plain, to_ascii
 from nastk.report.terminal import cell
+from nastk.subspace import Edge
 
 
 def shown(renderable, width, encoding="utf-8", **options):
@@ -42,6 +44,30 @@ CHAIN_IN_ASCII = """\
 |     output                                             |
 +--------------------------------------------------------+
 """
+
+
+LINE = Architecture(
+    "line",
+    tuple(Edge(f"layer:{n}", ("conv3", "skip"), "layers", n, n + 1) for n in range(4)),
+    (("conv3",), ("skip",), ("conv3",), ("conv3",)),
+)
+LINE_DRAWN = """\
+╭─ layers ───────────────────────────────────────────╮
+│ input ─▶ conv3 ─▶ skip ─▶ conv3 ─▶ conv3 ─▶ output │
+╰────────────────────────────────────────────────────╯
+"""
+LINE_IN_ROWS = """\
+╭─ layers ──────────────────────╮
+│    input ─▶                   │
+│ 1  conv3 ─▶ skip  ─▶ conv3 ─▶ │
+│ 4  conv3 ─▶ output            │
+╰───────────────────────────────╯
+"""
+
+
+def test_a_short_chain_is_one_line_where_it_fits():
+    assert shown(cell(LINE), 60) == LINE_DRAWN
+    assert shown(cell(LINE), 40) == LINE_IN_ROWS
 
 
 def test_a_bench_cell():

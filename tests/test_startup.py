@@ -73,6 +73,41 @@ def test_the_public_names_are_listed_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+TOLD_FIRST = """
+import sys
+class Heard:
+    def __init__(self, stream):
+        self.stream, self.first = stream, None
+    def write(self, text):
+        if "starting" in text and self.first is None:
+            self.first = "torch" in sys.modules
+        return self.stream.write(text)
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+sys.stderr = heard = Heard(sys.stderr)
+from nastk.cli import main
+sys.argv = ["nastk", "search", "--space", "toy", "--updater", "nothing"]
+try:
+    main()
+except SystemExit as ending:
+    assert ending.code == 2
+assert heard.first is False, heard.first
+"""
+
+
+def test_a_terminal_is_told_of_the_start_before_torch_is_imported(tmp_path):
+    terminal = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm"}
+    done = subprocess.run(
+        [sys.executable, "-c", TOLD_FIRST],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=terminal,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 BEFORE_A_STEP = """
 import os
 import sys

@@ -147,7 +147,10 @@ def search(
     json: JSON = False,
 ) -> None:
     """Search for an architecture."""
-    from nastk.cli import run
+    from nastk.cli import output
+
+    with output.waiting("starting: torch takes some seconds to load", quiet):
+        from nastk.cli import run
 
     flags: dict[str, Any] = {
         "space": space,
@@ -227,7 +230,10 @@ def compare(
     json: JSON = False,
 ) -> None:
     """Compare updaters over several seeds on equal terms; goes on where it was stopped."""
-    from nastk.cli import study
+    from nastk.cli import output
+
+    with output.waiting("starting: torch takes some seconds to load", quiet):
+        from nastk.cli import study
 
     flags: dict[str, Any] = {"space": space, "data": data, "preset": preset, "device": device}
     flags |= {"evaluators": evaluator or None, "ranking": ranking, "limits": limit or None}
@@ -245,7 +251,10 @@ def resume(
     json: JSON = False,
 ) -> None:
     """Continue an interrupted run exactly where it stopped, or finish it as it is."""
-    from nastk.cli import run
+    from nastk.cli import output
+
+    with output.waiting("starting: torch takes some seconds to load", quiet):
+        from nastk.cli import run
 
     run.resume(path, finish, quiet, json)
 
@@ -278,7 +287,10 @@ def evaluate(
     json: JSON = False,
 ) -> None:
     """Judge the architecture that a run found."""
-    from nastk.cli import run
+    from nastk.cli import output
+
+    with output.waiting("starting: torch takes some seconds to load"):
+        from nastk.cli import run
 
     run.evaluate(path, evaluator, o or [], json, d or [])
 

@@ -30,7 +30,8 @@ def doctor(json: bool) -> None:
         output.print_json(findings)
         return
     for one in findings:
-        sign = "ok  " if one["ok"] else "LACK"
+        # What is fine and has advice all the same is there to be had.
+        sign = "LACK" if not one["ok"] else "note" if one["advice"] else "ok  "
         output.line(f"{sign}  {one['what']:<22} {one['found']}")
         if one["advice"]:
             output.line(f"      -> {one['advice']}")

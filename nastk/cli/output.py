@@ -8,10 +8,12 @@ what stderr does not take is dropped.
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import IO, Any, cast
 
 from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
 
 from nastk.values import finite
 
@@ -80,6 +82,18 @@ def warn(messages: list[str]) -> None:
     """Each message as a warning on stderr."""
     for message in messages:
         note(f"warning: {message}", "yellow")
+
+
+@contextmanager
+def waiting(what: str, quiet: bool = False) -> Iterator[None]:
+    """While inside, a terminal shows that something takes a while; nothing of it stays."""
+    console = stderr()
+    if quiet or not console.is_terminal:
+        yield
+        return
+    # Drawn at once, before whatever takes a while keeps Python to itself.
+    with Live(Spinner("dots", what), console=console, transient=True):
+        yield
 
 
 def print_json(value: Any) -> None:

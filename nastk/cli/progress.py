@@ -1,21 +1,24 @@
 """What a running search shows on stderr: bars on a terminal, a line for each epoch elsewhere."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from math import inf
 from time import monotonic
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.table import Column
+from rich.text import Text
 
 from nastk.events import (
     BranchContinued,
@@ -49,20 +52,21 @@ class ProgressView:
         self._work = WorkLines()
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False),
+            # Gives way where the terminal is narrow.
+            BarColumn(bar_width=None, table_column=Column(max_width=24)),
             TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TimeColumn(),
             console=console,
             transient=True,
         )
+        self._keys = ExitStack()
         self._training: TaskID | None = None
         self._updater: TaskID | None = None
 
     def __enter__(self) -> Self:
         if self._live:
+            self._keys.enter_context(silent_keys())
             self._progress.start()
             self._training = self._progress.add_task(
                 "training",
@@ -76,6 +80,7 @@ class ProgressView:
     def __exit__(self, *error: object) -> None:
         if self._live:
             self._progress.stop()
+        self._keys.close()
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -95,7 +100,7 @@ class ProgressView:
                 self._training,
                 completed=event.step,
                 description=f"epoch {event.epoch + 1}/{self._epochs}{branch}",
-                note=f"loss {event.loss:.3f}  accuracy {event.accuracy:6.1%}",
+                note=f"loss {event.loss:.3f}, {event.accuracy:.1%}",
             )
         elif isinstance(event, UpdaterWorking):
             self._progress.update(
@@ -104,6 +109,7 @@ class ProgressView:
                 completed=event.done,
                 total=event.total,
                 description=event.message,
+                note=f"{event.done}/{event.total}",
             )
         elif isinstance(event, EpochDone):
             self._progress.update(self._updater, visible=False)
@@ -126,6 +132,48 @@ class ProgressView:
             return f"evaluated by {event.evaluator}"
         if isinstance(event, EvaluatorWorking) and not self._live:
             return self._work.line(event)
+        return None
+
+
+class TimeColumn(ProgressColumn):
+    """What a bar has taken and what is left of it, in words: `6 s, 1 min 22 s left`."""
+
+    def render(self, task: Task) -> Text:
+        """Called by rich for each drawing of a bar."""
+        taken = seconds(round(task.elapsed or 0))
+        left = task.time_remaining
+        return Text(taken if left is None else f"{taken}, {seconds(round(left))} left", "dim")
+
+
+@contextmanager
+def silent_keys() -> Iterator[None]:
+    """While inside, the terminal does not write `^C` where it is pressed: it would break the bars.
+
+    Where there is no terminal, or none of this kind, nothing changes.
+    """
+    before = _keys()
+    if before is None:
+        yield
+        return
+    import termios
+
+    silent = [*before[:3], before[3] & ~termios.ECHOCTL, *before[4:]]
+    termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, before)
+
+
+def _keys() -> list[Any] | None:
+    """How the terminal treats keys; None where there is none to ask."""
+    try:
+        import termios
+    except ImportError:  # another system
+        return None
+    try:
+        return termios.tcgetattr(sys.stdin.fileno())
+    except (OSError, ValueError, AttributeError, termios.error):
         return None
 
 

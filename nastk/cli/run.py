@@ -51,7 +51,8 @@ def search(
         RunFolder.new(out, "check")
         forecast(config, json)
         return
-    run = Run.new(config, out)
+    with output.waiting("preparing the images and the supernet", quiet):
+        run = Run.new(config, out)
     output.warn(run.assembly.notes)
     if not quiet:
         preset = f", preset {config.preset}" if config.preset else ""
@@ -74,7 +75,8 @@ def resume(path: Path, finish: bool, quiet: bool, json: bool) -> None:
         output.note(f"{note}; nothing is left to do.")
         _show_result(folder, json)
         return
-    run = Run.resumed(folder, finish=finish)
+    with output.waiting("preparing the images and the supernet", quiet):
+        run = Run.resumed(folder, finish=finish)
     output.warn(run.notices)
     if not quiet:
         at = (
@@ -130,9 +132,11 @@ def evaluate(
 
 def forecast(config: SearchConfig, json: bool) -> None:
     """`nastk search --dry-run`: what the run would take."""
-    assembly = assemble(config)
+    with output.waiting("preparing the images and the supernet"):
+        assembly = assemble(config)
     output.warn(assembly.notes)
-    found = rehearse(assembly, memory=True)
+    with output.waiting("rehearsing some steps"):
+        found = rehearse(assembly, memory=True)
     if json:
         output.print_json({"config": config.model_dump(mode="json"), "forecast": found.to_json()})
         return

@@ -16,11 +16,14 @@ from nastk.architecture import Architecture
 from nastk.cost import Cost, PhaseCost
 from nastk.report.curves import Curves
 from nastk.report.lineage import lineage
-from nastk.report.numbers import count, metric, seconds, size
+from nastk.report.numbers import count, counted, metric, percent, seconds, size
 from nastk.report.plain import Plain
 from nastk.report.quality import decisions, rankings
 from nastk.report.terminal import cell
 from nastk.report.tree import Tree
+
+CHANCE = 1.25
+"""How many times the accuracy of guessing is not better than guessing."""
 
 STATES = {
     "finished": "green",
@@ -60,7 +63,8 @@ def summary(result: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> 
     # What has a section of its own is not said twice.
     judged = [one for one in result.get("evaluations") or () if one["evaluator"] != "ranking"]
     if judged:
-        parts += _section("Evaluation", _evaluations(judged))
+        classes = (result.get("task") or {}).get("classes")
+        parts += _section("Evaluation", _evaluations(judged), *_chance(judged, classes))
     if result.get("cost"):
         parts += _section("Cost", _cost(result["cost"]))
     return Plain(Group(*parts))
@@ -169,6 +173,19 @@ def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> RenderableType:
             )
         notes += [Text(f"{name}: {note}", "dim", overflow="fold") for note in one.get("notes", ())]
     return Group(*parts, *notes)
+
+
+def _chance(evaluations: Sequence[Mapping[str, Any]], classes: int | None) -> Iterator[Text]:
+    """A caution where an accuracy on unseen images is what guessing one of the classes gives."""
+    for one in evaluations:
+        accuracy = one["metrics"].get("valid_accuracy")
+        if classes and accuracy is not None and accuracy < CHANCE / classes:
+            yield Text.assemble(
+                ("warning ", "yellow"),
+                ("chance: ", "bold"),
+                f"{percent(accuracy)} of the valid images is about what guessing gives "
+                f"({counted(classes, 'class', 'classes')}); by {one['evaluator']}.",
+            )
 
 
 def _cost(cost: Mapping[str, Mapping[str, Any]]) -> RenderableType:

@@ -127,19 +127,31 @@ def _name(graph: Graph, node: int) -> tuple[str, str]:
 
 
 def _chain(graph: Graph, room: int) -> list[Text]:
-    """The layers of a chain in rows of `room` columns, each led by its first layer's number."""
+    """A chain in one line of `room` columns where it fits, else in numbered rows of layers."""
     texts = [_layer(graph.into(node)) for node in graph.nodes[1:]]
+    first, last = (Text(*_name(graph, node)) for node in (graph.inputs[0], graph.output))
+    line = Text(ARROW, "dim").join([first, *texts, last])
+    return [line] if line.cell_len <= room else _chain_rows(texts, first, last, room)
+
+
+def _chain_rows(texts: Sequence[Text], first: Text, last: Text, room: int) -> list[Text]:
+    """The layers of a chain in rows, each led by its first layer's number."""
     wide = max(text.cell_len for text in texts)
     gutter = len(str(len(texts))) + 2
     a_row = max((room - gutter) // (wide + len(ARROW)), 1)
-    lines = [Text.assemble(" " * gutter, _name(graph, graph.inputs[0]), (ARROW.rstrip(), "dim"))]
-    for first in range(0, len(texts), a_row):
-        line = Text(f"{first + 1:>{gutter - 2}}  ", "dim")
-        for text in texts[first : first + a_row]:
+    lines = [Text.assemble(" " * gutter, first, (ARROW.rstrip(), "dim"))]
+    for start in range(0, len(texts), a_row):
+        line = Text(f"{start + 1:>{gutter - 2}}  ", "dim")
+        for text in texts[start : start + a_row]:
             line.append_text(text).append(" " * (wide - text.cell_len)).append(ARROW, "dim")
-        line.rstrip()
         lines.append(line)
-    return [*lines, Text.assemble(" " * gutter, _name(graph, graph.output))]
+    if lines[-1].cell_len + last.cell_len <= room:
+        lines[-1].append_text(last)
+    else:
+        lines.append(Text.assemble(" " * gutter, last))
+    for line in lines:
+        line.rstrip()
+    return lines
 
 
 def _layer(links: Sequence[Link]) -> Text:
