@@ -6,9 +6,10 @@ Example: `write_atomically(Path("runs/a/result.json"), b"{}")`
 import contextlib
 import os
 import re
+import stat
 from pathlib import Path
 
-from nastk.errors import NastkError
+from nastk.errors import ConfigurationError, NastkError
 
 UNFINISHED = re.compile(r"\..+\.(\d+)\.tmp")
 """Names of files that a process (the number) was writing when it ended."""
@@ -20,8 +21,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     What a killed process left of an earlier try to write `path` is removed.
 
     Raises:
+        ConfigurationError: `path` is a folder, a device, a pipe or a socket.
         NastkError: the file could not be written (disk full, no permission).
     """
+    check_replaceable(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,6 +41,23 @@ def write_atomically(path: Path, content: bytes) -> None:
             "Make room or choose another --out; what was there before is untouched."
         ) from None
     sweep(path.parent, path.name)
+
+
+def check_replaceable(path: Path) -> None:
+    """Called before long work whose result goes to `path`: raise where no file can take its place.
+
+    A device such as /dev/full would be replaced by a file, where the user may do that.
+
+    Raises:
+        ConfigurationError: it is a folder, a device, a pipe or a socket.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # nothing there, or no place for anything: writing will tell
+        return
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
+        raise ConfigurationError(f"{path} is {what}. Name a file to write with --out.")
 
 
 def sweep(folder: Path, name: str | None = None, alone: bool = False) -> None:

@@ -1,5 +1,6 @@
 """Any folder of images as a data source: `--data folder:PATH`."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -80,7 +81,10 @@ class Folder(DataSource):
 
     @cached_property
     def _tree(self) -> Tree:
-        tree = scan(self.options.path.expanduser(), only_classes=self.options.layout == "classes")
+        tree = scan(
+            Path(os.path.expanduser(self.options.path)),
+            only_classes=self.options.layout == "classes",
+        )
         self.notes.extend(tree.notes)
         parts = ["train"]
         if tree.valid is None and self.options.train_fraction < 1:

@@ -24,7 +24,7 @@ from nastk_images.presets import QUICK
 
 def data_root(option: Path | None) -> Path:
     """Where downloads lie: the option, else $NASTK_DATA, else ~/.cache/nastk/data."""
-    return Path(option or os.environ.get("NASTK_DATA") or "~/.cache/nastk/data").expanduser()
+    return Path(os.path.expanduser(option or os.environ.get("NASTK_DATA") or "~/.cache/nastk/data"))
 
 
 Opened = tuple[UInt8[Tensor, "images channels size size"], Int[Tensor, "images"], tuple[str, ...]]

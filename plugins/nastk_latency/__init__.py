@@ -1,10 +1,10 @@
 """Latency: `nastk latency build` times a space on this device, the evaluator `latency` foretells.
 
-timing.py      seconds of whole networks, each beside one reference network
-build.py       which networks are timed, and the sum over operations that fits their times
-table.py       what is kept of it: a small JSON file with a checksum
-evaluator.py   the evaluator `latency`, which reads that file
-commands.py    `nastk latency build` and `nastk latency info`
+timing.py        seconds of whole networks, each beside one reference network
+build.py         which networks are timed, and the sum over operations that fits their times
+table.py         what is kept of it: a small JSON file with a checksum
+evaluator.py     the evaluator `latency`, which reads that file
+command_line.py  `nastk latency build` and `nastk latency info`
 """
 
 from typing import TYPE_CHECKING
@@ -30,6 +30,6 @@ def evaluators() -> list[Offer]:
 @hookimpl
 def commands(app: "typer.Typer") -> None:
     """`nastk latency build` and `nastk latency info`."""
-    from nastk_latency.commands import add_to
+    from nastk_latency.command_line import add_to
 
     add_to(app)

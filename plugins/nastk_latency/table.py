@@ -5,11 +5,12 @@ All times are seconds of one forward pass of a batch. Nothing but numbers and te
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nastk.architecture import Architecture
 from nastk.component import Options, parse
@@ -25,6 +26,14 @@ class Row(Options):
     name: str = Field(description="the edge")
     operations: tuple[str, ...] = Field(description="its operations")
     seconds: tuple[float, ...] = Field(description="what each of them adds")
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        if len(self.seconds) != len(self.operations):
+            raise ValueError(
+                f"{len(self.operations)} seconds on edge {self.name!r}, one for each operation"
+            )
+        return self
 
 
 class Shape(Options):
@@ -49,6 +58,12 @@ class Check(Options):
     mean_relative_error: float = Field(ge=0, description="mean of |foretold - measured| / measured")
     foretold: tuple[float, ...] = Field(description="by the table")
     measured: tuple[float, ...] = Field(description="of the whole networks")
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> Self:
+        if len(self.foretold) != len(self.measured):
+            raise ValueError("as many foretold times as measured ones")
+        return self
 
 
 class LatencyTable(Options):
@@ -103,12 +118,12 @@ def read(path: Path) -> LatencyTable:
         DataError: it is no latency table, or is damaged.
     """
     try:
-        values = json.loads(path.expanduser().read_text())
+        values = json.loads(Path(os.path.expanduser(path)).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(
             f"The latency table {path} cannot be read: {error.strerror or error}. {ADVICE}"
         ) from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise DataError(f"{path} is no latency table: it is not JSON. {ADVICE}") from None
     if not isinstance(values, dict) or "sha256" not in values:
         raise DataError(f"{path} is no latency table: it has no checksum. {ADVICE}")
@@ -116,7 +131,7 @@ def read(path: Path) -> LatencyTable:
         raise DataError(f"The latency table {path} is damaged: its checksum differs. {ADVICE}")
     try:
         return parse(LatencyTable, values, "latency table")
-    except ConfigurationError as error:
+    except (ConfigurationError, ArithmeticError) as error:
         raise DataError(f"{path} is no latency table: {error} {ADVICE}") from None
 
 

@@ -30,7 +30,7 @@ def evaluators() -> list[Offer]:
 @hookimpl
 def commands(app: "typer.Typer") -> None:
     """`nastk table import` and `nastk table info`."""
-    from nastk_tables.commands import add_to
+    from nastk_tables.command_line import add_to
 
     add_to(app)
 

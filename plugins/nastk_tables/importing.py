@@ -1,13 +1,18 @@
 """From a benchmark's files to a table: `import_files`, behind `nastk table import`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nastk.errors import DataError
+from nastk.plugins import catalogue
 from nastk_tables import official, spreadsheet
 from nastk_tables.sheet import Sheet, merge
 from nastk_tables.table import Table
+
+if TYPE_CHECKING:
+    from nastk.space import SearchSpace
 
 SIZES = {"nasbench201": 15_625}
 """How many architectures a space has, to say so where a table holds fewer."""
@@ -29,16 +34,22 @@ def import_files(
     space: str = "nasbench201",
     epochs: int = 200,
     progress: official.Progress = lambda done, total: None,
+    options: Mapping[str, Any] | None = None,
 ) -> Imported:
     """Read `files` and merge their columns; the first says which architectures there are.
 
-    `space` names the space whose text form the architectures have. `epochs` is how long the
-    networks of a CSV file were trained; official files say it themselves.
+    `space` names the space whose text form the architectures have, `options` are its options; each
+    architecture is kept as the space writes it. `epochs` is how long the networks of a CSV file
+    were trained; official files say it themselves.
 
     Raises:
-        DataError: a file is missing, damaged, unsafe, of another kind, or does not fit the first.
+        ConfigurationError: there is no such space, or it has no such options.
+        DataError: a file is missing, damaged, unsafe, of another kind, or does not fit the first;
+            or holds what is no architecture of the space.
     """
-    sheets = [_sheet(file, epochs, progress) for file in files]
+    component = catalogue().load("space", space)
+    reader = component(component.parse_options(options))
+    sheets = [_of_space(_sheet(file, epochs, progress), reader) for file in files]
     table = merge(sheets, space)
     notes = [note for sheet in sheets for note in sheet.notes]
     whole = SIZES.get(space, len(table))
@@ -48,6 +59,25 @@ def import_files(
             "these."
         )
     return Imported(table, tuple(notes))
+
+
+def _of_space(sheet: Sheet, space: "SearchSpace") -> Sheet:
+    """The same sheet with each architecture as `space` writes it.
+
+    Raises:
+        DataError: names the first text that is no architecture of the space, and its row.
+    """
+    texts = []
+    for number, text in enumerate(sheet.texts, start=1):
+        try:
+            texts.append(space.to_text(space.from_text(text)))
+        except DataError as error:
+            raise DataError(
+                f"{sheet.source}: architecture {number} of {len(sheet.texts):,} is none of space "
+                f"{space.name!r}: {error} Name the space whose architectures the file holds with "
+                "`--space`."
+            ) from None
+    return replace(sheet, texts=tuple(texts))
 
 
 def _sheet(path: Path, epochs: int, progress: official.Progress) -> Sheet:

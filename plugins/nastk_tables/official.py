@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from math import isinf
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -65,10 +66,16 @@ def sheet(path: Path, progress: Progress) -> Sheet:
     Raises:
         DataError: it is damaged, names what is not admitted, or has another structure.
     """
-    texts, records, total = _folder(path) if path.is_dir() else _file(path)
+    try:
+        texts, records, total = _folder(path) if path.is_dir() else _file(path)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
     found: dict[str, Row] = {}
     for done, (index, numbers) in enumerate(records, start=1):
-        found[_text(texts, index, path)] = numbers
+        text = _text(texts, index, path)
+        if text in found:
+            raise DataError(f"{path} holds an architecture twice: {text!r}. Download it again.")
+        found[text] = numbers
         progress(done, total)
     if not found:
         raise DataError(f"{path} lists {len(texts):,} architectures and holds results of none.")
@@ -88,6 +95,12 @@ def _file(path: Path) -> tuple[list[str], Iterator[tuple[int, Row]], int]:
     else:
         content = load_torch(path)
     texts, records = _entry(content, "meta_archs", path), _entry(content, "arch2infos", path)
+    strange = [key for key in records if type(key) is not int]
+    if strange:
+        raise DataError(
+            f"{path} has another structure than NAS-Bench-201's and NATS-Bench's files: it numbers "
+            f"an architecture {strange[0]!r}. Download it again."
+        )
     each = ((index, _numbers(record, path)) for index, record in sorted(records.items()))
     return texts, each, len(records)
 
@@ -163,7 +176,7 @@ def _numbers(record: Any, path: Path) -> Row:
                 runs = _runs(results, part)
                 if runs:
                     found |= _accuracies(part, runs) | _costs(part, runs)
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise DataError(
             f"{path} has another structure than NAS-Bench-201's and NATS-Bench's records "
             f"({type(error).__name__}: {error})."
@@ -233,4 +246,6 @@ def _agreed(runs: Runs, key: str) -> float:
 def _number(value: Any) -> float:
     if not isinstance(value, int | float):
         raise TypeError(f"expected a number, got {type(value).__name__}")
+    if isinf(value):
+        raise ValueError("a number is infinite")
     return float(value)

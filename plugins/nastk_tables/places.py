@@ -18,11 +18,19 @@ ADVICE = (
 def folder() -> Path:
     """`tables` in the environment's NASTK_DATA, else ~/.cache/nastk/tables."""
     root = os.environ.get("NASTK_DATA")
-    return (Path(root) / "tables" if root else Path("~/.cache/nastk/tables")).expanduser()
+    return Path(os.path.expanduser(Path(root) / "tables" if root else "~/.cache/nastk/tables"))
 
 
 def default_path(name: str) -> Path:
-    """Where the table of that name lies, whether or not it is there."""
+    """Where the table of that name lies, whether or not it is there.
+
+    Raises:
+        ConfigurationError: the name is that of a folder or a path.
+    """
+    if not name.strip(".") or Path(name).name != name:
+        raise ConfigurationError(
+            f"A table's name is a word such as {KNOWN!r}, got {name!r}. Give a path with --out."
+        )
     return folder() / f"{name}{SUFFIX}"
 
 
@@ -32,9 +40,9 @@ def find(table: str) -> Path:
     Raises:
         ConfigurationError: there is no such file; says how to get the data and what to type.
     """
-    named = Path(table).name == table and not table.endswith(SUFFIX)
-    path = default_path(table) if named else Path(table).expanduser()
-    if path.is_file():
+    named = bool(table) and Path(table).name == table and not table.endswith(SUFFIX)
+    path = default_path(table) if named else Path(os.path.expanduser(table))
+    if os.path.isfile(path):  # False, where Path.is_file raises, for a name too long
         return path
     there = sorted(each.stem for each in folder().glob(f"*{SUFFIX}"))
     what = f"No table is named {table!r}" if named else "There is no such table"
@@ -48,7 +56,7 @@ def findings() -> list[dict[str, Any]]:
 
     path = default_path(KNOWN)
     finding = {"what": f"table {KNOWN}", "found": f"{path} (not imported)", "ok": True}
-    if not path.is_file():
+    if not os.path.isfile(path):
         return [{**finding, "advice": ADVICE}]
     try:
         table = read(path)

@@ -94,6 +94,8 @@ def _credible(
                 f"{source}: column {column.name!r} lies between {known.min():g} and "
                 f"{known.max():g}; expected accuracies in percent (0 to 100)."
             )
+    if np.nanmax(np.abs(values), initial=0.0) > np.finfo(np.float32).max:
+        raise DataError(f"{source}: column {column.name!r} holds numbers too great to keep.")
     least = UNRELIABLE.get(column.quantity, -np.inf)
     return np.where(values < least, np.nan, values)
 

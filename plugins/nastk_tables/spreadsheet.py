@@ -10,7 +10,6 @@ import gzip
 import io
 import re
 import zlib
-from math import isinf
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,10 @@ RULES = (
     (r"(?P<dataset>.+?)(valid)?_(?P<split>valid|test)_time_per_epoch_s", "pass_seconds", "s"),
 )
 """Name of a CSV column, what it holds, and its unit; the first that fits the whole name counts."""
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan", re.ASCII | re.IGNORECASE)
+"""What a number looks like; Python would also take `9_0` and other scripts' digits."""
+GREATEST = float(np.finfo(np.float32).max)
+"""The greatest number that a table keeps."""
 SCHEDULED = (ACCURACY, "train_seconds", "pass_seconds")
 """What depends on how long the networks were trained."""
 
@@ -107,17 +110,13 @@ def _check_percent(
 
 
 def _is_number(cell: str) -> bool:
-    try:
-        float(cell or "nan")
-    except ValueError:
-        return False
-    return True
+    return not cell.strip() or NUMBER.fullmatch(cell.strip()) is not None
 
 
 def _number(cell: str, path: Path, line: int, name: str) -> float:
     """A cell's number; an empty cell is NaN."""
-    value = float(cell or "nan") if _is_number(cell) else np.inf
-    if isinf(value):
+    value = float(cell.strip() or "nan") if _is_number(cell) else np.inf
+    if abs(value) > GREATEST:
         raise DataError(
             f"{path}, row {line}, column {name!r}: expected a number or nothing, got {cell!r}."
         )

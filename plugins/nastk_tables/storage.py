@@ -27,6 +27,8 @@ MAGIC = b"NASTKTAB"
 FORMAT = 1
 START = 16
 DIGEST = 32
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What a header of another form raises on its way to a table."""
 
 
 def read(path: Path) -> Table:
@@ -47,14 +49,18 @@ def read(path: Path) -> Table:
         raise _damaged(path, "its checksum does not fit its content, or its end is missing")
     try:
         return _parse(path, content, digest.hexdigest())
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise _damaged(path, str(error)) from None
 
 
 def write(path: Path, table: Table) -> int:
     """Store `table` so that `path` holds all of it or what it held before; the bytes written.
 
+    What will be written is read first: a table that could not be read never takes a good one's
+    place.
+
     Raises:
+        DataError: the table would not come back as it is.
         NastkError: the file could not be written (disk full, no permission).
     """
     header = json.dumps(
@@ -71,8 +77,25 @@ def write(path: Path, table: Table) -> int:
     texts = "\n".join(table.texts).encode()
     content = MAGIC + len(header).to_bytes(8, "little") + header + values + texts
     content += hashlib.sha256(content).digest()
+    _check_readable(path, content, table)
     write_atomically(path, content)
     return len(content)
+
+
+def _check_readable(path: Path, content: bytes, table: Table) -> None:
+    """Raise where `content` would not be read as `table`."""
+    try:
+        again = _parse(path, content, "")
+        same = (again.space, again.texts, again.columns, again.sources) == (
+            (table.space, table.texts, table.columns, table.sources)
+        ) and np.array_equal(again.values, np.asarray(table.values, "<f4"), equal_nan=True)
+    except UNREADABLE as error:
+        raise DataError(f"The table for {path} could not be read back: {error}.") from None
+    if not same:
+        raise DataError(
+            f"The table for {path} would not be read back as it is: an architecture or a name in "
+            "it has a line break, or the like. Nothing was written."
+        )
 
 
 def _mapped(path: Path) -> mmap.mmap:
@@ -86,7 +109,7 @@ def _mapped(path: Path) -> mmap.mmap:
         ) from None
 
 
-def _parse(path: Path, content: mmap.mmap, digest: str) -> Table:
+def _parse(path: Path, content: mmap.mmap | bytes, digest: str) -> Table:
     size = int.from_bytes(content[len(MAGIC) : START], "little")
     header: dict[str, Any] = json.loads(content[START : START + size])
     if header["format"] != FORMAT:
@@ -95,6 +118,8 @@ def _parse(path: Path, content: mmap.mmap, digest: str) -> Table:
             "Upgrade with `pip install -U nastk`, or make it again with `nastk table import`."
         )
     columns = tuple(Column.from_json(column) for column in header["columns"])
+    if header["architectures"] < 1:
+        raise ValueError("it holds no architectures")
     shape = (len(columns), header["architectures"])
     count = shape[0] * shape[1]
     values = np.frombuffer(content, "<f4", count, START + size).reshape(shape)

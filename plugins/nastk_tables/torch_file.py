@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from nastk.errors import DataError
+from nastk.pickles import DAMAGE
 from nastk_tables.unpickle import load
 
 ZIP = b"PK\x03\x04"
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 """The first pickle of the format before torch 1.6."""
+DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, *DAMAGE)
+"""What broken archives raise; an offset beyond the file's end is an OSError."""
 
 
 def load_torch(path: Path) -> Any:
@@ -34,7 +37,7 @@ def _zipped(path: Path) -> Any:
                 raise DataError(f"{path} is a zip archive, but none that torch.save wrote.")
             with archive.open(names[0]) as file:
                 return load(file, str(path))
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+    except DAMAGED as error:
         raise DataError(f"{path} is damaged ({error}). Download it again.") from None
 
 

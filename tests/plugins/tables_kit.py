@@ -13,7 +13,11 @@ from nastk_tables.column import Column
 from nastk_tables.table import Table
 
 TEXTS = tuple(",".join(each) for each in product(*(edge.operations for edge in EDGES)))
-ARCHITECTURES = ["|none~0|+|a~0|a~1|", "|skip~0|+|a~0|b~1|", "|conv~0|+|b~0|b~1|"]
+ARCHITECTURES = [
+    f"|{name}~0|+|avg_pool_3x3~0|none~1|+|{name}~0|none~1|skip_connect~2|"
+    for name in ("none", "skip_connect", "nor_conv_3x3")
+]
+X, Y, Z = ARCHITECTURES
 
 
 def toy_table(texts=TEXTS, space="toy", **changes):

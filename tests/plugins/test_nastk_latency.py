@@ -23,7 +23,7 @@ from nastk.limits.structure import Structure
 from nastk.testing import EvaluatorContract, ToyData, ToySpace
 from nastk_latency import build as building
 from nastk_latency.build import CHECKED, Effort, build, chosen, compared, left_out, tied
-from nastk_latency.commands import latency
+from nastk_latency.command_line import latency
 from nastk_latency.evaluator import Latency
 from nastk_latency.table import LatencyTable, digest, read
 from nastk_latency.timing import Stopwatch, clock_of
@@ -213,13 +213,13 @@ def test_a_table_is_read_as_it_was_stored(made_up, file):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: text.replace('"rest": 0.003', '"rest": 0.001'), r"damaged: its checksum"),
+        (lambda text: text.replace('"batch": 1', '"batch": 2'), r"damaged: its checksum"),
         (lambda text: text[:-20], r"it is not JSON"),
         (lambda text: "[]", r"it has no checksum"),
     ],
 )
 def test_a_damaged_table_is_refused(change, message, file):
-    file.write_text(change(file.read_text().replace("0.0030000000000000005", "0.003")))
+    file.write_text(change(file.read_text()))
     with pytest.raises(DataError, match=message):
         read(file)
 
@@ -229,6 +229,72 @@ def test_a_table_of_another_form_is_refused(made_up, file):
     file.write_text(json.dumps({**values, "sha256": digest(values)}))
     with pytest.raises(DataError, match=r"is no latency table: latency table: format must be one"):
         read(file)
+
+
+def shorter(values):
+    values["edges"][0]["seconds"].pop()
+
+
+def longer(values):
+    values["edges"][1]["seconds"].append(0.1)
+
+
+def unequal(values):
+    values["check"]["measured"].pop()
+
+
+def huge(values):
+    values["rest"] = 10**400
+
+
+def endless(values):
+    values["rest"] = float("inf")
+
+
+def text(values):
+    values["threads"] = "many"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (shorter, r"edges.0: expected . seconds on edge 'first:0->1', one for each operation"),
+        (longer, r"edges.1: expected . seconds on edge .*, one for each operation"),
+        (unequal, "check: expected as many foretold times as measured ones"),
+        (huge, "is no latency table"),
+        (endless, "rest: expected a finite number, got inf"),
+        (text, "threads: expected a valid integer"),
+    ],
+)
+def test_a_table_that_says_nonsense_is_refused(spoil, message, made_up, file):
+    values = made_up.model_dump(mode="json")
+    spoil(values)
+    file.write_text(json.dumps({**values, "sha256": digest(values)}))
+    with pytest.raises(DataError, match=message):
+        read(file)
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b'{"a":' * 100_000, b"\xff\xfe", b"", b"9" * 5000]
+)
+def test_what_is_no_json_is_refused(content, file):
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"is no latency table: it (is not JSON|has no checksum)"):
+        read(file)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "~nobody-of-this-name/a.json", "a/b"])
+def test_a_table_that_is_not_there_is_named(name):
+    with pytest.raises(ConfigurationError, match=r"cannot be read: .*Make it anew"):
+        read(Path(name))
+
+
+def test_nothing_is_timed_where_nothing_could_be_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(building, "build", None)
+    words = ["build", "--space", "toy", "--data", "toy", "--out", str(tmp_path)]
+    done = CliRunner().invoke(latency, words)
+    assert isinstance(done.exception, ConfigurationError)
+    assert "is a folder. Name a file to write with --out" in str(done.exception)
 
 
 # ---------------------------------------------------------------- the evaluator

@@ -174,6 +174,10 @@ def signed(content):
         ([], "is damaged"),
         ({"format": 1, "columns": [], "architectures": 3, "space": "a", "sources": []}, "damaged"),
         ({"format": 1, "columns": [{"quantity": "a", "x": 1}], "architectures": 0}, "damaged.*'x'"),
+        ({"format": 1, "columns": [], "architectures": 0}, "damaged: it holds no architectures"),
+        ({"format": 1, "columns": [], "architectures": -3}, "damaged: it holds no architectures"),
+        ({"format": 1, "columns": [], "architectures": 1e400}, "is damaged"),
+        ({"format": 1, "columns": 7, "architectures": "1"}, "is damaged"),
     ],
 )
 def test_a_header_that_does_not_fit_is_refused(tmp_path, header, words):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 from evaluators_kit import Even
-from tables_kit import TEXTS, toy_table
+from tables_kit import ARCHITECTURES, TEXTS, toy_table
 from typer.testing import CliRunner
 
 import nastk_tables
@@ -17,7 +17,7 @@ from nastk.errors import ConfigurationError, DataError
 from nastk.evaluator import Setting
 from nastk.testing import EvaluatorContract, ToyData, ToySpace
 from nastk_tables import places
-from nastk_tables.commands import add_to
+from nastk_tables.command_line import add_to
 from nastk_tables.evaluator import TableAccuracy
 from nastk_tables.storage import read, write
 
@@ -165,8 +165,8 @@ def command():
     return lambda *words: CliRunner().invoke(app, ["table", *map(str, words)])
 
 
-def csv_of(path, **columns):
-    rows = [["arch", *columns], *zip(TEXTS, *columns.values(), strict=False)]
+def csv_of(path, texts=TEXTS, **columns):
+    rows = [["arch", *columns], *zip(texts, *columns.values(), strict=False)]
     path.write_text("\n".join(",".join(f'"{cell}"' for cell in row) for row in rows))
     return path
 
@@ -184,7 +184,7 @@ def test_import_writes_to_the_users_tables_and_says_what(tmp_path, data, command
 
 
 def test_import_takes_out_and_speaks_json(tmp_path, data, command):
-    source = csv_of(tmp_path / "a.csv", cifar10_test=[10.5, 20.25])
+    source = csv_of(tmp_path / "a.csv", ARCHITECTURES, cifar10_test=[10.5, 20.25])
     done = command("import", source, "--out", tmp_path / "b.table", "--json")
     said = json.loads(done.stdout)
     assert (said["architectures"], said["space"]) == (2, "nasbench201")

@@ -53,9 +53,11 @@ def build(
     from rich.progress import Progress
 
     from nastk.execution import Execution
+    from nastk.files import check_replaceable
     from nastk_latency.build import Effort
     from nastk_latency.build import build as build_table
 
+    check_replaceable(out)
     execution = Execution.choose(device, "fp32", threads=threads)
     name, _, path = data.partition(":")
     given = {**({"path": path} if path else {}), **assignments(d or [], "-d")}

@@ -1,4 +1,4 @@
-"""`nastk table import` and `nastk table info`. No torch is imported; numpy when one runs."""
+"""`nastk table import` and `nastk table info`. Numpy and torch are imported when they run."""
 
 import json as json_module
 from pathlib import Path
@@ -43,6 +43,9 @@ def import_table(
     space: Annotated[
         str, typer.Option(help="The space whose architectures the files hold.")
     ] = KNOWN,
+    s: Annotated[
+        list[str] | None, typer.Option("-s", metavar="NAME=VALUE", help="An option of the space.")
+    ] = None,
     epochs: Annotated[
         int, typer.Option(min=1, help="How long the networks of a CSV file were trained.")
     ] = 200,
@@ -52,16 +55,24 @@ def import_table(
     from rich.console import Console
     from rich.progress import Progress
 
+    from nastk.component import assignments
+    from nastk.files import check_replaceable
     from nastk_tables.importing import import_files
     from nastk_tables.storage import read, write
 
+    path = out or default_path(name or space)
+    check_replaceable(path)
+    options = assignments(s or [], "-s")
     stderr = Console(stderr=True, highlight=False)
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
         task = bar.add_task("architectures", total=None)
         imported = import_files(
-            files, space, epochs, lambda done, total: bar.update(task, completed=done, total=total)
+            files,
+            space,
+            epochs,
+            lambda done, total: bar.update(task, completed=done, total=total),
+            options,
         )
-    path = out or default_path(name or space)
     write(path, imported.table)
     for note in imported.notes:
         stderr.print(note, markup=False, soft_wrap=True)
