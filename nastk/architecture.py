@@ -143,17 +143,24 @@ class Architecture:
             rows = value["edges"]
             edges = tuple(
                 Edge(
-                    row["name"],
-                    tuple(row["operations"]),
-                    row["group"],
+                    _word(row["name"]),
+                    tuple(_word(name) for name in row["operations"]),
+                    _word(row["group"]),
                     int(row["source"]),
                     int(row["node"]),
                 )
                 for row in rows
             )
-            return cls(str(value["space"]), edges, tuple(tuple(row["chosen"]) for row in rows))
-        except (KeyError, TypeError, ValueError) as error:
+            return cls(_word(value["space"]), edges, tuple(tuple(row["chosen"]) for row in rows))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"This JSON object is no architecture: {error!r}.") from None
+
+
+def _word(value: Any) -> str:
+    """A name in a file, which is a text; refuses anything else."""
+    if not isinstance(value, str):
+        raise TypeError(f"a name must be a text, got {value!r}")
+    return value
 
 
 @dataclass(frozen=True)

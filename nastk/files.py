@@ -14,6 +14,9 @@ from nastk.errors import ConfigurationError, NastkError
 UNFINISHED = re.compile(r"\..+\.(\d+)\.tmp")
 """Names of files that a process (the number) was writing when it ended."""
 
+LONGEST = 200
+"""Bytes of a file's name to which process and ending are added."""
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` so that `path` holds either all of it or what it held before.
@@ -25,7 +28,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         NastkError: the file could not be written (disk full, no permission).
     """
     check_replaceable(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{_stem(path.name)}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
@@ -69,10 +72,15 @@ def sweep(folder: Path, name: str | None = None, alone: bool = False) -> None:
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(folder)):
             found = UNFINISHED.fullmatch(entry.name)
-            if not found or (name is not None and not entry.name.startswith(f".{name}.")):
+            if not found or (name is not None and not entry.name.startswith(f".{_stem(name)}.")):
                 continue
             if alone or not _alive(int(found[1])):
                 Path(entry.path).unlink(missing_ok=True)
+
+
+def _stem(name: str) -> str:
+    """What the name of an unfinished file begins with: a name of 255 bytes leaves no room."""
+    return name if len(os.fsencode(name)) <= LONGEST else name[: LONGEST // 4]
 
 
 def _alive(process: int) -> bool:

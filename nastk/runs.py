@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from nastk.errors import ConfigurationError, NastkError
 from nastk.values import finite
+from nastk.wording import command
 
 CONFIG, EVENTS, RESULT, ARCHITECTURE = (
     "config.json",
@@ -49,14 +50,15 @@ class RunFolder:
             ConfigurationError: there is no run at `path`; lists runs nearby.
         """
         folder = cls(Path(path))
-        if (folder.path / CONFIG).is_file():
-            return folder
-        near = [
-            str(run.path)
-            for run in find_runs(
-                folder.path.parent if folder.path.parent.is_dir() else Path("runs")
-            )
-        ]
+        try:
+            if (folder.path / CONFIG).is_file():
+                return folder
+            beside = folder.path.parent if folder.path.parent.is_dir() else Path("runs")
+            near = [str(run.path) for run in find_runs(beside)]
+        except OSError as error:  # a name that is too long, a folder that may not be read
+            raise ConfigurationError(
+                f"{path} is no run folder: {error.strerror or error}."
+            ) from None
         raise ConfigurationError(
             f"{path} is no run folder (it has no {CONFIG}). "
             + (f"Runs there: {', '.join(near[:8])}." if near else "Start one with `nastk search`.")
@@ -75,11 +77,21 @@ class RunFolder:
                 number += 1
             return cls(Path("runs") / f"{stem}-{number:03d}")
         folder = cls(Path(out))
-        if folder.path.exists() and not folder.path.is_dir():
-            raise ConfigurationError(f"--out {out} is a file. Choose a folder.")
-        if (folder.path / CONFIG).exists():
+        try:
+            if folder.path.exists() and not folder.path.is_dir():
+                raise ConfigurationError(f"--out {out} is a file. Choose a folder.")
+            holds_run = (folder.path / CONFIG).exists()
+        except OSError as error:  # a name that is too long, a folder that may not be read
+            raise ConfigurationError(
+                f"--out {out} cannot be used: {error.strerror or error}. Choose another."
+            ) from None
+        if holds_run:
             state = folder.state()
-            ending = "" if state == "finished" else f", or continue it with `nastk resume {out}`"
+            ending = (
+                ""
+                if state == "finished"
+                else f", or continue it with `{command('nastk', 'resume', folder.path)}`"
+            )
             kind = "a finished" if state == "finished" else "an unfinished"
             raise ConfigurationError(
                 f"The run folder {out} already holds {kind} search. Choose another --out{ending}."
@@ -104,7 +116,7 @@ class RunFolder:
         if not (self.path / RESULT).exists():
             raise ConfigurationError(
                 f"The run {self.path} has no result yet (it is {self.state()}). "
-                f"Continue it with `nastk resume {self.path}`."
+                f"Continue it with `{command('nastk', 'resume', self.path)}`."
             )
         return self._read(RESULT)
 
@@ -218,7 +230,7 @@ class EventLog:
         except OSError as error:
             raise NastkError(
                 f"{self._path} could not be written: {error.strerror or error}. "
-                f"Make room, then `nastk resume {self._path.parent}`."
+                f"Make room, then `{command('nastk', 'resume', self._path.parent)}`."
             ) from None
 
     def check(self) -> None:

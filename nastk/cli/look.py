@@ -108,7 +108,7 @@ def draw_branches(path: Path, out: Path | None) -> None:
     if branches is None:
         raise ConfigurationError(
             f"The run {path} did not split, so it has no tree of branches. "
-            f"Draw its architecture with `nastk draw {path}`."
+            f"Draw its architecture with `{command('nastk', 'draw', path)}`."
         )
     if out is None:
         from nastk.report.tree import Tree

@@ -7,15 +7,17 @@ what stderr does not take is dropped.
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any, cast
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
+from rich.segment import Segment
 from rich.spinner import Spinner
 
 from nastk.values import finite
+from nastk.wording import printable
 
 UNLIMITED = 10_000
 """Columns of what is no terminal."""
@@ -23,12 +25,27 @@ UNLIMITED = 10_000
 
 def stdout() -> Console:
     """The console for results."""
-    return Console(highlight=False)
+    return Visible(highlight=False)
 
 
 def stderr() -> Console:
     """The console for progress, notes and warnings; it drops what cannot be written."""
-    return Console(file=cast(IO[str], Lenient(sys.stderr)), highlight=False)
+    return Visible(file=cast(IO[str], Lenient(sys.stderr)), highlight=False)
+
+
+class Visible(Console):
+    r"""A console on which names from elsewhere steer nothing: their control signs are shown.
+
+    Example: `Visible().print("a\x1b[31mb")` prints `a␛[31mb`
+    """
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """The segments of `renderable`, with its texts made printable."""
+        for segment in super().render(renderable, options):
+            plain = segment.control or segment.text.isprintable()
+            yield segment if plain else Segment(printable(segment.text), segment.style)
 
 
 class Lenient:

@@ -26,6 +26,7 @@ from nastk.report.numbers import count, counted, seconds, size
 from nastk.report.summary import early_words, summary
 from nastk.result import Result
 from nastk.runs import RunFolder
+from nastk.wording import command
 
 SMALL = 32
 """Pixels of a small image: those of most published searches."""
@@ -217,9 +218,9 @@ def _show_result(folder: RunFolder, json: bool, judges: Sequence[Evaluator] = ()
     output.show(summary(result, folder.events()))
     output.line(
         f"\nThe run is in {folder.path}. Type next:\n"
-        f"  nastk show {folder.path}\n"
-        f"  nastk draw {folder.path} -o cell.svg"
+        f"  {command('nastk', 'show', folder.path)}\n"
+        f"  {command('nastk', 'draw', folder.path, '-o', 'cell.svg')}"
     )
     run = shlex.quote(str(folder.path))
-    for command, use in [pair for judge in judges for pair in judge.advice(run)]:
-        output.line(f"  {command}  # {use}")
+    for advised, use in [pair for judge in judges for pair in judge.advice(run)]:
+        output.line(f"  {advised}  # {use}")

@@ -4,13 +4,16 @@ A page is a matplotlib `Figure` with one axes in points, the origin at its lower
 window, no state that another plot could see: the same drawing gives the same bytes of SVG.
 """
 
+import io
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nastk.errors import ConfigurationError
+from nastk.files import write_atomically
 from nastk.report.families import Family
+from nastk.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +25,8 @@ INK, SOFT, PANEL, BORDER = "#1F2933", "#66717E", "#F7F9FB", "#E3E8ED"
 LINE = "#A9B3BE"
 NODE_INPUT, NODE_MIDDLE, NODE_OUTPUT = "#DCE6F0", "#FFFFFF", "#DDEBDF"
 NODE_EDGE = "#7B8794"
+LONGEST = 200
+"""Letters of a text in a picture; a name from elsewhere may have any number."""
 MARGIN, PADDING = 22.0, 18.0
 """Points around a picture, and inside a panel."""
 RESOLUTION = 200
@@ -44,7 +49,14 @@ def checked_format(path: Path, stem: str = "cell") -> str:
 
 
 def save(figure: "Figure", path: Path) -> Path:
-    """Write a page in the format of its file's name, without a date; returns the path."""
+    """Write a page in the format of its file's name, without a date; returns the path.
+
+    The file is whole, or what it was before.
+
+    Raises:
+        ConfigurationError: a suffix of no known format, or a folder of that name.
+        NastkError: it cannot be written.
+    """
     import matplotlib
 
     suffix = checked_format(path)
@@ -52,9 +64,15 @@ def save(figure: "Figure", path: Path) -> Path:
         "svg": {"Date": None, "Creator": "nastk"},
         "pdf": {"CreationDate": None},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if path.is_dir():
+            raise ConfigurationError(f"{path} is a folder. Name a file for the picture.")
+    except OSError as error:  # a name that is too long
+        raise ConfigurationError(f"{path} cannot be drawn to: {error.strerror}.") from None
+    drawn = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "nastk", "svg.fonttype": "path"}):
-        figure.savefig(path, format=suffix, dpi=RESOLUTION, metadata=dates.get(suffix))
+        figure.savefig(drawn, format=suffix, dpi=RESOLUTION, metadata=dates.get(suffix))
+    write_atomically(path, drawn.getvalue())
     return path
 
 
@@ -117,9 +135,17 @@ def text_width(words: str, size: float, weight: str = "normal") -> float:
     from matplotlib.textpath import TextToPath
 
     width, _, _ = TextToPath().get_text_width_height_descent(
-        words, FontProperties(family=FONT, size=size, weight=weight), False
+        _drawn(words), FontProperties(family=FONT, size=size, weight=weight), False
     )
     return float(width) if words else 0.0
+
+
+def _drawn(words: str) -> str:
+    """Words as they are drawn: in one line, control signs shown, the longest names cut."""
+    # The signs of control characters that terminals have are not in the font.
+    signs = dict.fromkeys(range(9216, 9255), "�") | {ord("\n"): " ", ord("\t"): " "}
+    line = printable(words).translate(signs)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
 def tint(colour: str, share: float = 0.13) -> tuple[float, ...]:
@@ -137,8 +163,9 @@ def text(
         "va": "center_baseline",
         "family": FONT,
         "zorder": 5,
+        "parse_math": False,  # a dollar sign is a dollar sign
     } | style
-    axes.text(x, y, words, fontsize=size, color=colour, **fixed)
+    axes.text(x, y, _drawn(words), fontsize=size, color=colour, **fixed)
 
 
 def rectangle(

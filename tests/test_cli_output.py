@@ -1,0 +1,161 @@
+"""Output that cannot be written, folders that are gone, names that would steer a terminal."""
+
+import errno
+import json
+import os
+import shlex
+import subprocess
+import sys
+import warnings
+
+import pytest
+from core_kit import searched
+
+from nastk import cli
+from nastk.cli import output
+
+COMMAND = [sys.executable, "-c", "from nastk.cli import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run, with a space in its name."""
+    folder = tmp_path_factory.mktemp("runs") / "my run"
+    searched(folder, updater="darts", evaluators=["size"])
+    return folder
+
+
+@pytest.fixture
+def nastk(monkeypatch, capsys):
+    """Runs a command in this process: its exit code, stdout, stderr."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["nastk", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["show", "{run}"], ["show", "{run}", "--json"], ["plugins"], ["runs", "{run}"], ["--help"]],
+)
+def test_a_full_disk_behind_stdout_is_one_message(words, run):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("this system has no /dev/full")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *(word.format(run=run) for word in words)],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: The result could not be printed on stdout: No space left")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_reader_that_goes_ends_quietly(run):
+    done = subprocess.run(
+        f"{shlex.join(COMMAND)} show '{run}' --json | head -1", shell=True,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+def test_a_current_folder_that_is_gone_is_said(tmp_path):
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(
+        f"cd {tmp_path}/gone && rmdir ../gone && {shlex.join(COMMAND)} plugins", shell=True,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: The current folder does not exist any more")
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["show", LONG],
+        ["resume", LONG],
+        ["runs", LONG],
+        ["draw", LONG],
+        ["evaluate", LONG, "-e", "size"],
+        ["draw", "{run}", "-o", f"{LONG}.svg"],
+        ["search", "--space", "toy", "--updater", "darts", "--data", "toy", "--out", LONG],
+        ["search", "--space", "toy", "--updater", "darts", "--data", f"folder:{LONG}"],
+        ["search", "--config", LONG],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_name_that_is_too_long_for_a_file_is_said(words, run, nastk, workplace):
+    code, out, err = nastk(*(word.format(run=run) for word in words))
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ") and "File name too long" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (OSError(errno.ENOTDIR, "Not a directory", "a/b"), 2, "error: Not a directory: a/b"),
+        (OSError(errno.EACCES, "Permission denied", "a"), 1, "error: Permission denied: a"),
+        (OSError(errno.ENOSPC, "No space left"), 1, "error: The result could not be printed"),
+        (BrokenPipeError(), 1, ""),
+    ],
+)
+def test_what_the_system_refuses_is_one_message(error, code, message, nastk, monkeypatch):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr("nastk.cli.look.plugins", fail)
+    ended, _, err = nastk("plugins")
+    assert ended == code and err.startswith(message) and len(err.splitlines()) <= 1
+
+
+def test_commands_to_type_next_are_quoted(run, nastk, workplace):
+    code, out, _ = nastk(
+        "search", "--space", "toy", "--updater", "darts", "--data", "toy", "--epochs", 1,
+        "-t", "batch_size=16", "-e", "size", "--out", "a b",
+    )  # fmt: skip
+    assert code == 0 and "  nastk show 'a b'\n" in out and "nastk draw 'a b' -o cell.svg" in out
+    _, _, err = nastk(
+        "search", "--space", "toy", "--updater", "darts", "--data", "toy", "--out", "a b"
+    )
+    assert "already holds a finished search" in err
+    (workplace / "a b" / "result.json").unlink()
+    assert "`nastk resume 'a b'`" in nastk("show", "a b")[2]
+
+
+def test_names_from_a_file_do_not_steer_the_terminal(run, nastk, workplace):
+    value = json.loads((run / "architecture.json").read_text())
+    for edge in value["edges"]:
+        edge["group"] = "a\x1b[31mb\x07\x9b$x$"
+    (workplace / "a.json").write_text(json.dumps(value))
+    code, out, _ = nastk("draw", "a.json")
+    assert code == 0 and "a\u241b[31mb" in out
+    assert not set(out) & {"\x1b", "\x07", "\x9b"}
+    code, _, err = nastk("show", "no\x1b[2Jrun")
+    assert code == 2 and "\x1b" not in err and "no\u241b[2Jrun" in err
+
+
+def test_warnings_say_no_source_line(nastk, monkeypatch):
+    def warn(*args):
+        told = warnings.formatwarning("one\n  two \x1b", UserWarning, "source.py", 3)
+        print(told, end="", file=sys.stderr)
+
+    monkeypatch.setattr("nastk.cli.look.plugins", warn)
+    before = warnings.formatwarning
+    assert nastk("plugins")[2] == "warning: one two \u241b\n"
+    assert warnings.formatwarning is before
+
+
+def test_a_console_shows_what_would_steer_it(capsys):
+    output.line("a\x1b[31mb\tc")
+    output.show("d\x9be")
+    output.note("f\x00g")
+    out, err = capsys.readouterr()
+    assert ("\u241b[31mb" in out, "d\ufffde" in out, err) == (True, True, "f\u2400g\n")
