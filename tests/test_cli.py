@@ -32,6 +32,8 @@ TOY = [
 def nastk(monkeypatch, capsys, tmp_path):
     """Runs the command line in this process: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
+    # Looked at in test_convolutions.py; a process of its own takes seconds.
+    monkeypatch.setattr("nastk.cli.convolutions.faults", lambda kinds: [])
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["nastk", *map(str, arguments)])

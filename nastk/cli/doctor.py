@@ -6,7 +6,7 @@ import platform
 import shutil
 from typing import Any, cast
 
-from nastk.cli import output
+from nastk.cli import convolutions, output
 from nastk.plugins import catalogue
 from nastk.report.numbers import counted
 
@@ -99,7 +99,29 @@ def _torch() -> list[dict[str, Any]]:
     return [
         *findings,
         _finding("cpu threads", f"{torch.get_num_threads()} of {os.cpu_count()} cores"),
+        *_convolutions(),
     ]
+
+
+def _convolutions() -> list[dict[str, Any]]:
+    """Whether this machine's CPU library computes gradients right, in nastk and beside it."""
+    found = [
+        _finding(
+            "convolutions",
+            f"{fault.kind.words}: the gradient {fault.what}",
+            False,
+            "do not trust runs on this CPU; set ONEDNN_MAX_CPU_ISA=SSE41 or try another version "
+            "of torch, and ask again",
+        )
+        for fault in convolutions.faults(convolutions.USED)
+    ]
+    count = len(convolutions.USED)
+    found = found or [_finding("convolutions", f"gradients of {count} kinds are right")]
+    for fault in convolutions.faults(convolutions.AVOIDED):
+        what = f"{fault.kind.words} from few channels: the gradient {fault.what}; nastk avoids it"
+        advice = "in a loop of your own write F.conv2d(x[..., ::2, ::2], weight)"
+        found.append(_finding("convolutions", what, advice=advice))
+    return found
 
 
 def _disk() -> dict[str, Any]:

@@ -112,12 +112,17 @@ def test_it_is_the_authors_measure_of_outputs_before_their_weight(kind):
 
 @pytest.mark.parametrize("name", ["official", "inv_var", "log", "median"])
 def test_any_division_into_batches_gives_the_same_ragged_ones_too(name):
-    """On features that do not depend on the batch: the toy without convolutions has no norms."""
+    """On features that do not depend on the batch: the toy without convolutions has no norms.
+
+    In float64, since the sums of other divisions round in another order on every processor.
+    """
     space = ToySpace()
-    _, _, probe = started(space, images=24, batch_size=24)
+    _, branch, probe = started(space, images=24, batch_size=24)
+    branch.supernet.double()
     for row in range(len(EDGES)):
         probe._branch.subspace = probe.subspace.drop(row, EDGES[row].operations.index("conv"))
     images, labels = probe.train.at(0)
+    images = images.double()
     whole = heard(probe, space, batches=[Batch(images, labels)], name=name)
     for sizes in ([8, 8, 8], [1, 23], [10, 10, 4], [1] * 24):
         parts = [

@@ -219,7 +219,9 @@ def test_a_table_is_read_as_it_was_stored(made_up, file):
     ],
 )
 def test_a_damaged_table_is_refused(change, message, file):
-    file.write_text(change(file.read_text()))
+    text = file.read_text()
+    assert change(text) != text
+    file.write_text(change(text))
     with pytest.raises(DataError, match=message):
         read(file)
 
