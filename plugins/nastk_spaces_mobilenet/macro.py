@@ -8,7 +8,7 @@ supernet and the stand-alone network.
 
 import re
 from collections.abc import Iterator
-from itertools import product
+from itertools import islice, product
 
 from pydantic import Field
 from torch import nn
@@ -118,6 +118,19 @@ class MacroSpace(SingleChoiceSpace):
                 f"02012100; got {shown}."
             )
         return self.chosen(int(digit) for digit in digits)
+
+    def canonical(self, architecture: Architecture) -> str:
+        """Called to tell duplicates: one text for all architectures that are the same network.
+
+        Inside a stage an `identity` may stand anywhere after the first layer; the authors trained
+        3,969 networks for 6,561 texts, and moved it to the end.
+        """
+        digits, moved = iter(self.to_text(architecture)), []
+        for depth in DEPTHS:
+            moved.append(next(digits))
+            blocks = [digit for digit in islice(digits, depth - 1) if digit != "0"]
+            moved += [*blocks, *"0" * (depth - 1 - len(blocks))]
+        return "".join(moved)
 
     def architectures(self) -> Iterator[Architecture]:
         """Called to go through the whole space: all 6,561, the last layer changing fastest."""

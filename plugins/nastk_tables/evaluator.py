@@ -14,6 +14,7 @@ from nastk_tables.places import find
 from nastk_tables.storage import read
 
 LOOKED_AT = 100
+USUAL_EPOCHS = 200
 
 
 class TableAccuracy(Evaluator):
@@ -44,7 +45,11 @@ class TableAccuracy(Evaluator):
         split: Literal["test", "valid"] = Field(
             "test", description="split whose accuracy ranks the architectures"
         )
-        epochs: int = Field(200, ge=1, description="epochs for which the networks were trained")
+        epochs: int | None = Field(
+            None,
+            ge=1,
+            description="epochs for which the networks were trained; unset: the most in the table",
+        )
 
     def __init__(self, setting: Setting, options: Options | None = None) -> None:
         super().__init__(setting, options)
@@ -55,13 +60,22 @@ class TableAccuracy(Evaluator):
             raise ConfigurationError(str(error)) from error
         self._check_space(str(path))
         chosen = self.options
-        self.scores = self.table.scores(chosen.dataset, chosen.split, chosen.epochs)
+        self.epochs = chosen.epochs or self._most_epochs()
+        self.scores = self.table.scores(chosen.dataset, chosen.split, self.epochs)
         self._accuracies = {
-            column.split: self.table.scores(chosen.dataset, str(column.split), chosen.epochs)
+            column.split: self.table.scores(chosen.dataset, str(column.split), self.epochs)
             for column in self.table.trainings()
             if column.split != "train"
-            and (column.dataset, column.epochs) == (dataset_name(chosen.dataset), chosen.epochs)
+            and (column.dataset, column.epochs) == (dataset_name(chosen.dataset), self.epochs)
         }
+
+    def _most_epochs(self) -> int:
+        """Of the trainings on the data set; the benchmark's usual number where there are none."""
+        dataset = dataset_name(self.options.dataset)
+        return max(
+            (one.epochs or 0 for one in self.table.trainings() if one.dataset == dataset),
+            default=USUAL_EPOCHS,
+        )
 
     def _check_space(self, path: str) -> None:
         """Refuse a table of another space, or one that writes architectures in another form."""
@@ -116,12 +130,12 @@ class TableAccuracy(Evaluator):
     def _costs(self, text: str) -> dict[str, float]:
         chosen = self.options
         units = {column.quantity: column.unit for column in self.table.columns}
-        known = self.table.others(text, chosen.dataset, chosen.split, chosen.epochs)
+        known = self.table.others(text, chosen.dataset, chosen.split, self.epochs)
         costs = {
             f"table_{quantity}": _in_metrics(value, units[quantity])
             for quantity, value in known.items()
         }
-        seconds = self.table.simulated_seconds(text, chosen.dataset, chosen.epochs)
+        seconds = self.table.simulated_seconds(text, chosen.dataset, self.epochs)
         return costs if seconds is None else {**costs, "table_simulated_seconds": round(seconds, 3)}
 
     def _notes(self) -> tuple[str, ...]:
@@ -130,7 +144,7 @@ class TableAccuracy(Evaluator):
         chosen = self.options
         return (
             f"`rank` counts the architectures of the table with a higher {chosen.split} accuracy "
-            f"on {dataset_name(chosen.dataset)} after {chosen.epochs} epochs{runs}.",
+            f"on {dataset_name(chosen.dataset)} after {self.epochs} epochs{runs}.",
             "The numbers are of the benchmark's own networks and training, whatever this search "
             "used.",
         )

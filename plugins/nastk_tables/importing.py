@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from nastk.errors import DataError
 from nastk.plugins import catalogue
-from nastk_tables import official, spreadsheet
+from nastk_tables import macro, official, spreadsheet
 from nastk_tables.sheet import Sheet, merge
 from nastk_tables.table import Table
 
 if TYPE_CHECKING:
     from nastk.space import SearchSpace
 
-SIZES = {"nasbench201": 15_625}
+SIZES = {"nasbench201": 15_625, "nasbench-macro": 6_561}
 """How many architectures a space has, to say so where a table holds fewer."""
 
 
@@ -90,11 +90,14 @@ def _sheet(path: Path, epochs: int, progress: official.Progress) -> Sheet:
         return official.sheet(path, progress)
     if path.name.endswith((".csv", ".csv.gz")):
         return spreadsheet.sheet(path, epochs)
+    if path.name.endswith((".json", ".json.gz")):
+        return macro.sheet(path)
     raise DataError(f"{path} is of no kind that can be imported. Give {_kinds()}.")
 
 
 def _kinds() -> str:
     return (
         "NAS-Bench-201-v1_1-096897.pth, NATS-tss-v1_0-3ffb9.pickle.pbz2, the unpacked folder "
-        "NATS-tss-v1_0-3ffb9-simple, or .csv or .csv.gz files"
+        "NATS-tss-v1_0-3ffb9-simple, NAS-Bench-Macro's .json file (plain or gzipped), or .csv or "
+        ".csv.gz files"
     )

@@ -73,6 +73,12 @@ def test_all_6561_networks_have_the_tables_parameters_and_multiply_adds():
         assert base[1] + sum(one for _, one in added) == row["flops"], digits
 
 
+def test_an_identity_inside_a_stage_may_stand_anywhere_after_its_first_layer():
+    assert SPACE.canonical(SPACE.from_text("01201102")) == "01210120"
+    assert SPACE.canonical(SPACE.from_text("00020001")) == "00020010"
+    assert len({SPACE.canonical(each) for each in SPACE.architectures()}) == 3969
+
+
 @given(st.text("012", min_size=8, max_size=8))
 def test_texts_and_architectures_are_one(digits):
     assert SPACE.to_text(SPACE.from_text(f" {digits}\n")) == digits
