@@ -68,12 +68,12 @@ class Study:
     def _row(self, label: str) -> dict[str, Any]:
         cells = [cell for cell in self.cells if cell.label == label]
         results = [Result(cell.folder) for cell in cells]
-        values: dict[str, list[float]] = {}
+        values: dict[str, list[float | int]] = {}
         for result in results:
             total = result.cost.search
             cost = {
-                "images_forward": float(total.images_forward),
-                "images_backward": float(total.images_backward),
+                "images_forward": total.images_forward,
+                "images_backward": total.images_backward,
                 "seconds": total.seconds,
             }
             for name, value in {**result.evaluation, **cost}.items():
@@ -300,7 +300,7 @@ def _file_name(label: str) -> str:
     return kept.strip("-").replace("--", "-")
 
 
-def _spread(values: Sequence[float]) -> dict[str, Any]:
+def _spread(values: Sequence[float | int]) -> dict[str, Any]:
     return {
         "mean": fmean(values),
         "std": stdev(values) if len(values) > 1 else None,

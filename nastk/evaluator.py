@@ -30,7 +30,7 @@ class Evaluation:
     """
 
     evaluator: str
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, float | int]
     notes: tuple[str, ...] = field(default=())
     seconds: float = field(default=0.0, compare=False)
 
@@ -185,11 +185,11 @@ def checked(judge: Evaluator, answer: Any) -> Evaluation:
     return Evaluation(str(answer.evaluator), metrics, notes, seconds)
 
 
-def _metric(judge: Evaluator, name: object, value: object) -> float:
+def _metric(judge: Evaluator, name: object, value: object) -> float | int:
     found = number(value)
     if found is None:
         raise PluginError(
             f"Evaluator {judge.name!r} answered {name} = {value!r}; a metric is a finite number. "
             "It should leave out what it cannot measure."
         )
-    return float(found)
+    return found

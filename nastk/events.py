@@ -159,7 +159,7 @@ class Evaluated(Event):
 
     kind: ClassVar[str] = "evaluated"
     evaluator: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

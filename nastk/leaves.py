@@ -35,7 +35,7 @@ class Chooser:
         leaves: Sequence[Branch],
         trainer: Trainer,
         stopping: Callable[[], bool] = lambda: False,
-    ) -> tuple[Branch, dict[str, dict[str, float]]]:
+    ) -> tuple[Branch, dict[str, dict[str, float | int]]]:
         """The best of two leaves or more, the first of equals; and {metric: {leaf: value}}.
 
         The first metric is the one chosen by; a judge with criteria has its others recorded too.
@@ -101,7 +101,7 @@ class Chooser:
 
     def _judged(
         self, leaves: Sequence[Branch], probes: Sequence[Probe]
-    ) -> list[Mapping[str, float]]:
+    ) -> list[Mapping[str, float | int]]:
         """The metrics of each leaf's architecture."""
         architectures = [
             leaf.updater.architecture(probe) for leaf, probe in zip(leaves, probes, strict=True)

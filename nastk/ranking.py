@@ -200,7 +200,7 @@ class Ranking:
             ) from None
         yield from (self.space.from_text(line.strip()) for line in lines if line.strip())
 
-    def _truth(self, metrics: dict[str, float]) -> float:
+    def _truth(self, metrics: dict[str, float | int]) -> float:
         """The judge's metric, which the first answer names where nobody did."""
         self.metric = self.metric or next(iter(metrics))
         if self.metric not in metrics:
@@ -208,12 +208,12 @@ class Ranking:
                 f"Evaluator {self.judge.name!r} has no metric {self.metric!r}. "
                 f"It has: {', '.join(metrics)}."
             )
-        return metrics[self.metric]
+        return float(metrics[self.metric])
 
 
 def summary(event: Mapping[str, Any]) -> Evaluation:
     """An event of kind `ranked` as an evaluation, whose metrics a study can tabulate."""
-    metrics: dict[str, float] = {}
+    metrics: dict[str, float | int] = {}
     for kind, found in event["by"].items():
         for name in ("kendall", "spearman") if found else ():
             metrics[f"{name}_by_{kind}"] = found[name]["value"]

@@ -56,7 +56,7 @@ class Result:
         ]
 
     @property
-    def evaluation(self) -> dict[str, float]:
+    def evaluation(self) -> dict[str, float | int]:
         """The metrics of all evaluators together; of a metric that two give, the later one's."""
         return {name: value for one in self.evaluations for name, value in one.metrics.items()}
 

@@ -368,3 +368,18 @@ def test_messages_in_a_log_are_whole_lines(nastk, monkeypatch, tmp_path):
     assert "1 epoch of 3 steps" in err.splitlines()
     (line,) = [line for line in err.splitlines() if line.startswith("epoch ")]
     assert line.startswith("epoch 1/1  loss ") and "images" in line
+
+
+def test_counts_are_whole_numbers_in_json(nastk):
+    _, out, _ = nastk(*TOY, "--out", "a", "--json")
+    metrics = {
+        name: value
+        for one in json.loads(out)["evaluations"]
+        for name, value in one["metrics"].items()
+    }
+    assert {type(metrics[name]) for name in ("parameters", "multiply_adds")} == {int}
+    assert type(metrics["valid_accuracy"]) is float
+    (found,) = json.loads(nastk("describe", "shapley", "--json")[1])
+    defaults = {one["name"]: one["default"] for one in found["options"]}
+    assert defaults["samples"] == 10 and defaults["step_size"] == 0.1
+    assert defaults["normalise_momentum"] is None and defaults["exact"] == "never"

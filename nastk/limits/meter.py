@@ -22,9 +22,9 @@ class Known:
     """What an evaluator says of architectures, each asked about once; for all its metrics."""
 
     judge: Evaluator
-    _metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    _metrics: dict[str, dict[str, float | int]] = field(default_factory=dict)
 
-    def metrics(self, architecture: Architecture) -> dict[str, float]:
+    def metrics(self, architecture: Architecture) -> dict[str, float | int]:
         """All metrics of an architecture."""
         if architecture.id not in self._metrics:
             who = f"Evaluator {self.judge.name!r}"
@@ -75,7 +75,7 @@ class Meter:
                 f"Evaluator {self.limit.judge!r} has no metric {self.limit.metric!r} to limit. "
                 f"It has: {', '.join(metrics)}."
             )
-        return metrics[self.limit.metric]
+        return float(metrics[self.limit.metric])
 
     def holds(self, architecture: Architecture) -> bool:
         """Whether the limit is kept, as the evaluator says."""

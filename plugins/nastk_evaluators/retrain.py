@@ -117,7 +117,7 @@ class Retrain(Evaluator):
         standings = halve(trainings, rungs, accuracy)
         evaluations = []
         for training, standing in zip(trainings, standings, strict=True):
-            metrics = {"outlasted": float(standing.outlasted)}
+            metrics: dict[str, float | int] = {"outlasted": standing.outlasted}
             if standing.accuracy is not None:
                 metrics["valid_accuracy"] = standing.accuracy
             evaluations.append(self._evaluation(metrics, training))
@@ -125,7 +125,7 @@ class Retrain(Evaluator):
 
     def _trained(
         self, architecture: Architecture, name: str, rest: int = 0, before: int = 0
-    ) -> tuple[Training, dict[str, float]]:
+    ) -> tuple[Training, dict[str, float | int]]:
         """A network trained to the end and its accuracies; one of `1 + rest`, after `before`."""
         train = self._batches("train", self._train)
         training = self._training(architecture, train, name, (before, rest + 1))
@@ -155,7 +155,9 @@ class Retrain(Evaluator):
         space = self.setting.space
         return [space.sample(space.full(), rng) for _ in range(self.recipe.baseline)]
 
-    def _compared(self, metrics: dict[str, float], others: list[dict[str, float]]) -> list[str]:
+    def _compared(
+        self, metrics: dict[str, float | int], others: list[dict[str, float | int]]
+    ) -> list[str]:
         """The architecture and the random ones in one sentence."""
         if not others:
             return []
@@ -189,12 +191,12 @@ class Retrain(Evaluator):
         longer = f"retrain,preset=quick,epochs={4 * recipe.epochs},save=network.pt"
         return ((f"nastk evaluate {run} -e {longer}", "trains longer and keeps the network"),)
 
-    def _evaluation(self, metrics: dict[str, float], training: Training) -> Evaluation:
+    def _evaluation(self, metrics: dict[str, float | int], training: Training) -> Evaluation:
         notes = self._notes(training)
         if training.epochs:
             metrics["train_loss"] = training.loss
-        metrics["parameters"] = float(parameters(without_auxiliary(training.network)))
-        metrics["epochs"] = float(training.epochs)
+        metrics["parameters"] = parameters(without_auxiliary(training.network))
+        metrics["epochs"] = training.epochs
         return Evaluation(self.name, metrics, notes, training.seconds)
 
     def _notes(self, training: Training) -> tuple[str, ...]:

@@ -32,8 +32,8 @@ class Size(Evaluator):
             network = space.network(space.check(architecture), task)
         without_auxiliary(network)
         metrics = {
-            "parameters": float(parameters(network)),
-            "multiply_adds": float(multiply_adds(network, task)),
+            "parameters": parameters(network),
+            "multiply_adds": multiply_adds(network, task),
         }
         image = f"{task.channels} x {task.size} x {task.size}"
         note = f"Counted for one image of {image}, without an auxiliary head."

@@ -123,8 +123,8 @@ class TableAccuracy(Evaluator):
         }
         # More digits than float32 holds, here and in costs, would only look precise.
         metrics = {name: round(value, 6) for name, value in accuracies.items() if value == value}
-        metrics["rank"] = float(self.scores.rank(text))
-        metrics["architectures"] = float(self.scores.count())
+        metrics["rank"] = self.scores.rank(text)
+        metrics["architectures"] = self.scores.count()
         return Evaluation(self.name, {**metrics, **self._costs(text)}, self._notes())
 
     def _costs(self, text: str) -> dict[str, float]:
