@@ -228,6 +228,15 @@ def merge(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
+def component_use(section: str, value: Any) -> Use:
+    """A space, an updater or data as people name it: `cifar10`, `folder:PATH`, with options.
+
+    Raises:
+        ConfigurationError: it is named in no such way.
+    """
+    return _named(section, value)
+
+
 def _named(section: str, value: Any, fallback: Any = None) -> Use:
     """A component as a `Use`.
 

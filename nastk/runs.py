@@ -272,3 +272,22 @@ def find_runs(place: str | Path) -> list[RunFolder]:
         path.parent for path in [root / CONFIG, *sorted(root.glob(f"*/{CONFIG}"))] if path.is_file()
     ]
     return [RunFolder(path) for path in found]
+
+
+def means_a_run(word: str) -> bool:
+    """Whether a command's argument is a folder, or the path of one that is not there.
+
+    Anything else is an architecture from elsewhere: a file, a name, or a text such as a genotype.
+
+    >>> means_a_run("runs/no-such-run"), means_a_run("DARTS_V2")
+    (True, False)
+    """
+    with contextlib.suppress(OSError, ValueError):  # a text that no path can be
+        if Path(word).exists():
+            return Path(word).is_dir()
+    return "/" in word and is_one_word(word)
+
+
+def is_one_word(text: str) -> bool:
+    """Whether a text can be a name or a path, and no genotype, table or list."""
+    return not set(text) & set("([{|~,;= \n\t\"'")

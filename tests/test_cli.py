@@ -207,7 +207,7 @@ BAD = {
     "data that only Python has": ([*TOY[:5], "--data", "pair"], 2, "Python"),
     "no run to show": (["show", "nowhere"], 2, "is no run folder"),
     "no run to resume": (["resume", "nowhere"], 2, "is no run folder"),
-    "no run to draw": (["draw", "nowhere"], 2, "cannot be read"),
+    "no run to draw": (["draw", "nowhere"], 2, "No installed space reads 'nowhere'"),
     "nothing called so": (["describe", "shaply"], 2, "Did you mean 'shapley'"),
     "no such command": (["serch"], 2, "No such command"),
     "a space option out of range": (

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from nastk.cli.parameters import (
+    ARCHITECTURE,
     CONFIG,
     DATA,
     DATA_OPTIONS,
     DEVICE,
     EPOCHS,
     EVALUATORS,
+    ITS_SPACE,
     JSON,
     LIMITS,
     QUIET,
@@ -261,14 +263,14 @@ def resume(
 
 @app.command()
 def evaluate(
-    path: RUN,
+    architecture: ARCHITECTURE,
     evaluator: Annotated[
-        str,
+        list[str],
         typer.Option(
             "--evaluator",
             "-e",
-            help="Who judges, NAME[,OPTION=VALUE...], e.g. size.",
-            autocompletion=offered("names", "evaluator"),
+            help="Who judges, NAME[,OPTION=VALUE...], e.g. size; may be repeated.",
+            autocompletion=offered("evaluators"),
         ),
     ],
     o: Annotated[
@@ -280,27 +282,46 @@ def evaluate(
             autocompletion=offered("options", "evaluator"),
         ),
     ] = None,
+    space: ITS_SPACE = None,
+    s: SPACE_OPTIONS = None,
+    data: Annotated[
+        Text,
+        typer.Option(
+            help="The images, for an architecture from elsewhere.",
+            autocompletion=offered("names", "data"),
+        ),
+    ] = None,
     d: Annotated[
         list[str] | None,
         typer.Option("-d", metavar="NAME=VALUE", help="An option of the data, not as in the run."),
     ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The seed of everything random. Default: the run's, or 0.")
+    ] = None,
+    device: DEVICE = None,
     json: JSON = False,
 ) -> None:
-    """Judge the architecture that a run found."""
+    """Judge the architecture that a run found, or one from elsewhere."""
     from nastk.cli import output
 
     with output.waiting("starting: torch takes some seconds to load"):
-        from nastk.cli import run
+        from nastk.cli import judge
 
-    run.evaluate(path, evaluator, o or [], json, d or [])
+    asked = judge.Request(evaluator, o or [], space, s or [], data, d or [], seed, device)
+    judge.evaluate(architecture, asked, json)
 
 
 @app.command()
-def show(path: RUN, json: JSON = False) -> None:
-    """Show a run: what was asked, found and spent."""
+def show(
+    architecture: ARCHITECTURE,
+    space: ITS_SPACE = None,
+    s: SPACE_OPTIONS = None,
+    json: JSON = False,
+) -> None:
+    """Show a run: what was asked, found and spent; or an architecture from elsewhere."""
     from nastk.cli import look
 
-    look.show(path, json)
+    look.show(architecture, space, s or [], json)
 
 
 @app.command()
@@ -318,28 +339,23 @@ def runs(
 
 @app.command()
 def draw(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            help="A run folder, or an architecture.json.",
-            metavar="RUN",
-            autocompletion=offered("run_folders"),
-        ),
-    ],
+    architecture: ARCHITECTURE,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The picture: .svg, .png or .pdf.")
     ] = None,
     branches: Annotated[
         bool, typer.Option("--branches", help="Draw the tree of branches of a run that split.")
     ] = False,
+    space: ITS_SPACE = None,
+    s: SPACE_OPTIONS = None,
 ) -> None:
-    """Draw the architecture that a run found."""
+    """Draw the architecture that a run found, or one from elsewhere."""
     from nastk.cli import look
 
     if branches:
-        look.draw_branches(path, out)
+        look.draw_branches(Path(architecture), out)
     else:
-        look.draw(path, out)
+        look.draw(architecture, space, s or [], out)
 
 
 @app.command()

@@ -84,7 +84,8 @@ def options(kind: str) -> Completer:
     """`NAME=VALUE` for the options of the named component; of several, `COMPONENT.NAME=VALUE`."""
 
     def answers(ctx: typer.Context, incomplete: str) -> Found:
-        several = isinstance(ctx.params.get(kind), (list, tuple))
+        # Of evaluators `-o` is for one alone; several have their options behind their names.
+        several = isinstance(ctx.params.get(kind), (list, tuple)) and kind != "evaluator"
         for name in [kind] if kind in SECTIONS else _named(ctx.params, kind):
             for value, words in _options(kind, name):
                 yield f"{name}.{value}" if several else value, words

@@ -1,6 +1,6 @@
 """The commands that only look and never train: `show`, `runs`, `draw`, `plugins`, `describe`."""
 
-import json as json_module
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,15 +9,19 @@ from nastk.cli import output
 from nastk.errors import ConfigurationError, UnknownNameError
 from nastk.plugins import KINDS, catalogue
 from nastk.report.names import data_name
-from nastk.runs import RunFolder, find_runs
+from nastk.runs import RunFolder, find_runs, means_a_run
 
 if TYPE_CHECKING:
     from nastk.report.descriptions import Description
 from nastk.wording import command
 
 
-def show(path: Path, json: bool) -> None:
-    """`nastk show`: a finished run's result, or how far an unfinished one has come."""
+def show(word: str, space: str | None, options: Sequence[str], json: bool) -> None:
+    """`nastk show`: a run's result, or how far it has come; an architecture from elsewhere."""
+    if not means_a_run(word):
+        _show_brought(word, space, options, json)
+        return
+    path = Path(word)
     folder = RunFolder.open(path)
     state = folder.state()
     history = folder.events()
@@ -84,9 +88,9 @@ def _row(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def draw(path: Path, out: Path | None) -> None:
+def draw(word: str, space: str | None, options: Sequence[str], out: Path | None) -> None:
     """`nastk draw`: the architecture in the terminal, or as a picture where `out` names one."""
-    architecture, source = _architecture(path)
+    architecture, source = _architecture(word, space, options)
     if out is None:
         from nastk.report.terminal import cell
 
@@ -129,26 +133,40 @@ def draw_branches(path: Path, out: Path | None) -> None:
     output.note(f"drawn to {out}")
 
 
-def _architecture(path: Path) -> tuple[Architecture, str]:
-    """The architecture of a run folder or of a JSON file, and where it comes from."""
-    if path.is_dir():
-        folder = RunFolder.open(path)
+def _architecture(word: str, space: str | None, options: Sequence[str]) -> tuple[Architecture, str]:
+    """What is to be drawn: what a run found or what was brought, and where it comes from."""
+    if means_a_run(word):
+        folder = RunFolder.open(word)
         config = folder.config()
         source = (
             f"{config['updater']['name']} on {data_name(config['data'])}, seed {config['seed']}"
         )
         return Architecture.from_json(folder.result()["architecture"]), source
-    try:
-        value = json_module.loads(path.read_text())
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read: {error.strerror or error}. Give a run folder."
-        ) from None
-    except ValueError:
-        raise ConfigurationError(
-            f"{path} is no JSON file. Give a run folder or its architecture.json."
-        ) from None
-    return Architecture.from_json(value), path.name
+    from nastk.cli.brought import brought, own_json
+
+    if space is None and (own := own_json(word)) is not None:
+        return own
+    found = brought(word, space, options)
+    return found.architecture, found.source
+
+
+def _show_brought(word: str, space: str | None, options: Sequence[str], json: bool) -> None:
+    from nastk.cli.brought import brought
+    from nastk.report.summary import summary
+
+    found = brought(word, space, options)
+    text = found.space.to_text(found.architecture)
+    if json:
+        chosen = found.space.options.model_dump(mode="json")
+        output.print_json(
+            {
+                "architecture": {**found.architecture.to_json(), "text": text},
+                "text": text,
+                "space": {"name": found.space.name, "options": chosen},
+            }
+        )
+        return
+    output.show(summary({"architecture": found.architecture.to_json(), "text": text}, []))
 
 
 def plugins(json: bool) -> None:

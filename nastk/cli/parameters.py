@@ -30,6 +30,23 @@ RUN = Annotated[
         autocompletion=offered("run_folders"),
     ),
 ]
+ARCHITECTURE = Annotated[
+    str,
+    typer.Argument(
+        help="A run folder, a published name such as DARTS_V2, a text such as a genotype, or a "
+        "file that holds one.",
+        metavar="RUN|ARCHITECTURE",
+        autocompletion=offered("run_folders"),
+    ),
+]
+ITS_SPACE = Annotated[
+    Text,
+    typer.Option(
+        "--space",
+        help="The space of an architecture from elsewhere. Default: one that reads it.",
+        autocompletion=offered("names", "space"),
+    ),
+]
 QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 OUT = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.")]
 

@@ -5,26 +5,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nastk.assembly import Assembly, assemble, evaluator
-from nastk.checkpoint import newest
+from nastk.assembly import Assembly, assemble
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
 from nastk.cli.signals import stop_on_signals
-from nastk.component import Use, assignments
-from nastk.config import SearchConfig, evaluator_config, merge, read_config, resolve
-from nastk.cost import Ledger
+from nastk.component import assignments
+from nastk.config import SearchConfig, merge, read_config, resolve
 from nastk.driver import Run
-from nastk.errors import ConfigurationError
-from nastk.evaluator import Evaluator, judged
-from nastk.failures import blamed
-from nastk.headroom import peak_memory
-from nastk.judging import evaluator_use
+from nastk.evaluator import Evaluator
 from nastk.plugins import catalogue
 from nastk.preflight import rehearse
 from nastk.report.names import data_name
 from nastk.report.numbers import count, counted, seconds, size
 from nastk.report.summary import early_words, summary
-from nastk.result import Result
 from nastk.runs import RunFolder
 from nastk.wording import command
 
@@ -88,47 +81,6 @@ def resume(path: Path, finish: bool, quiet: bool, json: bool) -> None:
         doing = f"finishing {path} as it is at" if finish else f"resuming {path} from"
         output.note(f"{doing} {at}")
     _drive(run, quiet, json)
-
-
-def evaluate(
-    path: Path, name: str, options: Sequence[str], json: bool, data: Sequence[str] = ()
-) -> None:
-    """`nastk evaluate`: let another evaluator judge what a finished run found.
-
-    `data` are options of the data that are not as in the run.
-    """
-    folder = RunFolder.open(path)
-    result = Result(folder)
-    architecture = result.architecture
-    wishes = {"data": {"name": None, "options": assignments(data, "-d")}}
-    config = resolve(merge(folder.config(), wishes))
-    named = evaluator_use(name)
-    use = Use(named.name, {**named.options, **assignments(options, "-o")})
-    asked = evaluator_config(use, config)
-    assembly = assemble(config)
-    judge = evaluator(assembly, asked.name, asked.options)
-    probe = None
-    if judge.needs_supernet:
-        found = newest(folder.checkpoints)
-        if found is None:
-            raise ConfigurationError(
-                f"Evaluator {use.name!r} needs the trained supernet, and {path} has no checkpoint."
-            )
-        states = {state["name"]: state for state in found[0].branches}
-        branch = assembly.trainer.restore(states[folder.result()["branch"]])
-        probe = assembly.trainer.probe(branch)
-    ledger = Ledger()
-    with assembly.execution.settings(), ProgressView(output.stderr()) as view:
-        assembly.trainer.emit, assembly.trainer.ledger = view, ledger
-        who = catalogue().called("evaluator", use.name)
-        with ledger.phase("evaluate"), blamed(who, "judging"):
-            evaluation = judged(judge, architecture, probe)
-            ledger.memory(peak_memory(assembly.execution.device))
-    result.add(evaluation, ledger.cost())
-    if json:
-        output.print_json(evaluation.to_json())
-    else:
-        _show_result(folder, json=False)
 
 
 def forecast(config: SearchConfig, json: bool) -> None:

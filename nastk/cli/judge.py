@@ -1,0 +1,231 @@
+"""`nastk evaluate`: an evaluator judges what a run found, or an architecture from elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from nastk.assembly import assemble, evaluator
+from nastk.checkpoint import newest
+from nastk.cli import output
+from nastk.cli.brought import Brought, brought
+from nastk.cli.progress import ProgressView
+from nastk.component import Use, assignments
+from nastk.config import (
+    ComponentConfig,
+    SearchConfig,
+    component_use,
+    evaluator_config,
+    merge,
+    resolve,
+)
+from nastk.cost import Ledger
+from nastk.data.augment import Augmentation
+from nastk.data.source import DataSource
+from nastk.data.splits import Split, Splits
+from nastk.data.task import Task
+from nastk.errors import ConfigurationError
+from nastk.evaluator import Caller, Evaluation, Evaluator, Setting, judged
+from nastk.events import EvaluatorWorking
+from nastk.execution import Execution
+from nastk.failures import blamed
+from nastk.headroom import peak_memory
+from nastk.judging import Judges, evaluator_use
+from nastk.plugins import catalogue
+from nastk.report.summary import summary
+from nastk.result import Result
+from nastk.runs import RunFolder, means_a_run
+from nastk.seeds import seed_of
+from nastk.space import SearchSpace
+
+USUAL = Task(classes=10, channels=3, size=32)
+"""The images that a network is counted for where none are named: CIFAR's."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `nastk evaluate` was asked for besides the architecture; flags as they were typed."""
+
+    evaluators: Sequence[str]
+    options: Sequence[str] = ()
+    space: str | None = None
+    space_options: Sequence[str] = ()
+    data: str | None = None
+    data_options: Sequence[str] = ()
+    seed: int | None = None
+    device: str | None = None
+
+    def uses(self) -> list[Use]:
+        """The evaluators with their options.
+
+        Raises:
+            ConfigurationError: one is named twice, or options do not say whose they are.
+        """
+        named = [evaluator_use(one) for one in self.evaluators]
+        names = [one.name for one in named]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigurationError(f"Evaluator {twice[0]!r} is named twice. Name it once.")
+        if self.options and len(named) > 1:
+            raise ConfigurationError(
+                f"-o does not say which of {', '.join(names)} it is for. Write it behind its "
+                f"evaluator: -e {names[0]},{self.options[0]}."
+            )
+        more = assignments(self.options, "-o")
+        return [Use(one.name, {**one.options, **more}) for one in named]
+
+
+def evaluate(word: str, asked: Request, json: bool) -> None:
+    """Judge, keep what was found in the run's result if there is a run, and print what is new."""
+    uses = asked.uses()
+    if means_a_run(word):
+        found = _of_run(RunFolder.open(word), asked, uses)
+    else:
+        found = _elsewhere(brought(word, asked.space, asked.space_options), asked, uses)
+    if json:
+        values = [one.to_json() for one in found]
+        output.print_json(values[0] if len(values) == 1 else values)
+    else:
+        output.show(summary({"evaluations": [one.to_json() for one in found]}, []))
+
+
+def _of_run(folder: RunFolder, asked: Request, uses: Sequence[Use]) -> list[Evaluation]:
+    """Judge what a run found, in the setting of the run, and add it to the run's result."""
+    flags = {"--space": asked.space, "-s": asked.space_options, "--data": asked.data}
+    for flag, value in flags.items():
+        if value:
+            raise ConfigurationError(
+                f"{flag} is for an architecture from elsewhere; {folder.path} is a run, which says "
+                "itself what it searched. Leave it out."
+            )
+    result = Result(folder)
+    architecture = result.architecture
+    changed = assignments(asked.data_options, "-d")
+    layers: dict[str, Any] = {"data": {"name": None, "options": changed}}
+    layers |= {"device": asked.device, "seed": asked.seed}
+    config = resolve(merge(folder.config(), layers))
+    configs = [evaluator_config(use, config) for use in uses]
+    installed = catalogue()
+    if not asked.data_options and not any(
+        each.needs_images or each.needs_supernet
+        for each in (installed.load("evaluator", use.name) for use in uses)
+    ):
+        return _without_images(folder, result, config, configs)
+    assembly = assemble(config)
+    found = []
+    for one in configs:
+        judge = evaluator(assembly, one.name, one.options)
+        probe = None
+        if judge.needs_supernet:
+            stored = newest(folder.checkpoints)
+            if stored is None:
+                raise ConfigurationError(
+                    f"Evaluator {one.name!r} needs the trained supernet, and {folder.path} has no "
+                    "checkpoint."
+                )
+            states = {state["name"]: state for state in stored[0].branches}
+            branch = assembly.trainer.restore(states[folder.result()["branch"]])
+            probe = assembly.trainer.probe(branch)
+        ledger = Ledger()
+        with assembly.execution.settings(), ProgressView(output.stderr()) as view:
+            assembly.trainer.emit, assembly.trainer.ledger = view, ledger
+            who = installed.called("evaluator", one.name)
+            with ledger.phase("evaluate"), blamed(who, "judging"):
+                evaluation = judged(judge, architecture, probe)
+                ledger.memory(peak_memory(assembly.execution.device))
+        result.add(evaluation, ledger.cost())
+        found.append(evaluation)
+    return found
+
+
+def _without_images(
+    folder: RunFolder,
+    result: Result,
+    config: SearchConfig,
+    judges: Sequence[ComponentConfig],
+) -> list[Evaluation]:
+    """Judge what a run found without opening its images, which may be gone."""
+    installed = catalogue()
+    space_class: type[SearchSpace] = installed.load("space", config.space.name)
+    space = space_class(space_class.parse_options(config.space.options))
+    setting = Setting(space, result.task, _nothing(result.task), config.seed)
+    found = []
+    for one in judges:
+        judge_class: type[Evaluator] = installed.load("evaluator", one.name)
+        judge = judge_class(setting, judge_class.parse_options(one.options))
+        with blamed(installed.called("evaluator", one.name), "judging"):
+            evaluation = judged(judge, result.architecture, None)
+        result.add(evaluation)
+        found.append(evaluation)
+    return found
+
+
+def _elsewhere(given: Brought, asked: Request, uses: Sequence[Use]) -> list[Evaluation]:
+    """Judge an architecture that no run found."""
+    installed = catalogue()
+    classes: list[type[Evaluator]] = [installed.load("evaluator", use.name) for use in uses]
+    for one in classes:
+        if one.needs_supernet:
+            raise ConfigurationError(
+                f"Evaluator {one.name!r} needs a trained supernet, which only a run has. Search "
+                f"first (nastk search --space {given.space.name} ...) and evaluate that run, or "
+                "use one that needs none, such as size or retrain."
+            )
+        if one.needs_images and asked.data is None:
+            raise ConfigurationError(
+                f"Evaluator {one.name!r} needs images. Name them, e.g. --data cifar10, or "
+                "--data folder:PATH."
+            )
+    execution = Execution.choose(asked.device or "auto")
+    setting = _setting(given, asked, execution, any(one.needs_images for one in classes))
+    data = component_use("data", asked.data).name if asked.data else ""
+    judges = Judges(given.space.name, data, installed)
+    found = []
+    with execution.settings(), ProgressView(output.stderr()) as view:
+        told = replace(
+            setting,
+            caller=Caller(tell=lambda *piece: view(EvaluatorWorking("0", 0, 0, *piece))),
+        )
+        for use, one in zip(uses, classes, strict=True):
+            judge = one(told, one.parse_options(judges.config(use)["options"]))
+            with blamed(installed.called("evaluator", one.name), "judging"):
+                found.append(judged(judge, given.architecture, None))
+    return found
+
+
+def _setting(given: Brought, asked: Request, execution: Execution, images: bool) -> Setting:
+    """The space with the images that were named; without any, those of `USUAL`, or of `-d`."""
+    options, seed = assignments(asked.data_options, "-d"), asked.seed or 0
+    if asked.data is None:
+        task = _task(options)
+        return Setting(given.space, task, _nothing(task), seed, execution.device)
+    use = component_use("data", asked.data)
+    found: type[DataSource] = catalogue().load("data", use.name)
+    source = found(found.parse_options({**use.options, **options}))
+    output.warn(source.notes)
+    splits = source.splits(seed_of(seed, "data")) if images else _nothing(source.task)
+    return Setting(given.space, source.task, splits, seed, execution.device)
+
+
+def _task(options: Mapping[str, Any]) -> Task:
+    """`USUAL` with other sizes.
+
+    Raises:
+        ConfigurationError: an option that is none of `Task`'s numbers.
+    """
+    numbers = {"classes": USUAL.classes, "channels": USUAL.channels, "size": USUAL.size}
+    for name, value in options.items():
+        if name not in numbers or type(value) is not int or value < 1:
+            raise ConfigurationError(
+                f"Without --data, -d says for which images a network is counted: classes, "
+                f"channels and size, each a whole number from 1; got {name}={value!r}."
+            )
+    return Task(**{**numbers, **options})
+
+
+def _nothing(task: Task) -> Splits:
+    """Splits without images, for evaluators that look at none."""
+    images = torch.zeros(0, task.channels, task.size, task.size, dtype=torch.uint8)
+    channels = (0.0,) * task.channels, (1.0,) * task.channels
+    empty = Split(images, torch.zeros(0, dtype=torch.long), Augmentation(*channels))
+    return Splits(empty, empty, empty)
