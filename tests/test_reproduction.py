@@ -12,7 +12,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from nastk.cli import run
+from nastk.cli import judge, run
 from nastk.cli.app import build
 from nastk.config import evaluator_config, merge, resolve
 from nastk.data.task import Task
@@ -64,7 +64,7 @@ def asked(app, monkeypatch):
     """A function that gives what the command line hands on for a command, and runs nothing."""
     heard = []
     monkeypatch.setattr(run, "search", lambda *given: heard.append(given))
-    monkeypatch.setattr(run, "evaluate", lambda *given: heard.append(given))
+    monkeypatch.setattr(judge, "evaluate", lambda *given: heard.append(given))
 
     def ask(command):
         done = CliRunner().invoke(app, shlex.split(command)[1:])
@@ -97,23 +97,24 @@ def test_every_search_that_is_printed_resolves(page, search, asked):
 def test_a_reproduction_trains_the_published_network(search, judged, asked):
     given = asked(search)
     config = config_of(given)
-    path, name, options, _, data = asked(judged)
-    assert path == given[4]  # the folder that the search was told to write
-    assert config.preset is not None and not options
-    judge = evaluator_config(evaluator_use(name), config)
-    assert judge.name == "retrain" and judge.options["preset"] is not None
-    assert judge.options["split"] == "train+valid"
-    recipe = judge.options
+    word, request, _ = asked(judged)
+    assert Path(word) == given[4]  # the folder that the search was told to write
+    assert config.preset is not None and not request.options
+    (use,) = request.uses()
+    found = evaluator_config(use, config)
+    recipe = found.options
+    assert found.name == "retrain" and recipe["preset"] is not None
+    assert recipe["split"] == "train+valid"
     kind = catalogue().load("space", config.space.name)
     space = kind(kind.parse_options(config.space.options))
     network = built(space, recipe, config.data.name)
     assert network.auxiliary is not None and recipe["auxiliary_weight"] == 0.4
     if config.data.name == "imagenet":
         assert (recipe["label_smoothing"], recipe["epochs"]) == (0.1, 250)
-        assert data == ["limit=null"]  # the search saw a part of the images
+        assert list(request.data_options) == ["limit=null"]  # the search saw a part of the images
     else:
         assert (recipe["cutout"], recipe["epochs"]) == (16, 600)
-        assert recipe["drop_path"] in (0.2, 0.3) and not data
+        assert recipe["drop_path"] in (0.2, 0.3) and not request.data_options
 
 
 def built(space, recipe, data):
