@@ -192,7 +192,7 @@ class Ranking:
             while True:
                 yield self.space.sample(self.space.full(), rng)
         try:
-            lines = path.read_text().splitlines()
+            lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError) as error:
             raise ConfigurationError(
                 f"-r architectures={path} cannot be read: {error}. "

@@ -22,6 +22,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from nastk.errors import ConfigurationError, NastkError
+from nastk.reading import json_value, read_json_object
 from nastk.values import finite
 from nastk.wording import command
 
@@ -124,9 +125,10 @@ class RunFolder:
         """Everything that happened; a last line cut short by a crash is left out."""
         found = []
         if (self.path / EVENTS).exists():
-            for line in (self.path / EVENTS).read_text().splitlines():
-                with contextlib.suppress(json.JSONDecodeError):
-                    found.append(json.loads(line))
+            text = (self.path / EVENTS).read_text(encoding="utf-8", errors="replace")
+            for line in text.splitlines():
+                with contextlib.suppress(ValueError):
+                    found.append(json_value(line))
         return found
 
     def state(self) -> str:
@@ -185,13 +187,7 @@ class RunFolder:
         return True
 
     def _read(self, name: str) -> dict[str, Any]:
-        try:
-            value = json.loads((self.path / name).read_text())
-        except (OSError, ValueError) as error:
-            raise NastkError(f"{self.path / name} cannot be read: {error}.") from None
-        if not isinstance(value, dict):
-            raise NastkError(f"{self.path / name} holds no JSON object.")
-        return value
+        return read_json_object(self.path / name)
 
 
 class EventLog:

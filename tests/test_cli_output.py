@@ -159,3 +159,17 @@ def test_a_console_shows_what_would_steer_it(capsys):
     output.note("f\x00g")
     out, err = capsys.readouterr()
     assert ("\u241b[31mb" in out, "d\ufffde" in out, err) == (True, True, "f\u2400g\n")
+
+
+@pytest.mark.parametrize("value", ["9_0", "\u0663", "1.5", "9" * 30, "x"])
+@pytest.mark.parametrize("flag", ["--epochs", "--seed"])
+def test_a_number_is_typed_in_plain_digits(flag, value, nastk):
+    words = ["search", "--space", "toy", "--updater", "darts", "--data", "toy", "--dry-run"]
+    code, _, err = nastk(*words, flag, value)
+    assert code == 2 and "whole number" in err
+
+
+def test_a_file_nested_without_end_is_said(run, nastk, workplace):
+    (workplace / "a.json").write_text("[" * 5000 + "]" * 5000)
+    code, _, err = nastk("draw", "a.json")
+    assert code == 2 and "it is nested more than 50 deep" in err

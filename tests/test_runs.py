@@ -210,7 +210,11 @@ def test_a_run_without_a_result_says_how_to_get_one(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "cannot be read"), ("[]", "holds no JSON object"), ("", "cannot be read")],
+    [
+        ("{", "cannot be read"),
+        ("[]", "cannot be read: it holds no JSON object"),
+        ("", "cannot be read"),
+    ],
 )
 def test_a_damaged_file_is_said(text, message, tmp_path):
     folder = made(tmp_path / "a", result=text)

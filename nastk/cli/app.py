@@ -24,6 +24,7 @@ from nastk.cli.parameters import (
     TRAINER_OPTIONS,
     Text,
     offered,
+    whole,
 )
 
 
@@ -124,7 +125,10 @@ def search(
     leaf_metric: Annotated[Text, typer.Option(help="The metric that it chooses by.")] = None,
     epochs: EPOCHS = None,
     seed: Annotated[
-        int | None, typer.Option(help="The seed of everything random. Default: 0.")
+        int | None,
+        typer.Option(
+            parser=whole, metavar="INTEGER", help="The seed of everything random. Default: 0."
+        ),
     ] = None,
     device: DEVICE = None,
     precision: Annotated[

@@ -1,10 +1,23 @@
 """The parameters that several commands share, and what the shell offers at TAB for each."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def whole(text: str) -> int:
+    """A whole number in the digits 0 to 9; Python itself would take 9_0, and other digits.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
+        raise typer.BadParameter(f"{text[:40]!r} is no whole number of at most 18 digits.")
+    return int(text)
+
 
 Text = str | None
 
@@ -119,7 +132,10 @@ RANKING_OPTIONS = Annotated[
         autocompletion=offered("options", "ranking"),
     ),
 ]
-EPOCHS = Annotated[int | None, typer.Option(help="Passes over the training images.")]
+EPOCHS = Annotated[
+    int | None,
+    typer.Option(parser=whole, metavar="INTEGER", help="Passes over the training images."),
+]
 DEVICE = Annotated[
     Text,
     typer.Option(
