@@ -187,7 +187,6 @@ def test_reports_become_json():
         ({1, 2}, "value is a set"),
         (b"x", "value is a bytes"),
     ],
-    ids=repr,
 )
 def test_a_report_that_json_cannot_hold_is_refused_by_its_place(value, where):
     message = rf"^What updater 'still' reports of 'scores', {where}; expected what JSON can hold"

@@ -275,7 +275,7 @@ class Unreadable:
 
 
 @pytest.mark.parametrize(
-    "image", [None, "a", b"a", [[1], [2, 3]], {"a": 1}, object(), Unreadable()], ids=repr
+    "image", [None, "a", b"a", [[1], [2, 3]], {"a": 1}, object(), Unreadable()]
 )
 def test_what_is_no_image_is_named(image: object) -> None:
     with pytest.raises(DataError, match=r"Item 0 has an image of type \w+ that cannot be read"):
