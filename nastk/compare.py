@@ -272,7 +272,7 @@ def _check_kept(folder: RunFolder, config: SearchConfig) -> None:
     """Refuse to mix runs of two protocols in one table."""
     if not (folder.path / CONFIG).exists():
         return
-    kept, asked = folder.config(), config.model_dump(mode="json")
+    kept, asked = (one.model_dump(mode="json") for one in (resolve(folder.config()), config))
     different = sorted(key for key in asked if kept.get(key) != asked[key])
     if different:
         raise ConfigurationError(

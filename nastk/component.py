@@ -232,6 +232,16 @@ def _complaint(model: type[BaseModel], owner: str, error: Any) -> str:
     return f"{owner}: {path + ': ' if path else ''}expected {message}, got {_shown(got)}."
 
 
+def written(options: BaseModel) -> dict[str, Any]:
+    """Options as JSON, for a run's configuration: paths are absolute.
+
+    A run that goes on elsewhere would not find its files by a relative path, or find others.
+    """
+    found = {name: value for name, value in options if isinstance(value, Path)}
+    paths = {name: str(path.expanduser().absolute()) for name, path in found.items()}
+    return {**options.model_dump(mode="json"), **paths}
+
+
 def assignments(pairs: Sequence[str], flag: str) -> dict[str, Any]:
     """`["samples=20", "variant=official"]` as a mapping; a value that is not JSON stays text.
 

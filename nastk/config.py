@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
-from nastk.component import Options, Preset, Use, parse
+from nastk.component import Options, Preset, Use, parse, written
 from nastk.data.pair import PairSource
 from nastk.errors import ConfigurationError, UnreadableError, near_miss
 from nastk.execution import Precision
@@ -107,7 +107,7 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
             for key, value in getattr(one, f"{section}_options").items()
         }
         parsed = classes[section].parse_options({**options, **use.options})
-        resolved[section] = {"name": use.name, "options": parsed.model_dump(mode="json")}
+        resolved[section] = {"name": use.name, "options": written(parsed)}
     trainer = {key: value for one in filled for key, value in one.trainer_options.items()}
     _check_budget(wishes)
     resolved["trainer"] = parse(
@@ -326,7 +326,7 @@ def _ranking(wishes: Mapping[str, Any], known: Judges) -> RankingOptions | None:
         return None
     options = parse(RankingOptions, {} if given is True else given, "ranking")
     judge = known.config(Use(options.judge, options.judge_options))
-    return options.model_copy(update={"judge_options": judge["options"]})
+    return parse(RankingOptions, {**written(options), "judge_options": judge["options"]}, "ranking")
 
 
 def _limits(wishes: Mapping[str, Any], known: Judges) -> list[LimitOptions] | None:

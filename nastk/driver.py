@@ -10,18 +10,20 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nastk import checkpoint, runs
+from nastk import checkpoint, continuing, runs
 from nastk.assembly import Assembly, assemble
 from nastk.branch import Branch
 from nastk.checkpoint import Checkpoint
-from nastk.config import SearchConfig, resolve, to_json
+from nastk.config import SearchConfig, to_json
 from nastk.cost import Ledger
+from nastk.data.inventory import Inventory
 from nastk.endings import Endings
 from nastk.errors import ConfigurationError, NastkError, StopRequested
 from nastk.evaluator import Evaluation, judged
@@ -41,6 +43,7 @@ from nastk.plugins import catalogue
 from nastk.ranking import summary
 from nastk.result import Result
 from nastk.runs import EventLog, RunFolder
+from nastk.values import document
 from nastk.wording import command
 
 Observer = Callable[[Event], None]
@@ -60,6 +63,7 @@ class Run:
     notices: list[str] = field(default_factory=list)
     finishing: bool = False
     _waiting: deque[Event] = field(default_factory=deque)
+    _origin: dict[str, Any] = field(default_factory=dict)
     _log: EventLog | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -101,16 +105,11 @@ class Run:
                 f"Train it on with `{command('nastk', 'resume', folder.path)}`; a checkpoint is "
                 "written when it is stopped, after each epoch, and every few minutes."
             )
-        assembly = assemble(resolve(folder.config()), data)
-        found = checkpoint.newest(folder.checkpoints)
-        return cls(
-            folder,
-            assembly,
-            list(observers),
-            found[0] if found else None,
-            found[1] if found else [],
-            finish,
-        )
+        found, complaints = checkpoint.newest(folder.checkpoints) or (None, [])
+        assembly = assemble(continuing.configuration(folder, found), data)
+        if found:
+            complaints += continuing.images(folder, assembly, found)
+        return cls(folder, assembly, list(observers), found, complaints, finish)
 
     def stop(self) -> None:
         """Ask the run to stop at the next moment of rest; `events` then raises `StopRequested`."""
@@ -142,7 +141,7 @@ class Run:
                 return  # another process has finished it while this one was getting ready
             (self.folder.path / "error.txt").unlink(missing_ok=True)
             sweep(self.folder.path, alone=True)
-            write_atomically(self.folder.path / runs.CONFIG, to_json(self.assembly.config).encode())
+            self._describe()
             self._log = EventLog(self.folder, self.restored.events if self.restored else 0)
             try:
                 yield from self._drive()
@@ -154,13 +153,23 @@ class Run:
             finally:
                 self._log.close()
 
+    def _describe(self) -> None:
+        """Write what the run is: its configuration, and its images."""
+        config, place = self.assembly.config, self.folder.path
+        inventory = Inventory.of(self.assembly.splits, self.assembly.task)
+        self._origin = continuing.origin(config, inventory)
+        write_atomically(place / runs.CONFIG, to_json(config).encode())
+        if not self.restored or not (place / runs.DATA).exists():
+            write_atomically(place / runs.DATA, document(inventory.to_json()))
+
     def _drive(self) -> Iterator[Event]:
         trainer = self.assembly.trainer
         trainer.emit, trainer.stopping = self._emit, self._stop.is_set
         if self.restored:
             checkpoint.set_aside(self.folder.checkpoints, self.restored.path)
             trainer.ledger = Ledger(self.restored.cost)
-            branches = [trainer.restore(state) for state in self.restored.branches]
+            again = partial(continuing.restored, trainer, self.restored, self.assembly.config)
+            branches = [again(state) for state in self.restored.branches]
             self.restored = None  # the branches have copies
         else:
             with blamed(self._endings.updater, "it was made"):
@@ -312,9 +321,8 @@ class Run:
         # An updater's state is its own: what it holds shows when it is stored.
         with blamed(self._endings.updater, "its state was stored", self._endings.kept):
             states = [branch.state_dict() for branch in branches]
-            stored = Checkpoint(
-                states, self.assembly.trainer.ledger.cost(), self._log.position, version("nastk")
-            )
+            cost = self.assembly.trainer.ledger.cost()
+            stored = Checkpoint(states, cost, self._log.position, version("nastk"), self._origin)
             path = checkpoint.write(self.folder.checkpoints, stored, f"{steps:012d}")
         branch = branches[0]
         self._emit(CheckpointSaved(branch.name, branch.epoch, branch.step, str(path)))

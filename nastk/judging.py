@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nastk.component import Component, Preset, Use, assignments
+from nastk.component import Component, Preset, Use, assignments, written
 from nastk.errors import ConfigurationError, near_miss
 from nastk.plugins import Catalogue, catalogue
 
@@ -68,7 +68,7 @@ class Judges:
         found = self.installed.load("evaluator", use.name)
         filled = _filled(use, found, self.space, self.data)
         options = found.parse_options(filled.options)
-        return {"name": use.name, "options": options.model_dump(mode="json")}
+        return {"name": use.name, "options": written(options)}
 
 
 def _filled(use: Use, found: type[Component], space: str, data: str) -> Use:

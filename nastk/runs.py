@@ -1,6 +1,7 @@
 """The run folder: the truth about a run, readable without nastk and without torch.
 
     config.json         the resolved configuration; `nastk search --config` runs it again
+    data.json           which images it began with
     events.jsonl        what happened, one JSON object a line
     checkpoints/        the newest states, to resume from
     architecture.json   what was found
@@ -26,8 +27,9 @@ from nastk.reading import json_value, read_json_object
 from nastk.values import finite
 from nastk.wording import command
 
-CONFIG, EVENTS, RESULT, ARCHITECTURE = (
+CONFIG, DATA, EVENTS, RESULT, ARCHITECTURE = (
     "config.json",
+    "data.json",
     "events.jsonl",
     "result.json",
     "architecture.json",
@@ -107,6 +109,10 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         """The resolved configuration."""
         return self._read(CONFIG)
+
+    def data(self) -> dict[str, Any] | None:
+        """Which images the run began with; None in runs of nastk 0.1."""
+        return self._read(DATA) if (self.path / DATA).exists() else None
 
     def result(self) -> dict[str, Any]:
         """The result.

@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 
-from nastk.assembly import assemble, evaluator
-from nastk.checkpoint import newest
+from nastk import continuing
+from nastk.assembly import Assembly, assemble, evaluator
+from nastk.branch import Branch
+from nastk.checkpoint import Checkpoint, newest
 from nastk.cli import output
 from nastk.cli.brought import Brought, brought
 from nastk.cli.progress import ProgressView
@@ -18,14 +20,13 @@ from nastk.config import (
     component_use,
     evaluator_config,
     merge,
-    resolve,
 )
 from nastk.cost import Ledger
 from nastk.data.augment import Augmentation
 from nastk.data.source import DataSource
 from nastk.data.splits import Split, Splits
 from nastk.data.task import Task
-from nastk.errors import ConfigurationError
+from nastk.errors import CheckpointError, ConfigurationError, DataError
 from nastk.evaluator import Caller, Evaluation, Evaluator, Setting, judged
 from nastk.events import EvaluatorWorking
 from nastk.execution import Execution
@@ -38,6 +39,7 @@ from nastk.result import Result
 from nastk.runs import RunFolder, means_a_run
 from nastk.seeds import seed_of
 from nastk.space import SearchSpace
+from nastk.wording import command
 
 USUAL = Task(classes=10, channels=3, size=32)
 """The images that a network is counted for where none are named: CIFAR's."""
@@ -103,7 +105,8 @@ def _of_run(folder: RunFolder, asked: Request, uses: Sequence[Use]) -> list[Eval
     changed = assignments(asked.data_options, "-d")
     layers: dict[str, Any] = {"data": {"name": None, "options": changed}}
     layers |= {"device": asked.device, "seed": asked.seed}
-    config = resolve(merge(folder.config(), layers))
+    continuing.configuration(folder, None)
+    config = continuing.resolved(folder, merge(folder.config(), layers))
     configs = [evaluator_config(use, config) for use in uses]
     installed = catalogue()
     if not asked.data_options and not any(
@@ -112,6 +115,8 @@ def _of_run(folder: RunFolder, asked: Request, uses: Sequence[Use]) -> list[Eval
     ):
         return _without_images(folder, result, config, configs)
     assembly = assemble(config)
+    another = bool(asked.data_options) or asked.seed is not None
+    output.warn(_same_images(folder, assembly, another))
     found = []
     for one in configs:
         judge = evaluator(assembly, one.name, one.options)
@@ -123,9 +128,7 @@ def _of_run(folder: RunFolder, asked: Request, uses: Sequence[Use]) -> list[Eval
                     f"Evaluator {one.name!r} needs the trained supernet, and {folder.path} has no "
                     "checkpoint."
                 )
-            states = {state["name"]: state for state in stored[0].branches}
-            branch = assembly.trainer.restore(states[folder.result()["branch"]])
-            probe = assembly.trainer.probe(branch)
+            probe = assembly.trainer.probe(_branch(folder, assembly, *stored))
         ledger = Ledger()
         with assembly.execution.settings(), ProgressView(output.stderr()) as view:
             assembly.trainer.emit, assembly.trainer.ledger = view, ledger
@@ -136,6 +139,32 @@ def _of_run(folder: RunFolder, asked: Request, uses: Sequence[Use]) -> list[Eval
         result.add(evaluation, ledger.cost())
         found.append(evaluation)
     return found
+
+
+def _same_images(folder: RunFolder, assembly: Assembly, another: bool) -> list[str]:
+    """Refuse other images than the run's; only warn where `another` division was asked for."""
+    try:
+        return continuing.images(folder, assembly, None)
+    except DataError as error:
+        if not another:
+            raise
+        return [str(error)]
+
+
+def _branch(
+    folder: RunFolder, assembly: Assembly, found: Checkpoint, complaints: Sequence[str]
+) -> Branch:
+    """The branch that a finished run's architecture came from, with its last weights."""
+    name = folder.result()["branch"]
+    states = {state["name"]: state for state in found.branches}
+    if complaints or name not in states:
+        raise CheckpointError(
+            f"{' '.join(complaints) or f'The newest checkpoint has no branch {name!r}.'} The "
+            "supernet as it was at the end of the run is lost; to train it again from the "
+            f"checkpoint before, remove {folder.path / 'result.json'} and type "
+            f"`{command('nastk', 'resume', folder.path)}`."
+        )
+    return continuing.restored(assembly.trainer, found, assembly.config, states[name])
 
 
 def _without_images(

@@ -57,12 +57,25 @@ class Selected:
         return replace(self, indices=self.indices[indices])
 
 
+@dataclass(frozen=True)
+class Files:
+    """The files that the images of a split were read from, all below the folder `root`."""
+
+    root: str
+    paths: tuple[str, ...]
+
+    def select(self, indices: Int[Tensor, "some"]) -> "Files":
+        """The files at `indices`, in that order."""
+        return replace(self, paths=tuple(self.paths[index] for index in indices.tolist()))
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Images with their labels, and the augmentation that suits them.
 
     `images` is one uint8 tensor (images x channels x height x width) for sets that fit in memory,
-    or an `ImageFile` that reads them one by one.
+    or an `ImageFile` that reads them one by one. `files` are those that they were read from; a run
+    knows its images again by them, of others (None) by their pixels.
 
     Raises:
         DataError: as many labels as images are expected.
@@ -73,6 +86,7 @@ class Split:
     images: UInt8[Tensor, "_ channels height width"] | ImageFile
     labels: Int[Tensor, "_"]
     augmentation: Augmentation
+    files: Files | None = None
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):
@@ -87,12 +101,15 @@ class Split:
     def select(self, indices: Sequence[int] | Int[Tensor, "some"]) -> "Split":
         """The images at `indices`, in that order, as a split of their own."""
         chosen = torch.as_tensor(indices, dtype=torch.long)
-        labels = self.labels[chosen]
+        images: UInt8[Tensor, "_ channels height width"] | ImageFile
         if isinstance(self.images, Tensor):
-            return replace(self, images=self.images[chosen], labels=labels)
-        if isinstance(self.images, Selectable):
-            return replace(self, images=self.images.select(chosen), labels=labels)
-        return replace(self, images=Selected(self.images, chosen), labels=labels)
+            images = self.images[chosen]
+        elif isinstance(self.images, Selectable):
+            images = self.images.select(chosen)
+        else:
+            images = Selected(self.images, chosen)
+        files = None if self.files is None else self.files.select(chosen)
+        return replace(self, images=images, labels=self.labels[chosen], files=files)
 
 
 @dataclass(frozen=True)

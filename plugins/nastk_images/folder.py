@@ -12,7 +12,7 @@ from pydantic import Field
 
 from nastk.data.augment import Augmentation
 from nastk.data.source import DataSource
-from nastk.data.splits import Split, Splits, divide, stratified
+from nastk.data.splits import Files, Split, Splits, divide, stratified
 from nastk.data.statistics import statistics
 from nastk.data.task import Task
 from nastk.seeds import generator
@@ -176,4 +176,5 @@ class Folder(DataSource):
             files.read_all() if self._in_memory else files,
             torch.tensor(listing.labels),
             Augmentation((), ()),
+            Files(str(self.options.path.expanduser()), listing.files),
         )

@@ -7,7 +7,7 @@ import torch
 from pydantic import Field
 
 from nastk.data.source import DataSource
-from nastk.data.splits import Split, Splits, divide
+from nastk.data.splits import Files, Split, Splits, divide
 from nastk.data.task import Task
 from nastk.errors import DataError
 from nastk_images.listing import Listing, Tree, scan
@@ -65,7 +65,8 @@ class ImageNet(DataSource):
             (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), padding, flip=True
         )
         files = PictureFiles(listing.files, self.options.size, 3, random_crop=crops)
-        return Split(files, torch.tensor(listing.labels), treatment)
+        root = Files(str(self._folder()), listing.files)
+        return Split(files, torch.tensor(listing.labels), treatment, root)
 
     @cached_property
     def _tree(self) -> Tree:

@@ -1,8 +1,9 @@
 """Looks an architecture up in a benchmark's table: `TableAccuracy`, the evaluator `table`."""
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 import nastk.component
 from nastk.architecture import Architecture
@@ -10,7 +11,7 @@ from nastk.errors import ConfigurationError, DataError
 from nastk.evaluator import Evaluation, Evaluator, Setting
 from nastk.probe import Probe
 from nastk_tables.column import dataset_name
-from nastk_tables.places import find
+from nastk_tables.places import find, is_name
 from nastk_tables.storage import read
 
 LOOKED_AT = 100
@@ -50,6 +51,13 @@ class TableAccuracy(Evaluator):
             ge=1,
             description="epochs for which the networks were trained; unset: the most in the table",
         )
+
+        @field_validator("table")
+        @classmethod
+        def _absolute(cls, table: str | None) -> str | None:
+            """A path stays right for a run that goes on elsewhere."""
+            named = table is None or is_name(table)
+            return table if named else str(Path(str(table)).expanduser().absolute())
 
     def __init__(self, setting: Setting, options: Options | None = None) -> None:
         super().__init__(setting, options)

@@ -34,13 +34,18 @@ def default_path(name: str) -> Path:
     return folder() / f"{name}{SUFFIX}"
 
 
+def is_name(table: str) -> bool:
+    """Whether a table is given by its name, not by its path."""
+    return bool(table) and Path(table).name == table and not table.endswith(SUFFIX)
+
+
 def find(table: str) -> Path:
     """The file of a table, from its name or from its path.
 
     Raises:
         ConfigurationError: there is no such file; says how to get the data and what to type.
     """
-    named = bool(table) and Path(table).name == table and not table.endswith(SUFFIX)
+    named = is_name(table)
     path = default_path(table) if named else Path(os.path.expanduser(table))
     if os.path.isfile(path):  # False, where Path.is_file raises, for a name too long
         return path
