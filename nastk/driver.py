@@ -107,6 +107,7 @@ class Run:
             )
         found, complaints = checkpoint.newest(folder.checkpoints) or (None, [])
         assembly = assemble(continuing.configuration(folder, found), data)
+        complaints += folder.complaints()
         if found:
             complaints += continuing.images(folder, assembly, found)
         return cls(folder, assembly, list(observers), found, complaints, finish)

@@ -21,9 +21,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from filelock import FileLock, Timeout
+from pydantic import BaseModel
 
-from nastk.errors import ConfigurationError, NastkError
-from nastk.reading import json_value, read_json_object
+from nastk.architecture import Architecture
+from nastk.errors import ConfigurationError, DataError, NastkError, UnreadableError
+from nastk.reading import read_json_object
+from nastk.stored import StoredConfig, StoredResult, complaint, read_events
 from nastk.values import finite
 from nastk.wording import command
 
@@ -34,6 +37,9 @@ CONFIG, DATA, EVENTS, RESULT, ARCHITECTURE = (
     "result.json",
     "architecture.json",
 )
+
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+"""What readers raise where a value is of another kind than they expect."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +113,12 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def config(self) -> dict[str, Any]:
-        """The resolved configuration."""
-        return self._read(CONFIG)
+        """The resolved configuration.
+
+        Raises:
+            NastkError: the file is damaged; says how.
+        """
+        return self._read(CONFIG, StoredConfig)
 
     def data(self) -> dict[str, Any] | None:
         """Which images the run began with; None in runs of nastk 0.1."""
@@ -125,17 +135,52 @@ class RunFolder:
                 f"The run {self.path} has no result yet (it is {self.state()}). "
                 f"Continue it with `{command('nastk', 'resume', self.path)}`."
             )
-        return self._read(RESULT)
+        value = self._read(RESULT, StoredResult)
+        try:
+            Architecture.from_json(value["architecture"])
+        except DataError as error:
+            raise DataError(f"{self.path / RESULT}: {error}") from None
+        return value
 
     def events(self) -> list[dict[str, Any]]:
-        """Everything that happened; a last line cut short by a crash is left out."""
-        found = []
-        if (self.path / EVENTS).exists():
-            text = (self.path / EVENTS).read_text(encoding="utf-8", errors="replace")
-            for line in text.splitlines():
-                with contextlib.suppress(ValueError):
-                    found.append(json_value(line))
-        return found
+        """Everything that happened; lines that hold no event are left out."""
+        return self._events()[0]
+
+    def complaints(self) -> list[str]:
+        """What a reader of the events should know: how many lines of the log are damaged."""
+        _, lost = self._events()
+        if not lost:
+            return []
+        lines = "1 line holds" if lost == 1 else f"{lost} lines hold"
+        return [f"{self.path / EVENTS} is damaged: {lines} no event, left out here."]
+
+    def _events(self) -> tuple[list[dict[str, Any]], int]:
+        try:
+            return read_events((self.path / EVENTS).read_bytes())
+        except FileNotFoundError:
+            return [], 0
+        except OSError as error:
+            raise NastkError(
+                f"{self.path / EVENTS} cannot be read: {error.strerror or error}."
+            ) from None
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around whatever shows a run: values that nobody can show are said in one message.
+
+        The files have their forms, but what plugins put into them has none that is known.
+
+        Raises:
+            NastkError: something in them is of another kind than its readers expect.
+        """
+        try:
+            yield
+        except UNREADABLE as error:
+            raise NastkError(
+                f"The files of {self.path} hold something that cannot be shown "
+                f"({type(error).__name__}: {error}). They may have been edited or damaged; "
+                "NASTK_TRACEBACK=1 shows where."
+            ) from error
 
     def state(self) -> str:
         """`running` (its lock is held), `finished`, `failed` (has an error), or `interrupted`."""
@@ -192,8 +237,24 @@ class RunFolder:
         lock.release()
         return True
 
-    def _read(self, name: str) -> dict[str, Any]:
-        return read_json_object(self.path / name)
+    def _read(self, name: str, form: type[BaseModel] | None = None) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            value = read_json_object(path)
+        except UnreadableError as error:
+            raise self._unreadable(path, error.reason) from None
+        if form is not None and (why := complaint(form, value)):
+            raise self._unreadable(path, why)
+        return value
+
+    def _unreadable(self, path: Path, why: str) -> NastkError:
+        error = UnreadableError(path, why)
+        if path.name != RESULT:
+            return error
+        again = command("nastk", "resume", self.path)
+        return NastkError(
+            f"{error} Remove it, and `{again}` judges again from the newest checkpoint."
+        )
 
 
 class EventLog:

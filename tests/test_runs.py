@@ -19,10 +19,14 @@ with RunFolder(Path(sys.argv[1])).locked():
 """
 
 
+PART = {"name": "toy", "options": {}}
+SETTINGS = {"space": PART, "updater": PART, "data": PART, "trainer": {"epochs": 2}, "seed": 1}
+
+
 def made(path, **files):
     """A run folder with a configuration and these files."""
     path.mkdir(parents=True)
-    (path / CONFIG).write_text('{"seed": 1}')
+    (path / CONFIG).write_text(json.dumps(SETTINGS))
     for name, text in files.items():
         (path / {"result": RESULT, "error": "error.txt", "events": EVENTS}[name]).write_text(text)
     return RunFolder(path)
@@ -129,7 +133,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path):
 
 def test_an_existing_run_is_opened_by_its_path(tmp_path):
     made(tmp_path / "a")
-    assert RunFolder.open(str(tmp_path / "a")).config() == {"seed": 1}
+    assert RunFolder.open(str(tmp_path / "a")).config() == SETTINGS
 
 
 def test_what_is_no_run_lists_the_runs_nearby(tmp_path):
@@ -214,11 +218,14 @@ def test_a_run_without_a_result_says_how_to_get_one(tmp_path):
         ("{", "cannot be read"),
         ("[]", "cannot be read: it holds no JSON object"),
         ("", "cannot be read"),
+        ("{}", "cannot be read: architecture is missing"),
     ],
 )
 def test_a_damaged_file_is_said(text, message, tmp_path):
     folder = made(tmp_path / "a", result=text)
-    with pytest.raises(NastkError, match=rf"result\.json {message}"):
+    with pytest.raises(
+        NastkError, match=rf"result\.json {message}.*Remove it, and `nastk resume"
+    ):
         folder.result()
 
 
@@ -308,10 +315,10 @@ def test_a_full_disk_is_said(tmp_path):
 
 
 def test_reading_a_run_needs_no_torch(tmp_path):
-    made(tmp_path / "a", result="{}", events='{"kind":"a"}\n')
+    made(tmp_path / "a", events='{"kind":"a"}\n')
     code = (
         "import sys; from nastk.runs import RunFolder, find_runs; (run,) = find_runs(sys.argv[1]);"
-        "run.config(), run.result(), run.events(), run.state(); sys.exit('torch' in sys.modules)"
+        "run.config(), run.events(), run.state(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == 0
     assert ARCHITECTURE == "architecture.json"

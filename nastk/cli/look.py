@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nastk.architecture import Architecture
 from nastk.cli import output
-from nastk.errors import ConfigurationError, UnknownNameError
+from nastk.errors import ConfigurationError, NastkError, UnknownNameError
 from nastk.plugins import KINDS, catalogue
 from nastk.report.names import data_name
 from nastk.runs import RunFolder, find_runs, means_a_run
@@ -38,7 +38,9 @@ def show(word: str, space: str | None, options: Sequence[str], json: bool) -> No
         return
     from nastk.report.summary import summary
 
-    output.show(summary(result, history))
+    output.warn(folder.complaints())
+    with folder.reading():
+        output.show(summary(result, history))
     if state == "interrupted":
         again = command("nastk", "resume", path)
         output.note(f"Continue it with `{again}`, or end it as it is with `{again} --finish`.")
@@ -52,7 +54,8 @@ def runs(place: Path, json: bool) -> None:
         raise ConfigurationError(
             f"{place} is no folder. Give the folder that holds your runs, e.g. `nastk runs runs`."
         )
-    rows = [_row(folder) for folder in find_runs(place)]
+    rows = [_row_or_damage(folder) for folder in find_runs(place)]
+    output.warn([row["error"] for row in rows if row["state"] == "damaged"])
     if json:
         output.print_json(rows)
     elif not rows:
@@ -61,6 +64,15 @@ def runs(place: Path, json: bool) -> None:
         from nastk.report.tables import runs_table
 
         output.show(runs_table(rows))
+
+
+def _row_or_damage(folder: RunFolder) -> dict[str, Any]:
+    """A run's row; one that cannot be read hides no other."""
+    try:
+        with folder.reading():
+            return _row(folder)
+    except NastkError as error:
+        return {"path": str(folder.path), "state": "damaged", "error": str(error)}
 
 
 def _row(folder: RunFolder) -> dict[str, Any]:
@@ -84,7 +96,7 @@ def _row(folder: RunFolder) -> dict[str, Any]:
         "epochs": config["trainer"]["epochs"],
         "accuracy": metrics.get("valid_accuracy"),
         "architecture": result.get("architecture", {}).get("id"),
-        "started": events[0]["time"] if events else None,
+        "started": events[0].get("time") if events else None,
     }
 
 
@@ -108,7 +120,8 @@ def draw_branches(path: Path, out: Path | None) -> None:
 
     folder = RunFolder.open(path)
     found = folder.result() if folder.state() == "finished" else {}
-    branches = lineage(folder.events(), found.get("architecture"))
+    with folder.reading():
+        branches = lineage(folder.events(), found.get("architecture"))
     if branches is None:
         raise ConfigurationError(
             f"The run {path} did not split, so it has no tree of branches. "

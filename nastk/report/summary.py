@@ -31,6 +31,7 @@ STATES = {
     "interrupted": "yellow",
     "stale": "yellow",
     "failed": "red",
+    "damaged": "red",
 }
 """The states of a run with their colours."""
 
