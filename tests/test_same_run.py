@@ -386,8 +386,8 @@ def test_an_old_run_is_compared_with_its_first_event(run):
 
 
 def test_a_wrong_setting_names_the_file(run):
-    rewrite(run / CONFIG, lambda config: config["trainer"].update(epochs="many"))
-    with pytest.raises(ConfigurationError, match=r"run/config\.json: .*epochs.*'many'"):
+    rewrite(run / CONFIG, lambda config: config["trainer"].update(momentum="many"))
+    with pytest.raises(ConfigurationError, match=r"run/config\.json: .*momentum.*'many'"):
         nastk.resume(run)
 
 
