@@ -74,10 +74,10 @@ class _Evaluation(_Open):
 class _Phase(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    images_forward: int
-    images_backward: int
-    seconds: float
-    peak_memory: int
+    images_forward: int = 0
+    images_backward: int = 0
+    seconds: float = 0.0
+    peak_memory: int = 0
     strategies: dict[str, int] = Field(default_factory=dict)
 
 

@@ -45,6 +45,7 @@ RESULT = {
     "architecture": BENCH.to_json(),
     "text": "a",
     "branch": "0.1",
+    "task": {"classes": 10, "channels": 3, "size": 32, "labels": []},
     "evaluations": [
         {"evaluator": "size", "metrics": SIZE, "notes": []},
         {"evaluator": "supernet", "metrics": {"valid_accuracy": 0.5}, "notes": []},
