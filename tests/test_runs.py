@@ -223,9 +223,7 @@ def test_a_run_without_a_result_says_how_to_get_one(tmp_path):
 )
 def test_a_damaged_file_is_said(text, message, tmp_path):
     folder = made(tmp_path / "a", result=text)
-    with pytest.raises(
-        NastkError, match=rf"result\.json {message}.*Remove it, and `nastk resume"
-    ):
+    with pytest.raises(NastkError, match=rf"result\.json {message}.*Remove it, and `nastk resume"):
         folder.result()
 
 
