@@ -236,10 +236,11 @@ def test_a_judge_that_breaks_is_said_in_one_message(tmp_path, monkeypatch):
 
 
 def test_retrain_judges_a_finished_run(straight):
-    from nastk.cli import run
+    from nastk.cli.judge import Request, evaluate
 
     result, folder = straight
-    run.evaluate(folder.path, "retrain", ["epochs=1", "batch_size=16"], True)
+    asked = Request(["retrain"], ["epochs=1", "batch_size=16"])
+    evaluate(str(folder.path), asked, True)
     stored = json.loads((folder.path / "result.json").read_text())["evaluations"][-1]
     assert stored["evaluator"] == "retrain" and stored["seconds"] > 0
     assert result.text == nastk.Result(folder).text

@@ -110,7 +110,7 @@ def test_evaluator_takes_another_data_set_and_schedule():
         ),
         (
             {"table": "there/is.table"},
-            r"no such table \(there.is\.table\).*`nastk table import NATS",
+            r"no such table \(.*there.is\.table\).*`nastk table import NATS",
         ),
     ],
 )
