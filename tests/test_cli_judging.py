@@ -56,6 +56,7 @@ def test_a_training_after_a_search_is_shown_kept_and_booked(nastk):
     assert code == 0 and "baseline test accuracy" in out
 
 
+@pytest.mark.slow
 def test_other_options_of_the_data_are_for_judging_alone(nastk):
     nastk(*TOY, "-q")
     asked = ("evaluate", "a", "-e", "retrain,epochs=1,batch_size=8", "--json")
@@ -87,6 +88,7 @@ def test_without_a_preset_a_run_says_what_makes_it_smaller(nastk):
     assert code == 0 and said not in out and "preset       quick" in out
 
 
+@pytest.mark.slow
 def test_large_images_may_be_taken_smaller(nastk, tmp_path):
     from PIL import Image
 

@@ -90,6 +90,7 @@ def test_wrong_gradients_are_seen_and_how_wrong(monkeypatch):
     assert convolutions.examine(Kind(3)) == ""
 
 
+@pytest.mark.slow
 def test_this_machine_computes_what_the_spaces_use_right():
     """In a process of its own, as the doctor does."""
     assert faults(USED) == []

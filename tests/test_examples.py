@@ -41,6 +41,7 @@ def test_an_example_runs(name, capsys, workplace):
     assert words in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_second_method_of_the_one_file_runs_on_the_same_trainer(capsys):
     importlib.import_module("nastk_in_one_file").main(["--updater", "random", "--epochs", "1"])
     assert "trained from scratch" in capsys.readouterr().out

@@ -203,6 +203,7 @@ reached = next(event for event in events if event.kind == "step-done" and event.
 """
 
 
+@pytest.mark.slow
 def test_a_program_may_end_with_a_stream_in_a_variable(tmp_path):
     wishes = json.dumps({**WISHES, "updater": "darts"})
     command = [sys.executable, "-c", ENDS, wishes, str(tmp_path / "ended")]

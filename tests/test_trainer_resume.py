@@ -75,6 +75,7 @@ def test_weights_that_do_not_rest_go_on_moving_after_a_resume(tmp_path):
         assert resumed.outcome() == straight.outcome(), f"moment {number}"
 
 
+@pytest.mark.slow
 def test_a_learning_rate_that_began_anew_goes_on_as_it_was(tmp_path):
     left, right = ToySpace().full().split(0, [(0, 1), (2, 3)])
 

@@ -80,6 +80,7 @@ def test_fifty_generations_of_fifty_reach_the_top_percent(rows, column, seed):
     assert len(fitness.asked) < 500
 
 
+@pytest.mark.slow
 def test_selection_is_what_finds_them(rows):
     """As many architectures drawn at random do worse, and so do the operators unselected."""
     ranks = {"evolved": [], "random": [], "unselected": []}

@@ -168,5 +168,10 @@ def test_presets_are_valid_and_one_is_quick(updater: type[ArchitectureUpdater]) 
         for space in preset.space:
             catalogue().load("space", space).parse_options(preset.space_options)
     assert [one.name for one in updater.presets if one.fits("toy", "toy")] == ["quick"]
-    places = [(one.name, space) for one in updater.presets for space in one.space or ("",)]
+    places = [
+        (one.name, space, data)
+        for one in updater.presets
+        for space in one.space or ("",)
+        for data in one.data or ("",)
+    ]
     assert len(set(places)) == len(places)
