@@ -2,8 +2,9 @@
 
 In float64 logits, gradients of all weights and of the mixing weights, the weights after a training
 step, and the losses of mixtures along a removal order must agree to 1e-10 of their size; in float32
-the logits to 1e-5 of the largest. How far float32 gradients are from the float64 ones is reported
-for both sides and not judged: channels-last layouts lose accuracy there in the textbook code too.
+the logits to 1e-5 of the largest and our gradients of the weights to 1e-2 of the float64 ones: a
+rounding may turn a ReLU or a maximum to its other side, which changes a whole term, so 1e-3 is as
+often passed as not, on both sides (how far the reference's are is reported).
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from benchmarks.reference.training import optimizer_of, training_step
 from nastk.errors import NastkError
 from nastk.mixture import Mixture
 
-DOUBLE, SINGLE = 1e-10, 1e-5
+DOUBLE, SINGLE, SINGLE_GRADIENTS = 1e-10, 1e-5, 1e-2
 
 
 class ParityError(NastkError):
@@ -78,7 +79,8 @@ def training(pair: Pair, size: int) -> Report:
     report.check("weights after a step, float64", _apart_after_a_step(small), DOUBLE)
     single_logits(report, pair)
     found = Gradients.of(small, *small.both(), torch.float32)
-    report.note("our gradients, float32", distance(found.weights[0], exact.weights[1]))
+    apart = distance(found.weights[0], exact.weights[1])
+    report.check("our gradients, float32", apart, SINGLE_GRADIENTS)
     report.note("the reference's, float32", distance(found.weights[1], exact.weights[1]))
     return report
 

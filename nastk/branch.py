@@ -82,9 +82,15 @@ class Branch:
     ) -> Float[Tensor, "batch classes"]:
         """The supernet's answer under `mixture`, with its own weights or others.
 
-        In the run's precision, or in that of the weights where it must be `exact`.
+        In the run's precision, or in that of the weights where it must be `exact` or where they
+        are not of the images' precision.
         """
         told = mixture.to(self.execution.device)
+        if weights is not None:
+            kind = next(iter(weights.values()), images).dtype
+            if kind != images.dtype:
+                exact, images, told = True, images.to(kind), told.to(kind)
+                weights = {**self._buffers(kind), **weights}
         with nullcontext() if exact else self.execution.autocast():
             if weights is None:
                 answer: Tensor = self.supernet(images, told)
@@ -106,26 +112,30 @@ class Branch:
 
         return Answers(measure, self.supernet.strategy)
 
-    def stepped(self, gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def stepped(
+        self, gradients: Mapping[str, Tensor], weights: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
         """The weights after an optimiser step along `gradients` that is not taken (SGD's own rule).
 
+        From the supernet's weights, or from `weights`, all of them, in their precision.
         A weight without a gradient stays as it is: SGD passes it by, decay and momentum included.
         Where weights are not `resting`, its gradient counts as zero.
         """
         group = self.optimizer.param_groups[0]
         after = {}
-        for name, weight in self.supernet.named_parameters():
-            velocity = self._velocity(weight)
+        for name, trained in self.supernet.named_parameters():
+            velocity = self._velocity(trained)
+            weight = (trained if weights is None else weights[name]).detach()
             if name not in gradients and (self.resting or velocity is None):
-                after[name] = weight.detach()
+                after[name] = weight
                 continue
-            step = gradients.get(name, 0.0) + group["weight_decay"] * weight.detach()
+            step = gradients.get(name, 0.0) + group["weight_decay"] * weight
             if velocity is not None:
-                velocity = group["momentum"] * velocity + step
+                velocity = group["momentum"] * velocity.to(weight.dtype) + step
                 step = step + group["momentum"] * velocity if group["nesterov"] else velocity
             elif group["nesterov"]:
                 step = step + group["momentum"] * step
-            after[name] = weight.detach() - group["lr"] * step
+            after[name] = weight - group["lr"] * step
         return after
 
     def move_on(self) -> None:
@@ -139,6 +149,13 @@ class Branch:
         for weight in self.supernet.parameters():
             if weight.grad is None and self._velocity(weight) is not None:
                 weight.grad = torch.zeros_like(weight)
+
+    def _buffers(self, kind: torch.dtype) -> dict[str, Tensor]:
+        """What the supernet holds besides weights, numbers with a point in precision `kind`."""
+        return {
+            name: buffer.to(kind) if buffer.is_floating_point() else buffer
+            for name, buffer in self.supernet.named_buffers()
+        }
 
     def _velocity(self, weight: Tensor) -> Tensor | None:
         """What momentum has gathered; None for a weight that no step has trained."""

@@ -69,9 +69,12 @@ class Mixture:
         """The same weights without gradient."""
         return type(self)(self.weights.detach(), self.active)
 
-    def to(self, device: torch.device | str) -> Self:
-        """The weights on `device` (`active` stays on the CPU, where loops read it)."""
-        return type(self)(self.weights.to(device, non_blocking=True), self.active)
+    def to(self, place: torch.device | str | torch.dtype) -> Self:
+        """The weights on a device or in a precision.
+
+        `active` stays on the CPU, where loops read it.
+        """
+        return type(self)(self.weights.to(place, non_blocking=True), self.active)
 
     def without(self, edge: int, operation: int) -> Self:
         """The mixture with one operation taken out and the others at the weights they have."""

@@ -140,7 +140,8 @@ class Probe:
     ) -> Float[Tensor, "batch classes"]:
         """The supernet's answer under `mixture`, with its own weights or with others.
 
-        `exact` leaves reduced precision aside: for differences of nearly equal numbers.
+        `exact` leaves reduced precision aside: for differences of nearly equal numbers. Other
+        weights in double precision (all of them) have the whole pass computed in it.
         """
         (answer,) = self._answer(self._plain(images, weights, exact), [mixture], images)
         if answer.requires_grad:
@@ -169,16 +170,19 @@ class Probe:
             for name, gradient in found.items()
         }
 
-    def lookahead(self, mixture: Mixture, batch: Batch) -> dict[str, Tensor]:
+    def lookahead(
+        self, mixture: Mixture, batch: Batch, weights: Weights | None = None
+    ) -> dict[str, Tensor]:
         """The weights after one step of the trainer's own optimiser on `batch`, the step not taken.
 
         No clipping (DARTS, equation 6). Weights that `mixture` leaves out do what they do in a real
-        step: they stay as they are, but where the trainer's `resting` is off. The answer is
-        detached; give it to `loss` or `gradients` as `weights`.
+        step: they stay as they are, but where the trainer's `resting` is off. The step leaves from
+        the supernet's weights or from others (all of them), in whose precision it is computed. The
+        answer is detached; give it to `loss` or `gradients` as `weights`.
         """
-        found = self._reached(mixture, batch)
+        found = self._reached(mixture, batch, weights=weights)
         return self._branch.stepped(
-            {name: gradient for name, gradient in found.items() if gradient is not None}
+            {name: gradient for name, gradient in found.items() if gradient is not None}, weights
         )
 
     def scores(

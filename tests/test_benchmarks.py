@@ -111,6 +111,12 @@ def test_an_error_that_is_no_number_or_too_large_is_no_parity(error):
         parity.Report().check("logits", error, parity.DOUBLE)
 
 
+def test_gradients_in_single_precision_are_judged(monkeypatch):
+    monkeypatch.setattr(parity, "SINGLE_GRADIENTS", 1e-12)
+    with pytest.raises(parity.ParityError, match="our gradients, float32 differ by"):
+        parity.training(NETS["nasbench201"], 2)
+
+
 # ---------------------------------------------------------------- the textbook and ours
 
 

@@ -25,6 +25,10 @@ def path(probe):
     return mixture
 
 
+def doubles(probe):
+    return {name: weight.double() for name, weight in probe.weights.items()}
+
+
 def loss_and_gradient(probe):
     logits = torch.zeros(5, 4, requires_grad=True)
     loss = probe.loss(Mixture.softmax(logits, probe.subspace), probe.valid.at(0))
@@ -41,6 +45,9 @@ MEASUREMENTS = {
         weights={name: 2 * weight for name, weight in probe.weights.items()},
     ),
     "lookahead": lambda probe: probe.lookahead(uniform(probe), probe.train.at(0)),
+    "lookahead elsewhere": lambda probe: probe.lookahead(
+        path(probe), probe.train.at(0), doubles(probe)
+    ),
     "accuracy": lambda probe: list(
         probe.scores([uniform(probe), path(probe)], [probe.valid.at(0)])
     ),
@@ -82,6 +89,7 @@ def test_measuring_changes_nothing(name, space):
         ("gradients", BATCH, BATCH),
         ("gradients elsewhere", BATCH, BATCH),
         ("lookahead", BATCH, BATCH),
+        ("lookahead elsewhere", BATCH, BATCH),
         ("accuracy", 2 * BATCH, 0),
         ("loss scores", 48, 0),
         ("operations", 0, 0),
@@ -151,6 +159,41 @@ def test_lookahead_is_a_real_step_of_sgd(options, steps, mixture):
     assert not any(weight.requires_grad for weight in found.values())
     for name, weight in twin.supernet.named_parameters():
         torch.testing.assert_close(found[name], weight.detach(), rtol=1e-6, atol=1e-8, msg=name)
+
+
+OFF = {"momentum": 0.9, "weight_decay": 0.01, "resting": False}
+
+
+@pytest.mark.parametrize("options", [{}, OFF], ids=["resting", "not resting"])
+def test_weights_in_double_precision_are_measured_and_stepped_in_it(options):
+    """As the same supernet computes that is in double precision itself."""
+    _, branch, probe = started(steps=2, trainer_options=options)
+    batch, weights = probe.train.at(5), doubles(probe)
+    branch.execution = replace(branch.execution, bf16=True)  # no matter to weights that have more
+    logits = probe.logits(path(probe), batch.images, weights)
+    found = probe.lookahead(path(probe), batch, weights)
+    branch.supernet.double()
+    for state in branch.optimizer.state.values():
+        state["momentum_buffer"] = state["momentum_buffer"].double()
+    branch.execution = replace(branch.execution, bf16=False)
+    wide = batch._replace(images=batch.images.double())
+    torch.testing.assert_close(
+        logits, probe.logits(path(probe), wide.images), rtol=1e-12, atol=1e-14
+    )
+    for name, weight in probe.lookahead(path(probe), wide).items():
+        torch.testing.assert_close(found[name], weight, rtol=1e-12, atol=1e-14, msg=name)
+
+
+def test_what_is_no_weight_follows_weights_in_double_precision():
+    _, branch, probe = started()
+    branch.supernet.head.register_buffer("scale", torch.full((3,), 2.0))
+    branch.supernet.head.register_forward_hook(
+        lambda head, given, answer: answer @ torch.diag(head.scale)
+    )
+    images = probe.train.at(0).images
+    found = probe.logits(uniform(probe), images, doubles(probe))
+    torch.testing.assert_close(found.float(), probe.logits(uniform(probe), images))
+    assert found.dtype == torch.float64 and branch.supernet.head.scale.dtype == torch.float32
 
 
 @pytest.mark.parametrize("mixture", [uniform, path])

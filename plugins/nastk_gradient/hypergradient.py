@@ -35,14 +35,33 @@ def second_order(
     train: Batch,
     valid: Batch,
     epsilon: float = 0.01,
+    double_precision: bool = False,
 ) -> Float[Tensor, "edges ops"]:
     """grad_alpha L_valid(w'(alpha), alpha), with w' one step of the trainer's optimiser on `train`.
 
     The matrix of second derivatives meets only one vector v, and a central difference along v
     replaces it (equations 7 and 8); `epsilon` is the length of the step along v. Costs three
-    forward and backward passes of `train` and one of `valid`.
+    forward and backward passes of `train` and one of `valid`. With `double_precision` all of them
+    are computed in float64, and only the answer is rounded to the precision of `alpha`.
     """
-    ahead = _lookahead(probe, alpha, train)
+    if double_precision:
+        # All or nothing: a kink that rounding crosses on the way to w' or at w' is in v already.
+        wide = alpha.detach().double().requires_grad_()
+        weights = {name: weight.double() for name, weight in probe.weights.items()}
+        return _unrolled(probe, wide, train, valid, epsilon, weights).to(alpha.dtype)
+    return _unrolled(probe, alpha, train, valid, epsilon)
+
+
+def _unrolled(
+    probe: Probe,
+    alpha: Float[Tensor, "edges ops"],
+    train: Batch,
+    valid: Batch,
+    epsilon: float,
+    weights: Weights | None = None,
+) -> Float[Tensor, "edges ops"]:
+    """`second_order` in the precision of the supernet, or of `alpha` and `weights`."""
+    ahead = _lookahead(probe, alpha, train, weights)
     loss = probe.loss(Mixture.softmax(alpha, probe.subspace), valid, ahead)
     direct, *vector = torch.autograd.grad(loss, [alpha, *ahead.values()], materialize_grads=True)
     along = dict(zip(ahead, vector, strict=True))
@@ -58,7 +77,7 @@ def mixed_derivative(
 ) -> Float[Tensor, "edges ops"]:
     """(d/dalpha d/dw L(w, alpha)) applied to `vector`: a central difference (equation 8).
 
-    Costs two forward and backward passes of `batch`.
+    In the precision of `vector`. Costs two forward and backward passes of `batch`.
     """
     norm = torch.linalg.vector_norm(
         torch.stack([torch.linalg.vector_norm(part) for part in vector.values()])
@@ -81,8 +100,12 @@ def mixed_derivative(
     return derivative
 
 
-def _lookahead(probe: Probe, alpha: Float[Tensor, "edges ops"], train: Batch) -> dict[str, Tensor]:
+def _lookahead(
+    probe: Probe,
+    alpha: Float[Tensor, "edges ops"],
+    train: Batch,
+    weights: Weights | None,
+) -> dict[str, Tensor]:
     mixture = Mixture.softmax(alpha.detach(), probe.subspace)
-    return {
-        name: weight.requires_grad_() for name, weight in probe.lookahead(mixture, train).items()
-    }
+    ahead = probe.lookahead(mixture, train, weights)
+    return {name: weight.requires_grad_() for name, weight in ahead.items()}

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -31,6 +32,17 @@ class TestSecondOrder(ShortContract):
 
 class TestWarmup(ShortContract):
     updater, options = Darts, {"warmup": 1, "alpha_init": 0.1}
+
+
+class InDouble(ShortContract):
+    """The second order in another precision: nothing else is different."""
+
+    updater = Darts
+    options: ClassVar = {"order": 2, "double_precision": True, "learning_rate": 0.05}
+
+
+def test_in_double_precision_a_stopped_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    InDouble().test_stop_store_load_continue_equals_the_straight_run(tmp_path)
 
 
 # ---------------------------------------------------------------- the gradients, against exact ones
@@ -170,6 +182,45 @@ def test_the_look_ahead_is_the_step_that_sgd_takes() -> None:
     bench.branch.optimizer.step()
     for name, weight in bench.branch.supernet.named_parameters():
         torch.testing.assert_close(ahead[name], weight.detach(), rtol=1e-9, atol=1e-12)
+
+
+def test_double_precision_finds_in_a_float32_run_what_a_float64_run_finds() -> None:
+    harness = Harness(Darts, trainer_options={"learning_rate": 1.0, "batch_size": 24})
+    (branch,) = harness.run(steps=2)
+    probe = harness.trainer.probe(branch)
+    train, valid = probe.train.at(2), probe.valid.at(2)
+    rng = torch.Generator().manual_seed(1)
+    alpha = torch.randn(probe.subspace.mask.shape, generator=rng).requires_grad_()
+    # So short a step has float32 lose its digits on every processor, kinks or not.
+    epsilon = 1e-5
+    single, found = (
+        second_order(probe, alpha, train, valid, epsilon, double) for double in (False, True)
+    )
+    assert any(isinstance(module, nn.ReLU) for module in branch.supernet.modules())
+    assert found.dtype == torch.float32
+    branch.supernet.double()
+    for state in branch.optimizer.state.values():
+        state["momentum_buffer"] = state["momentum_buffer"].double()
+    wide = alpha.detach().double().requires_grad_()
+    exact = second_order(probe, wide, Bench.double(train), Bench.double(valid), epsilon)
+    assert error(found, exact) < 1e-5
+    assert error(single, exact) > 1e-4
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_the_option_says_in_which_precision_the_gradient_is(
+    double: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    updater, probe = darts(order=2, double_precision=double)
+    seen: list[torch.dtype] = []
+    monkeypatch.setattr(
+        probe._branch.supernet.head,
+        "forward",
+        lambda x: (seen.append(x.dtype), nn.Linear.forward(probe._branch.supernet.head, x))[1],
+    )
+    updater.before_step(probe, probe.train.at(0))
+    assert seen == 4 * [torch.float64 if double else torch.float32]
+    assert updater.alpha.dtype == torch.float32
 
 
 # ---------------------------------------------------------------- alpha and its optimiser
