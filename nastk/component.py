@@ -131,6 +131,10 @@ class Use:
                     f"A component is written as a name or as {{name: ..., options: {{...}}}}, "
                     f"got {dict(value)!r}."
                 )
+            if unnamed := [key for key in options if not isinstance(key, str)]:
+                raise ConfigurationError(
+                    f"Options of {value['name']!r} are named by words, got {unnamed[0]!r}."
+                )
             return cls(value["name"], dict(options))
         if not isinstance(value, str):
             raise ConfigurationError(f"A component is named by a string, got {value!r}.")

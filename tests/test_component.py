@@ -197,3 +197,9 @@ class Raising(Options):
 def test_a_validator_that_raises_is_said_in_one_message():
     with pytest.raises(PluginError, match=r"^it: its options could not be checked: KeyError: 'x'"):
         parse(Raising, {"word": "x"}, "it")
+
+
+@pytest.mark.parametrize("key", [None, 1, 0.5, True])
+def test_options_are_named_by_words(key):
+    with pytest.raises(ConfigurationError, match=f"Options of 'a' are named by words, got {key}"):
+        Use.of({"name": "a", "options": {key: 1}})
