@@ -6,20 +6,17 @@ a classifier; activations are ReLU (Su et al. 2021, and the benchmark's table of
 layer changes the shape, `identity` is a 1x1 convolution with a norm.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from nastk.data.task import Task
-from nastk.mixture import Mixture
 from nastk.norms import BatchNorm
 from nastk.strided import ChoosingConv2d
-from nastk.supernet import Supernet
 from nastk_spaces_mobilenet.operations import LayerPlan, Norm, State, operation
-from nastk_spaces_mobilenet.supernet import MixedLayer
+from nastk_spaces_mobilenet.supernet import ChainSupernet, MixedLayer
 
 IDENTITY = "identity"
 
@@ -83,7 +80,7 @@ class Head(nn.Module):
         return self.classifier(self.features(state).mean((2, 3)))  # type: ignore[no-any-return]
 
 
-class MacroSupernet(Supernet):
+class MacroSupernet(ChainSupernet):
     """Every operation of every layer; norms use the batch and keep nothing.
 
     Example: `logits = space.supernet(task)(images, Mixture.uniform(space.full()))`
@@ -106,21 +103,6 @@ class MacroSupernet(Supernet):
             MixedLayer(each, [candidate(name, each, norm) for name in names]) for each in layers
         )
         self.head = Head(layers[-1].channels, head_channels, task.classes, norm)
-
-    def forward(
-        self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
-    ) -> Float[Tensor, "batch classes"]:
-        """Called for every weight step and every measurement: the logits under `mixture`."""
-        state = self.stem(images)
-        for layer, terms in zip(self.layers, mixture.terms, strict=True):
-            state = layer(state, terms)
-        return self.head(state)  # type: ignore[no-any-return]
-
-    def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
-        """Called by updaters that hook operations or tell them apart: (edge, operation, module)."""
-        for row, layer in enumerate(self.layers):
-            for column, module in enumerate(cast(MixedLayer, layer).candidates):
-                yield row, column, module
 
 
 class MacroNetwork(nn.Module):

@@ -21,7 +21,33 @@ Terms = Sequence[tuple[int, Tensor]]
 """The operations of one layer that are computed: (column, weight)."""
 
 
-class MobileNetSupernet(Supernet):
+class ChainSupernet(Supernet):
+    """A supernet whose layers follow one another: `stem`, `layers` (each a `MixedLayer`), `head`.
+
+    Example: `class Mine(ChainSupernet)` with an `__init__` that makes the three
+    """
+
+    stem: nn.Module
+    layers: nn.ModuleList
+    head: nn.Module
+
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
+    ) -> Float[Tensor, "batch classes"]:
+        """Called for every weight step and every measurement: the logits under `mixture`."""
+        state = self.stem(images)
+        for layer, terms in zip(self.layers, mixture.terms, strict=True):
+            state = layer(state, terms)
+        return self.head(state)  # type: ignore[no-any-return]
+
+    def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
+        """Called by updaters that hook operations or tell them apart: (edge, operation, module)."""
+        for row, layer in enumerate(self.layers):
+            for column, module in enumerate(cast(MixedLayer, layer).candidates):
+                yield row, column, module
+
+
+class MobileNetSupernet(ChainSupernet):
     """The supernet of a `MobileNetSpace`; its norms use the batch and keep nothing.
 
     Example: `logits = space.supernet(task)(images, Mixture.uniform(space.full()))`
@@ -38,21 +64,6 @@ class MobileNetSupernet(Supernet):
             for each, edge in zip(plan(layout, multiplier, small), edges, strict=True)
         )
         self.head = Head(layout, multiplier, task.classes, norm)
-
-    def forward(
-        self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
-    ) -> Float[Tensor, "batch classes"]:
-        """Called for every weight step and every measurement: the logits under `mixture`."""
-        state = self.stem(images)
-        for layer, terms in zip(self.layers, mixture.terms, strict=True):
-            state = layer(state, terms)
-        return self.head(state)  # type: ignore[no-any-return]
-
-    def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
-        """Called by updaters that hook operations or tell them apart: (edge, operation, module)."""
-        for row, layer in enumerate(self.layers):
-            for column, module in enumerate(cast(MixedLayer, layer).candidates):
-                yield row, column, module
 
 
 class MixedLayer(nn.Module):
