@@ -54,7 +54,7 @@ SETTINGS = {
     "evnas": {
         "updater": {
             "name": "evnas",
-            "options": {"population": 4, "tournament": 2, "batch_size": 16},
+            "options": {"population": 3, "tournament": 2, "batch_size": 16},
         },
         "trainer": OFTEN,
     },
