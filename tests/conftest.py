@@ -1,30 +1,23 @@
 """The test process is stricter than the user's.
 
-Shapes in signatures are checked at every call (`strict.py`), torch is deterministic and
-single-threaded, and nothing of the caller's environment reaches nastk. Warnings are errors too:
-`pyproject.toml` says so. A test that writes below `runs/` asks for `workplace`, an empty folder of
-its own.
+Torch is deterministic and single-threaded, and nothing of the caller's environment reaches nastk.
+Warnings are errors too: `pyproject.toml` says so. A test that writes below `runs/` asks for
+`workplace`, an empty folder of its own. `shapes.py` says how to check every call's types and shapes
+as well.
 """
 
 import os
 import sys
-from pathlib import Path
 
-import strict
+import pytest
+import torch
+from hypothesis import settings
 
 os.environ["COLUMNS"] = "100"
 os.environ["NO_COLOR"] = "1"
 for name in [name for name in os.environ if name.startswith("NASTK_") and name != "NASTK_SHARED"]:
     del os.environ[name]
 
-PLUGINS = [folder.name for folder in (Path(__file__).parents[1] / "plugins").glob("nastk_*")]
-
-# Before anything imports nastk: a module that is loaded already stays unchecked.
-strict.install(["nastk", *PLUGINS])
-
-import pytest  # noqa: E402
-import torch  # noqa: E402
-from hypothesis import settings  # noqa: E402
 
 settings.register_profile("suite", max_examples=40, deadline=None, derandomize=True, database=None)
 settings.load_profile("suite")
@@ -52,8 +45,16 @@ def computes(module):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_deterministic_thread():
+def deterministic():
     torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    # Some commands set the number for their process; where cores are busy with other tests, two
+    # threads wait for each other and take ten times as long.
+    yield
     torch.set_num_threads(1)
 
 

@@ -72,7 +72,7 @@ def test_how_a_process_ends_is_told(monkeypatch, code, said, end):
         return run([sys.executable, "-c", code], **options)
 
     monkeypatch.setattr(convolutions.subprocess, "run", other)
-    monkeypatch.setattr(convolutions, "PATIENCE", 5.0 if "sleep" in code else 60.0)
+    monkeypatch.setattr(convolutions, "PATIENCE", 2.0 if "sleep" in code else 60.0)
     assert convolutions.answered(KINDS[:0]) == (said, end)
 
 

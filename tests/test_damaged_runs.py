@@ -65,12 +65,17 @@ CONFIGS = {
     "seed": lambda config: config.update(seed="0"),
 }
 COMMANDS = (("show",), ("draw",), ("resume", "-q"), ("evaluate", "-e", "size"))
+DAMAGES = [*((RESULT, one) for one in RESULTS), *((CONFIG, one) for one in CONFIGS)]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
 @pytest.mark.parametrize(
-    ("file", "damage"),
-    [*((RESULT, one) for one in RESULTS), *((CONFIG, one) for one in CONFIGS)],
+    ("file", "damage", "command"),
+    [
+        # Every damage is shown to one of the commands in turn; to all of them where there is time.
+        pytest.param(*one, command, marks=[] if (row + column) % 4 == 0 else pytest.mark.slow)
+        for row, one in enumerate(DAMAGES)
+        for column, command in enumerate(COMMANDS)
+    ],
 )
 def test_wrong_values_are_one_message_that_names_the_file(file, damage, command, run, nastk_says):
     rewrite(run / file, {RESULT: RESULTS, CONFIG: CONFIGS}[file][damage])

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -187,9 +188,14 @@ def commands(page):
     ]
 
 
+@cache
+def command_line():
+    return get_command(build()).commands
+
+
 @pytest.mark.parametrize("page", PAGES, ids=identify)
 def test_commands_in_pages_exist_with_their_flags(page):
-    known = get_command(build()).commands
+    known = command_line()
     for name, *words in commands(page):
         if name.startswith("-") or name.isupper():
             continue

@@ -6,6 +6,7 @@ import pytest
 
 import nastk
 from nastk.cli import main
+from nastk.cli.app import build
 from nastk.plugins import catalogue
 from nastk.runs import RunFolder
 
@@ -146,3 +147,9 @@ def test_a_plugin_that_answers_nonsense_ends_in_one_message_and_keeps_the_run(
         json.loads(line)["kind"]
         for line in (tmp_path / "a" / "events.jsonl").read_text().splitlines()
     ]
+
+
+def test_building_the_command_line_again_adds_no_command_again():
+    first, second = build(), build()
+    assert len(first.registered_groups) == len(second.registered_groups) > 0
+    assert len(first.registered_commands) == len(second.registered_commands)

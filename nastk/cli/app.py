@@ -1,5 +1,6 @@
 """The commands and their options. Bodies only hand over: no torch is imported to show help."""
 
+from copy import copy
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,16 +36,18 @@ def build() -> typer.Typer:
     """
     from nastk.plugins import catalogue
 
-    found = catalogue()
+    found, every = catalogue(), copy(app)
+    every.registered_commands = [*app.registered_commands]
+    every.registered_groups = [*app.registered_groups]
     for plugin in found.sources:
         with found.guarded(plugin):
             for add in found.heard(plugin, "commands"):
                 own = typer.Typer()
                 add(app=own)
                 typer.main.get_command(own)  # says what can be no command
-                app.registered_commands += own.registered_commands
-                app.registered_groups += own.registered_groups
-    return app
+                every.registered_commands += own.registered_commands
+                every.registered_groups += own.registered_groups
+    return every
 
 
 app = typer.Typer(

@@ -1,0 +1,17 @@
+"""The checker that jaxtyping's hook puts around every function of nastk, where it is asked to.
+
+    pytest --jaxtyping-packages=nastk,nastk_shapley,…,shapes.checked
+
+compiles the packages named with it: arguments and answers are compared with their annotations at
+every call, the shapes of tensors included. `.ci/run` asks for it in one of its passes; it takes
+about twice as long.
+"""
+
+from typing import Any, Self
+
+from beartype import BeartypeConf, FrozenDict, beartype
+
+checked = beartype(
+    # beartype reads `Self` on whole classes only, and jaxtyping decorates one function at a time.
+    conf=BeartypeConf(violation_type=TypeError, hint_overrides=FrozenDict({Self: Any}))
+)
