@@ -7,6 +7,7 @@ of epochs, so that schedules end where their methods expect it.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -14,6 +15,8 @@ from nastk.assembly import Assembly
 from nastk.branch import Branch
 from nastk.cost import PhaseCost
 from nastk.errors import ConfigurationError
+from nastk.failures import blamed
+from nastk.plugins import catalogue
 from nastk.preflight import rehearse, trained
 from nastk.spending import Unit, spending
 from nastk.updater import Plan
@@ -49,8 +52,12 @@ class Budget:
             ConfigurationError: even the shortest run that the updater accepts takes more, or the
                 updater does not forecast what it measures.
         """
-        takes, shortest = self._terms(assembly)
         name = assembly.config.updater.name
+        with _counting(assembly):
+            return self._epochs(assembly, name)
+
+    def _epochs(self, assembly: Assembly, name: str) -> int:
+        takes, shortest = self._terms(assembly)
         if takes(shortest) > self.amount:
             raise ConfigurationError(
                 f"A budget of {self.amount:,.0f} {self.unit} is too small for {name!r}: "
@@ -70,8 +77,9 @@ class Budget:
         Raises:
             ConfigurationError: as `epochs` does, but for a budget that is too small.
         """
-        takes, shortest = self._terms(assembly)
-        return takes(shortest) <= self.amount / (2 if half else 1)
+        with _counting(assembly):
+            takes, shortest = self._terms(assembly)
+            return takes(shortest) <= self.amount / (2 if half else 1)
 
     def _terms(self, assembly: Assembly) -> tuple[Callable[[int], float], int]:
         """What a number of epochs takes, and the fewest that the updater accepts."""
@@ -100,6 +108,12 @@ class Budget:
             return forward * ahead + backward * back
 
         return price
+
+
+def _counting(assembly: Assembly) -> AbstractContextManager[None]:
+    """While inside, what the updater raises is said as its failure."""
+    called = catalogue().called("updater", assembly.config.updater.name)
+    return blamed(called, "its budget was counted")
 
 
 def _last(fits: Callable[[int], bool], first: int) -> int:

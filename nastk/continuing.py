@@ -15,8 +15,10 @@ from nastk.branch import Branch
 from nastk.checkpoint import Checkpoint
 from nastk.config import SearchConfig, resolve
 from nastk.data.inventory import Inventory
+from nastk.endings import raised_by
 from nastk.errors import CheckpointError, ConfigurationError, DataError, NastkError
-from nastk.failures import RAISED, described
+from nastk.failures import RAISED, TRACEBACK, described, told
+from nastk.headroom import out_of_memory
 from nastk.plugins import Catalogue, catalogue
 from nastk.runs import CONFIG, DATA, RunFolder
 from nastk.trainer import Trainer
@@ -126,20 +128,25 @@ def restored(
     """The branch that a checkpoint's state describes.
 
     Raises:
-        CheckpointError: the state does not fit this run; says what has changed since.
+        CheckpointError: the state does not fit this run; says who said so, and what has changed.
+        NastkError: there was not enough memory.
     """
     try:
         return trainer.restore(state)
     except NastkError:
         raise
     except RAISED as error:
+        if out_of_memory(error):
+            raise told(error, f"The checkpoint {found.path}", "it was loaded") from error
+        who = raised_by(error, config, "updater", config.updater.name)
+        said = f"{who} said {described(error)}" if who else described(error)
         before = {**found.origin.get("packages", {}), "nastk": f"nastk {found.version}"}
         now = {**packages(config, catalogue()), "nastk": f"nastk {version('nastk')}"}
         changes = [f"{before[one]} is now {now[one]}" for one in before if before[one] != now[one]]
         since = f" Since it was written, {'; '.join(changes)}." if changes else ""
         raise CheckpointError(
             f"The checkpoint {found.path} does not fit the run's space, updater or images: "
-            f"{described(error)}.{since} Go on with what it was written by, or start a new search."
+            f"{said}.{since} Go on with what it was written by, or start a new search. {TRACEBACK}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What a run says when it ends too soon, and how to go on: `Endings`, for the driver.
+"""What a run says when it ends too soon, and how to go on: `Endings`, for the driver; `raised_by`.
 
 Each answer is one message: what happened, whose code it was, what is kept, what to type next.
 """
@@ -95,11 +95,21 @@ class Endings:
 
     def _blamed(self, error: BaseException, kind: str, name: str) -> str:
         """Who raised an error: the component that was asked, or the space that it was given."""
-        installed, space = catalogue(), self.config.space.name
-        asked = installed.called(kind, name)
-        modules = {
-            installed.load("space", space).__module__: installed.called("space", space),
-            installed.load(kind, name).__module__: asked,
-        }
-        who = culprit(error, modules) or asked
+        asked = catalogue().called(kind, name)
+        who = raised_by(error, self.config, kind, name) or asked
         return asked if who == asked else f"{who}, asked for {asked[0].lower()}{asked[1:]},"
+
+
+def raised_by(error: BaseException, config: SearchConfig, kind: str, name: str) -> str | None:
+    """Whose code raised an error, with its package: the run's space, or the component `name`.
+
+    None where it was neither's.
+
+    Example: `raised_by(error, config, "updater", config.updater.name)`
+    """
+    installed, space = catalogue(), config.space.name
+    modules = {
+        installed.load("space", space).__module__: installed.called("space", space),
+        installed.load(kind, name).__module__: installed.called(kind, name),
+    }
+    return culprit(error, modules)

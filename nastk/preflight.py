@@ -14,10 +14,13 @@ import torch
 
 from nastk.assembly import Assembly
 from nastk.branch import Branch
-from nastk.errors import ConfigurationError
+from nastk.endings import raised_by
+from nastk.errors import ConfigurationError, NastkError
+from nastk.failures import RAISED, told
 from nastk.headroom import available, lid, out_of_memory, peak_memory
 from nastk.largest import largest
 from nastk.mixture import Mixture
+from nastk.plugins import catalogue
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,20 @@ def rehearse(assembly: Assembly, memory: bool = False) -> Forecast:
     Raises:
         ConfigurationError: with `memory`, the run needs more than the device has; says which
             micro-batch would fit.
+        PluginError: a component's own code failed; says whose.
     """
-    if not memory:
-        return _timed(assembly)
-    found = _within(assembly, available(assembly.execution.device))
-    if found is None:
-        raise _too_large(assembly)
-    return found
+    try:
+        found = _within(assembly, available(assembly.execution.device)) if memory else None
+        if memory and found is None:
+            raise _too_large(assembly)
+        return found or _timed(assembly)
+    except NastkError:
+        raise
+    except RAISED as error:
+        config = assembly.config
+        who = raised_by(error, config, "updater", config.updater.name)
+        called = catalogue().called("updater", config.updater.name)
+        raise told(error, who or called, "the run was rehearsed") from error
 
 
 def _within(assembly: Assembly, free: int | None) -> Forecast | None:

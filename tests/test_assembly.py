@@ -189,6 +189,11 @@ def test_a_train_split_too_small_to_train_on(fraction, images):
         assembled(data=nastk.use("toy", images=8, train_fraction=fraction))
 
 
+def test_more_toy_images_than_memory_holds_are_refused_before_they_are_drawn():
+    with pytest.raises(ConfigurationError, match=r"toy: images must be at most 1,?000,?000"):
+        assembled(data=nastk.use("toy", images=10**9))
+
+
 def test_evaluators_are_made_from_their_names():
     found = assembled(evaluators=["size"])
     assert [one.name for one in found.evaluators] == ["size"]

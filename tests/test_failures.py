@@ -8,10 +8,15 @@ from core_kit import WISHES, Still
 
 import nastk
 from nastk import Continuation, Evaluator, Mixture
+from nastk.assembly import assemble
+from nastk.budget import Budget
+from nastk.config import resolve
+from nastk.cost import PhaseCost
 from nastk.errors import DivergenceError, NastkError, PluginError
 from nastk.failures import blamed, culprit
 from nastk.hookspecs import Offer
 from nastk.plugins import Installed, catalogue
+from nastk.preflight import rehearse
 from nastk.runs import RunFolder
 from nastk.testing import ToyData, ToySpace
 
@@ -27,17 +32,26 @@ def leave(*args, **kwargs):
 
 
 @pytest.fixture
-def searched_with(monkeypatch, tmp_path):
-    """A search with a component of its own that has these methods instead."""
+def installed_with(monkeypatch):
+    """Installs a component that has these methods instead; answers what asks for it."""
 
-    def search(kind, **methods):
+    def install(kind, **methods):
         said = {"name": "bad", "summary": "bad", "__module__": __name__}
         made = type("Bad", (BASES[kind],), {**said, **methods})
         one = Installed(kind, Offer("bad", "bad", ""), "this test", "0", made)
         monkeypatch.setitem(catalogue().installed[kind], "bad", [one])
         key, value = ("evaluators", ["bad"]) if kind == "evaluator" else (kind, "bad")
-        wishes = {**WISHES, "updater": "darts", key: value}
-        return nastk.search(**wishes, out=tmp_path / "run")
+        return {**WISHES, "updater": "darts", key: value}
+
+    return install
+
+
+@pytest.fixture
+def searched_with(installed_with, tmp_path):
+    """A search with a component of its own that has these methods instead."""
+
+    def search(kind, **methods):
+        return nastk.search(**installed_with(kind, **methods), out=tmp_path / "run")
 
     return search
 
@@ -142,6 +156,67 @@ def test_a_plugin_that_raises_is_named_in_one_message(kind, methods, message, se
     with pytest.raises(NastkError, match=message) as error:
         searched_with(kind, **methods)
     assert "\n" not in str(error.value)
+
+
+def starve(*args, **kwargs):
+    raise MemoryError
+
+
+RESUMED = r"The checkpoint .* does not fit .*: Updater 'bad' \(this test 0\) said "
+
+
+@pytest.mark.parametrize("finish", [False, True], ids=["resume", "finish"])
+@pytest.mark.parametrize(
+    ("load", "message"),
+    [
+        (boom, f"{RESUMED}ValueError: boom. Go on with what it was written by"),
+        (leave, rf"{RESUMED}it asked Python to exit \(SystemExit: 7\)\."),
+        (starve, "^Not enough memory: The checkpoint .* got none while it was loaded"),
+    ],
+)
+def test_a_state_that_an_updater_refuses_is_one_message_and_is_kept(
+    load, message, finish, installed_with, tmp_path
+):
+    run = tmp_path / "run"
+    for event in nastk.stream(installed_with("updater"), out=run):
+        if event.kind == "step-done":
+            break
+    installed_with("updater", load_state_dict=load)
+    with pytest.raises(NastkError, match=message) as error:
+        nastk.resume(run, finish=finish)
+    assert error.value.exit_code == 1 and "\n" not in str(error.value)
+    installed_with("updater")
+    assert nastk.resume(run, finish=finish).architecture
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        ("updater", "before_step"),
+        ("updater", "forecast"),
+        ("updater", "state_dict"),
+        ("updater", "load_state_dict"),
+        ("updater", "after_epoch"),
+        ("space", "decide"),
+    ],
+)
+@pytest.mark.parametrize("raised", [boom, leave])
+def test_a_dry_run_names_a_plugin_that_raises(kind, method, raised, installed_with):
+    assembly = assemble(resolve(installed_with(kind, **{method: raised})))
+    with pytest.raises(
+        PluginError, match=rf"^{kind.title()} 'bad' \(this test 0\) failed while the run was reh"
+    ):
+        rehearse(assembly, memory=True)
+
+
+@pytest.mark.parametrize("method", ["mixtures", "forecast"])
+def test_a_budget_names_a_plugin_that_raises(method, installed_with):
+    nothing = {"forecast": lambda self, plan: PhaseCost()}
+    assembly = assemble(resolve(installed_with("updater", **{**nothing, method: boom})))
+    message = r"^Updater 'bad' \(this test 0\) failed while its budget was counted: ValueError: b"
+    for ask in (Budget("images", 1e4).epochs, Budget("images", 1e4).allows):
+        with pytest.raises(PluginError, match=message):
+            ask(assembly)
 
 
 @pytest.mark.parametrize(

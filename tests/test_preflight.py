@@ -9,7 +9,7 @@ import nastk
 from nastk import headroom, preflight
 from nastk.assembly import assemble
 from nastk.config import resolve
-from nastk.errors import ConfigurationError
+from nastk.errors import ConfigurationError, PluginError
 from nastk.largest import MOST, _tried
 from nastk.mixture import Mixture
 from nastk.plugins import catalogue
@@ -210,12 +210,13 @@ def test_what_does_not_fit_is_said_with_the_micro_batch_that_does(
         )
 
 
-def test_another_failure_stays_what_it_is(monkeypatch):
+def test_another_failure_is_said_as_what_it_is(monkeypatch):
     def broken(assembly):
         raise RuntimeError("shapes do not match")
 
     monkeypatch.setattr(preflight, "largest", broken)
-    with pytest.raises(RuntimeError, match="shapes do not match"):
+    message = r"^Updater 'toy-split' .* was rehearsed: RuntimeError: shapes do not match\."
+    with pytest.raises(PluginError, match=message):
         forecast(memory=True)
 
 

@@ -198,7 +198,9 @@ class ToyData(DataSource):
     class Options(DataSource.Options):
         """Options of the toy data."""
 
-        images: int = Field(96, ge=8, description="images for training and validation together")
+        images: int = Field(
+            96, ge=8, le=1_000_000, description="images for training and validation together"
+        )
 
     @property
     def task(self) -> Task:
