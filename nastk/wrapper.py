@@ -1,16 +1,16 @@
 """An updater around another: `Wrapper`, which passes every question on to the one inside.
 
 A method that lets another one search says only what it does otherwise. `updater_class` and
-`complete` find the updater inside by its name and fill in its options; `as_weights` reads its
-scores as a mixture.
+`complete` find the updater inside by its name and fill in its options, as `InnerName` and
+`InnerOptions` do for options; `as_weights` reads its scores as a mixture.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo
 from torch import Tensor
 
 import nastk.component
@@ -84,6 +84,27 @@ def as_weights(
     return Mixture.uniform(subspace).weights
 
 
+def _installed(name: str) -> str:
+    updater_class(name)
+    return name
+
+
+def _completed(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    # Where `inner` itself was refused there is nobody to ask.
+    inner, preset = info.data.get("inner"), info.data.get("inner_preset")
+    return options if inner is None else complete(inner, options, preset)
+
+
+InnerName = Annotated[str, AfterValidator(_installed)]
+"""Type of the option `inner`: the name of an installed updater."""
+
+InnerOptions = Annotated[dict[str, Any], AfterValidator(_completed)]
+"""Type of the option `inner_options`: every option of `inner`, so that a config says everything.
+
+The options before it are read: `inner`, and `inner_preset` where there is one.
+"""
+
+
 class Wrapper(ArchitectureUpdater):
     """An updater whose answers are those of another, `inner`, unless it says otherwise.
 
@@ -100,23 +121,10 @@ class Wrapper(ArchitectureUpdater):
     class Options(nastk.component.Options):
         """The updater inside."""
 
-        inner: str = Field("darts", description="the updater inside, by its name")
-        inner_options: dict[str, Any] = Field(
+        inner: InnerName = Field("darts", description="the updater inside, by its name")
+        inner_options: InnerOptions = Field(
             default_factory=dict, description='its options, such as {"learning_rate": 0.003}'
         )
-
-        @field_validator("inner")
-        @classmethod
-        def _installed(cls, name: str) -> str:
-            updater_class(name)
-            return name
-
-        @field_validator("inner_options")
-        @classmethod
-        def _complete(cls, options: dict[str, Any], info: Any) -> dict[str, Any]:
-            """Every option of the inner updater, so that a run's config says everything."""
-            # Where `inner` itself was refused there is nobody to ask.
-            return complete(info.data["inner"], options) if "inner" in info.data else options
 
     needs: ClassVar[frozenset[str]] = frozenset()
 

@@ -5,19 +5,18 @@ message. `endings` collects all others (a traceback, a hang, a wrong exit code, 
 message), each with the number of its case, so that it can be made again from the seed.
 """
 
-import io
 import json
 import random
 import shutil
 import signal
-import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nastk import cli
+from cli_kit import called
+
 from nastk.errors import NastkError
 
 DEADLINE = 60.0
@@ -106,28 +105,22 @@ def attempt(endings: Endings, what: str, act: Callable[[], object]) -> object:
 def command(endings: Endings, what: str, arguments: list[str], codes: set[int]) -> tuple[int, str]:
     """Run the command line in this process; `codes` are the exit codes that are right here."""
     endings.cases += 1
-    out, err = io.StringIO(), io.StringIO()
-    code, before = 0, sys.argv
-    sys.argv = ["nastk", *arguments]
     try:
-        with _deadline(), _as_users_see_warnings(), redirect_stdout(out), redirect_stderr(err):
-            cli.main()
-    except SystemExit as ending:
-        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+        with _deadline(), _as_users_see_warnings():
+            code, out, text = called(*arguments)
     except Hanging:
         endings.wrong.append(f"{what}: not done after {DEADLINE:g} seconds")
+        return 1, ""
     except BaseException as error:
         endings.wrong.append(f"{what}: {type(error).__name__}: {str(error)[:200]}")
-    finally:
-        sys.argv = before
-    text = err.getvalue()
+        return 1, ""
     if code not in codes:
         endings.wrong.append(f"{what}: exit code {code}, expected one of {codes}: {text[-300:]}")
     elif code and not text.strip():
         endings.wrong.append(f"{what}: exit code {code} without a message")
     if "Traceback (most recent call last)" in text:
         endings.wrong.append(f"{what}: a traceback: {text[-300:]}")
-    return code, out.getvalue()
+    return code, out
 
 
 @contextmanager

@@ -8,10 +8,9 @@ import sys
 import time
 
 import pytest
+from cli_kit import called
 from PIL import Image
 from run_kit import write_run
-
-from nastk import cli
 
 TOY = [
     "search",
@@ -29,23 +28,12 @@ TOY = [
 
 
 @pytest.fixture
-def nastk(monkeypatch, capsys, tmp_path):
+def nastk(monkeypatch, tmp_path):
     """Runs the command line in this process: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     # Looked at in test_convolutions.py; a process of its own takes seconds.
     monkeypatch.setattr("nastk.cli.convolutions.faults", lambda kinds: [])
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["nastk", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ending:
-            code = ending.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+    return called
 
 
 def test_a_search_ends_with_the_cell_its_evaluation_its_cost_and_what_to_type_next(nastk, tmp_path):

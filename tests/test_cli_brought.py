@@ -3,13 +3,12 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from cli_kit import called
 
 import nastk as package
-from nastk import cli
 from nastk.runs import means_a_run
 
 CELL = (
@@ -21,21 +20,10 @@ TOY = "conv,skip,pool,conv,skip"
 
 
 @pytest.fixture
-def nastk(monkeypatch, capsys, tmp_path):
+def nastk(monkeypatch, tmp_path):
     """Runs the command line in this process: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["nastk", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ending:
-            code = ending.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+    return called
 
 
 def searched(space="toy"):

@@ -1,13 +1,12 @@
 """Judging on the command line: what is shown meanwhile and booked, and advice for small runs."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from cli_kit import called
 
-from nastk import cli
 from nastk.assembly import assemble
 from nastk.cli.progress import WorkLines
 from nastk.compare import plan
@@ -22,19 +21,10 @@ TUTORIAL = Path(__file__).parent.parent / "docs" / "tutorial.md"
 
 
 @pytest.fixture
-def nastk(monkeypatch, capsys, tmp_path):
+def nastk(monkeypatch, tmp_path):
     """Runs the command line in this process: (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["nastk", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ending:
-            cli.main()
-            raise SystemExit(0)
-        captured = capsys.readouterr()
-        return ending.value.code or 0, captured.out, captured.err
-
-    return run
+    return called
 
 
 def test_a_training_after_a_search_is_shown_kept_and_booked(nastk):

@@ -9,9 +9,9 @@ import sys
 import warnings
 
 import pytest
+from cli_kit import called
 from core_kit import searched
 
-from nastk import cli
 from nastk.cli import output
 
 COMMAND = [sys.executable, "-c", "from nastk.cli import main; main()"]
@@ -23,20 +23,6 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "my run"
     searched(folder, updater="darts", evaluators=["size"])
     return folder
-
-
-@pytest.fixture
-def nastk(monkeypatch, capsys):
-    """Runs a command in this process: its exit code, stdout, stderr."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["nastk", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
 
 
 @pytest.mark.parametrize(
@@ -92,8 +78,8 @@ LONG = "x" * 300
     ],
     ids=lambda words: words[0],
 )
-def test_a_name_that_is_too_long_for_a_file_is_said(words, run, nastk, workplace):
-    code, out, err = nastk(*(word.format(run=run) for word in words))
+def test_a_name_that_is_too_long_for_a_file_is_said(words, run, workplace):
+    code, out, err = called(*(word.format(run=run) for word in words))
     assert (code, out) == (2, "")
     assert err.startswith("error: ") and "File name too long" in err
 
@@ -107,49 +93,49 @@ def test_a_name_that_is_too_long_for_a_file_is_said(words, run, nastk, workplace
         (BrokenPipeError(), 1, ""),
     ],
 )
-def test_what_the_system_refuses_is_one_message(error, code, message, nastk, monkeypatch):
+def test_what_the_system_refuses_is_one_message(error, code, message, monkeypatch):
     def fail(*args):
         raise error
 
     monkeypatch.setattr("nastk.cli.look.plugins", fail)
-    ended, _, err = nastk("plugins")
+    ended, _, err = called("plugins")
     assert ended == code and err.startswith(message) and len(err.splitlines()) <= 1
 
 
-def test_commands_to_type_next_are_quoted(run, nastk, workplace):
-    code, out, _ = nastk(
+def test_commands_to_type_next_are_quoted(run, workplace):
+    code, out, _ = called(
         "search", "--space", "toy", "--updater", "darts", "--data", "toy", "--epochs", 1,
         "-t", "batch_size=16", "-e", "size", "--out", "a b",
     )  # fmt: skip
     assert code == 0 and "  nastk show 'a b'\n" in out and "nastk draw 'a b' -o cell.svg" in out
-    _, _, err = nastk(
+    _, _, err = called(
         "search", "--space", "toy", "--updater", "darts", "--data", "toy", "--out", "a b"
     )
     assert "already holds a finished search" in err
     (workplace / "a b" / "result.json").unlink()
-    assert "`nastk resume 'a b'`" in nastk("show", "a b")[2]
+    assert "`nastk resume 'a b'`" in called("show", "a b")[2]
 
 
-def test_names_from_a_file_do_not_steer_the_terminal(run, nastk, workplace):
+def test_names_from_a_file_do_not_steer_the_terminal(run, workplace):
     value = json.loads((run / "architecture.json").read_text())
     for edge in value["edges"]:
         edge["group"] = "a\x1b[31mb\x07\x9b$x$"
     (workplace / "a.json").write_text(json.dumps(value))
-    code, out, _ = nastk("draw", "a.json")
+    code, out, _ = called("draw", "a.json")
     assert code == 0 and "a\u241b[31mb" in out
     assert not set(out) & {"\x1b", "\x07", "\x9b"}
-    code, _, err = nastk("resume", "no\x1b[2Jrun")
+    code, _, err = called("resume", "no\x1b[2Jrun")
     assert code == 2 and "\x1b" not in err and "no\u241b[2Jrun" in err
 
 
-def test_warnings_say_no_source_line(nastk, monkeypatch):
+def test_warnings_say_no_source_line(monkeypatch):
     def warn(*args):
         told = warnings.formatwarning("one\n  two \x1b", UserWarning, "source.py", 3)
         print(told, end="", file=sys.stderr)
 
     monkeypatch.setattr("nastk.cli.look.plugins", warn)
     before = warnings.formatwarning
-    assert nastk("plugins")[2] == "warning: one two \u241b\n"
+    assert called("plugins")[2] == "warning: one two \u241b\n"
     assert warnings.formatwarning is before
 
 
@@ -163,13 +149,13 @@ def test_a_console_shows_what_would_steer_it(capsys):
 
 @pytest.mark.parametrize("value", ["9_0", "\u0663", "1.5", "9" * 30, "x"])
 @pytest.mark.parametrize("flag", ["--epochs", "--seed"])
-def test_a_number_is_typed_in_plain_digits(flag, value, nastk):
+def test_a_number_is_typed_in_plain_digits(flag, value):
     words = ["search", "--space", "toy", "--updater", "darts", "--data", "toy", "--dry-run"]
-    code, _, err = nastk(*words, flag, value)
+    code, _, err = called(*words, flag, value)
     assert code == 2 and "whole number" in err
 
 
-def test_a_file_nested_without_end_is_said(run, nastk, workplace):
+def test_a_file_nested_without_end_is_said(run, workplace):
     (workplace / "a.json").write_text("[" * 5000 + "]" * 5000)
-    code, _, err = nastk("draw", "a.json")
+    code, _, err = called("draw", "a.json")
     assert code == 2 and err.startswith("error: ") and len(err.splitlines()) == 1

@@ -3,13 +3,13 @@
 import csv
 import io
 import json
-import sys
 from statistics import stdev
 
 import pytest
+from cli_kit import called
 
 import nastk
-from nastk import checkpoint, cli
+from nastk import checkpoint
 from nastk.cli.study import _uses, seed_range
 from nastk.compare import plan
 from nastk.driver import Run
@@ -180,14 +180,11 @@ def test_options_of_random_may_be_given_though_it_was_not_named(pairs, uses):
     assert _uses(["darts"], pairs) == uses
 
 
-def test_the_command_shows_the_table(monkeypatch, capsys, workplace):
-    command = "nastk compare --space toy --updater darts --updater random --data toy --epochs 1"
+def test_the_command_shows_the_table(workplace):
+    command = "compare --space toy --updater darts --updater random --data toy --epochs 1"
     more = ["-t", "batch_size=16", "-u", "random.candidates=2", "--seeds", "0-1", "--out", "s"]
-    monkeypatch.setattr(sys, "argv", [*command.split(), *more])
-    with pytest.raises(SystemExit) as ending:
-        cli.main()
-    assert not ending.value.code
-    out, err = capsys.readouterr()
+    code, out, err = called(*command.split(), *more)
+    assert code == 0
     for words in ("darts", "random  candidates=2", "2 seeds", "valid accuracy", "±", "study.csv"):
         assert words in out
     assert "darts, seed 1 -> s/darts-seed1" in err

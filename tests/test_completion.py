@@ -1,11 +1,10 @@
 """What the shell offers at TAB, asked as bash asks it; `test_startup.py` holds that torch rests."""
 
-import sys
-
 import pytest
+from cli_kit import called
 from run_kit import write_run
 
-from nastk import Offer, cli
+from nastk import Offer
 from nastk.plugins import Installed, catalogue
 
 CASES = {
@@ -50,7 +49,7 @@ CASES = {
 
 
 @pytest.fixture
-def offered(monkeypatch, capsys, tmp_path):
+def offered(monkeypatch, tmp_path):
     """What bash would be offered for a line of words, the last of which is being typed."""
     monkeypatch.chdir(tmp_path)
 
@@ -58,10 +57,7 @@ def offered(monkeypatch, capsys, tmp_path):
         monkeypatch.setenv("_NASTK_COMPLETE", "complete_bash")
         monkeypatch.setenv("COMP_WORDS", line)
         monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
-        monkeypatch.setattr(sys, "argv", ["nastk"])
-        with pytest.raises(SystemExit):
-            cli.main()
-        out, err = capsys.readouterr()
+        _, out, err = called()
         assert not err
         return out.split()
 

@@ -4,10 +4,10 @@ import json
 import shutil
 
 import pytest
+from cli_kit import called
 from core_kit import WISHES, rewrite, searched
 
 import nastk
-from nastk import cli
 from nastk.errors import NastkError
 from nastk.events import EpochDone
 from nastk.runs import CONFIG, EVENTS, RESULT, RunFolder
@@ -25,18 +25,10 @@ def run(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / "runs" / "run")
 
 
-@pytest.fixture
-def nastk_says(monkeypatch, capsys):
+def nastk_says(*words):
     """The command line: (exit code, stdout, stderr in one line)."""
-
-    def say(*words):
-        monkeypatch.setattr("sys.argv", ["nastk", *map(str, words)])
-        with pytest.raises(SystemExit) as ending:
-            cli.main()
-        said = capsys.readouterr()
-        return ending.value.code or 0, said.out, " ".join(said.err.split())
-
-    return say
+    code, out, err = called(*words)
+    return code, out, " ".join(err.split())
 
 
 def phase(name, value):
@@ -77,7 +69,7 @@ DAMAGES = [*((RESULT, one) for one in RESULTS), *((CONFIG, one) for one in CONFI
         for column, command in enumerate(COMMANDS)
     ],
 )
-def test_wrong_values_are_one_message_that_names_the_file(file, damage, command, run, nastk_says):
+def test_wrong_values_are_one_message_that_names_the_file(file, damage, command, run):
     rewrite(run / file, {RESULT: RESULTS, CONFIG: CONFIGS}[file][damage])
     first, *rest = command
     code, _, said = nastk_says(first, run, *rest)
@@ -88,13 +80,13 @@ def test_wrong_values_are_one_message_that_names_the_file(file, damage, command,
 
 
 @pytest.mark.parametrize("damage", [lambda p: (p.unlink(), p.mkdir()), lambda p: p.write_text("[")])
-def test_files_that_do_not_read_are_one_message(damage, run, nastk_says):
+def test_files_that_do_not_read_are_one_message(damage, run):
     damage(run / RESULT)
     code, _, said = nastk_says("show", run)
     assert code == 1 and "result.json cannot be read" in said and "Remove it" in said
 
 
-def test_one_damaged_run_hides_no_other(run, nastk_says):
+def test_one_damaged_run_hides_no_other(run):
     names = {"config": CONFIG, "result": RESULT}
     for name, file in names.items():
         bad = shutil.copytree(run, run.with_name(name))
@@ -123,7 +115,7 @@ LINES = [
 ]
 
 
-def test_damaged_lines_are_left_out_and_counted(run, nastk_says):
+def test_damaged_lines_are_left_out_and_counted(run):
     log = run / EVENTS
     whole = RunFolder(run).events()
     log.write_bytes(b"\n".join(LINES) + b"\n" + log.read_bytes())
@@ -136,7 +128,7 @@ def test_damaged_lines_are_left_out_and_counted(run, nastk_says):
     assert code == 0 and f"{len(LINES)} lines hold no event" in said
 
 
-def test_a_log_that_cannot_be_read_is_said(run, nastk_says):
+def test_a_log_that_cannot_be_read_is_said(run):
     (run / EVENTS).unlink()
     (run / EVENTS).mkdir()
     code, _, said = nastk_says("show", run)

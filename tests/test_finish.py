@@ -1,13 +1,13 @@
 """An interrupted run closed as it is: the decision of its newest checkpoint, nothing trained."""
 
 import io
-import sys
 
 import pytest
+from cli_kit import called
 from rich.console import Console
 
 import nastk
-from nastk import checkpoint, cli
+from nastk import checkpoint
 from nastk.compare import plan
 from nastk.driver import Run
 from nastk.events import StepDone
@@ -113,18 +113,14 @@ def test_a_study_refuses_a_run_that_was_finished_early(tmp_path):
         plan(wishes, ["darts"], [3], tmp_path)
 
 
-def test_the_command_says_how_far_it_had_come(tmp_path, monkeypatch, capsys):
+def test_the_command_says_how_far_it_had_come(tmp_path):
     folder = interrupted(tmp_path / "a", 4)
-    said = []
-    for words in (["--finish"], ["-q"]):
-        monkeypatch.setattr(sys, "argv", ["nastk", "resume", str(folder.path), *words])
-        with pytest.raises(SystemExit, match="0"):
-            cli.main()
-        said.append(capsys.readouterr())
+    said = [called("resume", folder.path, word) for word in ("--finish", "-q")]
+    assert [code for code, _, _ in said] == [0, 0]
     words = "early, after 1 of 4 epochs (step 4)"
-    assert "as it is at step 4" in " ".join(said[0].err.split())
-    assert "parameters" in said[0].out
-    assert f"finished already ({words})" in " ".join(said[1].err.split())
+    assert "as it is at step 4" in " ".join(said[0][2].split())
+    assert "parameters" in said[0][1]
+    assert f"finished already ({words})" in " ".join(said[1][2].split())
     shown = io.StringIO()
     Console(file=shown, width=200).print(summary({"run": "a", **folder.result()}, []))
     assert f"finished, {words}" in shown.getvalue()

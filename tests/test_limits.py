@@ -1,16 +1,15 @@
 """Limits as they are written, resolved, checked when a run is assembled, and shown."""
 
 import json
-import sys
 
 import pytest
 import torch
+from cli_kit import called
 from core_kit import WISHES, searched, with_classes
 from limits_kit import ToySize
 
 import nastk
 from nastk.assembly import assemble
-from nastk.cli import main as nastk_main
 from nastk.config import resolve, to_json
 from nastk.errors import ConfigurationError, PluginError, UnknownNameError
 from nastk.limits.options import amount, read
@@ -24,19 +23,6 @@ LIMIT = "params=415:toy-size"
 
 def installed(**classes):
     return with_classes(evaluator=ToySize, **classes)
-
-
-@pytest.fixture
-def main(monkeypatch, workplace):
-    """Run the command line in an empty folder; answers its exit code."""
-
-    def run(words):
-        monkeypatch.setattr(sys, "argv", ["nastk", *words])
-        with pytest.raises(SystemExit) as ended:
-            nastk_main()
-        return ended.value.code or 0
-
-    return run
 
 
 # ---------------------------------------------------------------- how a limit is written
@@ -235,22 +221,25 @@ def test_an_updater_that_decides_by_itself_is_found_out_after_an_epoch():
         list(run.trainer.run([run.trainer.root()]))
 
 
-def test_the_command_line_takes_limits_and_shows_them(main, capsys):
+def test_the_command_line_takes_limits_and_shows_them(workplace):
     words = ["search", "--space", "toy", "--updater", "random", "--data", "toy", "-q", "-u",
              "candidates=2", "--epochs", "1", "-o", "a"]  # fmt: skip
-    assert main([*words, "--limit", "params=415", "--limit", "madds=40k", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    code, out, _ = called(*words, "--limit", "params=415", "--limit", "madds=40k", "--json")
+    assert code == 0
+    found = json.loads(out)
     assert found["evaluations"][-1]["evaluator"] == "limits"
-    assert main(["show", "a"]) == 0
-    shown = " ".join(capsys.readouterr().out.split())
+    code, out, _ = called("show", "a")
+    assert code == 0
+    shown = " ".join(out.split())
     assert "limits parameters" in shown and "most parameters 415" in shown
-    assert main([*words[:-1], "b", "--limit", "params=4"]) == 2
-    assert "the smallest parameters is" in capsys.readouterr().err
+    code, _, err = called(*words[:-1], "b", "--limit", "params=4")
+    assert code == 2 and "the smallest parameters is" in err
 
 
-def test_a_study_takes_limits(main, capsys):
+def test_a_study_takes_limits(workplace):
     words = ["compare", "--space", "toy", "--updater", "random", "--data", "toy", "-q", "--json",
              "-u", "random.candidates=2", "--epochs", "1", "--seeds", "0"]  # fmt: skip
-    assert main([*words, "--limit", "params=415"]) == 0
-    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    code, out, _ = called(*words, "--limit", "params=415")
+    assert code == 0
+    (row,) = json.loads(out)["rows"]
     assert row["metrics"]["parameters"]["mean"] <= 415.0

@@ -1,11 +1,11 @@
 """Classes of the running program in the catalogue: `nastk.register`."""
 
 import pytest
+from cli_kit import called
 from core_kit import Still
 from torch import nn
 
 import nastk
-from nastk.cli import main
 from nastk.errors import ConfigurationError, UnknownNameError
 from nastk.plugins import Catalogue, catalogue, collect
 from nastk.testing import ToyData, ToySpace
@@ -89,7 +89,7 @@ def test_a_catalogue_knows_only_what_it_was_given():
         collect([]).load("space", "my-space")
 
 
-def test_another_process_says_how_to_go_on(own, workplace, capsys, monkeypatch):
+def test_another_process_says_how_to_go_on(own, workplace):
     nastk.register(Mine)
     nastk.search("my-space", "random", "toy", epochs=1, out="run")
     (workplace / "run" / "result.json").unlink()
@@ -97,10 +97,7 @@ def test_another_process_says_how_to_go_on(own, workplace, capsys, monkeypatch):
     said = r"No search space is named 'my-space'.*known in Python only, after nastk\.register"
     with pytest.raises(UnknownNameError, match=said):
         nastk.resume("run")
-    monkeypatch.setattr("sys.argv", ["nastk", "resume", "run"])
-    with pytest.raises(SystemExit) as ending:
-        main()
-    assert ending.value.code == 2
-    assert "nastk.register(CLASS)" in " ".join(capsys.readouterr().err.split())
+    code, _, err = called("resume", "run")
+    assert code == 2 and "nastk.register(CLASS)" in " ".join(err.split())
     nastk.register(Mine)
     assert nastk.resume("run").architecture.space == "my-space"

@@ -6,11 +6,12 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from cli_kit import called
 from core_kit import Still, rewrite
 from PIL import Image
 
 import nastk
-from nastk import checkpoint, cli
+from nastk import checkpoint
 from nastk.compare import compare
 from nastk.data.augment import Augmentation
 from nastk.data.inventory import Inventory
@@ -147,7 +148,7 @@ def counts(run):
     return [splits[name]["counts"] for name in ("train", "valid", "test")]
 
 
-def test_an_old_run_goes_on_with_a_warning(place, monkeypatch):
+def test_an_old_run_goes_on_with_a_warning(place):
     """As nastk 0.1 left it: no record of the images, none in the checkpoint."""
     folder = RunFolder.open(place / "run")
     (folder.path / DATA).unlink()
@@ -274,44 +275,42 @@ def done(finished, tmp_path):
     return tmp_path
 
 
-def evaluate(run, *words, capsys, monkeypatch):
+def evaluate(run, *words):
     """(exit code, stderr) of `nastk evaluate`."""
-    monkeypatch.setattr("sys.argv", ["nastk", "evaluate", str(run), *words])
-    with pytest.raises(SystemExit) as ending:
-        cli.main()
-    return ending.value.code or 0, capsys.readouterr().err
+    code, _, err = called("evaluate", run, *words)
+    return code, err
 
 
-def test_a_relative_path_is_kept_whole(finished, tmp_path, monkeypatch, capsys):
+def test_a_relative_path_is_kept_whole(finished, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = json.loads((finished / "run" / CONFIG).read_text())
     assert config["data"]["options"]["path"] == str(finished / "d")
     run = shutil.copytree(finished / "run", tmp_path / "run")
-    code, said = evaluate(run, "-e", "supernet", capsys=capsys, monkeypatch=monkeypatch)
+    code, said = evaluate(run, "-e", "supernet")
     assert code == 0, said
 
 
-def test_other_images_do_not_judge(done, monkeypatch, capsys):
+def test_other_images_do_not_judge(done):
     before = (done / "run" / RESULT).read_bytes()
     renamed(done / "d")
-    code, said = evaluate(done / "run", "-e", "supernet", capsys=capsys, monkeypatch=monkeypatch)
+    code, said = evaluate(done / "run", "-e", "supernet")
     assert code == 2 and "the classes are b, z; they were a, b" in " ".join(said.split())
     assert (done / "run" / RESULT).read_bytes() == before
 
 
-def test_an_evaluator_without_images_needs_none(done, monkeypatch, capsys):
+def test_an_evaluator_without_images_needs_none(done):
     shutil.rmtree(done / "d")
-    code, said = evaluate(done / "run", "-e", "size", capsys=capsys, monkeypatch=monkeypatch)
+    code, said = evaluate(done / "run", "-e", "size")
     assert code == 0, said
     assert nastk.resume(done / "run").evaluation["parameters"] > 0
-    code, said = evaluate(done / "run", "-e", "supernet", capsys=capsys, monkeypatch=monkeypatch)
+    code, said = evaluate(done / "run", "-e", "supernet")
     assert code == 2 and "does not exist" in said
 
 
-def test_a_supernet_of_before_the_end_does_not_judge(done, monkeypatch, capsys):
+def test_a_supernet_of_before_the_end_does_not_judge(done):
     last = max((done / "run" / "checkpoints").iterdir())
     last.write_bytes(b"damaged")
-    code, said = evaluate(done / "run", "-e", "supernet", capsys=capsys, monkeypatch=monkeypatch)
+    code, said = evaluate(done / "run", "-e", "supernet")
     assert code == 1 and "at the end of the run is lost" in " ".join(said.split())
 
 

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from nastk.component import Options
-from nastk.wrapper import complete, updater_class
+from nastk.wrapper import InnerName, InnerOptions
 from nastk_fewshot.course import Course, Restart, shares
 from nastk_fewshot.cut import EdgeRule
 from nastk_fewshot.matching import Forcing, Matching, Scope
@@ -20,11 +20,13 @@ class GmOptions(Options):
     shares: ClassVar[tuple[float, ...]] = (0.25, 0.5)
     """The parts of the run after which it splits where `splits` is unset."""
 
-    inner: str = Field("darts", description="updater that searches in every part, by its name")
+    inner: InnerName = Field(
+        "darts", description="updater that searches in every part, by its name"
+    )
     inner_preset: str | None = Field(
         None, description="its preset, for what inner_options leaves open"
     )
-    inner_options: dict[str, Any] = Field(
+    inner_options: InnerOptions = Field(
         default_factory=dict, description='its options, such as {"order": 1}'
     )
     splits: tuple[int, ...] | None = Field(
@@ -109,20 +111,6 @@ class GmOptions(Options):
             "edges compete for a node's inputs on an equal footing, or as the inner updater decides"
         ),
     )
-
-    @field_validator("inner")
-    @classmethod
-    def _installed(cls, name: str) -> str:
-        updater_class(name)
-        return name
-
-    @field_validator("inner_options")
-    @classmethod
-    def _complete(cls, options: dict[str, Any], info: Any) -> dict[str, Any]:
-        """Every option of the inner updater, so that a run's config says everything."""
-        if not {"inner", "inner_preset"} <= set(info.data):
-            return options  # one of them is of a wrong type, which is said of it alone
-        return complete(info.data["inner"], options, info.data["inner_preset"])
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

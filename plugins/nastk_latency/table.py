@@ -14,8 +14,9 @@ from pydantic import Field, model_validator
 
 from nastk.architecture import Architecture
 from nastk.component import Options, parse
-from nastk.errors import ConfigurationError, DataError
+from nastk.errors import ConfigurationError, DataError, UnreadableError
 from nastk.files import write_atomically
+from nastk.reading import read_json
 
 ADVICE = "Make it anew with `nastk latency build`."
 
@@ -117,14 +118,15 @@ def read(path: Path) -> LatencyTable:
         ConfigurationError: there is no such file.
         DataError: it is no latency table, or is damaged.
     """
+    file = os.path.expanduser(path)
     try:
-        values = json.loads(Path(os.path.expanduser(path)).read_text(encoding="utf-8"))
-    except OSError as error:
+        values = read_json(Path(file))
+    except UnreadableError as error:
+        if os.path.isfile(file):
+            raise DataError(f"{path} is no latency table: {error.reason}. {ADVICE}") from None
         raise ConfigurationError(
-            f"The latency table {path} cannot be read: {error.strerror or error}. {ADVICE}"
+            f"The latency table {path} cannot be read: {error.reason}. {ADVICE}"
         ) from None
-    except (ValueError, RecursionError):
-        raise DataError(f"{path} is no latency table: it is not JSON. {ADVICE}") from None
     if not isinstance(values, dict) or "sha256" not in values:
         raise DataError(f"{path} is no latency table: it has no checksum. {ADVICE}")
     if values.pop("sha256") != digest(values):

@@ -67,12 +67,9 @@ def a_third_split_beside_train(root: Path) -> None:
         flat(root / name, count=2)
 
 
-def test_beside_the_classes(root: Path) -> None:
+def a_test_beside_the_classes(root: Path) -> None:
     flat(root, count=2)
     flat(root / "Test", count=2)
-
-
-test_beside_the_classes.__test__ = False  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +83,10 @@ test_beside_the_classes.__test__ = False  # type: ignore[attr-defined]
         (one_name_that_is_known, "holds 'pictures', 'test', and each of them 'a', 'b'"),
         (splits_that_differ, "holds 'first', 'second', and each of them 'a', 'b'"),
         (a_third_split_beside_train, "holds 'holdout' beside train/ with the same class folders"),
-        (test_beside_the_classes, "holds class folders, and beside them Test/ with folders of"),
+        (
+            a_test_beside_the_classes,
+            "holds class folders, and beside them Test/ with folders of",
+        ),
     ],
     ids=lambda each: getattr(each, "__name__", ""),
 )
@@ -217,14 +217,11 @@ def split_twice(root: Path) -> None:
     (root / "valid").symlink_to(root / "test")
 
 
-def test_class_from_train(root: Path) -> None:
+def a_class_of_test_from_train(root: Path) -> None:
     for file in (root / "test" / "a").iterdir():
         file.unlink()
     (root / "test" / "a").rmdir()
     (root / "test" / "a").symlink_to(root / "train" / "a")
-
-
-test_class_from_train.__test__ = False  # type: ignore[attr-defined]
 
 
 def image_in_test_and_train(root: Path) -> None:
@@ -242,7 +239,7 @@ def image_in_two_classes(root: Path) -> None:
         (class_in_another, r"train/a/x is .*train/b or lies in it, by a link"),
         (class_twice, r"train/b and .*train/c are one folder, by a link"),
         (split_twice, r"(valid and .*test|test and .*valid) are one folder, by a link"),
-        (test_class_from_train, r"train/a and .*test/a are one folder, by a link"),
+        (a_class_of_test_from_train, r"train/a and .*test/a are one folder, by a link"),
         (
             image_in_test_and_train,
             r"train/a/0.png and .*test/a/x.png are one file, by a link, in two classes or splits",
