@@ -138,7 +138,7 @@ def restored(
     except RAISED as error:
         if out_of_memory(error):
             raise told(error, f"The checkpoint {found.path}", "it was loaded") from error
-        who = raised_by(error, config, "updater", config.updater.name)
+        who = raised_by(error, config, ("updater", config.updater.name))
         said = f"{who} said {described(error)}" if who else described(error)
         before = {**found.origin.get("packages", {}), "nastk": f"nastk {found.version}"}
         now = {**packages(config, catalogue()), "nastk": f"nastk {version('nastk')}"}

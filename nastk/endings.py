@@ -96,20 +96,18 @@ class Endings:
     def _blamed(self, error: BaseException, kind: str, name: str) -> str:
         """Who raised an error: the component that was asked, or the space that it was given."""
         asked = catalogue().called(kind, name)
-        who = raised_by(error, self.config, kind, name) or asked
+        who = raised_by(error, self.config, (kind, name)) or asked
         return asked if who == asked else f"{who}, asked for {asked[0].lower()}{asked[1:]},"
 
 
-def raised_by(error: BaseException, config: SearchConfig, kind: str, name: str) -> str | None:
-    """Whose code raised an error, with its package: the run's space, or the component `name`.
+def raised_by(error: BaseException, config: SearchConfig, *asked: tuple[str, str]) -> str | None:
+    """Whose code raised an error, with its package: the run's space, or one of those `asked`.
 
-    None where it was neither's.
+    These are given by kind and name. None where it was nobody's of them.
 
-    Example: `raised_by(error, config, "updater", config.updater.name)`
+    Example: `raised_by(error, config, ("updater", config.updater.name))`
     """
-    installed, space = catalogue(), config.space.name
-    modules = {
-        installed.load("space", space).__module__: installed.called("space", space),
-        installed.load(kind, name).__module__: installed.called(kind, name),
-    }
+    installed = catalogue()
+    components = [("space", config.space.name), *asked]
+    modules = {installed.load(*one).__module__: installed.called(*one) for one in components}
     return culprit(error, modules)

@@ -12,6 +12,7 @@ import torch
 
 from nastk.architecture import Architecture
 from nastk.component import Component
+from nastk.cost import PhaseCost
 from nastk.data.splits import Splits
 from nastk.data.task import Task
 from nastk.errors import PluginError, StopRequested
@@ -110,6 +111,10 @@ class Evaluator(Component, ABC):
         One that takes long says them, so that it is not asked to judge just to learn their names.
         """
         return None
+
+    def forecast(self) -> PhaseCost | None:
+        """Called by `--dry-run`: the most images that one `evaluate` takes. None if unknown."""
+        return None if self.needs_images else PhaseCost()
 
     def advice(self, run: str) -> tuple[tuple[str, str], ...]:
         """Asked after it has judged: commands to type next for the run folder `run`, and their use.

@@ -1,12 +1,13 @@
 """What a run will take, before it takes it: `rehearse`, behind `nastk search --dry-run`.
 
 Two real weight steps and one forward pass are timed on the assembled run; the updater's own
-forecast says how many images it will measure at most. Its memory is that of a real process which
-has done, once, the largest things a run does: `largest.py` has them done. Nothing is written.
+forecast says how many images it will measure at most, and an evaluator's how many judging takes.
+Its memory is that of a real process which has done, once, the largest things a run does:
+`largest.py` has them done. Nothing is written.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -28,6 +29,7 @@ class Forecast:
     """Weight steps and images of the whole run, seconds expected, and bytes at the largest step.
 
     `updater_images_forward` and `_backward` are upper bounds, None where the updater does not say;
+    `judging` has the like of each evaluator, whose seconds are not among the `seconds`;
     `forward_seconds` and `backward_seconds` are those of one image, as the method trains.
     `peak_memory` is that of the whole process, while one branch trains; `available_memory` is what
     it might have taken beyond its first bytes, None where the system does not say.
@@ -46,6 +48,7 @@ class Forecast:
     parameters: int
     forward_seconds: float
     backward_seconds: float
+    judging: Mapping[str, Mapping[str, int] | None]
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -72,9 +75,10 @@ def rehearse(assembly: Assembly, memory: bool = False) -> Forecast:
         raise
     except RAISED as error:
         config = assembly.config
-        who = raised_by(error, config, "updater", config.updater.name)
-        called = catalogue().called("updater", config.updater.name)
-        raise told(error, who or called, "the run was rehearsed") from error
+        judges = [("evaluator", one.name) for one in config.evaluators]
+        updater = ("updater", config.updater.name)
+        who = raised_by(error, config, *judges, updater) or catalogue().called(*updater)
+        raise told(error, who, "the run was rehearsed") from error
 
 
 def _within(assembly: Assembly, free: int | None) -> Forecast | None:
@@ -152,7 +156,21 @@ def _timed(assembly: Assembly) -> Forecast:
         sum(weight.numel() for weight in branch.supernet.parameters()),
         forward,
         backward,
+        _judging(assembly),
     )
+
+
+def _judging(assembly: Assembly) -> dict[str, dict[str, int] | None]:
+    """The most images of each evaluator that was asked for; None where it does not say."""
+    found: dict[str, dict[str, int] | None] = {}
+    for asked, judge in zip(assembly.config.evaluators, assembly.evaluators, strict=False):
+        own = judge.forecast()
+        found[asked.name] = (
+            None
+            if own is None
+            else {"images_forward": own.images_forward, "images_backward": own.images_backward}
+        )
+    return found
 
 
 def trained(assembly: Assembly, branch: Branch) -> Sequence[Mixture]:

@@ -78,6 +78,18 @@ def test_without_a_preset_a_run_says_what_makes_it_smaller(nastk):
     assert code == 0 and said not in out and "preset       quick" in out
 
 
+def test_a_dry_run_says_what_judging_takes(nastk):
+    judges = ["-e", "retrain,epochs=3,batch_size=16", "-e", "size"]
+    code, out, _ = nastk(*TOY, *judges, "--leaf-judge", judges[1], "--dry-run")
+    assert code == 0
+    assert [line.strip() for line in out.splitlines()[4:8]] == [
+        "judging      retrain: at most 240 images forward, 144 backward",
+        "size: no images",
+        "leaves: unknown (retrain judges each leaf of a run that splits)",
+        *[line.strip() for line in out.splitlines() if "without judging, if" in line],
+    ]
+
+
 @pytest.mark.slow
 def test_large_images_may_be_taken_smaller(nastk, tmp_path):
     from PIL import Image

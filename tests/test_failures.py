@@ -198,11 +198,13 @@ def test_a_state_that_an_updater_refuses_is_one_message_and_is_kept(
         ("updater", "load_state_dict"),
         ("updater", "after_epoch"),
         ("space", "decide"),
+        ("evaluator", "forecast"),
     ],
 )
 @pytest.mark.parametrize("raised", [boom, leave])
 def test_a_dry_run_names_a_plugin_that_raises(kind, method, raised, installed_with):
-    assembly = assemble(resolve(installed_with(kind, **{method: raised})))
+    answers = {"evaluate": lambda self, architecture, probe: None} if kind == "evaluator" else {}
+    assembly = assemble(resolve(installed_with(kind, **answers, **{method: raised})))
     with pytest.raises(
         PluginError, match=rf"^{kind.title()} 'bad' \(this test 0\) failed while the run was reh"
     ):

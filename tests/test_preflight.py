@@ -10,6 +10,7 @@ from nastk import headroom, preflight
 from nastk.assembly import assemble
 from nastk.config import resolve
 from nastk.errors import ConfigurationError, PluginError
+from nastk.evaluator import Evaluation, Evaluator
 from nastk.largest import MOST, _tried
 from nastk.mixture import Mixture
 from nastk.plugins import catalogue
@@ -46,6 +47,33 @@ def test_it_counts_what_a_run_will_take():
     assert found.seconds > 0 and found.peak_memory > 0
     assert (found.device, found.parameters) == ("cpu", 3 * 4 * 9 + 4 + 8 * 4 * 4 * 9 + 4 * 3 + 3)
     json.dumps(found.to_json())
+
+
+def test_judging_is_forecast_as_a_run_is_charged_for_it(tmp_path):
+    retrain = nastk.use("retrain", epochs=3, batch_size=16, baseline=1)
+    judges = [retrain, "supernet", "size"]
+    found = forecast(updater="darts", evaluators=judges).judging
+    held_out = 48 + 48  # the valid and the test split; 48 others train
+    assert found == {
+        "retrain": {"images_forward": 2 * (3 * 48 + held_out), "images_backward": 2 * 3 * 48},
+        "supernet": {"images_forward": held_out, "images_backward": 0},
+        "size": {"images_forward": 0, "images_backward": 0},
+    }
+    wishes = {**WISHES, "updater": "darts", "evaluators": judges}
+    spent = nastk.search(**wishes, out=tmp_path / "run").cost.phases["evaluate"]
+    for name in ("images_forward", "images_backward"):
+        assert getattr(spent, name) == sum(one[name] for one in found.values())
+
+
+def test_an_evaluator_that_does_not_say_is_said_to_be_unknown():
+    class Silent(Evaluator):
+        name, summary = "silent", "does not say"
+
+        def evaluate(self, architecture, probe):
+            return Evaluation("silent", {"x": 1})
+
+    installed = with_classes(updater=Still, evaluator=Silent)
+    assert forecast(installed, updater="still", evaluators=["silent"]).judging == {"silent": None}
 
 
 @pytest.mark.parametrize("updater", ["darts", "gm", "isdarts", "shapley", "random"])

@@ -14,7 +14,7 @@ from nastk.config import SearchConfig, merge, read_config, resolve
 from nastk.driver import Run
 from nastk.evaluator import Evaluator
 from nastk.plugins import catalogue
-from nastk.preflight import rehearse
+from nastk.preflight import Forecast, rehearse
 from nastk.report.names import data_name
 from nastk.report.numbers import count, counted, seconds, size
 from nastk.report.summary import early_words, summary
@@ -110,10 +110,29 @@ def forecast(config: SearchConfig, json: bool) -> None:
         f"{counted(found.steps, 'step')}, "
         f"{count(found.images_forward)} images forward and backward\n"
         f"  measuring    {updater}\n"
-        f"  time         about {seconds(found.seconds)}, if nothing is cut short\n"
+        f"{_judging(found, assembly)}"
+        f"  time         about {seconds(found.seconds)} without judging, if nothing is cut short\n"
         f"  memory       {size(found.peak_memory)} at the largest step{free}\n"
         f"  preset       {config.preset or f'none: {_full_size(assembly)}'}"
     )
+
+
+def _judging(found: Forecast, assembly: Assembly) -> str:
+    """What the evaluators will look at, a line each, and what is not known of it."""
+    said = []
+    for name, images in found.judging.items():
+        if images is None:
+            said.append(f"{name}: unknown (the evaluator does not say)")
+        elif not any(images.values()):
+            said.append(f"{name}: no images")
+        else:
+            ahead, back = images["images_forward"], images["images_backward"]
+            trained = f", {count(back)} backward" if back else ""
+            said.append(f"{name}: at most {count(ahead)} images forward{trained}")
+    if (judge := assembly.chooser.judge) is not None:
+        said.append(f"leaves: unknown ({judge.name} judges each leaf of a run that splits)")
+    heads = ["judging", *[""] * len(said)]
+    return "".join(f"  {head:<12} {line}\n" for head, line in zip(heads, said, strict=False))
 
 
 def _full_size(assembly: Assembly) -> str:

@@ -23,7 +23,7 @@ from nastk.data.source import DataSource
 from nastk.data.stream import stream
 from nastk.data.task import Task
 from nastk.errors import ConfigurationError, DataError
-from nastk.evaluator import Evaluator, Setting
+from nastk.evaluator import Caller, Evaluator, Setting
 from nastk.mixture import Mixture
 from nastk.space import SearchSpace
 from nastk.subspace import Subspace
@@ -341,6 +341,23 @@ class EvaluatorContract:
         assert first.evaluator == self.evaluator.name
         assert first.metrics and all(value == value for value in first.metrics.values())
         assert fingerprint(branch.state_dict()) == before
+
+    def test_the_forecast_bounds_the_cost(self) -> None:
+        harness = Harness(self.updater)
+        (branch, *_) = harness.until("epoch")
+        ledger = harness.trainer.ledger
+        caller = Caller(ledger.charge)
+        setting = Setting(harness.space, harness.data.task, harness.splits, caller=caller)
+        evaluator = self.evaluator(setting, self.evaluator.parse_options(self.options))
+        if (most := evaluator.forecast()) is None:
+            return
+        probe = harness.trainer.probe(branch)
+        architecture, before = branch.updater.architecture(probe), ledger.cost().total
+        with ledger.phase("evaluate"):
+            evaluator.evaluate(architecture, probe)
+        spent = ledger.cost().total
+        assert spent.images_forward - before.images_forward <= most.images_forward
+        assert spent.images_backward - before.images_backward <= most.images_backward
 
 
 class DataSourceContract:

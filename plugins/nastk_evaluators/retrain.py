@@ -12,6 +12,7 @@ from statistics import fmean
 import torch
 
 from nastk.architecture import Architecture
+from nastk.cost import PhaseCost
 from nastk.data.splits import Split
 from nastk.data.stream import Stream, stream
 from nastk.errors import ConfigurationError
@@ -69,6 +70,13 @@ class Retrain(Evaluator):
     def criteria(self) -> tuple[str, ...]:
         """See `Evaluator.criteria`: none where no image is held out."""
         return ("outlasted", "valid_accuracy") if self._held_out else ()
+
+    def forecast(self) -> PhaseCost:
+        """See `Evaluator.forecast`: every epoch's images, and those measured after the last."""
+        networks = 1 + self.recipe.baseline
+        trained = networks * self.recipe.epochs * len(self._train)
+        measured = sum(map(len, (*self._held_out.values(), self.setting.splits.test)))
+        return PhaseCost(trained + networks * measured, trained)
 
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
         """Called once at the end of a search, and by `nastk evaluate`: trains, then measures.

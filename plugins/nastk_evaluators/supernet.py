@@ -4,6 +4,7 @@ from pydantic import Field
 
 import nastk.component
 from nastk.architecture import Architecture
+from nastk.cost import PhaseCost
 from nastk.data.splits import Split
 from nastk.data.stream import stream
 from nastk.errors import ConfigurationError
@@ -56,6 +57,10 @@ class SupernetAccuracy(Evaluator):
                 "both empty. Set `-d train_fraction=0.5`, or give test images."
             )
         return Evaluation(self.name, metrics, self._notes())
+
+    def forecast(self) -> PhaseCost:
+        """See `Evaluator.forecast`: each held-out image once."""
+        return PhaseCost(len(self.setting.splits.valid) + len(self.setting.splits.test))
 
     def _accuracy(self, path: Mixture, probe: Probe, name: str, split: Split) -> float:
         batches = stream(
