@@ -16,7 +16,7 @@ from benchmarks.rows import Row, print_json, print_table
 from benchmarks.sizes import FULL, QUICK
 from benchmarks.works import WORKS
 from benchmarks.works.setting import Setting, Work
-from nastk.errors import NastkError, UnknownNameError
+from nastk import NastkError, UnknownNameError
 
 GROW = "grow"
 

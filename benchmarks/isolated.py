@@ -18,7 +18,7 @@ from benchmarks.ours import Ours
 from benchmarks.pairing import Pair
 from benchmarks.reference.training import optimizer_of, training_step
 from benchmarks.timing import spent
-from nastk.errors import NastkError
+from nastk import NastkError
 
 ActionName = Literal["train", "reference", "order", "population"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nastk.errors import ConfigurationError
+from nastk import ConfigurationError
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 

@@ -10,17 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nastk.architecture import Architecture
-from nastk.data.stream import Batch, Stream
-from nastk.data.task import Task
-from nastk.execution import Execution
-from nastk.mixture import Mixture
-from nastk.plugins import catalogue
-from nastk.probe import Probe
-from nastk.space import SearchSpace
-from nastk.trainer import Trainer
-from nastk.training import TrainerOptions
-from nastk.updater import ArchitectureUpdater
+from nastk import (
+    Architecture,
+    ArchitectureUpdater,
+    Batch,
+    Execution,
+    Mixture,
+    Probe,
+    SearchSpace,
+    Stream,
+    Task,
+    Trainer,
+    TrainerOptions,
+    catalogue,
+)
 
 ENDLESS = 1_000_000
 """Weight steps of an epoch here: more than any measurement takes."""

@@ -12,16 +12,18 @@ from benchmarks.ours import Ours
 from benchmarks.reference.darts import DartsReference
 from benchmarks.reference.nasbench201 import NasBench201Reference
 from benchmarks.reference.training import Images
-from nastk.data.stream import Batch
-from nastk.data.task import Task
-from nastk.errors import NastkError
-from nastk.execution import Execution
-from nastk.mixture import Mixture
-from nastk.plugins import catalogue
-from nastk.seeds import generator
-from nastk.space import SearchSpace
-from nastk.subspace import Subspace
-from nastk.supernet import Supernet
+from nastk import (
+    Batch,
+    Execution,
+    Mixture,
+    NastkError,
+    SearchSpace,
+    Subspace,
+    Supernet,
+    Task,
+    catalogue,
+)
+from nastk.base.seeds import generator
 
 BATCHES = 2
 """Batches that both sides take turns with."""

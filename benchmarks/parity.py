@@ -18,8 +18,7 @@ from benchmarks.ours import Ours
 from benchmarks.pairing import Pair, matched
 from benchmarks.reference.measuring import freeze, losses
 from benchmarks.reference.training import optimizer_of, training_step
-from nastk.errors import NastkError
-from nastk.mixture import Mixture
+from nastk import Mixture, NastkError
 
 DOUBLE, SINGLE, SINGLE_GRADIENTS = 1e-10, 1e-5, 1e-2
 

@@ -18,12 +18,11 @@ from pathlib import Path
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from nastk import RankingOptions, TrainerOptions, catalogue
+from nastk.base.plugins import KINDS
 from nastk.cli.app import build
-from nastk.plugins import KINDS, catalogue
-from nastk.ranking import RankingOptions
 from nastk.report import descriptions
 from nastk.report.options import options_markdown
-from nastk.training import TrainerOptions
 
 DOCS = Path(__file__).parent
 MARKER = re.compile(

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 
 from nastk import Architecture, ArchitectureUpdater, Mixture, Probe
-from nastk.events import EpochDone
+from nastk.base import EpochDone
 from nastk.testing import Harness
 
 

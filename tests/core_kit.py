@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 
 import nastk
-from nastk import ArchitectureUpdater, Continuation, Mixture, Probe
-from nastk.hookspecs import Offer
-from nastk.plugins import Catalogue, Installed, catalogue
+from nastk import ArchitectureUpdater, Catalogue, Continuation, Mixture, Offer, Probe, catalogue
+from nastk.base.plugins import Installed
 from nastk.testing import Harness, ToySpace, UpdaterContract, fingerprint
 from nastk.testing.toy import ToySupernet
 

@@ -6,10 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from nastk.data.augment import Augmentation
-from nastk.data.splits import Split
-from nastk.data.stream import Batch
-from nastk.errors import DataError
+from nastk import Augmentation, Batch, DataError, Split
 
 PLAIN = Augmentation(mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
 CIFAR = replace(PLAIN, crop_padding=4, flip=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cli_kit import called
 
-from nastk.errors import NastkError
+from nastk import NastkError
 
 DEADLINE = 60.0
 """Seconds after which a case counts as hanging; the slowest takes a few on a busy machine."""

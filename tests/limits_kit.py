@@ -2,8 +2,7 @@
 
 import torch
 
-from nastk.data.task import Task
-from nastk.evaluator import Evaluation, Evaluator, Setting
+from nastk import Evaluation, Evaluator, Setting, Task
 from nastk.limits.options import LimitOptions, read
 from nastk.limits.space import Limited
 from nastk.testing import ToyData, ToySpace

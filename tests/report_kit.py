@@ -2,8 +2,7 @@
 
 from hypothesis import strategies as st
 
-from nastk.architecture import Architecture
-from nastk.subspace import Edge
+from nastk import Architecture, Edge
 
 DARTS = (
     "max_pool_3x3",

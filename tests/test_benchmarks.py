@@ -19,8 +19,7 @@ from benchmarks.sizes import QUICK
 from benchmarks.timing import Ratio, Spent, interleaved, ratio
 from benchmarks.works import WORKS
 from benchmarks.works.setting import Measured, Setting, Work, compared
-from nastk.errors import NastkError
-from nastk.mixture import Mixture
+from nastk import Mixture, NastkError
 
 TINY = Setting(replace(QUICK, stride=10), runs=1, threads=1, isolated=False, warm=False)
 

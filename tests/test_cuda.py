@@ -7,7 +7,7 @@ import pytest
 import torch
 from core_kit import Still, small
 
-from nastk.events import UpdaterReported
+from nastk.base.events import UpdaterReported
 from nastk.testing import Harness
 
 pytestmark = [

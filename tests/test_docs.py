@@ -14,10 +14,9 @@ import yaml
 from typer.main import get_command
 
 import nastk
-from nastk import hookspecs
+from nastk import catalogue, resolve
+from nastk.base import hookspecs
 from nastk.cli.app import build
-from nastk.config import resolve
-from nastk.plugins import catalogue
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -10,7 +10,7 @@ import pytest
 from core_kit import ShortContract
 
 from nastk import Task
-from nastk.plugins import collect
+from nastk.base.plugins import collect
 from nastk.testing import SearchSpaceContract
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -27,10 +27,9 @@ from fuzz_kit import (
 from PIL import Image
 
 import nastk
-from nastk.architecture import Architecture
-from nastk.config import read_config, resolve, to_json
-from nastk.plugins import catalogue
-from nastk.seeds import generator
+from nastk import Architecture, catalogue, resolve
+from nastk.base.seeds import generator
+from nastk.runs.config import read_config, to_json
 from nastk.testing.toy import EDGES
 
 pytestmark = pytest.mark.slow
@@ -74,9 +73,9 @@ def test_every_option_of_every_component_takes_or_refuses_any_value():
                     lambda wishes=wishes: resolved_twice(wishes),
                 )
     for section in ("trainer", "ranking"):
-        from nastk import ranking, training
+        from nastk.train import options, ranking
 
-        model = {"trainer": training.TrainerOptions, "ranking": ranking.RankingOptions}[section]
+        model = {"trainer": options.TrainerOptions, "ranking": ranking.RankingOptions}[section]
         for option in model.model_fields:
             for value in VALUES:
                 wishes = TOY | {section: {option: value}}

@@ -12,12 +12,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from nastk import Task, catalogue, resolve
 from nastk.cli import judge, run
 from nastk.cli.app import build
-from nastk.config import evaluator_config, merge, resolve
-from nastk.data.task import Task
-from nastk.judging import evaluator_use
-from nastk.plugins import catalogue
+from nastk.runs.config import evaluator_config, merge
+from nastk.runs.judging import evaluator_use
 from nastk_evaluators.size import parameters, without_auxiliary
 
 ROOT = Path(__file__).parent.parent

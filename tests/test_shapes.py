@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import nastk
-from nastk.seeds import generator
+from nastk.base.seeds import generator
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 import tutorial_kit
 
 import nastk
-from nastk.plugins import catalogue
+from nastk import catalogue
 
 
 @pytest.fixture

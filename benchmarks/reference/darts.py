@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.reference.operations import Halve, MixedEdge, convolution, darts_operation
-from nastk.data.task import Task
-from nastk.subspace import Edge
+from nastk import Edge, Task
 
 
 class DartsReference(nn.Module):

@@ -10,8 +10,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from benchmarks.reference.operations import MixedEdge, nasbench201_operation
-from nastk.data.task import Task
-from nastk.subspace import Edge
+from nastk import Edge, Task
 
 
 class NasBench201Reference(nn.Module):

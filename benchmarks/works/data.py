@@ -13,10 +13,9 @@ from benchmarks.parity import SINGLE, Report, relative
 from benchmarks.reference.pipeline import MEAN, STD, Pictures, loader, treatment
 from benchmarks.timing import ratio
 from benchmarks.works.setting import Measured, Setting, compared, cpus, walls
-from nastk.data.augment import Augmentation
-from nastk.data.splits import Split
-from nastk.data.stream import Stream, TensorStream
-from nastk.seeds import generator
+from nastk import Augmentation, Split, Stream
+from nastk.base.seeds import generator
+from nastk.data.streams import TensorStream
 
 BATCH, SIDE, PADDING, CUTOUT = 64, 32, 4, 16
 

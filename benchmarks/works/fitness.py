@@ -15,7 +15,7 @@ from benchmarks.ours import Ours
 from benchmarks.pairing import Pair
 from benchmarks.reference.measuring import losses
 from benchmarks.works.setting import Measured, Setting, compared
-from nastk.mixture import Mixture
+from nastk import Mixture
 
 
 @dataclass

@@ -13,7 +13,7 @@ from benchmarks.pairing import Pair
 from benchmarks.rows import Row
 from benchmarks.sizes import FULL, Sizes
 from benchmarks.timing import Action, Ratio, Spent, interleaved, ratio
-from nastk.errors import NastkError
+from nastk import NastkError
 
 
 @dataclass(frozen=True)

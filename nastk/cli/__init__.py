@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nastk.errors import NastkError
-from nastk.wording import printable
+from nastk.base.errors import NastkError
+from nastk.base.wording import printable
 
 WRONG_REQUEST = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR}
 """What the system says of a path that somebody typed, rather than of a disk or a right."""

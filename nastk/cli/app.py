@@ -34,7 +34,7 @@ def build() -> typer.Typer:
 
     A plugin that fails to add its own is one of the catalogue's problems, and nothing of it stays.
     """
-    from nastk.plugins import catalogue
+    from nastk.base.plugins import catalogue
 
     found, every = catalogue(), copy(app)
     every.registered_commands = [*app.registered_commands]

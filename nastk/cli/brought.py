@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nastk.architecture import Architecture
+from nastk.base.component import assignments
+from nastk.base.errors import ConfigurationError, DataError, near_miss
+from nastk.base.plugins import catalogue
+from nastk.base.reading import json_value, read_text
 from nastk.cli import output
-from nastk.component import assignments
-from nastk.errors import ConfigurationError, DataError, near_miss
-from nastk.plugins import catalogue
-from nastk.reading import json_value, read_text
-from nastk.runs import CONFIG, RunFolder, is_one_word
-from nastk.space import SearchSpace
+from nastk.runs.folder import CONFIG, RunFolder, is_one_word
+from nastk.spaces.architecture import Architecture
+from nastk.spaces.space import SearchSpace
 
 LARGEST = 2**20
 """Bytes of a file that holds an architecture."""

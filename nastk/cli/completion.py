@@ -11,11 +11,11 @@ from typing import Any
 
 import typer
 
-from nastk.component import Options
-from nastk.plugins import KINDS, catalogue
+from nastk.base.component import Options
+from nastk.base.plugins import KINDS, catalogue
 from nastk.report import descriptions
 from nastk.report.descriptions import Description
-from nastk.runs import find_runs
+from nastk.runs.folder import find_runs
 
 Found = Iterator[tuple[str, str]]
 Completer = Callable[[typer.Context, str], list[tuple[str, str]]]
@@ -139,7 +139,7 @@ def _fits(preset: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
 
 def _description(kind: str, name: str) -> Description:
     if kind == "trainer":
-        from nastk.training import TrainerOptions
+        from nastk.train.options import TrainerOptions
 
         return descriptions.of_options(TrainerOptions)
     if kind == "ranking":

@@ -59,9 +59,9 @@ class Kind:
         """The convolution itself."""
         from torch.nn import functional
 
-        from nastk.kernels.depthwise import depthwise
-        from nastk.kernels.projection import pointwise
-        from nastk.strided import chosen_pixels
+        from nastk.nn.kernels.depthwise import depthwise
+        from nastk.nn.kernels.projection import pointwise
+        from nastk.nn.strided import chosen_pixels
 
         if self.nastk and self.depthwise:
             return depthwise(x, weight, self.stride, self.padding, self.dilation)

@@ -6,8 +6,8 @@ import platform
 import shutil
 from typing import Any, cast
 
+from nastk.base.plugins import catalogue
 from nastk.cli import convolutions, output
-from nastk.plugins import catalogue
 from nastk.report.numbers import counted
 
 LIBRARIES = (

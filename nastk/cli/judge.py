@@ -6,40 +6,40 @@ from typing import Any
 
 import torch
 
-from nastk import continuing
-from nastk.assembly import Assembly, assemble, evaluator
-from nastk.branch import Branch
-from nastk.checkpoint import Checkpoint, newest
+from nastk.base.component import Use, assignments
+from nastk.base.cost import Ledger
+from nastk.base.errors import CheckpointError, ConfigurationError, DataError
+from nastk.base.events import EvaluatorWorking
+from nastk.base.failures import blamed
+from nastk.base.plugins import catalogue
+from nastk.base.seeds import seed_of
+from nastk.base.wording import command
 from nastk.cli import output
 from nastk.cli.brought import Brought, brought
 from nastk.cli.progress import ProgressView
-from nastk.component import Use, assignments
-from nastk.config import (
+from nastk.data.augment import Augmentation
+from nastk.data.source import DataSource
+from nastk.data.splits import Split, Splits
+from nastk.data.task import Task
+from nastk.nn.execution import Execution
+from nastk.nn.memory import peak_memory
+from nastk.report.summary import summary
+from nastk.runs import continuing
+from nastk.runs.assembly import Assembly, assemble, evaluator
+from nastk.runs.checkpoint import Checkpoint, newest
+from nastk.runs.config import (
     ComponentConfig,
     SearchConfig,
     component_use,
     evaluator_config,
     merge,
 )
-from nastk.cost import Ledger
-from nastk.data.augment import Augmentation
-from nastk.data.source import DataSource
-from nastk.data.splits import Split, Splits
-from nastk.data.task import Task
-from nastk.errors import CheckpointError, ConfigurationError, DataError
-from nastk.evaluator import Caller, Evaluation, Evaluator, Setting, judged
-from nastk.events import EvaluatorWorking
-from nastk.execution import Execution
-from nastk.failures import blamed
-from nastk.headroom import peak_memory
-from nastk.judging import Judges, evaluator_use
-from nastk.plugins import catalogue
-from nastk.report.summary import summary
-from nastk.result import Result
-from nastk.runs import RunFolder, means_a_run
-from nastk.seeds import seed_of
-from nastk.space import SearchSpace
-from nastk.wording import command
+from nastk.runs.folder import RunFolder, means_a_run
+from nastk.runs.judging import Judges, evaluator_use
+from nastk.runs.result import Result
+from nastk.spaces.space import SearchSpace
+from nastk.train.branch import Branch
+from nastk.train.evaluator import Caller, Evaluation, Evaluator, Setting, judged
 
 USUAL = Task(classes=10, channels=3, size=32)
 """The images that a network is counted for where none are named: CIFAR's."""

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nastk.architecture import Architecture
+from nastk.base.errors import ConfigurationError, NastkError, UnknownNameError
+from nastk.base.plugins import KINDS, catalogue
 from nastk.cli import output
-from nastk.errors import ConfigurationError, NastkError, UnknownNameError
-from nastk.plugins import KINDS, catalogue
 from nastk.report.names import data_name
-from nastk.runs import RunFolder, find_runs, means_a_run
+from nastk.runs.folder import RunFolder, find_runs, means_a_run
+from nastk.spaces.architecture import Architecture
 
 if TYPE_CHECKING:
     from nastk.report.descriptions import Description
-from nastk.wording import command
+from nastk.base.wording import command
 
 
 def show(word: str, space: str | None, options: Sequence[str], json: bool) -> None:
@@ -243,7 +243,7 @@ def _described(name: str) -> "list[tuple[str, str, Description]]":
     from nastk.report import descriptions
 
     if name == "trainer":
-        from nastk.training import TrainerOptions
+        from nastk.train.options import TrainerOptions
 
         summary = "how weights are trained, the same for every updater"
         return [("trainer", summary, descriptions.of_options(TrainerOptions))]

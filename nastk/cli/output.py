@@ -16,8 +16,8 @@ from rich.live import Live
 from rich.segment import Segment
 from rich.spinner import Spinner
 
-from nastk.values import finite
-from nastk.wording import printable
+from nastk.base.values import finite
+from nastk.base.wording import printable
 
 UNLIMITED = 10_000
 """Columns of what is no terminal."""

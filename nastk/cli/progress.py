@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from nastk.events import (
+from nastk.base.events import (
     BranchContinued,
     EpochDone,
     Evaluated,

@@ -5,21 +5,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nastk.assembly import Assembly, assemble
+from nastk.base.component import assignments
+from nastk.base.plugins import catalogue
+from nastk.base.wording import command
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
 from nastk.cli.signals import stop_on_signals
-from nastk.component import assignments
-from nastk.config import SearchConfig, merge, read_config, resolve
-from nastk.driver import Run
-from nastk.evaluator import Evaluator
-from nastk.plugins import catalogue
-from nastk.preflight import Forecast, rehearse
 from nastk.report.names import data_name
 from nastk.report.numbers import count, counted, seconds, size
 from nastk.report.summary import early_words, summary
-from nastk.runs import RunFolder
-from nastk.wording import command
+from nastk.runs.assembly import Assembly, assemble
+from nastk.runs.config import SearchConfig, merge, read_config, resolve
+from nastk.runs.folder import RunFolder
+from nastk.runs.preflight import Forecast, rehearse
+from nastk.runs.run import Run
+from nastk.train.evaluator import Evaluator
 
 SMALL = 32
 """Pixels of a small image: those of most published searches."""

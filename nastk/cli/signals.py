@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from nastk.driver import Run
+from nastk.runs.run import Run
 
 
 @contextmanager

@@ -6,16 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nastk.base.component import Use, assignments
+from nastk.base.errors import ConfigurationError
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
 from nastk.cli.run import wishes_of
 from nastk.cli.signals import stop_on_signals
-from nastk.compare import BASELINE, Cell, compare
-from nastk.component import Use, assignments
-from nastk.config import merge, read_config
-from nastk.driver import Run
-from nastk.errors import ConfigurationError
 from nastk.report.study import study_table
+from nastk.runs.config import merge, read_config
+from nastk.runs.run import Run
+from nastk.runs.study import BASELINE, Cell, compare
 
 RANGE = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
 MOST_SEEDS = 1_000

@@ -4,7 +4,13 @@
 `DataSource` gives them; `source.py` is the interface that plugins implement and `pair.py` the
 source for datasets that exist in Python, whose items `items.py` reads; `transparency.py` lays
 pictures over grey. `order.py` says which images make up which batch,
-`augment.py` changes a batch on the device, and `stream.py` puts both together: batches that are
+`augment.py` changes a batch on the device, and `streams.py` puts both together: batches that are
 pure functions of (seed, step). `loader.py` is the same stream for images that are read while the
 run goes on.
+
+Plugins import the names of `__init__.pyi` from here, and the others not.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
+from nastk.base.errors import DataError
 from nastk.data.upload import uploaded
-from nastk.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from typing import Any
 
 from torch import Tensor
 
+from nastk.base.errors import DataError
 from nastk.data.splits import Split, Splits
 from nastk.data.task import Task
-from nastk.errors import DataError
 
 SCHEMA = 1
 NAMES = ("train", "valid", "test")

@@ -10,8 +10,8 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from nastk.base.errors import DataError
 from nastk.data.transparency import is_clear, opaque
-from nastk.errors import DataError
 
 DEEP = ("I", "F")
 """PIL's modes that begin so have more than 8 bits, which converting would clip."""

@@ -12,13 +12,13 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from nastk.base.errors import DataError
+from nastk.base.seeds import seed_of
 from nastk.data.augment import augment as augmented
 from nastk.data.order import Order
 from nastk.data.splits import ImageFile, Split
-from nastk.data.stream import Batch, Stream
+from nastk.data.streams import Batch, Stream
 from nastk.data.upload import uploaded
-from nastk.errors import DataError
-from nastk.seeds import seed_of
 
 Request = list[tuple[int, int | None]]
 """One batch to read: (index, seed) for each image."""

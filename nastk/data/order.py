@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from nastk.errors import ConfigurationError, DataError
-from nastk.seeds import generator, seed_of
+from nastk.base.errors import ConfigurationError, DataError
+from nastk.base.seeds import generator, seed_of
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
+from nastk.base.errors import DataError
+from nastk.data.channel_statistics import statistics
 from nastk.data.items import as_label, as_pair, as_pixels
 from nastk.data.source import DataSource
 from nastk.data.splits import Split, Splits, divide
-from nastk.data.statistics import statistics
 from nastk.data.task import Task
-from nastk.errors import DataError
 
 FEW = 64
 """A set with fewer levels between its darkest and its brightest pixel is worth a word."""

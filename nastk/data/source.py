@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import Field
 
-from nastk.component import Component
+from nastk.base.component import Component
+from nastk.base.errors import ConfigurationError
 from nastk.data.augment import Augmentation
 from nastk.data.splits import Splits
 from nastk.data.task import Task
-from nastk.errors import ConfigurationError
 
 
 class DataSource(Component, ABC):

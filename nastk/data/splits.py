@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
+from nastk.base.errors import DataError
+from nastk.base.seeds import generator
 from nastk.data.augment import Augmentation
-from nastk.errors import DataError
-from nastk.seeds import generator
 
 
 @runtime_checkable

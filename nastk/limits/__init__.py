@@ -10,4 +10,10 @@ kept.py        the check after every epoch, and what a run's result says of its 
 
 An updater meets its limits in `space.decide`, `space.sample` and `space.complaint`, and knows
 nothing else of them.
+
+Plugins import the names of `__init__.pyi` from here, and the others not.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

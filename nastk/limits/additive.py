@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from nastk.architecture import Architecture
 from nastk.limits.structure import Structure, table_of, with_operation
-from nastk.space import SearchSpace
-from nastk.subspace import Edge
+from nastk.spaces.architecture import Architecture
+from nastk.spaces.space import SearchSpace
+from nastk.spaces.subspace import Edge
 
 CHECKS = 16
 """New architectures in a row that the fit must foretell before it counts as exact."""

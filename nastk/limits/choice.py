@@ -16,11 +16,11 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from nastk.architecture import Architecture
 from nastk.limits.meter import Meter
 from nastk.limits.structure import Structure, table_of
-from nastk.space import SearchSpace
-from nastk.subspace import Subspace
+from nastk.spaces.architecture import Architecture
+from nastk.spaces.space import SearchSpace
+from nastk.spaces.subspace import Subspace
 
 ROUNDS = 60
 """Prices tried for one weighting of limits; the search ends by itself long before."""

@@ -1,11 +1,11 @@
 """That limits are kept: the check after every epoch, and what a run's result says of them."""
 
-from nastk.architecture import Architecture
-from nastk.branch import Branch
-from nastk.errors import PluginError
-from nastk.evaluator import Evaluation, Evaluator, Setting
+from nastk.base.errors import PluginError
 from nastk.limits.space import Limited, number
-from nastk.probe import Probe
+from nastk.spaces.architecture import Architecture
+from nastk.train.branch import Branch
+from nastk.train.evaluator import Evaluation, Evaluator, Setting
+from nastk.train.probe import Probe
 
 
 class Kept(Evaluator):

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 
 import torch
 
-from nastk.architecture import Architecture
-from nastk.errors import ConfigurationError
-from nastk.evaluator import Evaluator, judged
-from nastk.failures import blamed
+from nastk.base.errors import ConfigurationError
+from nastk.base.failures import blamed
 from nastk.limits.additive import Additive, Table, measured
 from nastk.limits.options import LimitOptions
 from nastk.limits.structure import Structure
-from nastk.space import SearchSpace
+from nastk.spaces.architecture import Architecture
+from nastk.spaces.space import SearchSpace
+from nastk.train.evaluator import Evaluator, judged
 
 NEAR = 1e-6
 """So near to a limit (as a share of it) an exact sum is not trusted, for its rounding."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from nastk.component import Options, json_or_text
-from nastk.errors import ConfigurationError
+from nastk.base.component import Options, json_or_text
+from nastk.base.errors import ConfigurationError
 
 ALIASES = {"params": "parameters", "madds": "multiply_adds"}
 """Short names of metrics."""

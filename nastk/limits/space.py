@@ -7,17 +7,17 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
-from nastk.architecture import Architecture
+from nastk.base.errors import ConfigurationError, PluginError
 from nastk.data.task import Task
-from nastk.errors import ConfigurationError, PluginError
-from nastk.evaluator import Evaluator
 from nastk.limits.choice import Question, best, kept
 from nastk.limits.meter import Known, Meter
 from nastk.limits.options import LimitOptions
 from nastk.limits.structure import Structure
-from nastk.space import SearchSpace
-from nastk.subspace import Subspace
-from nastk.supernet import Supernet
+from nastk.spaces.architecture import Architecture
+from nastk.spaces.space import SearchSpace
+from nastk.spaces.subspace import Subspace
+from nastk.spaces.supernet import Supernet
+from nastk.train.evaluator import Evaluator
 
 ATTEMPTS = 100
 """Architectures drawn before one within the limits is decided on random scores instead."""

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from nastk.architecture import Architecture
-from nastk.space import SearchSpace
-from nastk.subspace import Edge
+from nastk.spaces.architecture import Architecture
+from nastk.spaces.space import SearchSpace
+from nastk.spaces.subspace import Edge
 
 RANDOM = 32
 

@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nastk.errors import ConfigurationError
-from nastk.files import write_atomically
+from nastk.base.errors import ConfigurationError
+from nastk.base.files import write_atomically
+from nastk.base.wording import printable
 from nastk.report.families import Family
-from nastk.wording import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nastk.architecture import Architecture
 from nastk.report import canvas, families
 from nastk.report.canvas import (
     BORDER,
@@ -26,6 +25,7 @@ from nastk.report.canvas import (
 from nastk.report.geometry import Layout, PlacedLink, PlacedNode, Segment
 from nastk.report.graph import Graph, Link, graphs
 from nastk.report.layout import place
+from nastk.spaces.architecture import Architecture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,9 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from nastk.component import Component, Options
-from nastk.errors import ConfigurationError
-from nastk.plugins import HERE, Catalogue, Installed, catalogue
+from nastk.base.component import Component, Options
+from nastk.base.errors import ConfigurationError
+from nastk.base.plugins import HERE, Catalogue, Installed, catalogue
 from nastk.report.options import option_rows
 
 FILE = "components.json"
@@ -109,7 +109,7 @@ def _offers(package: str) -> Iterator[Installed]:
 
 
 def _ranking() -> Description:
-    from nastk.ranking import RankingOptions
+    from nastk.train.ranking import RankingOptions
 
     return of_options(RankingOptions)
 

@@ -12,9 +12,9 @@ An architecture says only which edges its space has. Four rules make a drawing o
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nastk.architecture import Architecture
-from nastk.errors import DataError
-from nastk.subspace import Edge
+from nastk.base.errors import DataError
+from nastk.spaces.architecture import Architecture
+from nastk.spaces.subspace import Edge
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What was seen of a search: `decisions` and `rankings`, parts of a summary.
 
-They read the events of kind `watched` and `ranked` (`watch.py`, `ranking.py`) of a run's history,
-and are None where it holds none.
+They read the events of kind `watched` and `ranked` of a run's history (`diagnostics.py` and
+`ranking.py` write them), and are None where it holds none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nastk.cautions import branch_of, changes_of, warnings_of
 from nastk.report.curves import sparkline
 from nastk.report.numbers import percent
+from nastk.train.cautions import branch_of, changes_of, warnings_of
 
 KINDS = ("scores", "supernet")
 History = Sequence[Mapping[str, Any]]

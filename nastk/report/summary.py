@@ -12,8 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from nastk.architecture import Architecture
-from nastk.cost import Cost, PhaseCost
+from nastk.base.cost import Cost, PhaseCost
 from nastk.report.curves import Curves
 from nastk.report.lineage import lineage
 from nastk.report.numbers import count, counted, metric, percent, seconds, size
@@ -21,6 +20,7 @@ from nastk.report.plain import Plain
 from nastk.report.quality import decisions, rankings
 from nastk.report.terminal import cell
 from nastk.report.tree import Tree
+from nastk.spaces.architecture import Architecture
 
 CHANCE = 1.25
 """How many times the accuracy of guessing is not better than guessing."""

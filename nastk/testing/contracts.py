@@ -17,20 +17,20 @@ import pytest
 import torch
 from torch import nn
 
-from nastk import checkpoint
-from nastk.component import Component
+from nastk.base.component import Component
+from nastk.base.errors import ConfigurationError, DataError
 from nastk.data.source import DataSource
-from nastk.data.stream import stream
+from nastk.data.streams import stream
 from nastk.data.task import Task
-from nastk.errors import ConfigurationError, DataError
-from nastk.evaluator import Caller, Evaluator, Setting
-from nastk.mixture import Mixture
-from nastk.space import SearchSpace
-from nastk.subspace import Subspace
+from nastk.runs import checkpoint
+from nastk.spaces.mixture import Mixture
+from nastk.spaces.space import SearchSpace
+from nastk.spaces.subspace import Subspace
 from nastk.testing.harness import Harness, fingerprint
 from nastk.testing.toy import ToySpace
-from nastk.updater import ArchitectureUpdater
-from nastk.watch import Watch
+from nastk.train.diagnostics import Watch
+from nastk.train.evaluator import Caller, Evaluator, Setting
+from nastk.train.updater import ArchitectureUpdater
 
 
 def check_component(component: type[Component]) -> None:

@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nastk.branch import Branch
-from nastk.cost import Ledger
+from nastk.base.cost import Ledger
+from nastk.base.events import Event
 from nastk.data.source import DataSource
-from nastk.data.stream import stream
-from nastk.events import Event
-from nastk.execution import Execution
-from nastk.space import SearchSpace
+from nastk.data.streams import stream
+from nastk.nn.execution import Execution
+from nastk.spaces.space import SearchSpace
 from nastk.testing.toy import ToyData, ToySpace
-from nastk.trainer import Moment, Trainer
-from nastk.training import TrainerOptions
-from nastk.updater import ArchitectureUpdater, Plan
+from nastk.train.branch import Branch
+from nastk.train.options import TrainerOptions
+from nastk.train.trainer import Moment, Trainer
+from nastk.train.updater import ArchitectureUpdater, Plan
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """The toy space, updater and data, offered like any plugin, for tests and first steps."""
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 
 @hookimpl

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from pydantic import Field
 
-from nastk.architecture import Architecture
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.updater import ArchitectureUpdater, Continuation
+from nastk.spaces.architecture import Architecture
+from nastk.spaces.mixture import Mixture
+from nastk.train.probe import Probe
+from nastk.train.updater import ArchitectureUpdater, Continuation
 
 
 class ToySplit(ArchitectureUpdater):

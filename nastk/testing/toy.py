@@ -12,18 +12,18 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from nastk.architecture import Architecture
-from nastk.component import Options
+from nastk.base.component import Options
+from nastk.base.errors import DataError
+from nastk.base.seeds import generator
 from nastk.data.augment import Augmentation
 from nastk.data.source import DataSource
 from nastk.data.splits import Split, Splits
 from nastk.data.task import Task
-from nastk.errors import DataError
-from nastk.mixture import Mixture
-from nastk.seeds import generator
-from nastk.space import SearchSpace
-from nastk.subspace import Edge, Subspace
-from nastk.supernet import Supernet
+from nastk.spaces.architecture import Architecture
+from nastk.spaces.mixture import Mixture
+from nastk.spaces.space import SearchSpace
+from nastk.spaces.subspace import Edge, Subspace
+from nastk.spaces.supernet import Supernet
 
 WIDE = ("none", "skip", "conv", "pool")
 NARROW = ("none", "skip", "conv")

@@ -1,6 +1,6 @@
 """Evaluators: `supernet` (shared weights), `size` (parameters, work), `retrain` (from scratch)."""
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 
 @hookimpl

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from nastk.data.splits import ImageFile, Split
+from nastk import Split
+from nastk.data import ImageFile
 
 
 @dataclass(frozen=True, eq=False)

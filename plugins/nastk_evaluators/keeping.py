@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from nastk.errors import ConfigurationError
+from nastk import ConfigurationError
 from nastk_evaluators.size import without_auxiliary
 
 LOADING = (

@@ -7,7 +7,7 @@ trained so. An option that is given wins over the preset.
 from collections.abc import Mapping
 from typing import Any
 
-from nastk.component import Preset
+from nastk import Preset
 
 CELLS = ("darts", "s1", "s2", "s3", "s4")
 CIFAR = ("cifar10", "cifar100")

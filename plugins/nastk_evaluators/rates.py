@@ -1,6 +1,6 @@
 """The learning rate of each epoch of a training from scratch: `rate`."""
 
-from nastk.training import Schedule
+from nastk import Schedule
 from nastk_evaluators.recipe import Recipe
 
 LAST = 5

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nastk.component import Options
+from nastk import Options
 
 
 class Recipe(Options):

@@ -11,16 +11,21 @@ from statistics import fmean
 
 import torch
 
-from nastk.architecture import Architecture
-from nastk.cost import PhaseCost
-from nastk.data.splits import Split
-from nastk.data.stream import Stream, stream
-from nastk.errors import ConfigurationError
-from nastk.evaluator import Evaluation, Evaluator, Setting
-from nastk.execution import Execution
-from nastk.probe import Probe
-from nastk.seeds import generator
-from nastk.space import SearchSpace
+from nastk import (
+    Architecture,
+    ConfigurationError,
+    Evaluation,
+    Evaluator,
+    Execution,
+    PhaseCost,
+    Probe,
+    SearchSpace,
+    Setting,
+    Split,
+    Stream,
+)
+from nastk.base import generator
+from nastk.data import stream
 from nastk_evaluators.halving import halve
 from nastk_evaluators.joined import joined
 from nastk_evaluators.keeping import LOADING, check_place, keep

@@ -4,10 +4,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nastk.architecture import Architecture
-from nastk.data.task import Task
-from nastk.evaluator import Evaluation, Evaluator
-from nastk.probe import Probe
+from nastk import Architecture, Evaluation, Evaluator, Probe, Task
 
 
 class Size(Evaluator):

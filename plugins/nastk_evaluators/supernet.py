@@ -2,15 +2,18 @@
 
 from pydantic import Field
 
-import nastk.component
-from nastk.architecture import Architecture
-from nastk.cost import PhaseCost
-from nastk.data.splits import Split
-from nastk.data.stream import stream
-from nastk.errors import ConfigurationError
-from nastk.evaluator import Evaluation, Evaluator
-from nastk.mixture import Mixture
-from nastk.probe import Probe
+import nastk
+from nastk import (
+    Architecture,
+    ConfigurationError,
+    Evaluation,
+    Evaluator,
+    Mixture,
+    PhaseCost,
+    Probe,
+    Split,
+)
+from nastk.data import stream
 
 
 class SupernetAccuracy(Evaluator):
@@ -25,7 +28,7 @@ class SupernetAccuracy(Evaluator):
     summary = "accuracy of the architecture with the supernet's weights"
     needs_supernet = True
 
-    class Options(nastk.component.Options):
+    class Options(nastk.Options):
         """How the images are cut into batches."""
 
         batch_size: int = Field(

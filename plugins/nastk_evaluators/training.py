@@ -15,12 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nastk.architecture import Architecture
-from nastk.data.stream import Batch, Stream
-from nastk.errors import DivergenceError
-from nastk.evaluator import Setting
-from nastk.execution import Execution
-from nastk.seeds import seed_of, seeded
+from nastk import Architecture, Batch, DivergenceError, Execution, Setting, Stream
+from nastk.base import seed_of, seeded
 from nastk_evaluators.rates import rate
 from nastk_evaluators.recipe import Recipe
 

@@ -4,7 +4,7 @@ This package offers the updater `evnas`. Read `genetics.py` (the operators, on a
 `decoding.py` (a genome as a mixture), `fitness.py` (one pass over the data for all), `updater.py`.
 """
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 
 @hookimpl

@@ -12,10 +12,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from nastk.architecture import Architecture
-from nastk.mixture import Mixture
-from nastk.space import SearchSpace
-from nastk.subspace import Subspace
+from nastk import Architecture, Mixture, SearchSpace, Subspace
 
 DecodingName = Literal["soft", "hard", "raw"]
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from nastk.mixture import Mixture
-from nastk.probe import Probe
+from nastk import Mixture, Probe
 
 
 @dataclass(frozen=True)

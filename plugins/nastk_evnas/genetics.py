@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float64
 from torch import Tensor
 
-from nastk.errors import ConfigurationError
+from nastk import ConfigurationError
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nastk.component import Options
+from nastk import Options
 from nastk_evnas.decoding import DecodingName
 from nastk_evnas.fitness import Judge
 from nastk_evnas.genetics import Rules

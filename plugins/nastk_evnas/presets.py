@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nastk.component import Preset
+from nastk import Preset
 
 _UPDATER: dict[str, Any] = {
     "population": 50,

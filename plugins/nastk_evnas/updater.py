@@ -11,11 +11,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from nastk.architecture import Architecture
-from nastk.cost import PhaseCost
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.updater import ArchitectureUpdater, Continuation, Plan
+from nastk import Architecture, ArchitectureUpdater, Continuation, Mixture, PhaseCost, Plan, Probe
 from nastk_evnas.decoding import Decoder, decoded, distinct
 from nastk_evnas.genetics import Individual, first_generation, next_generation, ranked
 from nastk_evnas.options import EvNASOptions

@@ -6,7 +6,7 @@ weights; Hu et al., ICLR 2022) and `fewshot` (one part for each operation). Read
 edge), `inner.py` (the updater inside and the clock it sees), then `updater.py`.
 """
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 
 @hookimpl

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from nastk.cost import PhaseCost
-from nastk.errors import near_miss
-from nastk.space import SearchSpace
-from nastk.updater import ArchitectureUpdater, Plan
+from nastk import ArchitectureUpdater, PhaseCost, Plan, SearchSpace
+from nastk.base import near_miss
 from nastk_fewshot.course import Course
 from nastk_fewshot.cut import splittable
 from nastk_fewshot.options import GmOptions

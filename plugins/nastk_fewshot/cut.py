@@ -8,8 +8,7 @@ from typing import Any, Literal
 from jaxtyping import Float64
 from torch import Tensor
 
-from nastk.space import SearchSpace
-from nastk.subspace import Edge, Subspace
+from nastk import Edge, SearchSpace, Subspace
 from nastk_fewshot.partition import Partition, Partitioner, cross, crossing, within
 from nastk_fewshot.reach import connects
 

@@ -8,11 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.architecture import Architecture
-from nastk.probe import Probe
-from nastk.space import SearchSpace
-from nastk.subspace import Subspace
-from nastk.updater import ArchitectureUpdater
+from nastk import Architecture, ArchitectureUpdater, Probe, SearchSpace, Subspace
 
 
 def derived(space: SearchSpace, inner: ArchitectureUpdater, probe: Probe) -> Architecture:

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from nastk.component import Preset
+from nastk import Preset
 from nastk_fewshot.cut import EdgeRule
 from nastk_fewshot.options import GmOptions
 from nastk_fewshot.presets import cells_darts, darts_cells

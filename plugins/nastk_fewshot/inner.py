@@ -1,6 +1,6 @@
 """The updater inside a few-shot search is shown its own clock: `InnerProbe`."""
 
-from nastk.probe import Probe
+from nastk import Probe
 
 
 class InnerProbe(Probe):

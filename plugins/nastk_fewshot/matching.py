@@ -13,10 +13,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from nastk.errors import ConfigurationError, DivergenceError
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.subspace import Subspace
+from nastk import ConfigurationError, DivergenceError, Mixture, Probe, Subspace
 
 Forcing = Literal["hard", "soft"]
 Scope = Literal["cells", "all"]

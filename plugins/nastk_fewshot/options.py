@@ -4,8 +4,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nastk.component import Options
-from nastk.wrapper import InnerName, InnerOptions
+from nastk import Options
+from nastk.train import InnerName, InnerOptions
 from nastk_fewshot.course import Course, Restart, shares
 from nastk_fewshot.cut import EdgeRule
 from nastk_fewshot.matching import Forcing, Matching, Scope

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from jaxtyping import Float64
 from torch import Tensor
 
-from nastk.errors import MissingExtraError
+from nastk.base import MissingExtraError
 
 Rule = Literal["balanced", "min-cut", "min-within", "listed"]
 Groups = int | Literal["all"]

@@ -6,8 +6,8 @@ Those of its searches on ImageNet are in `imagenet.py`.
 from collections.abc import Mapping
 from typing import Any
 
-from nastk.component import Preset
-from nastk.wrapper import around
+from nastk import Preset
+from nastk.train import around
 
 _SOURCE = "Hu et al., ICLR 2022"
 _DATA = {"train_fraction": 0.5}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nastk.subspace import Edge, Subspace
+from nastk import Edge, Subspace
 
 
 def connects(edges: Sequence[Edge], subspace: Subspace) -> bool:

@@ -11,15 +11,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.architecture import Architecture
-from nastk.component import Preset
-from nastk.cost import PhaseCost
-from nastk.data.stream import Batch
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.subspace import Subspace
-from nastk.updater import ArchitectureUpdater, Continuation, Cosine, Plan
-from nastk.wrapper import updater_class
+from nastk import (
+    Architecture,
+    ArchitectureUpdater,
+    Batch,
+    Continuation,
+    Cosine,
+    Mixture,
+    PhaseCost,
+    Plan,
+    Preset,
+    Probe,
+    Subspace,
+)
+from nastk.train import updater_class
 from nastk_fewshot.checks import complaint, forecast
 from nastk_fewshot.course import Course
 from nastk_fewshot.cut import Cut, EdgeRule, chosen, cut, splittable, values

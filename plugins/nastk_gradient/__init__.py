@@ -15,7 +15,7 @@ darts_pt.py       `darts-pt`: any updater, then a decision by what accuracy miss
 published.py      settings that several presets share
 """
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 
 @hookimpl

@@ -10,11 +10,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from nastk.component import Preset
-from nastk.cost import PhaseCost
-from nastk.data.stream import Batch
-from nastk.probe import Probe
-from nastk.updater import Plan
+from nastk import Batch, PhaseCost, Plan, Preset, Probe
 from nastk_gradient.hypergradient import first_order, second_order
 from nastk_gradient.published import (
     ALPHA,

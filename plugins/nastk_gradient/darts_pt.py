@@ -12,13 +12,18 @@ from typing import Any, ClassVar, Literal, TypeVar
 import torch
 from pydantic import Field
 
-from nastk.architecture import Architecture
-from nastk.component import Preset
-from nastk.cost import PhaseCost
-from nastk.probe import Probe
-from nastk.subspace import Subspace
-from nastk.updater import Continuation, Cosine, Plan
-from nastk.wrapper import Wrapper, around, as_weights
+from nastk import (
+    Architecture,
+    Continuation,
+    Cosine,
+    PhaseCost,
+    Plan,
+    Preset,
+    Probe,
+    Subspace,
+    Wrapper,
+)
+from nastk.train import around, as_weights
 from nastk_gradient.perturbation import Judge
 from nastk_gradient.published import BENCH_DATA, BENCH_SPACE, DARTS_SPACE, DARTS_TRAINER, HALVES
 from nastk_gradient.selection import open_edges, rounds_left, wide_nodes

@@ -6,9 +6,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Dirichlet
 
-from nastk.mixture import Mixture
-from nastk.seeds import seeded
-from nastk.subspace import Subspace
+from nastk import Mixture, Subspace
+from nastk.base import seeded
 
 
 def concentration(beta: Float[Tensor, "edges ops"]) -> Float[Tensor, "edges ops"]:

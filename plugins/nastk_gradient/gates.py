@@ -7,8 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nastk.mixture import Mixture
-from nastk.subspace import Subspace
+from nastk import Mixture, Subspace
 from nastk_gradient.gumbel import gumbel
 
 Table = Float[Tensor, "edges ops"]

@@ -6,12 +6,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from nastk.component import Preset
-from nastk.cost import PhaseCost
-from nastk.data.stream import Batch
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.updater import Plan
+from nastk import Batch, Mixture, PhaseCost, Plan, Preset, Probe
 from nastk_gradient.gumbel import annealed, gumbel, relaxed, straight_through
 from nastk_gradient.published import ALPHA, BENCH_SPACE, BENCH_TRAINER, DARTS_SPACE, HALVES
 from nastk_gradient.relaxed import Relaxed

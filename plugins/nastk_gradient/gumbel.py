@@ -11,8 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.mixture import Mixture
-from nastk.subspace import Subspace
+from nastk import Mixture, Subspace
 
 
 def gumbel(shape: Sequence[int], rng: torch.Generator) -> Float[Tensor, "edges ops"]:

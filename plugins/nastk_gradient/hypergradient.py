@@ -8,9 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.data.stream import Batch
-from nastk.mixture import Mixture
-from nastk.probe import Probe, Weights
+from nastk import Batch, Mixture, Probe
+from nastk.train import Weights
 
 
 def first_order(

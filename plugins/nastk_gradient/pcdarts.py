@@ -11,13 +11,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from nastk.component import Preset
-from nastk.cost import PhaseCost
-from nastk.data.stream import Batch
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.subspace import Edge, Subspace
-from nastk.updater import Plan
+from nastk import Batch, Edge, Mixture, PhaseCost, Plan, Preset, Probe, Subspace
 from nastk_gradient.published import (
     ALPHA,
     DARTS_SPACE,

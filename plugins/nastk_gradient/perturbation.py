@@ -10,11 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.data.stream import Batch
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.space import SearchSpace
-from nastk.subspace import Subspace
+from nastk import Batch, Mixture, Probe, SearchSpace, Subspace
 from nastk_gradient.selection import admitted, most_missed, thinned
 
 

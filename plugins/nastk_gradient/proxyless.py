@@ -9,13 +9,7 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
-from nastk.component import Preset
-from nastk.cost import PhaseCost
-from nastk.data.stream import Batch
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.subspace import Subspace
-from nastk.updater import Plan
+from nastk import Batch, Mixture, PhaseCost, Plan, Preset, Probe, Subspace
 from nastk_gradient.gates import path, rescaled, slope_of_alpha, two_paths
 from nastk_gradient.relaxed import Relaxed
 from nastk_gradient.validation import one_batch_a_step

@@ -13,13 +13,17 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-import nastk.component
-from nastk.architecture import Architecture
-from nastk.errors import DivergenceError
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.subspace import Subspace
-from nastk.updater import ArchitectureUpdater, Continuation, Plan
+import nastk
+from nastk import (
+    Architecture,
+    ArchitectureUpdater,
+    Continuation,
+    DivergenceError,
+    Mixture,
+    Plan,
+    Probe,
+    Subspace,
+)
 from nastk_gradient.learned import Learned
 
 
@@ -32,7 +36,7 @@ class Relaxed(ArchitectureUpdater):
     Example: `class Mine(Relaxed)` whose `before_step` calls `self.learn(gradient, probe.subspace)`.
     """
 
-    class Options(nastk.component.Options):
+    class Options(nastk.Options):
         """Alpha's optimiser; the defaults are those of DARTS (Liu et al. 2019, appendix A.1.1)."""
 
         learning_rate: float = Field(

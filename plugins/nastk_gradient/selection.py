@@ -8,7 +8,7 @@ where the space lets an edge go empty.
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
-from nastk.subspace import Edge, Subspace
+from nastk import Edge, Subspace
 
 Item = TypeVar("Item")
 Complaint = Callable[[Subspace], str | None]

@@ -11,12 +11,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from nastk.component import Preset
-from nastk.cost import PhaseCost
-from nastk.data.stream import Batch
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.updater import Plan
+from nastk import Batch, Mixture, PhaseCost, Plan, Preset, Probe
 from nastk_gradient.gumbel import annealed
 from nastk_gradient.published import ALPHA, BENCH_SPACE, DARTS_SPACE, DARTS_TRAINER, HALVES
 from nastk_gradient.relaxed import Relaxed

@@ -10,12 +10,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from nastk.component import Preset
-from nastk.cost import PhaseCost
-from nastk.data.stream import Batch
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.updater import Plan
+from nastk import Batch, Mixture, PhaseCost, Plan, Preset, Probe
 from nastk_gradient.gumbel import annealed, gumbel, relaxed
 from nastk_gradient.published import ALPHA, BENCH_SPACE, BENCH_TRAINER, DARTS_SPACE, DARTS_TRAINER
 from nastk_gradient.relaxed import Relaxed

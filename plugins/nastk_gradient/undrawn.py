@@ -19,11 +19,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nastk.data.stream import Batch
-from nastk.errors import PluginError
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.subspace import Edge
+from nastk import Batch, Edge, Mixture, PluginError, Probe
 
 Outputs = list[tuple[int, Tensor]]
 """(edge, output) of each drawn operation of each cell."""

@@ -6,10 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.cost import PhaseCost
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.updater import Plan
+from nastk import Mixture, PhaseCost, Plan, Probe
 
 
 def slopes(

@@ -6,7 +6,7 @@ are downloaded; `imagenet16.py` reads the pickled files of ImageNet16-120 throug
 size and channels, `pictures.py` decodes them.
 """
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 
 @hookimpl

@@ -1,8 +1,8 @@
 """Pickled batches of images, in the form of CIFAR's and ImageNet16's authors: `read_batch`.
 
 A batch is a dictionary with `data` (a uint8 array, one row of channels x height x width an image)
-and `labels`. `nastk.pickles` reads it and runs nothing that it names: arrays are made here, from
-their bytes.
+and `labels`. `nastk.base.read_pickle` reads it and runs nothing that it names: arrays are made here
+from their bytes.
 """
 
 import pickle
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from nastk.errors import DataError
-from nastk.pickles import Meant, encoded, load
+from nastk import DataError
+from nastk.base import Meant, encoded, read_pickle
 
 NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 """numpy's names of plain numbers: arrays of nothing else are read."""
@@ -73,7 +73,7 @@ def read_batch(path: Path, numbers: int) -> Batch:
     """
     try:
         with open(path, "rb") as file:
-            batch = load(file, str(path), ADMITTED, encoding="latin1")
+            batch = read_pickle(file, str(path), ADMITTED, encoding="latin1")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
     pixels, labels = (_array(batch, key) for key in ("data", "labels"))

@@ -8,11 +8,9 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from nastk.data.source import DataSource
-from nastk.data.splits import Split, Splits, divide, stratified
-from nastk.data.statistics import statistics
-from nastk.data.task import Task
-from nastk.seeds import generator
+from nastk import DataSource, Split, Splits, Task
+from nastk.base import generator
+from nastk.data import divide, statistics, stratified
 
 
 class Digits(DataSource):

@@ -10,12 +10,9 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from nastk.data.augment import Augmentation
-from nastk.data.source import DataSource
-from nastk.data.splits import Files, Split, Splits, divide, stratified
-from nastk.data.statistics import statistics
-from nastk.data.task import Task
-from nastk.seeds import generator
+from nastk import Augmentation, DataSource, Split, Splits, Task
+from nastk.base import generator
+from nastk.data import Files, divide, statistics, stratified
 from nastk_images.form import Form, form_of
 from nastk_images.levels import MEASURED, Levels, measured
 from nastk_images.listing import Listing, Tree, check_enough, scan

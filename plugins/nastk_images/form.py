@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median_low
 
-from nastk.data.transparency import BEHIND
+from nastk.data import BEHIND
 from nastk_images.pictures import Look, look
 
 LOOKED_AT = 100_000

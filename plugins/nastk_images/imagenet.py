@@ -6,10 +6,8 @@ from pathlib import Path
 import torch
 from pydantic import Field
 
-from nastk.data.source import DataSource
-from nastk.data.splits import Files, Split, Splits, divide
-from nastk.data.task import Task
-from nastk.errors import DataError
+from nastk import DataError, DataSource, Split, Splits, Task
+from nastk.data import Files, divide
 from nastk_images.listing import Listing, Tree, scan
 from nastk_images.pictures import RANDOM_CROP_FROM, PictureFiles
 from nastk_images.published import data_root

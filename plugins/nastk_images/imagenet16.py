@@ -11,10 +11,8 @@ from jaxtyping import Int64, UInt8
 from pydantic import Field
 from torch import Tensor
 
-from nastk.data.source import DataSource
-from nastk.data.splits import Split, Splits, divide
-from nastk.data.task import Task
-from nastk.errors import DataError
+from nastk import DataError, DataSource, Split, Splits, Task
+from nastk.data import divide
 from nastk_images.batches import read_batch
 from nastk_images.presets import QUICK
 from nastk_images.published import data_root

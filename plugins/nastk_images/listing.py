@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from nastk.errors import DataError
+from nastk import DataError
 from nastk_images.walk import SUFFIXES, Walk, folders_in
 
 LAYOUT = (

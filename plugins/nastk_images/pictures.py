@@ -13,8 +13,7 @@ from jaxtyping import Int, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from nastk.data.loader import usual_workers
-from nastk.data.transparency import is_clear, opaque
+from nastk.data import is_clear, opaque, usual_workers
 from nastk_images.levels import DEEP_MODES, MEASURED, Levels, deep_values, measured
 from nastk_images.reading import BROKEN, unreadable
 

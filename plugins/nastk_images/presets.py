@@ -1,6 +1,6 @@
 """The preset that the larger sources share."""
 
-from nastk.component import Preset
+from nastk import Preset
 
 QUICK = Preset(
     "quick",

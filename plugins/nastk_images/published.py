@@ -15,10 +15,8 @@ from jaxtyping import Int, UInt8
 from pydantic import Field
 from torch import Tensor
 
-from nastk.data.source import DataSource
-from nastk.data.splits import Split, Splits, divide
-from nastk.data.task import Task
-from nastk.errors import DataError
+from nastk import DataError, DataSource, Split, Splits, Task
+from nastk.data import divide
 from nastk_images.presets import QUICK
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from PIL import Image
 
-from nastk.errors import DataError
+from nastk import DataError
 
 BROKEN = (
     OSError,

@@ -4,7 +4,7 @@ This package offers the updater `isdarts`. Read `measure.py` (how flat an operat
 `listening.py` (that, measured on a supernet), `shrinking.py` (when and what goes), `updater.py`.
 """
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 
 @hookimpl

@@ -15,11 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.data.stream import Batch
-from nastk.errors import DivergenceError, PluginError
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.subspace import Edge
+from nastk import Batch, DivergenceError, Edge, Mixture, PluginError, Probe
 from nastk_isdarts.measure import MeasureName, channel_variance, flatness
 
 Player = tuple[int, int]

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.errors import ConfigurationError
+from nastk import ConfigurationError
 
 MeasureName = Literal["official", "inv_var", "log", "median"]
 

@@ -4,8 +4,7 @@ from typing import Literal
 
 import torch
 
-from nastk.mixture import Mixture
-from nastk.subspace import Edge, Subspace
+from nastk import Edge, Mixture, Subspace
 
 Mix = Literal["original", "remaining"]
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from nastk.component import Options
-from nastk.subspace import Edge
+from nastk import Edge, Options
 from nastk_isdarts.measure import MeasureName
 from nastk_isdarts.mixing import Mix
 from nastk_isdarts.shrinking import Contest, Keep, Order, shrink_epochs

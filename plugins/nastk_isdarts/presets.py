@@ -1,6 +1,6 @@
 """The settings of the authors' scripts as presets, and a small one to try it with."""
 
-from nastk.component import Preset
+from nastk import Preset
 
 _SOURCE = "He et al., AAAI 2024, by the authors' code"
 _DATA = {"train_fraction": 1.0}

@@ -14,8 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.space import SearchSpace
-from nastk.subspace import Subspace
+from nastk import SearchSpace, Subspace
 
 Keep = Literal["auto", "edge", "node"]
 Order = Literal["largest", "smallest"]

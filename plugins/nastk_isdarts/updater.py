@@ -12,13 +12,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.architecture import Architecture
-from nastk.cost import PhaseCost
-from nastk.data.stream import Batch
-from nastk.events import table_to_json
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.updater import ArchitectureUpdater, Continuation, Plan
+from nastk import (
+    Architecture,
+    ArchitectureUpdater,
+    Batch,
+    Continuation,
+    Mixture,
+    PhaseCost,
+    Plan,
+    Probe,
+)
+from nastk.base import table_to_json
 from nastk_isdarts.listening import Measures, measure
 from nastk_isdarts.mixing import constant_mixture
 from nastk_isdarts.options import IsDartsOptions

@@ -9,7 +9,7 @@ command_line.py  `nastk latency build` and `nastk latency info`
 
 from typing import TYPE_CHECKING
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 if TYPE_CHECKING:
     import typer

@@ -15,14 +15,9 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, nn
 
-from nastk.architecture import Architecture
-from nastk.data.task import Task
-from nastk.errors import ConfigurationError
-from nastk.execution import Execution
-from nastk.limits.additive import TYINGS, Additive, features, fit, keys_of
-from nastk.limits.structure import Structure, with_operation
-from nastk.seeds import generator
-from nastk.space import SearchSpace
+from nastk import Architecture, ConfigurationError, Execution, SearchSpace, Task
+from nastk.base import generator
+from nastk.limits import TYINGS, Additive, Structure, features, fit, keys_of, with_operation
 from nastk_latency.table import Check, LatencyTable, Reference, Row, Shape
 from nastk_latency.timing import Stopwatch, clock_of
 

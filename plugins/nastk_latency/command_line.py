@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nastk.component import assignments
-from nastk.plugins import catalogue
+from nastk import catalogue
+from nastk.base import assignments
 
 if TYPE_CHECKING:
     from nastk_latency.table import LatencyTable
@@ -52,8 +52,8 @@ def build(
     from rich.console import Console
     from rich.progress import Progress
 
-    from nastk.execution import Execution
-    from nastk.files import check_replaceable
+    from nastk import Execution
+    from nastk.base import check_replaceable
     from nastk_latency.build import Effort
     from nastk_latency.build import build as build_table
 

@@ -4,11 +4,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-import nastk.component
-from nastk.architecture import Architecture
-from nastk.errors import ConfigurationError, DataError
-from nastk.evaluator import Evaluation, Evaluator, Setting
-from nastk.probe import Probe
+import nastk
+from nastk import Architecture, ConfigurationError, DataError, Evaluation, Evaluator, Probe, Setting
 from nastk_latency.build import parameters
 from nastk_latency.table import LatencyTable, read
 
@@ -26,7 +23,7 @@ class Latency(Evaluator):
     summary = "seconds of a forward pass, from a table timed by `nastk latency build`"
     needs_images = False
 
-    class Options(nastk.component.Options):
+    class Options(nastk.Options):
         """Which table."""
 
         table: Path | None = Field(

@@ -12,11 +12,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nastk.architecture import Architecture
-from nastk.component import Options, parse
-from nastk.errors import ConfigurationError, DataError, UnreadableError
-from nastk.files import write_atomically
-from nastk.reading import read_json
+from nastk import Architecture, ConfigurationError, DataError, Options
+from nastk.base import UnreadableError, parse, read_json, write_atomically
 
 ADVICE = "Make it anew with `nastk latency build`."
 

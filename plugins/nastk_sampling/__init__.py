@@ -8,7 +8,7 @@ random_path.py    `random`: one uniform path a step
 fair.py           `fair`: every operation once a step
 """
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 
 @hookimpl

@@ -6,10 +6,7 @@ from itertools import islice
 
 import torch
 
-from nastk.architecture import Architecture
-from nastk.data.stream import Batch
-from nastk.mixture import Mixture
-from nastk.probe import Probe
+from nastk import Architecture, Batch, Mixture, Probe
 from nastk_sampling.paths import Sampler
 
 PATIENCE = 100

@@ -8,12 +8,8 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 
-import nastk.component
-from nastk.architecture import Architecture
-from nastk.cost import PhaseCost
-from nastk.probe import Probe
-from nastk.subspace import Subspace
-from nastk.updater import ArchitectureUpdater, Continuation, Plan
+import nastk
+from nastk import Architecture, ArchitectureUpdater, Continuation, PhaseCost, Plan, Probe, Subspace
 from nastk_sampling.candidates import Judge, Ranked, sample_distinct
 from nastk_sampling.evolution import Evolution, evolve
 from nastk_sampling.paths import Sampler
@@ -29,7 +25,7 @@ class Choice:
     connected: bool
 
 
-class ChoiceOptions(nastk.component.Options):
+class ChoiceOptions(nastk.Options):
     """How architectures are found and judged after the last epoch."""
 
     candidates: int = Field(

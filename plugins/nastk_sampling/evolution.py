@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from nastk.architecture import Architecture
+from nastk import Architecture
 from nastk_sampling.candidates import Ranked, best_first, unseen
 from nastk_sampling.paths import Sampler
 

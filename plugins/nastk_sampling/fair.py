@@ -4,9 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from nastk.component import Preset
-from nastk.mixture import Mixture
-from nastk.probe import Probe
+from nastk import Mixture, Preset, Probe
 from nastk_sampling.choice import Choice, ChoiceName, ChoiceOptions, PathUpdater
 from nastk_sampling.paths import fair_paths
 

@@ -7,11 +7,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from nastk.architecture import Architecture
-from nastk.errors import PluginError
-from nastk.mixture import Mixture
-from nastk.space import SearchSpace
-from nastk.subspace import Subspace
+from nastk import Architecture, Mixture, PluginError, SearchSpace, Subspace
 
 ATTEMPTS = 2_000
 

@@ -8,9 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nastk.component import Preset
-from nastk.mixture import Mixture
-from nastk.probe import Probe
+from nastk import Mixture, Preset, Probe
 from nastk_sampling.choice import Choice, ChoiceName, ChoiceOptions, PathUpdater
 
 BY_RULE: dict[str, Choice] = {

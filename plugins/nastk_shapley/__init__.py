@@ -5,7 +5,7 @@ of any game), then `coalitions.py` (the supernet as a game), `measuring.py` (an 
 `update.py` (how values move alpha) and `updater.py`; `selecting.py` is for the end of any search.
 """
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 
 @hookimpl

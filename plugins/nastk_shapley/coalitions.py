@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import inf, log
 from typing import Literal
 
-from nastk.data.stream import Batch, Stream
-from nastk.mixture import Mixture
-from nastk.probe import NormMode, Probe
-from nastk.subspace import Edge
+from nastk import Batch, Edge, Mixture, Probe, Stream
+from nastk.train import NormMode
 from nastk_shapley.estimate import Game
 
 ValueName = Literal["accuracy", "neg_loss"]

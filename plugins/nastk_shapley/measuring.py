@@ -11,13 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.data.stream import Batch
-from nastk.errors import DivergenceError
-from nastk.events import table_to_json
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.space import SearchSpace
-from nastk.subspace import Subspace
+from nastk import Batch, DivergenceError, Mixture, Probe, SearchSpace, Subspace
+from nastk.base import table_to_json
 from nastk_shapley.coalitions import estimation_stream, null_players, supernet_game, whole_batch
 from nastk_shapley.estimate import Estimate, Game, monte_carlo, random_orders
 from nastk_shapley.exact import exact

@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from nastk.component import Options
-from nastk.probe import NormMode
+from nastk import Options
+from nastk.train import NormMode
 from nastk_shapley.coalitions import ValueName, likelihood_left
 from nastk_shapley.estimate import Rules, share_left
 from nastk_shapley.exact import MOST_PLAYERS

@@ -7,7 +7,7 @@ with the other variant is wholly the other one.
 from collections.abc import Mapping
 from typing import Any
 
-from nastk.component import Preset
+from nastk import Preset
 
 _PAPER = "Xiao et al., CVPR 2022"
 _CODE = "Euphoria16/Shapley-NAS"

@@ -8,13 +8,8 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from nastk.architecture import Architecture
-from nastk.component import Preset
-from nastk.cost import PhaseCost
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.updater import Continuation, Plan
-from nastk.wrapper import Wrapper, around, as_weights
+from nastk import Architecture, Continuation, Mixture, PhaseCost, Plan, Preset, Probe, Wrapper
+from nastk.train import around, as_weights
 from nastk_shapley.measuring import Measuring, table
 from nastk_shapley.options import EstimateOptions
 from nastk_shapley.presets import ESTIMATE, robust

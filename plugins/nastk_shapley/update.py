@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from nastk.subspace import Edge
+from nastk import Edge
 
 Normalisation = Literal["l2", "zscore", "none"]
 

@@ -11,11 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.architecture import Architecture
-from nastk.cost import PhaseCost
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.updater import ArchitectureUpdater, Continuation, Plan
+from nastk import Architecture, ArchitectureUpdater, Continuation, Mixture, PhaseCost, Plan, Probe
 from nastk_shapley.estimate import Estimate
 from nastk_shapley.measuring import Measuring, table
 from nastk_shapley.options import ShapleyOptions

@@ -13,7 +13,7 @@ supernet.py    every operation at once (with PC-DARTS's partial channels)
 network.py     the stand-alone network of one architecture
 """
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 
 @hookimpl

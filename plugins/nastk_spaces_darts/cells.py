@@ -13,12 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.architecture import Architecture
-from nastk.data.task import Task
-from nastk.errors import DataError, PluginError, near_miss
-from nastk.space import SearchSpace
-from nastk.subspace import Edge, Subspace
-from nastk.supernet import Supernet
+from nastk import Architecture, DataError, Edge, PluginError, SearchSpace, Subspace, Supernet, Task
+from nastk.base import near_miss
 from nastk_spaces_darts import choice
 from nastk_spaces_darts.genotype import GROUPS, Cell, nodes_of, read, write
 from nastk_spaces_darts.network import DartsNetwork

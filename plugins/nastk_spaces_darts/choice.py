@@ -10,7 +10,7 @@ from itertools import combinations, groupby
 
 import torch
 
-from nastk.subspace import Edge, Subspace
+from nastk import Edge, Subspace
 
 Candidate = tuple[int, int]
 """(edge, column) of an operation that may be chosen."""

@@ -7,7 +7,8 @@ weights beside operations and the operation names of XAutoDL (GDAS, IS-DARTS).
 from collections.abc import Sequence
 from typing import Any
 
-from nastk.errors import DataError, near_miss
+from nastk import DataError
+from nastk.base import near_miss
 from nastk_spaces_darts.spelling import GROUPS, fields
 
 Cell = list[list[tuple[str, int]]]

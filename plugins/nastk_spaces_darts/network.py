@@ -11,9 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.architecture import Architecture
-from nastk.data.task import Task
-from nastk.errors import ConfigurationError
+from nastk import Architecture, ConfigurationError, Task
 from nastk_spaces_darts.genotype import GROUPS
 from nastk_spaces_darts.operations import Operation, State, Views, operation
 from nastk_spaces_darts.options import DartsOptions

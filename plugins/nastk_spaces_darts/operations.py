@@ -2,8 +2,8 @@
 
 All convolutions of one state begin with the same ReLU, and all its poolings of one kind are the
 same. `Views` computes each of these once a state; an `Operation` says which view it reads and holds
-the rest, weights and all. It ends in a sum, and `term` leaves to the sum (`nastk.kernels.mixing`)
-what is faster done there. Next: `supernet.py` and `network.py` put them into cells.
+the rest, weights and all. It ends in a sum, and `term` leaves to the sum (`nastk.nn.mix`) what is
+faster done there. Next: `supernet.py` and `network.py` put them into cells.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,12 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.kernels.depthwise import depthwise
-from nastk.kernels.projection import pointwise
-from nastk.kernels.terms import Term
-from nastk.norms import BatchNorm, parameter_free
-from nastk.strided import chosen_pixels
-from nastk.supernet import is_heard
+from nastk.nn import BatchNorm, Term, chosen_pixels, depthwise, parameter_free, pointwise
+from nastk.spaces import is_heard
 
 State = Float[Tensor, "batch _channels _height _width"]
 """Any feature map: only the number of images is the same throughout a network."""
@@ -225,7 +221,7 @@ class Halve(nn.Module):
     """Half the side, any number of channels: two 1x1 convolutions of stride 2, one a pixel on.
 
     What DARTS calls a factorised reduction, without its ReLU. An odd side is padded with one zero.
-    The pixels are chosen before they are convolved (`nastk.strided` says why).
+    The pixels are chosen before they are convolved (`nastk.nn.strided` says why).
     """
 
     def __init__(self, channels_in: int, channels_out: int, norm: Norm) -> None:

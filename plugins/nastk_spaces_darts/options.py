@@ -4,8 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from nastk.component import Options
-from nastk.data.task import Task
+from nastk import Options, Task
 
 
 class DartsOptions(Options):

@@ -7,7 +7,7 @@ columns keep.
 
 from pydantic import Field
 
-from nastk.component import Preset
+from nastk import Preset
 from nastk_spaces_darts.cells import CellSpace
 from nastk_spaces_darts.options import DartsOptions
 

@@ -1,7 +1,6 @@
 """`DartsSpace`: the space of DARTS itself, whose edges all offer the same operations."""
 
-from nastk.architecture import Published
-from nastk.component import Preset
+from nastk import Preset, Published
 from nastk_spaces_darts.cells import CellSpace
 from nastk_spaces_darts.operations import OPERATIONS
 from nastk_spaces_darts.options import DartsOptions

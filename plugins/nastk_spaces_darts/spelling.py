@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nastk.errors import DataError
-from nastk.printed import called, expression, printed, value_of
+from nastk import DataError
+from nastk.base import called, expression, printed, value_of
 
 GROUPS = ("normal", "reduce")
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")

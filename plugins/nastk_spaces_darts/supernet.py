@@ -16,13 +16,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.data.task import Task
-from nastk.kernels.mixing import mix
-from nastk.kernels.terms import Term
-from nastk.mixture import Mixture, Terms
-from nastk.norms import BatchNorm
-from nastk.subspace import Edge
-from nastk.supernet import Measure, Supernet, recomputed
+from nastk import Edge, Mixture, Supernet, Task
+from nastk.nn import BatchNorm, Term, mix
+from nastk.spaces import Measure, Terms, recomputed
 from nastk_spaces_darts.official_names import own_name
 from nastk_spaces_darts.operations import POOLS, Operation, State, Views, Zero, operation
 from nastk_spaces_darts.options import DartsOptions

@@ -14,7 +14,7 @@ macro.py            `MacroSpace`: NAS-Bench-Macro, a chain whose 6,561 networks 
 macro_networks.py   its supernet and its stand-alone network
 """
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 
 @hookimpl

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nastk.errors import DataError
+from nastk import DataError
 from nastk_spaces_mobilenet.layouts import Layout
 from nastk_spaces_mobilenet.operations import SKIP, LayerPlan
 from nastk_spaces_mobilenet.skeleton import plan, scaled

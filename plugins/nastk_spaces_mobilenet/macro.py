@@ -13,13 +13,7 @@ from itertools import islice, product
 from pydantic import Field
 from torch import nn
 
-from nastk.architecture import Architecture
-from nastk.component import Options, Preset
-from nastk.data.task import Task
-from nastk.errors import DataError
-from nastk.space import SingleChoiceSpace
-from nastk.subspace import Edge
-from nastk.supernet import Supernet
+from nastk import Architecture, DataError, Edge, Options, Preset, SingleChoiceSpace, Supernet, Task
 from nastk_spaces_mobilenet.macro_networks import MacroNetwork, MacroSupernet
 
 OPERATIONS = ("identity", "mb3_3x3", "mb6_5x5")

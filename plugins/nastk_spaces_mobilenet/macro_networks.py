@@ -12,9 +12,8 @@ from functools import partial
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.data.task import Task
-from nastk.norms import BatchNorm
-from nastk.strided import ChoosingConv2d
+from nastk import Task
+from nastk.nn import BatchNorm, ChoosingConv2d
 from nastk_spaces_mobilenet.operations import LayerPlan, Norm, State, operation
 from nastk_spaces_mobilenet.supernet import ChainSupernet, MixedLayer
 

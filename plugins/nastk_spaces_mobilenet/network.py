@@ -8,8 +8,7 @@ from functools import partial
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.architecture import Architecture
-from nastk.data.task import Task
+from nastk import Architecture, Task
 from nastk_spaces_mobilenet.operations import State, operation
 from nastk_spaces_mobilenet.options import MobileNetOptions
 from nastk_spaces_mobilenet.skeleton import Head, Stem, plan

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from nastk.component import Options
-from nastk.data.task import Task
+from nastk import Options, Task
 from nastk_spaces_mobilenet.layouts import LAYOUTS, Layout, LayoutName, Style
 
 Count = Annotated[int, Field(ge=1)]

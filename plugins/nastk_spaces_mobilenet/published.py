@@ -6,7 +6,7 @@ A table of facts from the authors' configuration files. A bar stands between two
 from dataclasses import dataclass, fields
 from typing import Any
 
-from nastk.errors import DataError
+from nastk import DataError
 from nastk_spaces_mobilenet.layouts import LAYOUTS, Layout, LayoutName
 
 

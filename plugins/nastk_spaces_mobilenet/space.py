@@ -9,13 +9,17 @@ from typing import Any
 
 from torch import nn
 
-from nastk.architecture import Architecture, Published
-from nastk.component import Preset
-from nastk.data.task import Task
-from nastk.errors import DataError, near_miss
-from nastk.space import SingleChoiceSpace
-from nastk.subspace import Edge
-from nastk.supernet import Supernet
+from nastk import (
+    Architecture,
+    DataError,
+    Edge,
+    Preset,
+    Published,
+    SingleChoiceSpace,
+    Supernet,
+    Task,
+)
+from nastk.base import near_miss
 from nastk_spaces_mobilenet.network import MobileNetwork
 from nastk_spaces_mobilenet.operations import names
 from nastk_spaces_mobilenet.options import MobileNetOptions

@@ -7,12 +7,8 @@ from typing import cast
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.data.task import Task
-from nastk.kernels.terms import added
-from nastk.mixture import Mixture
-from nastk.norms import BatchNorm
-from nastk.subspace import Edge
-from nastk.supernet import Supernet
+from nastk import Edge, Mixture, Supernet, Task
+from nastk.nn import BatchNorm, added
 from nastk_spaces_mobilenet.operations import LayerPlan, State, operation
 from nastk_spaces_mobilenet.options import MobileNetOptions
 from nastk_spaces_mobilenet.skeleton import Head, Stem, plan

@@ -9,9 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from nastk.errors import DataError, near_miss
-from nastk.printed import printed
-from nastk.subspace import Edge
+from nastk import DataError, Edge
+from nastk.base import near_miss, printed
 from nastk_spaces_mobilenet.configs import words
 from nastk_spaces_mobilenet.layouts import Layout
 from nastk_spaces_mobilenet.operations import SKIP

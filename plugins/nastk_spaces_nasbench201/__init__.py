@@ -14,7 +14,7 @@ stacking.py     several mixtures in one pass
 network.py      the stand-alone network of one architecture
 """
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 
 @hookimpl

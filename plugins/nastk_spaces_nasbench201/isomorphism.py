@@ -9,7 +9,7 @@ is an expression in the cell's input, `0`:
 * a node is the sorted sum of its edges.
 """
 
-from nastk.architecture import Architecture
+from nastk import Architecture
 
 INPUT, NOTHING = "0", "#"
 

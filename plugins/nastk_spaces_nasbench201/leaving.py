@@ -3,7 +3,7 @@
 On a CPU the time of this space goes into passes over memory as much as into convolutions. So the
 convolutions of a state are one, with their kernels put together; of their outputs only means and
 variances are taken, and norm and mixing weight become one factor a channel on the way into the sum.
-A 1x1 convolution needs no output at all (see `nastk.kernels.mixing`). On the way back
+A 1x1 convolution needs no output at all (see `nastk.nn.kernels.mixing`). On the way back
 (`returning.py`) the gradients of all that left come together in a few passes as well.
 
 Under bf16 autocast the convolutions alone are in bf16; statistics and sums keep single precision.

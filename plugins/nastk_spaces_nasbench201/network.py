@@ -12,9 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.architecture import Architecture
-from nastk.data.task import Task
-from nastk.subspace import Edge
+from nastk import Architecture, Edge, Task
 from nastk_spaces_nasbench201.operations import Operation, State, Views, operation
 from nastk_spaces_nasbench201.options import NasBench201Options
 from nastk_spaces_nasbench201.skeleton import Head, stages, stem

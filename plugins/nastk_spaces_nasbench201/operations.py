@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.norms import parameter_free
-from nastk.supernet import is_heard
+from nastk.nn import parameter_free
+from nastk.spaces import is_heard
 
 State = Float[Tensor, "batch _channels _height _width"]
 """Any feature map: only the number of images is the same throughout a network."""

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from nastk.component import Options
+from nastk import Options
 
 
 class NasBench201Options(Options):

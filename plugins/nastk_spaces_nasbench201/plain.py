@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from nastk.kernels.terms import added
+from nastk.nn import added
 from nastk_spaces_nasbench201.operations import State, Views
 from nastk_spaces_nasbench201.source import Way
 

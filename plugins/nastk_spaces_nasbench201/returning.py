@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.moments import column_sums, maps, positions
+from nastk.nn import column_sums, maps, positions
 from nastk_spaces_nasbench201.operations import State
 from nastk_spaces_nasbench201.plain import plain
 from nastk_spaces_nasbench201.source import Dense, Matrix, Source, Way, shares, window_sums

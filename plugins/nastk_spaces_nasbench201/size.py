@@ -7,7 +7,7 @@ classifier with its bias count as multiply-adds; norms, poolings and sums do not
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nastk.data.task import Task
+from nastk import Task
 
 TAPS = {"nor_conv_1x1": 1, "nor_conv_3x3": 9}
 """Positions that a convolution of this name reads; operations without parameters are not listed."""

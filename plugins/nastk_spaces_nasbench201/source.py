@@ -15,9 +15,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.kernels import terms
-from nastk.moments import Groups, Statistics, maps, moments, positions, statistics
-from nastk.norms import BatchNorm
+from nastk.nn import (
+    BatchNorm,
+    Groups,
+    Statistics,
+    has_covariance,
+    maps,
+    moments,
+    positions,
+    statistics,
+)
 from nastk_spaces_nasbench201.operations import Operation, State
 
 Matrix = Float[Tensor, "*groups positions _channels"]
@@ -111,7 +118,7 @@ class Source:
         }
         # Of few positions a covariance in single precision says too little.
         rows = len(state) * state.shape[2] * state.shape[3] // prod(groups)
-        many = rows >= terms.FEWEST_POSITIONS
+        many = has_covariance(rows)
         small = [place for place, size in sizes.items() if many and size == 1]
         large = [place for place in sizes if place not in small]
         relu = torch.relu(state) if sizes else None

@@ -10,12 +10,7 @@ from itertools import product
 import torch
 from torch import nn
 
-from nastk.architecture import Architecture
-from nastk.component import Preset
-from nastk.data.task import Task
-from nastk.space import SingleChoiceSpace
-from nastk.subspace import Edge, Subspace
-from nastk.supernet import Supernet
+from nastk import Architecture, Edge, Preset, SingleChoiceSpace, Subspace, Supernet, Task
 from nastk_spaces_nasbench201 import isomorphism
 from nastk_spaces_nasbench201.network import NasBench201Network
 from nastk_spaces_nasbench201.operations import OPERATIONS

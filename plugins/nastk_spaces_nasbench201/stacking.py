@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.mixture import Mixture, Terms, terms_of
-from nastk.supernet import Measure
+from nastk import Mixture
+from nastk.spaces import Measure, Terms, terms_of
 
 Logits = Float[Tensor, "batch classes"]
 

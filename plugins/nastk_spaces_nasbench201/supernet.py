@@ -12,12 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.data.task import Task
-from nastk.kernels.terms import added
-from nastk.mixture import Mixture, Terms
-from nastk.norms import BatchNorm
-from nastk.subspace import Edge
-from nastk.supernet import Measure, Supernet, recomputed
+from nastk import Edge, Mixture, Supernet, Task
+from nastk.nn import BatchNorm, added
+from nastk.spaces import Measure, Terms, recomputed
 from nastk_spaces_nasbench201.leaving import leave
 from nastk_spaces_nasbench201.operations import Norm, Operation, State, Views, operation
 from nastk_spaces_nasbench201.options import NasBench201Options

@@ -12,8 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from nastk.errors import DataError, near_miss
-from nastk.printed import printed
+from nastk import DataError
+from nastk.base import near_miss, printed
 
 NODES = 4
 """Nodes of a cell, its input (node 0) and its output (the last one) included."""

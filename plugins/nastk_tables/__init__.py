@@ -9,7 +9,7 @@ it.
 
 from typing import TYPE_CHECKING, Any
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 if TYPE_CHECKING:
     import typer

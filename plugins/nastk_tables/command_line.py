@@ -55,8 +55,7 @@ def import_table(
     from rich.console import Console
     from rich.progress import Progress
 
-    from nastk.component import assignments
-    from nastk.files import check_replaceable
+    from nastk.base import assignments, check_replaceable
     from nastk_tables.importing import import_files
     from nastk_tables.storage import read, write
 

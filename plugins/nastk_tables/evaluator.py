@@ -5,11 +5,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-import nastk.component
-from nastk.architecture import Architecture
-from nastk.errors import ConfigurationError, DataError
-from nastk.evaluator import Evaluation, Evaluator, Setting
-from nastk.probe import Probe
+import nastk
+from nastk import Architecture, ConfigurationError, DataError, Evaluation, Evaluator, Probe, Setting
 from nastk_tables.column import dataset_name
 from nastk_tables.places import find, is_name
 from nastk_tables.storage import read
@@ -34,7 +31,7 @@ class TableAccuracy(Evaluator):
     summary = "accuracy and rank in a benchmark's table; trains nothing"
     needs_images = False
 
-    class Options(nastk.component.Options):
+    class Options(nastk.Options):
         """Which table, and which of the trainings in it."""
 
         table: str | None = Field(

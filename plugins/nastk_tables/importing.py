@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nastk.errors import DataError
-from nastk.plugins import catalogue
+from nastk import DataError, catalogue
 from nastk_tables import macro, official, spreadsheet
 from nastk_tables.sheet import Sheet, merge
 from nastk_tables.table import Table
 
 if TYPE_CHECKING:
-    from nastk.space import SearchSpace
+    from nastk import SearchSpace
 
 SIZES = {"nasbench201": 15_625, "nasbench-macro": 6_561}
 """How many architectures a space has, to say so where a table holds fewer."""

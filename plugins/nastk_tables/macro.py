@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from nastk.errors import DataError
-from nastk.reading import json_value
+from nastk import DataError
+from nastk.base import json_value
 from nastk_tables.column import ACCURACY, Column
 from nastk_tables.sheet import Sheet
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nastk.errors import DataError
+from nastk import DataError
 from nastk_tables.column import ACCURACY, Column
 from nastk_tables.sheet import Sheet
 from nastk_tables.torch_file import load_torch

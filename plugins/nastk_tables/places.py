@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nastk.errors import ConfigurationError, DataError, near_miss
+from nastk import ConfigurationError, DataError
+from nastk.base import near_miss
 
 SUFFIX = ".table"
 KNOWN = "nasbench201"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from nastk.errors import DataError
+from nastk import DataError
 from nastk_tables.column import ACCURACY, Column
 from nastk_tables.table import Table
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from nastk.errors import DataError
+from nastk import DataError
 from nastk_tables.column import ACCURACY, Column, dataset_name
 from nastk_tables.sheet import Sheet
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from nastk.errors import DataError
-from nastk.files import write_atomically
+from nastk import DataError
+from nastk.base import write_atomically
 from nastk_tables.column import Column
 from nastk_tables.table import Table
 

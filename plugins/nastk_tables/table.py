@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32
 
-from nastk.errors import ConfigurationError, DataError, near_miss
+from nastk import ConfigurationError, DataError
+from nastk.base import near_miss
 from nastk_tables.column import ACCURACY, Column, dataset_name
 
 

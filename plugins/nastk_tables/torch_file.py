@@ -5,8 +5,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from nastk.errors import DataError
-from nastk.pickles import DAMAGE
+from nastk import DataError
+from nastk.base import DAMAGE
 from nastk_tables.unpickle import load
 
 ZIP = b"PK\x03\x04"

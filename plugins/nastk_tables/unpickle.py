@@ -1,13 +1,12 @@
 """What the pickles of benchmarks may name, and the plain values that it means: `load`.
 
-The reading itself, which runs nothing that a file names, is `nastk.pickles`.
+The reading itself, which runs nothing that a file names, is `nastk.base.read_pickle`.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
-from nastk import pickles
-from nastk.pickles import Meant, Readable
+from nastk.base import Meant, Readable, encoded, read_pickle
 from nastk_tables.plain import SKIPPED, Dictionary, Numbers, NumberType
 
 FLOATS = ("Double", "Float", "Half", "BFloat16")
@@ -23,7 +22,7 @@ def _admitted() -> dict[tuple[str, str], Meant]:
     number = Meant(lambda kind, raw: kind.numbers(raw, 1)[0])
     meant = {
         ("collections", "OrderedDict"): Meant(Dictionary),
-        ("_codecs", "encode"): Meant(pickles.encoded),
+        ("_codecs", "encode"): Meant(encoded),
         ("numpy", "dtype"): Meant(NumberType),
         ("numpy", "ndarray"): skip,
         ("torch._utils", "_rebuild_tensor"): skip,
@@ -50,7 +49,7 @@ def load(file: Readable, source: str) -> Any:
     Raises:
         DataError: it names something that is not admitted, is damaged, or too large.
     """
-    return pickles.load(
+    return read_pickle(
         file,
         source,
         ADMITTED,

@@ -8,11 +8,18 @@ import re
 import pytest
 import torch
 
-from nastk import Evaluator, Mixture, SearchSpace, Setting, Subspace, Task
-from nastk.data.source import DataSource
-from nastk.plugins import catalogue
+from nastk import (
+    ArchitectureUpdater,
+    DataSource,
+    Evaluator,
+    Mixture,
+    SearchSpace,
+    Setting,
+    Subspace,
+    Task,
+    catalogue,
+)
 from nastk.testing import Harness, ToySpace, check_component, fingerprint
-from nastk.updater import ArchitectureUpdater
 
 BASES = {
     "space": SearchSpace,

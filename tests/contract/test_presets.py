@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nastk import Plan, catalogue, resolve
-from nastk.component import Preset
-from nastk.seeds import generator
+from nastk import Plan, Preset, catalogue, resolve
+from nastk.base.seeds import generator
 
 PAGES = Path(__file__).parents[2] / "docs" / "updaters"
 IMAGES = 50_000

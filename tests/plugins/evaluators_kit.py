@@ -2,10 +2,7 @@
 
 import torch
 
-from nastk.architecture import Architecture
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.updater import ArchitectureUpdater
+from nastk import Architecture, ArchitectureUpdater, Mixture, Probe
 
 
 class Even(ArchitectureUpdater):

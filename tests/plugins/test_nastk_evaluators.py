@@ -9,14 +9,18 @@ from evaluators_kit import Even
 from torch import Tensor, nn
 
 import nastk_evaluators
-from nastk.architecture import Architecture
-from nastk.data.splits import Split
-from nastk.data.stream import Batch, stream
-from nastk.data.task import Task
-from nastk.errors import ConfigurationError, DataError
-from nastk.evaluator import Setting
-from nastk.mixture import Mixture
-from nastk.probe import Probe
+from nastk import (
+    Architecture,
+    Batch,
+    ConfigurationError,
+    DataError,
+    Mixture,
+    Probe,
+    Setting,
+    Split,
+    Task,
+)
+from nastk.data.streams import stream
 from nastk.testing import EvaluatorContract, Harness, ToyData, ToySpace
 from nastk_evaluators.size import Size, multiply_adds, parameters, without_auxiliary
 from nastk_evaluators.supernet import SupernetAccuracy

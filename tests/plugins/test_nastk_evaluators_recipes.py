@@ -12,19 +12,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import nastk
-from nastk.architecture import Architecture
-from nastk.config import evaluator_config, resolve
-from nastk.data.splits import Split, Splits
-from nastk.data.task import Task
-from nastk.errors import ConfigurationError
-from nastk.evaluator import Setting
-from nastk.execution import Execution
-from nastk.judging import evaluator_use
+from nastk import (
+    Architecture,
+    ConfigurationError,
+    Execution,
+    SearchSpace,
+    Setting,
+    Split,
+    Splits,
+    Task,
+    catalogue,
+    resolve,
+)
+from nastk.base.seeds import generator
 from nastk.limits.options import LimitOptions, read
 from nastk.limits.space import Limited
-from nastk.plugins import catalogue
-from nastk.seeds import generator
-from nastk.space import SearchSpace
+from nastk.runs.config import evaluator_config
+from nastk.runs.judging import evaluator_use
 from nastk.testing import ToyData, ToySpace
 from nastk_evaluators.presets import PRESETS
 from nastk_evaluators.rates import rate

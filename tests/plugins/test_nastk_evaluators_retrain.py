@@ -12,15 +12,23 @@ from evaluators_kit import Even
 from torch import Tensor, nn
 
 import nastk_evaluators
-from nastk.architecture import Architecture
-from nastk.data.splits import Split, Splits
-from nastk.data.stream import Stream, stream
-from nastk.data.task import Task
-from nastk.errors import ConfigurationError, DataError, DivergenceError, StopRequested
-from nastk.evaluator import Caller, Setting
-from nastk.execution import Execution
-from nastk.seeds import seed_of
+from nastk import (
+    Architecture,
+    ConfigurationError,
+    DataError,
+    DivergenceError,
+    Execution,
+    Setting,
+    Split,
+    Splits,
+    StopRequested,
+    Stream,
+    Task,
+)
+from nastk.base.seeds import seed_of
+from nastk.data.streams import stream
 from nastk.testing import EvaluatorContract, ToyData, ToySpace, fingerprint
+from nastk.train.evaluator import Caller
 from nastk_evaluators.joined import joined
 from nastk_evaluators.recipe import Recipe
 from nastk_evaluators.retrain import Retrain

@@ -12,13 +12,9 @@ import pytest
 import torch
 
 import nastk_evnas
-from nastk.errors import ConfigurationError
-from nastk.events import UpdaterReported, UpdaterWorking
-from nastk.mixture import Mixture
-from nastk.subspace import Subspace
+from nastk import ConfigurationError, Mixture, Plan, Subspace, TrainerOptions
+from nastk.base.events import UpdaterReported, UpdaterWorking
 from nastk.testing import Harness, ToyData, UpdaterContract, fingerprint
-from nastk.training import TrainerOptions
-from nastk.updater import Plan
 from nastk_evnas.decoding import Decoder, decoded, distinct
 from nastk_evnas.fitness import Judge
 from nastk_evnas.genetics import (

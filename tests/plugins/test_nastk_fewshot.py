@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import nastk
 import nastk_fewshot
-from nastk.errors import ConfigurationError, MissingExtraError, UnknownNameError
-from nastk.mixture import Mixture
+from nastk import ConfigurationError, Mixture, UnknownNameError
+from nastk.base.errors import MissingExtraError
 from nastk.testing import ToySpace
-from nastk.wrapper import complete
+from nastk.train.wrapper import complete
 from nastk_fewshot.course import Course
 from nastk_fewshot.cut import Cut, chosen, cut, splittable
 from nastk_fewshot.deriving import levelled

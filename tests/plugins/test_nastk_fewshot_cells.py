@@ -6,7 +6,7 @@ Each is (method, seed): normal cell, reduction cell; a node is its two `operatio
 import pytest
 import torch
 
-from nastk.data.task import Task
+from nastk import Task
 from nastk_spaces_darts.space import DartsSpace
 
 CELLS = {

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from nastk.events import UpdaterReported
+from nastk import Plan
+from nastk.base.events import UpdaterReported
 from nastk.testing import Harness
 from nastk.testing.toy import ToyData
-from nastk.updater import Plan
 from nastk_fewshot.cut import splittable
 from nastk_fewshot.imagenet import IMAGENET
 from nastk_fewshot.matching import Matching

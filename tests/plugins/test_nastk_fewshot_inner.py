@@ -8,14 +8,11 @@ from fewshot_kit import options, search
 
 import nastk
 import nastk_fewshot
-from nastk.events import EpochDone
-from nastk.hookspecs import Offer
-from nastk.mixture import Mixture
-from nastk.plugins import Installed, catalogue
-from nastk.probe import Probe
-from nastk.runs import RunFolder
+from nastk import ArchitectureUpdater, Continuation, Mixture, Offer, Plan, Probe, catalogue
+from nastk.base.events import EpochDone
+from nastk.base.plugins import Installed
+from nastk.runs.folder import RunFolder
 from nastk.testing import Harness, ToySpace, fingerprint
-from nastk.updater import ArchitectureUpdater, Continuation, Plan
 from nastk_fewshot.inner import InnerProbe
 from nastk_fewshot.updater import Gm
 from nastk_gradient.darts import Darts

@@ -8,10 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from nastk.data.task import Task
-from nastk.errors import ConfigurationError, DivergenceError
-from nastk.mixture import Mixture
-from nastk.probe import Probe
+from nastk import ConfigurationError, DivergenceError, Mixture, Probe, Task
 from nastk.testing import Harness, ToySpace, fingerprint
 from nastk_fewshot.matching import Matching, distances, forced
 from nastk_fewshot.partition import (

@@ -8,13 +8,11 @@ import pytest
 import torch
 from fewshot_kit import INNERS, SMALL, options, search, sizes
 
-from nastk.branch import copied
-from nastk.events import BranchContinued, EpochDone, UpdaterReported
-from nastk.mixture import Mixture
-from nastk.subspace import Subspace
+from nastk import Continuation, Cosine, Mixture, Subspace
+from nastk.base.events import BranchContinued, EpochDone, UpdaterReported
 from nastk.testing import Harness, UpdaterContract, fingerprint
 from nastk.testing.toy import ToyData
-from nastk.updater import Continuation, Cosine
+from nastk.train.branch import copied
 from nastk_fewshot.fewshot import FewShot
 from nastk_fewshot.matching import Matching
 from nastk_fewshot.updater import Gm

@@ -11,13 +11,8 @@ import torch.nn.functional as F
 from core_kit import ShortContract
 from torch import Tensor, nn
 
-from nastk.branch import Branch
-from nastk.data.stream import Batch
-from nastk.errors import DivergenceError
-from nastk.mixture import Mixture
-from nastk.probe import Probe
+from nastk import Batch, Branch, Continuation, DivergenceError, Mixture, Plan, Probe
 from nastk.testing import Harness, fingerprint
-from nastk.updater import Continuation, Plan
 from nastk_gradient.darts import Darts
 from nastk_gradient.hypergradient import first_order, mixed_derivative, second_order
 

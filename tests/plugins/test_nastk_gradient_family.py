@@ -9,13 +9,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Dirichlet, kl_divergence
 
-from nastk import catalogue
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.subspace import Subspace
+from nastk import ArchitectureUpdater, Mixture, Plan, Probe, Subspace, catalogue
 from nastk.testing import Harness, ToyData, fingerprint
 from nastk.testing.toy import EDGES
-from nastk.updater import ArchitectureUpdater, Plan
 from nastk_gradient import dirichlet
 from nastk_gradient.darts import Darts
 from nastk_gradient.drnas import DrNas

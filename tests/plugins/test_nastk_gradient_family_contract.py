@@ -6,11 +6,8 @@ import pytest
 from core_kit import ShortContract
 
 import nastk_gradient
-from nastk import catalogue
-from nastk.space import SearchSpace
-from nastk.subspace import Subspace
+from nastk import ArchitectureUpdater, SearchSpace, Subspace, catalogue
 from nastk.testing import Harness, fingerprint
-from nastk.updater import ArchitectureUpdater
 from nastk_gradient.darts_pt import DartsPt
 from nastk_gradient.drnas import DrNas
 from nastk_gradient.gdas import Gdas

@@ -6,18 +6,21 @@ from typing import Any
 import pytest
 import torch
 
-from nastk import catalogue
-from nastk.branch import copied
-from nastk.errors import ConfigurationError
-from nastk.events import EpochDone, UpdaterReported
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.space import SearchSpace
-from nastk.subspace import Subspace
+from nastk import (
+    ConfigurationError,
+    Continuation,
+    Mixture,
+    Plan,
+    Probe,
+    SearchSpace,
+    Subspace,
+    catalogue,
+)
+from nastk.base.events import EpochDone, UpdaterReported
 from nastk.testing import Harness, ToySpace, fingerprint
 from nastk.testing.toy import EDGES
-from nastk.updater import Continuation, Plan
-from nastk.wrapper import as_weights
+from nastk.train.branch import copied
+from nastk.train.wrapper import as_weights
 from nastk_gradient.darts import Darts
 from nastk_gradient.darts_pt import DartsPt
 from nastk_gradient.perturbation import Judge

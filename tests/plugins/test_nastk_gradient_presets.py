@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from nastk import resolve
-from nastk.training import Schedule
+from nastk import Schedule, resolve
 
 PHOTOS = 1_281_167
 SCRIPTS = [

@@ -7,11 +7,8 @@ import torch
 import torch.nn.functional as F
 from core_kit import ShortContract
 
-from nastk import catalogue, resolve
-from nastk.data.stream import Batch
-from nastk.errors import PluginError
-from nastk.mixture import Mixture
-from nastk.supernet import is_heard
+from nastk import Batch, Mixture, PluginError, catalogue, resolve
+from nastk.spaces.supernet import is_heard
 from nastk.testing import Harness, ToySpace
 from nastk.testing.toy import ToySupernet
 from nastk_gradient.gdas import Gdas

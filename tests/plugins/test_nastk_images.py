@@ -18,11 +18,9 @@ from images_kit import OldArray, random_pixels, write_pickle
 from PIL import Image
 
 import nastk_images
-from nastk.data.source import DataSource
+from nastk import DataError, DataSource, Task
 from nastk.data.splits import ImageFile
-from nastk.data.stream import stream
-from nastk.data.task import Task
-from nastk.errors import DataError
+from nastk.data.streams import stream
 from nastk.testing.contracts import DataSourceContract
 from nastk_images import imagenet as imagenet_module
 from nastk_images.digits import Digits

@@ -9,10 +9,8 @@ import torch
 from images_kit import flat, opened, save
 from PIL import Image
 
-from nastk.data.splits import Split
-from nastk.data.stream import stream
-from nastk.data.task import Task
-from nastk.errors import ConfigurationError, DataError
+from nastk import ConfigurationError, DataError, Split, Task
+from nastk.data.streams import stream
 from nastk_images import pictures as pictures_module
 from nastk_images.folder import Folder
 from nastk_images.form import form_of

@@ -11,10 +11,8 @@ import pytest
 import torch
 from images_kit import OldArray, random_pixels, write_pickle
 
-from nastk.component import Preset
-from nastk.data.stream import stream
-from nastk.data.task import Task
-from nastk.errors import DataError
+from nastk import DataError, Preset, Task
+from nastk.data.streams import stream
 from nastk_fewshot import presets as fewshot
 from nastk_images import imagenet16 as module
 from nastk_images.batches import read_batch

@@ -9,7 +9,7 @@ import pytest
 import torch
 from images_kit import flat, opened, save
 
-from nastk.errors import DataError
+from nastk import DataError
 from nastk_images.listing import SPELLINGS, scan
 
 # ---------------------------------------------------------------- splits by their names

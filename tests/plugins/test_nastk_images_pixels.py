@@ -12,9 +12,9 @@ import torch
 from images_kit import flat, opened, random_pixels, save
 from PIL import Image
 
-from nastk.data.stream import stream
+from nastk import DataError
+from nastk.data.streams import stream
 from nastk.data.transparency import BEHIND
-from nastk.errors import DataError
 from nastk_images.levels import Levels, measured
 from nastk_images.pictures import PictureFiles
 

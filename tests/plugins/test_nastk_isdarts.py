@@ -11,12 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nastk_isdarts.shrinking
-from nastk import resolve
-from nastk.errors import ConfigurationError
-from nastk.space import SearchSpace
-from nastk.subspace import Edge, Subspace
+from nastk import ConfigurationError, Edge, Plan, SearchSpace, Subspace, resolve
 from nastk.testing import Harness, ToySpace
-from nastk.updater import Plan
 from nastk_isdarts.measure import MEASURES, channel_variance, flatness
 from nastk_isdarts.mixing import constant_mixture
 from nastk_isdarts.shrinking import contests, prune, quota, ranked, scores, shrink_epochs

@@ -9,12 +9,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nastk import checkpoint
-from nastk.data.stream import Batch
-from nastk.errors import ConfigurationError, DivergenceError, PluginError, StopRequested
-from nastk.events import EpochDone, UpdaterReported, UpdaterWorking
-from nastk.mixture import Mixture
-from nastk.subspace import Subspace
+from nastk import (
+    Batch,
+    ConfigurationError,
+    DivergenceError,
+    Mixture,
+    PluginError,
+    StopRequested,
+    Subspace,
+)
+from nastk.base.events import EpochDone, UpdaterReported, UpdaterWorking
+from nastk.runs import checkpoint
 from nastk.testing import Harness, ToySpace, UpdaterContract, fingerprint
 from nastk.testing.toy import EDGES, ToyCell, ToyData, ToySupernet
 from nastk_isdarts.listening import Measures, measure

@@ -11,10 +11,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 import nastk_latency
-from nastk.data.task import Task
-from nastk.errors import ConfigurationError, DataError
-from nastk.evaluator import Setting
-from nastk.execution import Execution
+from nastk import ConfigurationError, DataError, Execution, Setting, Task
 from nastk.limits.additive import features, keys_of
 from nastk.limits.options import LimitOptions
 from nastk.limits.options import read as read_limit

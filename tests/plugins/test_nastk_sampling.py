@@ -9,14 +9,9 @@ import torch
 from core_kit import ShortContract
 
 import nastk_sampling
-from nastk.architecture import Architecture
-from nastk.data.stream import Batch
-from nastk.events import UpdaterReported
-from nastk.mixture import Mixture
-from nastk.probe import Probe
-from nastk.subspace import Subspace
+from nastk import Architecture, Batch, Mixture, Probe, Subspace, TrainerOptions
+from nastk.base.events import UpdaterReported
 from nastk.testing import Harness, ToySpace, fingerprint
-from nastk.training import TrainerOptions
 from nastk_sampling.candidates import PATIENCE, Judge, sample_distinct, scoring_batches
 from nastk_sampling.paths import Sampler
 from nastk_sampling.random_path import RandomPath

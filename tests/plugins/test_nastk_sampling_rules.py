@@ -12,10 +12,8 @@ import torch.nn.functional as F
 from core_kit import ShortContract
 
 import nastk_sampling
-from nastk.architecture import Architecture
-from nastk.errors import ConfigurationError, PluginError
-from nastk.events import UpdaterReported
-from nastk.subspace import Edge, Subspace
+from nastk import Architecture, ConfigurationError, Edge, PluginError, Subspace
+from nastk.base.events import UpdaterReported
 from nastk.testing import Harness, ToySpace
 from nastk_sampling.candidates import Ranked, best_first
 from nastk_sampling.evolution import Evolution, cross, evolve, mutate

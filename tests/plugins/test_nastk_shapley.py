@@ -12,12 +12,9 @@ import pytest
 import torch
 from core_kit import ShortContract
 
-from nastk.errors import ConfigurationError, DivergenceError
-from nastk.events import UpdaterReported, UpdaterWorking
-from nastk.mixture import Mixture
-from nastk.subspace import Edge, Subspace
+from nastk import ConfigurationError, DivergenceError, Edge, Mixture, Plan, Subspace
+from nastk.base.events import UpdaterReported, UpdaterWorking
 from nastk.testing import Harness, fingerprint
-from nastk.updater import Plan
 from nastk_shapley.coalitions import likelihood_left, null_players, supernet_game, whole_batch
 from nastk_shapley.estimate import Game, Rules, kept_players, monte_carlo, random_orders
 from nastk_shapley.exact import exact

@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from nastk import resolve
-from nastk.training import Schedule
+from nastk import Schedule, resolve
 from nastk_shapley.options import BY_VARIANT
 from nastk_shapley.updater import Shapley
 

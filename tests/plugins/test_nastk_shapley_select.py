@@ -6,12 +6,9 @@ import pytest
 import torch
 from core_kit import ShortContract
 
-from nastk import catalogue
-from nastk.errors import ConfigurationError
-from nastk.events import UpdaterReported
-from nastk.mixture import Mixture
+from nastk import ConfigurationError, Continuation, Mixture, Plan, catalogue
+from nastk.base.events import UpdaterReported
 from nastk.testing import Harness, fingerprint
-from nastk.updater import Continuation, Plan
 from nastk_gradient.darts import Darts
 from nastk_sampling.random_path import RandomPath
 from nastk_shapley.selecting import ShapleySelect

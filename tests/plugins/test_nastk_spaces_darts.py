@@ -9,8 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nastk.errors import ConfigurationError, PluginError
-from nastk.subspace import Subspace
+from nastk import ConfigurationError, PluginError, Subspace
 from nastk.testing import SearchSpaceContract
 from nastk_spaces_darts.space import DartsSpace
 

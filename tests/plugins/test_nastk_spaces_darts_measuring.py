@@ -6,11 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nastk.data.task import Task
-from nastk.kernels import terms
-from nastk.mixture import Mixture
-from nastk.norms import Frozen
-from nastk.plugins import catalogue
+from nastk import Mixture, Task, catalogue
+from nastk.nn.kernels import terms
+from nastk.nn.norms import Frozen
 
 SMALL = {"nodes": 2, "channels": 4, "cells": 3}
 

@@ -8,9 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from nastk.architecture import Architecture
-from nastk.data.task import Task
-from nastk.errors import ConfigurationError, DataError
+from nastk import Architecture, ConfigurationError, DataError, Task
 from nastk_spaces_darts.network import DartsNetwork, dropped
 from nastk_spaces_darts.published import PUBLISHED
 from nastk_spaces_darts.space import DartsSpace

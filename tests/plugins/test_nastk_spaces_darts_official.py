@@ -22,9 +22,7 @@ from safetensors.torch import load_file
 from scipy.stats import kendalltau
 
 import nastk
-from nastk.data.task import Task
-from nastk.mixture import Mixture
-from nastk.plugins import catalogue
+from nastk import Mixture, Task, catalogue
 from nastk_spaces_darts.official_names import own_name
 
 HERE = Path(__file__).parents[1]

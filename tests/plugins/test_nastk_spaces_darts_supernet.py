@@ -7,9 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nastk.data.task import Task
-from nastk.kernels import terms
-from nastk.mixture import Mixture
+from nastk import Mixture, Task
+from nastk.nn.kernels import terms
 from nastk_spaces_darts.operations import Depthwise, Halve
 from nastk_spaces_darts.space import DartsSpace
 from nastk_spaces_darts.supernet import shuffled

@@ -13,9 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from nastk.data.task import Task
-from nastk.errors import DataError
-from nastk.mixture import Mixture
+from nastk import DataError, Mixture, Task
 from nastk_spaces_mobilenet.macro import DEPTHS, OPERATIONS, MacroSpace
 
 BESIDE = Path(__file__).parents[3] / "shared" / "data"

@@ -10,12 +10,9 @@ from core_kit import ShortContract
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nastk.architecture import Architecture
-from nastk.errors import ConfigurationError, DataError, PluginError
-from nastk.plugins import catalogue
+from nastk import Architecture, ConfigurationError, DataError, PluginError, Subspace, catalogue
 from nastk.report.cell import draw
 from nastk.report.graph import graphs
-from nastk.subspace import Subspace
 from nastk.testing import Harness, SearchSpaceContract
 from nastk_spaces_mobilenet import search_spaces
 from nastk_spaces_mobilenet.layouts import LAYOUTS

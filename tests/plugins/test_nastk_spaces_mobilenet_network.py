@@ -9,9 +9,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import mobilenet_v2
 
-from nastk.data.task import Task
-from nastk.mixture import Mixture
-from nastk.norms import BatchNorm
+from nastk import Mixture, Task
+from nastk.nn.norms import BatchNorm
 from nastk_spaces_mobilenet.operations import InvertedResidual, SqueezeExcitation
 from nastk_spaces_mobilenet.space import MobileNetSpace
 

@@ -13,10 +13,7 @@ import pytest
 import torch
 
 import nastk_spaces_nasbench201
-from nastk.architecture import Architecture
-from nastk.data.task import Task
-from nastk.errors import ConfigurationError, DataError, PluginError
-from nastk.subspace import Edge, Subspace
+from nastk import Architecture, ConfigurationError, DataError, Edge, PluginError, Subspace, Task
 from nastk.testing import SearchSpaceContract
 from nastk_spaces_nasbench201.space import NasBench201Space
 

@@ -4,10 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nastk.data.task import Task
-from nastk.kernels import terms
-from nastk.mixture import Mixture
-from nastk.norms import BatchNorm, Frozen
+from nastk import Mixture, Task
+from nastk.nn.kernels import terms
+from nastk.nn.norms import BatchNorm, Frozen
 from nastk_spaces_nasbench201 import leaving, supernet
 from nastk_spaces_nasbench201.plain import plain
 from nastk_spaces_nasbench201.source import Way, pooled

@@ -3,10 +3,8 @@
 import pytest
 import torch
 
-from nastk.data.task import Task
-from nastk.mixture import Mixture
-from nastk.norms import Frozen
-from nastk.probe import Probe
+from nastk import Mixture, Probe, Task
+from nastk.nn.norms import Frozen
 from nastk.testing import Harness
 from nastk_sampling.random_path import RandomPath
 from nastk_spaces_nasbench201.space import NasBench201Space

@@ -5,9 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nastk.data.task import Task
-from nastk.mixture import Mixture
-from nastk.norms import BatchNorm
+from nastk import Mixture, Task
+from nastk.nn.norms import BatchNorm
 from nastk_spaces_nasbench201.space import NasBench201Space
 
 TASK = Task(classes=3, channels=1, size=8)

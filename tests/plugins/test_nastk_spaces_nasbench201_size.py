@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from nastk.data.task import Task
+from nastk import Task
 from nastk_spaces_nasbench201.space import NasBench201Space
 
 CIFAR = Task(classes=10, channels=3, size=32)

@@ -5,12 +5,8 @@ from typing import ClassVar
 import pytest
 import torch
 
-from nastk.data.task import Task
-from nastk.errors import ConfigurationError, DataError
-from nastk.mixture import Mixture
-from nastk.norms import BatchNorm
-from nastk.plugins import catalogue
-from nastk.subspace import Subspace
+from nastk import ConfigurationError, DataError, Mixture, Subspace, Task, catalogue
+from nastk.nn.norms import BatchNorm
 from nastk.testing import Harness, SearchSpaceContract, UpdaterContract, fingerprint
 from nastk_spaces_darts import search_spaces
 from nastk_spaces_darts.operations import Noise, operation

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tables_kit import TEXTS, toy_table
 
-from nastk.errors import ConfigurationError, DataError, NastkError
+from nastk import ConfigurationError, DataError, NastkError
 from nastk_tables import column as column_module
 from nastk_tables import places
 from nastk_tables.column import Column, dataset_name

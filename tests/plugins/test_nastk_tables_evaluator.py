@@ -13,8 +13,7 @@ from tables_kit import ARCHITECTURES, TEXTS, toy_table
 from typer.testing import CliRunner
 
 import nastk_tables
-from nastk.errors import ConfigurationError, DataError
-from nastk.evaluator import Setting
+from nastk import ConfigurationError, DataError, Setting
 from nastk.testing import EvaluatorContract, ToyData, ToySpace
 from nastk_tables import places
 from nastk_tables.command_line import add_to

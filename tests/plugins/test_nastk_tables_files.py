@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tables_kit import ARCHITECTURES, KINDS, X, Y, Z, folder, nats_folder, packed, whole, written
 
-from nastk.errors import DataError
+from nastk import DataError
 from nastk_tables.column import Column
 from nastk_tables.importing import import_files
 from nastk_tables.sheet import Sheet, merge

@@ -14,7 +14,7 @@ import typer
 from tables_kit import ARCHITECTURES, TEXTS, X, Y, packed, torch_zip, toy_table, whole, written
 from typer.testing import CliRunner
 
-from nastk.errors import ConfigurationError, DataError, NastkError
+from nastk import ConfigurationError, DataError, NastkError
 from nastk.testing.toy import ToySpace
 from nastk_tables import places
 from nastk_tables.column import Column

@@ -8,10 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nastk.architecture import Architecture
-from nastk.errors import DataError
-from nastk.evaluator import Setting
-from nastk.plugins import catalogue
+from nastk import Architecture, DataError, Setting, catalogue
 from nastk.testing import ToyData
 from nastk_spaces_mobilenet.macro import MacroSpace
 from nastk_tables.evaluator import TableAccuracy

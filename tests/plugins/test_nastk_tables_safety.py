@@ -22,7 +22,7 @@ from tables_kit import (
     written,
 )
 
-from nastk.errors import DataError
+from nastk import DataError
 from nastk_tables.importing import import_files
 from nastk_tables.unpickle import load
 

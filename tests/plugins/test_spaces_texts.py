@@ -8,9 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nastk
-from nastk import Task
-from nastk.errors import DataError
-from nastk.plugins import catalogue
+from nastk import DataError, Task, catalogue
 from nastk_spaces_darts.space import DartsSpace
 from nastk_spaces_mobilenet.configs import words
 from nastk_spaces_mobilenet.layouts import LAYOUTS

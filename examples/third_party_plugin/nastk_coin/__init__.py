@@ -1,6 +1,6 @@
 """Updaters that toss a coin: `coin` (`coin.py`), and `lucky-coin`, which learns (`lucky.py`)."""
 
-from nastk.hookspecs import Offer, hookimpl
+from nastk import Offer, hookimpl
 
 
 @hookimpl

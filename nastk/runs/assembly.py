@@ -1,0 +1,279 @@
+"""Everything of a run put together and checked before the first second of training: `assemble`.
+
+Names and options were checked by `config.py`; here the data is opened, the splits a method needs
+are looked for, the plan is shown to the updater, and a tiny batch is pushed through the supernet.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from nastk.runs.config import SearchConfig
+from nastk.base.cost import Ledger
+from nastk.data.pair import PairSource
+from nastk.data.source import DataSource
+from nastk.data.splits import Splits
+from nastk.data.streams import Stream, stream
+from nastk.data.task import Task
+from nastk.base.errors import ConfigurationError, DataError, NastkError
+from nastk.train.evaluator import Caller, Evaluator, Setting, judged
+from nastk.base.events import EvaluatorWorking
+from nastk.nn.execution import Execution
+from nastk.base.failures import RAISED, blamed, told
+from nastk.base.failures import out_of_memory
+from nastk.train.leaf_selection import Chooser
+from nastk.limits.kept import Kept, LimitWatch
+from nastk.limits.space import Limited
+from nastk.spaces.mixture import Mixture
+from nastk.base.plugins import Catalogue, catalogue
+from nastk.train.ranking import Ranking
+from nastk.base.seeds import generator, seed_of
+from nastk.spaces.space import SearchSpace
+from nastk.train.trainer import Trainer
+from nastk.train.updater import ArchitectureUpdater, Plan
+from nastk.train.diagnostics import Watch
+
+
+@dataclass
+class Assembly:
+    """A run's parts, ready: `trainer` trains, `evaluators` judge, `plan` says what is intended.
+
+    `notes` is what the data source wants known; `weight_bytes` the size of one supernet's weights;
+    `chooser` chooses among the leaves of a run that split.
+    """
+
+    config: SearchConfig
+    space: SearchSpace
+    task: Task
+    splits: Splits
+    trainer: Trainer
+    evaluators: list[Evaluator]
+    plan: Plan
+    execution: Execution
+    notes: list[str]
+    weight_bytes: int
+    chooser: Chooser = field(default_factory=Chooser)
+
+
+def assemble(
+    config: SearchConfig, data: Any = None, installed: Catalogue | None = None
+) -> Assembly:
+    """Build and check the parts of a run.
+
+    Args:
+        config: a resolved configuration.
+        data: where the configuration says `pair`, the (train, valid) or (train, valid, test) sets.
+        installed: the catalogue to load classes from.
+
+    Raises:
+        ConfigurationError: the parts do not fit together; says why and what to do.
+        DataError: the images cannot be used.
+    """
+    installed = installed or catalogue()
+    execution = Execution.choose(
+        config.device, config.precision, config.deterministic, config.trainer.threads
+    )
+    space: SearchSpace = _made(installed, "space", config.space.name, config.space.options)
+    with blamed(installed.called("data", config.data.name), "opening the images"):
+        source = _source(config, data, installed)
+        splits = source.splits(seed_of(config.seed, "data"))
+    updater_class: type[ArchitectureUpdater] = installed.load("updater", config.updater.name)
+    options = updater_class.parse_options(config.updater.options)
+    _check_splits(updater_class, splits, config)
+    setting = Setting(space, source.task, splits, config.seed, execution.device)
+    limited = _limited(installed, config, setting)
+    space = limited or space
+    trainer = Trainer(
+        space,
+        source.task,
+        lambda space, rng, device: updater_class(space, options, rng, device),
+        _stream(splits, "train", config, execution),
+        _stream(splits, "valid", config, execution) if len(splits.valid) else None,
+        config.trainer,
+        execution,
+        config.seed,
+        Ledger(),
+    )
+    plan = Plan(
+        config.trainer.epochs,
+        len(trainer.train),
+        config.trainer.batch_size,
+        len(splits.train),
+        len(splits.valid),
+    )
+    with blamed(installed.called("updater", config.updater.name), "it was made and shown the plan"):
+        _check_plan(updater_class(space, options, generator(config.seed, "check"), "cpu"), plan)
+    weight_bytes = _rehearse(trainer, installed.called("space", config.space.name))
+    setting = replace(setting, space=space, caller=_caller(trainer))
+    trainer.watchers = [Watch(), *([LimitWatch(limited)] if limited else [])]
+    if config.ranking is not None:
+        known = dict(config.ranking.judge_options)
+        judge = _evaluator(installed, config.ranking.judge, known, setting)
+        trainer.watchers.append(Ranking(config.ranking, space, judge))
+    judges = [_evaluator(installed, one.name, one.options, setting) for one in config.evaluators]
+    judges += [Kept(setting, limited)] if limited else []
+    return Assembly(
+        config,
+        space,
+        source.task,
+        splits,
+        trainer,
+        judges,
+        plan,
+        execution,
+        source.notes,
+        weight_bytes,
+        _chooser(installed, config, setting),
+    )
+
+
+def evaluator(
+    assembly: Assembly, name: str, options: dict[str, Any], installed: Catalogue | None = None
+) -> Evaluator:
+    """Another evaluator for an assembled run."""
+    setting = Setting(
+        assembly.space,
+        assembly.task,
+        assembly.splits,
+        assembly.config.seed,
+        assembly.execution.device,
+        _caller(assembly.trainer),
+    )
+    return _evaluator(installed or catalogue(), name, options, setting)
+
+
+def _caller(trainer: Trainer) -> Caller:
+    """The run as its evaluators see it; its ledger and its observers are known only later."""
+    epochs = trainer.options.epochs
+    return Caller(
+        lambda forward, backward: trainer.ledger.charge(forward, backward),
+        lambda *piece: trainer.emit(EvaluatorWorking("0", epochs, 0, *piece)),
+        lambda: trainer.stopping(),
+    )
+
+
+def _made(installed: Catalogue, kind: str, name: str, options: dict[str, Any]) -> Any:
+    found = installed.load(kind, name)
+    with blamed(installed.called(kind, name), "it was made with these options"):
+        return found(found.parse_options(options))
+
+
+def _evaluator(
+    installed: Catalogue, name: str, options: dict[str, Any], setting: Setting
+) -> Evaluator:
+    found: type[Evaluator] = installed.load("evaluator", name)
+    with blamed(installed.called("evaluator", name), "it was made with these options"):
+        return found(setting, found.parse_options(options))
+
+
+def _chooser(installed: Catalogue, config: SearchConfig, setting: Setting) -> Chooser:
+    """Who chooses among leaves; a metric that does not exist is said now, where that is known."""
+    one = config.leaf_judge
+    judge = None if one is None else _evaluator(installed, one.name, one.options, setting)
+    chooser, space = Chooser(judge, config.leaf_metric), setting.space
+    if judge is None:
+        chooser.named(["valid_accuracy"])
+    elif judge.criteria is not None:
+        chooser.named(judge.criteria)
+    elif not judge.needs_supernet:
+        some = space.sample(space.full(), generator(config.seed, "check"))
+        # A table need not hold this one.
+        who = installed.called("evaluator", judge.name)
+        with suppress(DataError), blamed(who, "naming its metrics"):
+            chooser.named(judged(judge, some, None).metrics)
+    return chooser
+
+
+def _limited(installed: Catalogue, config: SearchConfig, setting: Setting) -> Limited | None:
+    """The space within the run's limits; None where there are none. One judge for equal ones.
+
+    Updaters hold the space, and with it the judges: they get no test images.
+    """
+    setting = replace(setting, splits=setting.splits.without_test())
+    judges: dict[str, Evaluator] = {}
+    limits = []
+    for one in config.limits or []:
+        key = f"{one.judge} {sorted(one.judge_options.items())}"
+        if key not in judges:
+            judges[key] = _evaluator(installed, one.judge, dict(one.judge_options), setting)
+        limits.append((one, judges[key]))
+    return Limited(setting.space, limits) if limits else None
+
+
+def _source(config: SearchConfig, data: Any, installed: Catalogue) -> DataSource:
+    if config.data.name != PairSource.name:
+        return _made(installed, "data", config.data.name, config.data.options)  # type: ignore[no-any-return]
+    if not isinstance(data, Sequence) or not 1 <= len(data) <= 3:
+        raise ConfigurationError(
+            "This run's data sets were given in Python, and only Python can give them again: "
+            "use nastk.search(data=(train, valid)) or nastk.resume(path, data=(train, valid))."
+        )
+    train, valid, test = (*data, None, None)[:3]
+    return PairSource(train, valid, test, PairSource.parse_options(config.data.options))
+
+
+def _stream(splits: Splits, name: str, config: SearchConfig, execution: Execution) -> Stream:
+    return stream(
+        getattr(splits, name),
+        config.trainer.batch_size,
+        config.seed,
+        name,
+        execution.device,
+        workers=config.trainer.workers,
+    )
+
+
+def _check_splits(updater: type[ArchitectureUpdater], splits: Splits, config: SearchConfig) -> None:
+    fraction = config.data.options.get("train_fraction")
+    for name in sorted(updater.needs):
+        if not len(getattr(splits, name)):
+            word = {"valid": "validation"}.get(name, name)
+            raise ConfigurationError(
+                f"Updater {updater.name!r} learns on the {word} split, "
+                f"which is empty (train_fraction = {fraction}). "
+                "Set -d train_fraction=0.5, or use a single-level updater."
+            )
+    if len(splits.train) < 2:
+        raise ConfigurationError(
+            f"The train split holds {len(splits.train)} images; training needs at least 2."
+        )
+
+
+def _check_plan(updater: ArchitectureUpdater, plan: Plan) -> None:
+    if why := updater.complaint(plan):
+        raise ConfigurationError(why)
+    if why := updater.space.complaint(updater.space.full()):
+        raise ConfigurationError(
+            f"Space {updater.space.name!r} with these options holds no architecture: {why}."
+        )
+
+
+def _rehearse(trainer: Trainer, who: str) -> int:
+    """Push two images through a supernet under every operation: shapes that do not fit show here.
+
+    Answers the bytes of its weights. `who` is what the space is called.
+    """
+    task, space = trainer.task, trainer.space
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            supernet = space.supernet(task)
+            images = torch.randn(2, task.channels, task.size, task.size)
+            logits = supernet(images, Mixture.uniform(space.full()))
+    except NastkError:
+        raise
+    except RAISED as error:
+        if out_of_memory(error) or not isinstance(error, (RuntimeError, ValueError)):
+            raise told(error, who, "making a supernet") from error
+        raise ConfigurationError(
+            f"{who} with these options cannot take images of "
+            f"{task.channels} x {task.size} x {task.size}: {error}"
+        ) from error
+    if tuple(logits.shape) != (2, task.classes):
+        raise ConfigurationError(
+            f"The supernet of {who[0].lower()}{who[1:]} answered logits of shape "
+            f"{tuple(logits.shape)}, expected (2, {task.classes})."
+        )
+    return sum(weight.nbytes for weight in supernet.parameters())

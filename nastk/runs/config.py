@@ -1,0 +1,362 @@
+"""What a run is asked to do: command line, config file and Python API become one `SearchConfig`.
+
+`resolve` checks every name and option against what is installed, fills in the preset where the user
+said nothing, and writes out every default, so that a run folder's `config.json` says everything and
+can be run again. Layers, weakest first: defaults, preset, config file, command line or API.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from nastk.base.component import Options, Preset, Use, parse, written
+from nastk.data.pair import PairSource
+from nastk.base.errors import ConfigurationError, UnreadableError, near_miss
+from nastk.nn.execution import Precision
+from nastk.runs.judging import Judges, cheap, evaluator_use, no_preset
+from nastk.limits.options import LimitOptions, read
+from nastk.base.plugins import Catalogue, catalogue
+from nastk.train.ranking import RankingOptions
+from nastk.base.reading import json_value, read_text
+from nastk.base.reading_yaml import yaml_value
+from nastk.base.spending import spending
+from nastk.train.options import TrainerOptions
+
+SECTIONS = ("space", "updater", "data")
+DEFAULT_DATA = "digits"
+NO_PRESET = "none"
+QUICK = Preset(
+    "quick",
+    "a first look: minutes, not accuracy",
+    # One thread: small operations gain nothing from a second one, and lose much beside other work.
+    trainer_options={"epochs": 6, "checkpoint_minutes": 2.0, "threads": 1},
+)
+
+
+class ComponentConfig(Options):
+    """A component by name, with all its options."""
+
+    name: str = Field(description="its name, as `nastk plugins` lists it")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="its options, as `nastk describe NAME` lists them"
+    )
+
+
+class SearchConfig(Options):
+    """Everything that decides a run; `resolve` makes one, a run folder's `config.json` is one."""
+
+    space: ComponentConfig = Field(description="the search space")
+    updater: ComponentConfig = Field(description="the method that updates the architecture")
+    data: ComponentConfig = Field(description="the images")
+    trainer: TrainerOptions = Field(description="how weights are trained")
+    evaluators: list[ComponentConfig] = Field(
+        description="who judges the architecture that was found"
+    )
+    budget: str | None = Field(
+        None, description="what a study gave each run, e.g. images=400k; epochs follow from it"
+    )
+    ranking: RankingOptions | None = Field(
+        None, description="how well the search ranks architectures; null: not measured"
+    )
+    leaf_judge: ComponentConfig | None = Field(
+        None,
+        description="who chooses among the leaves of a split run; null: supernet accuracy",
+    )
+    leaf_metric: str | None = Field(
+        None,
+        description="the metric that it chooses by, larger is better; null: its first that is not "
+        "of the test split",
+    )
+    limits: list[LimitOptions] | None = Field(
+        None, description="the largest values of metrics that the decision keeps; null: none"
+    )
+    preset: str | None = Field(None, description="the preset that filled in what was not given")
+    seed: int = Field(0, ge=0, description="the seed that every random stream derives from")
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    precision: Precision = Field("auto", description="auto, fp32 or bf16")
+    deterministic: bool = Field(False, description="deterministic kernels, slower on a GPU")
+
+
+def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> SearchConfig:
+    """The complete configuration for what was asked.
+
+    Args:
+        wishes: keys of `SearchConfig`; `space`, `updater`, `data` and each of `evaluators` as a
+            name, a `Use`, or `{"name": ..., "options": {...}}`; `trainer` as a mapping.
+        installed: the catalogue to look names up in; this process's where None.
+
+    Raises:
+        ConfigurationError: an unknown name or option (with its near miss), a value out of range, a
+            preset that does not exist for this combination.
+    """
+    installed = installed or catalogue()
+    check_keys(wishes)
+    uses = {section: _use(section, wishes) for section in SECTIONS}
+    classes = {section: _class(section, use.name, installed) for section, use in uses.items()}
+    preset = _preset(wishes, uses["data"].name)
+    filled = presets(preset, uses, classes) if preset else []
+    resolved: dict[str, Any] = {}
+    for section, use in uses.items():
+        options = {
+            key: value
+            for one in filled
+            for key, value in getattr(one, f"{section}_options").items()
+        }
+        parsed = classes[section].parse_options({**options, **use.options})
+        resolved[section] = {"name": use.name, "options": written(parsed)}
+    trainer = {key: value for one in filled for key, value in one.trainer_options.items()}
+    _check_budget(wishes)
+    resolved["trainer"] = parse(
+        TrainerOptions, {**trainer, **(wishes.get("trainer") or {})}, "trainer"
+    )
+    judge = Judges(uses["space"].name, uses["data"].name, installed)
+    asked = [evaluator_use(one) for one in _evaluators(wishes, filled, judge)]
+    resolved["evaluators"] = [judge.config(use) for use in _each_once(asked)]
+    resolved["ranking"] = _ranking(wishes, judge)
+    if wishes.get("leaf_judge") is not None:
+        resolved["leaf_judge"] = judge.config(evaluator_use(wishes["leaf_judge"]))
+    resolved["limits"] = _limits(wishes, judge)
+    rest = {
+        key: wishes[key]
+        for key in ("seed", "device", "precision", "deterministic", "budget", "leaf_metric")
+        if wishes.get(key) is not None
+    }
+    return parse(SearchConfig, {**resolved, **rest, "preset": preset}, "config")
+
+
+def _preset(wishes: Mapping[str, Any], data: str) -> str | None:
+    """The preset's name: the one given, else `quick` on the default data, whether named or not.
+
+    `none`, and a key that is there and null (as in a written configuration), are no preset.
+    """
+    given = wishes.get("preset", QUICK.name if data == DEFAULT_DATA else None)
+    return None if given == NO_PRESET else given
+
+
+def presets(name: str, uses: Mapping[str, Use], classes: Mapping[str, Any]) -> list[Preset]:
+    """The presets called `name` that fit this space and data, of the components and of nastk.
+
+    Raises:
+        ConfigurationError: the updater has none that fits; says which it has.
+    """
+    space, data = uses["space"].name, uses["data"].name
+    offered = [one for section in SECTIONS for one in classes[section].presets]
+    fitting = [one for one in [QUICK, *offered] if one.name == name and one.fits(space, data)]
+    own = [one for one in classes["updater"].presets if one.name != QUICK.name]
+    if name != QUICK.name and not any(one in own for one in fitting):
+        owner = f"Updater {uses['updater'].name!r}"
+        raise no_preset(owner, name, space, data, own, "quick on any space with any data")
+    return fitting
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The wishes in a YAML or JSON file; keys are checked, names and values by `resolve`.
+
+    Raises:
+        ConfigurationError: the file is missing, not readable as YAML or JSON, says a key twice, or
+            has unknown keys.
+    """
+    try:
+        found = _value(read_text(path, pipes=True))
+    except UnreadableError as error:
+        raise ConfigurationError(f"The config file {error}") from None
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The config file {path} cannot be read as YAML or JSON: {error}."
+        ) from None
+    if not isinstance(found, dict):
+        raise ConfigurationError(
+            f"The config file {path} must hold keys such as `space: darts`, "
+            f"got {type(found).__name__}."
+        )
+    check_keys(found, f"The config file {path}")
+    return found
+
+
+def _value(text: str) -> Any:
+    """What a config file says. YAML takes almost all JSON, but splits what JSON says in surrogates.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text.lstrip().startswith("{"):
+        with suppress(ValueError):
+            return json_value(text)
+    return yaml_value(text)
+
+
+def check_keys(wishes: Mapping[Any, Any], owner: str = "config") -> None:
+    """Refuse an unknown key, with its near miss, and a section or a preset of a wrong form."""
+    if not isinstance(wishes.get("trainer") or {}, Mapping):
+        raise ConfigurationError(
+            f"{owner}: trainer is written as {{epochs: 10, ...}}, got {wishes['trainer']!r}."
+        )
+    if not isinstance(wishes.get("preset") or "", str):
+        raise ConfigurationError(f"{owner}: preset is a name, got {wishes['preset']!r}.")
+    if not isinstance(wishes.get("ranking") or {}, (Mapping, bool)):
+        raise ConfigurationError(
+            f"{owner}: ranking is written as {{every: 10, ...}}, got {wishes['ranking']!r}."
+        )
+    known = sorted(SearchConfig.model_fields)
+    for key in wishes:
+        if key not in known:
+            raise ConfigurationError(
+                f"{owner} has the unknown key {key!r}.{near_miss(str(key), known)} "
+                f"Known: {', '.join(known)}."
+            )
+
+
+def merge(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, Any]:
+    """Two layers of wishes as one. Options of a component are merged unless it is named anew."""
+    merged = dict(weaker)
+    for key, value in stronger.items():
+        if value is None:
+            continue
+        if key in SECTIONS and merged.get(key) is not None:
+            old, new = _named(key, merged[key]), _named(key, value, merged[key])
+            options = {**(old.options if old.name == new.name else {}), **new.options}
+            merged[key] = {"name": new.name, "options": options}
+        elif key in ("trainer", "ranking") and isinstance(value, Mapping):
+            before = merged.get(key)
+            merged[key] = {**(before if isinstance(before, Mapping) else {}), **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def component_use(section: str, value: Any) -> Use:
+    """A space, an updater or data as people name it: `cifar10`, `folder:PATH`, with options.
+
+    Raises:
+        ConfigurationError: it is named in no such way.
+    """
+    return _named(section, value)
+
+
+def _named(section: str, value: Any, fallback: Any = None) -> Use:
+    """A component as a `Use`.
+
+    Options without a name belong to the `fallback`'s name, or the default's.
+    """
+    if isinstance(value, Mapping) and value.get("name") is None:
+        name = _named(section, fallback).name if fallback is not None else None
+        if name is None and section == "data":
+            name = DEFAULT_DATA
+        if name is None:
+            raise ConfigurationError(
+                f"Options for the {section} were given, but no {section}: "
+                f"name one with --{section}."
+            )
+        value = {**value, "name": name}
+    use = Use.of(value)
+    if section == "data" and ":" in use.name:
+        name, _, path = use.name.partition(":")
+        use = Use(name, {"path": path, **use.options})
+    return use
+
+
+def _use(section: str, wishes: Mapping[str, Any]) -> Use:
+    value = wishes.get(section)
+    if value is None and section == "data":
+        value = DEFAULT_DATA
+    if value is None:
+        raise ConfigurationError(
+            f"No {section} was named. "
+            f"Name one, e.g. --{section} {'darts' if section == 'space' else 'shapley'}; "
+            "`nastk plugins` lists them."
+        )
+    return _named(section, value)
+
+
+def _class(section: str, name: str, installed: Catalogue) -> Any:
+    """The component's class; data sets from Python are the core's own, which no plugin offers."""
+    return (
+        PairSource
+        if (section, name) == ("data", PairSource.name)
+        else installed.load(section, name)
+    )
+
+
+def _check_budget(wishes: Mapping[str, Any]) -> None:
+    """Refuse what is no budget, and one from which nobody has found the epochs."""
+    budget = wishes.get("budget")
+    if budget is None:
+        return
+    spending(str(budget))
+    if "epochs" not in (wishes.get("trainer") or {}):
+        raise ConfigurationError(
+            f"The budget {budget!r} is for studies, which find the epochs that keep it: "
+            "use `nastk compare`, or say --epochs."
+        )
+
+
+def _each_once(uses: Sequence[Use]) -> Sequence[Use]:
+    """The evaluators as they are; none twice, as their metrics are known by their names."""
+    names = [use.name for use in uses]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigurationError(
+            f"The evaluator {twice[0]!r} is asked for twice, and its metrics would have one name. "
+            "Leave one of them out."
+        )
+    return uses
+
+
+def _evaluators(
+    wishes: Mapping[str, Any], filled: Sequence[Preset], known: Judges
+) -> Sequence[Any]:
+    """The evaluators asked for; where none were, the preset's, or those that need only the run."""
+    given = wishes.get("evaluators")
+    if given is None:
+        named = [one for preset in filled for one in preset.evaluators]
+        there = known.installed.names("evaluator")
+        return [one for one in named if evaluator_use(one).name in there] or cheap(known.installed)
+    if isinstance(given, (str, Use)) or not isinstance(given, Sequence):
+        raise ConfigurationError(f"evaluators is a list, such as [supernet, size]; got {given!r}.")
+    return given
+
+
+def _ranking(wishes: Mapping[str, Any], known: Judges) -> RankingOptions | None:
+    """Ranking quality as it is asked for: options, or `True` for the defaults."""
+    given = wishes.get("ranking")
+    if given is None or given is False:
+        return None
+    options = parse(RankingOptions, {} if given is True else given, "ranking")
+    judge = known.config(Use(options.judge, options.judge_options))
+    return parse(RankingOptions, {**written(options), "judge_options": judge["options"]}, "ranking")
+
+
+def _limits(wishes: Mapping[str, Any], known: Judges) -> list[LimitOptions] | None:
+    """The limits asked for, each with all options of its judge; None where there are none."""
+    given = wishes.get("limits") or []
+    if not isinstance(given, (list, tuple)):
+        raise ConfigurationError(f"limits is a list, such as [params=4M]; got {given!r}.")
+    found = [parse(LimitOptions, read(one), "limits") for one in given]
+    metrics = [one.metric for one in found]
+    if twice := sorted({metric for metric in metrics if metrics.count(metric) > 1}):
+        raise ConfigurationError(f"{twice[0]} is limited twice. Leave one of the limits out.")
+    judges = [known.config(Use(one.judge, one.judge_options)) for one in found]
+    return [
+        one.model_copy(update={"judge_options": judge["options"]})
+        for one, judge in zip(found, judges, strict=True)
+    ] or None
+
+
+def evaluator_config(
+    use: Use, config: SearchConfig, installed: Catalogue | None = None
+) -> ComponentConfig:
+    """Another evaluator for a run of `config`, with every option written out.
+
+    Raises:
+        ConfigurationError: an unknown name, option or preset, or a value out of range.
+    """
+    judges = Judges(config.space.name, config.data.name, installed or catalogue())
+    return ComponentConfig(**judges.config(use))
+
+
+def to_json(config: SearchConfig) -> str:
+    """The configuration as indented JSON; `resolve(json.loads(text))` gives it back."""
+    return json.dumps(config.model_dump(mode="json"), indent=2) + "\n"

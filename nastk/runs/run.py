@@ -1,0 +1,333 @@
+"""Drives a run through its folder: `Run`, behind `search`, `stream`, `resume`, the command line.
+
+Between two weight steps the run is at rest: there checkpoints are written, events are passed on,
+and a stop is obeyed. Whatever ends a run, its folder holds what is needed to go on.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nastk.runs import checkpoint, continuing
+from nastk.runs.assembly import Assembly, assemble
+from nastk.train.branch import Branch
+from nastk.runs.checkpoint import Checkpoint
+from nastk.runs.config import SearchConfig, to_json
+from nastk.base.cost import Ledger
+from nastk.data.inventory import Inventory
+from nastk.runs.endings import Endings
+from nastk.base.errors import ConfigurationError, NastkError, StopRequested
+from nastk.train.evaluator import Evaluation, judged
+from nastk.base.events import CheckpointSaved, Evaluated, Event, Ranked, RunFinished, RunStarted, UpdaterReported
+from nastk.base.failures import RAISED, blamed
+from nastk.base.files import sweep, write_atomically
+from nastk.nn.memory import check_disk, peak_memory
+from nastk.base.plugins import catalogue
+from nastk.train.ranking import summary
+from nastk.runs.result import Result
+from nastk.runs.folder import CONFIG, DATA, EventLog, RunFolder
+from nastk.base.values import document
+from nastk.base.wording import command
+
+Observer = Callable[[Event], None]
+
+
+@dataclass
+class Run:
+    """One run being driven. Make it with `new` or `resumed`, then go through `events()`.
+
+    One that is `finishing` is trained no further: it ends with the decision of its checkpoint.
+    """
+
+    folder: RunFolder
+    assembly: Assembly
+    observers: list[Observer]
+    restored: Checkpoint | None = None
+    notices: list[str] = field(default_factory=list)
+    finishing: bool = False
+    _waiting: deque[Event] = field(default_factory=deque)
+    _origin: dict[str, Any] = field(default_factory=dict)
+    _log: EventLog | None = None
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    def new(
+        cls,
+        config: SearchConfig,
+        out: str | Path | None = None,
+        data: Any = None,
+        observers: Iterable[Observer] = (),
+    ) -> "Run":
+        """A run from the start. Everything is checked before its folder is made."""
+        folder = RunFolder.new(
+            out, "-".join((config.space.name, config.updater.name, config.data.name))
+        )
+        assembly = assemble(config, data)
+        # Weights and momentum, of the checkpoints that are kept and of one being written.
+        check_disk(folder.path, (checkpoint.KEPT + 1) * 2 * assembly.weight_bytes)
+        return cls(folder, assembly, list(observers))
+
+    @classmethod
+    def resumed(
+        cls,
+        folder: RunFolder,
+        data: Any = None,
+        observers: Iterable[Observer] = (),
+        finish: bool = False,
+    ) -> "Run":
+        """A run that goes on from its newest checkpoint, or from the start if it has none yet.
+
+        With `finish` it is closed with the decision of that checkpoint.
+
+        Raises:
+            ConfigurationError: it is to be closed, and has no checkpoint yet.
+        """
+        if finish and not any(folder.checkpoints.glob("*.safetensors")):
+            raise ConfigurationError(
+                f"{folder.path} has no checkpoint yet, so there is no decision to finish it with. "
+                f"Train it on with `{command('nastk', 'resume', folder.path)}`; a checkpoint is "
+                "written when it is stopped, after each epoch, and every few minutes."
+            )
+        found, complaints = checkpoint.newest(folder.checkpoints) or (None, [])
+        assembly = assemble(continuing.configuration(folder, found), data)
+        complaints += folder.complaints()
+        if found:
+            complaints += continuing.images(folder, assembly, found)
+        return cls(folder, assembly, list(observers), found, complaints, finish)
+
+    def stop(self) -> None:
+        """Ask the run to stop at the next moment of rest; `events` then raises `StopRequested`."""
+        self._stop.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stop.is_set()
+
+    def result(self) -> Result:
+        """What the finished run found."""
+        return Result(self.folder)
+
+    # ------------------------------------------------------------------ driving
+
+    def events(self) -> Iterator[Event]:
+        """Train to the end, yielding every event as it happens.
+
+        Raises:
+            StopRequested: the run was asked to stop; the checkpoint is written.
+            NastkError: what failed, said in one message; the newest checkpoint is untouched.
+        """
+        device = self.assembly.execution.device
+        # Training seeds torch for every step; the caller's random state comes back afterwards.
+        caller = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+        with self.folder.locked(), caller, self.assembly.execution.settings():
+            if self.folder.state() == "finished":
+                return  # another process has finished it while this one was getting ready
+            (self.folder.path / "error.txt").unlink(missing_ok=True)
+            sweep(self.folder.path, alone=True)
+            self._describe()
+            self._log = EventLog(self.folder, self.restored.events if self.restored else 0)
+            try:
+                yield from self._drive()
+            except StopRequested:
+                raise
+            except NastkError as error:
+                self._note_error(str(error))
+                raise
+            finally:
+                self._log.close()
+
+    def _describe(self) -> None:
+        """Write what the run is: its configuration, and its images."""
+        config, place = self.assembly.config, self.folder.path
+        inventory = Inventory.of(self.assembly.splits, self.assembly.task)
+        self._origin = continuing.origin(config, inventory)
+        write_atomically(place / CONFIG, to_json(config).encode())
+        if not self.restored or not (place / DATA).exists():
+            write_atomically(place / DATA, document(inventory.to_json()))
+
+    def _drive(self) -> Iterator[Event]:
+        trainer = self.assembly.trainer
+        trainer.emit, trainer.stopping = self._emit, self._stop.is_set
+        if self.restored:
+            checkpoint.set_aside(self.folder.checkpoints, self.restored.path)
+            trainer.ledger = Ledger(self.restored.cost)
+            again = partial(continuing.restored, trainer, self.restored, self.assembly.config)
+            branches = [again(state) for state in self.restored.branches]
+            self.restored = None  # the branches have copies
+        else:
+            with blamed(self._endings.updater, "it was made"):
+                branches = [trainer.root()]
+            plan = self.assembly.plan
+            config = self.assembly.config.model_dump(mode="json")
+            self._emit(RunStarted("0", 0, 0, plan.epochs, plan.steps_per_epoch, config))
+        if not self.finishing:
+            with trainer.ledger.phase("train"):
+                yield from self._train(branches)
+        try:
+            yield from self._finish(branches)
+        except StopRequested:
+            raise self._endings.stopped() from None
+
+    def _train(self, branches: list[Branch]) -> Iterator[Event]:
+        trainer = self.assembly.trainer
+        moments = trainer.run(branches)
+        saved = time.monotonic()
+        pause = 60 * self.assembly.config.trainer.checkpoint_minutes
+        while True:
+            try:
+                moment = next(moments, None)
+            except StopRequested:
+                # Asked to stop while the updater measured: the checkpoint before it stands.
+                raise self._endings.stopped() from None
+            except NastkError:
+                raise
+            except RAISED as error:
+                # A plugin's own failure is said in one message; its traceback is chained.
+                raise self._endings.failed(error, trainer, branches) from error
+            if moment is None:
+                return
+            due = moment != "step" or time.monotonic() - saved > pause or self._stop.is_set()
+            if due:
+                self._save(branches)
+                saved = time.monotonic()
+            try:
+                yield from self._drained()
+            except GeneratorExit:
+                # The caller left its loop: the run is at rest, so this is a clean stop.
+                if not due:
+                    self._save(branches)
+                raise
+            if self._stop.is_set():
+                raise self._endings.stopped()
+
+    def _finish(self, branches: list[Branch]) -> Iterator[Event]:
+        trainer, space = self.assembly.trainer, self.assembly.space
+        branch = self._best(branches)
+        probe = trainer.probe(branch, self._stop.is_set)
+        with blamed(self._endings.updater, "deciding", self._endings.kept):
+            architecture = space.check(branch.updater.architecture(probe))
+        with blamed(self._endings.space, "writing the architecture as text", self._endings.kept):
+            text = space.to_text(architecture)
+        evaluations: list[Evaluation] = []
+        with trainer.ledger.phase("evaluate"):
+            for judge in self.assembly.evaluators:
+                with self._endings.judging(judge.name):
+                    evaluation = judged(judge, architecture, probe)
+                evaluations.append(evaluation)
+                self._emit(
+                    Evaluated(
+                        branch.name, branch.epoch, branch.step, judge.name, dict(evaluation.metrics)
+                    )
+                )
+        ranked = [
+            event
+            for event in self.folder.events()
+            if event["kind"] == Ranked.kind and event["branch"] == branch.name
+        ]
+        evaluations += [summary(event) for event in ranked[-1:]]
+        trainer.ledger.memory(peak_memory(self.assembly.execution.device))
+        cost = trainer.ledger.cost()
+        total = cost.search
+        self._emit(
+            RunFinished(
+                branch.name,
+                branch.epoch,
+                branch.step,
+                text,
+                architecture.id,
+                total.images_forward,
+                total.images_backward,
+                total.seconds,
+            )
+        )
+        Result.store(
+            self.folder,
+            architecture,
+            text,
+            evaluations,
+            cost,
+            branch.name,
+            self.assembly.task,
+            self._early(branches, branch),
+        )
+        yield from self._drained()
+
+    def _early(self, branches: list[Branch], found: Branch) -> dict[str, int] | None:
+        """Where the branch stands that was chosen, if training was left off before its end."""
+        epochs = self.assembly.plan.epochs
+        if all(branch.ended or branch.epoch >= epochs for branch in branches):
+            return None
+        return {"epoch": found.epoch, "epochs": epochs, "step": found.step}
+
+    def _best(self, branches: list[Branch]) -> Branch:
+        """The run's own branch: of several leaves the one that the assembly's chooser takes."""
+        leaves = [branch for branch in branches if not branch.ended] or branches
+        trainer, chooser = self.assembly.trainer, self.assembly.chooser
+        if len(leaves) == 1 or (trainer.valid is None and chooser.judge is None):
+            return leaves[0]
+        judge = "supernet" if chooser.judge is None else chooser.judge.name
+        with trainer.ledger.phase("evaluate"), self._endings.judging(judge):
+            best, values = chooser.choose(leaves, trainer, self._stop.is_set)
+        texts = {leaf.name: self._text(leaf) for leaf in leaves}
+        record = {**values, "architectures": texts}
+        self._emit(UpdaterReported(best.name, best.epoch, best.step, "leaves", record))
+        return best
+
+    def _text(self, leaf: Branch) -> str:
+        with blamed(self._endings.updater, f"deciding in branch {leaf.name}", self._endings.kept):
+            architecture = leaf.updater.architecture(self.assembly.trainer.probe(leaf))
+            return self.assembly.space.to_text(architecture)
+
+    # ------------------------------------------------------------------ files and events
+
+    def _emit(self, event: Event) -> None:
+        if self._log is not None and not event.transient:
+            self._log.write(event.to_json())
+        self._waiting.append(event)
+        try:
+            for observer in self.observers:
+                observer(event)
+            catalogue().manager.hook.observe(event=event)
+        except RAISED as error:
+            raise self._endings.unheard(event.kind, error) from error
+
+    def _drained(self) -> Iterator[Event]:
+        while self._waiting:
+            yield self._waiting.popleft()
+
+    def _save(self, branches: list[Branch]) -> None:
+        assert self._log is not None
+        self._log.check()
+        for branch in branches:
+            self.assembly.trainer.check(branch)
+        steps = sum(branch.step for branch in branches)
+        # An updater's state is its own: what it holds shows when it is stored.
+        with blamed(self._endings.updater, "its state was stored", self._endings.kept):
+            states = [branch.state_dict() for branch in branches]
+            cost = self.assembly.trainer.ledger.cost()
+            stored = Checkpoint(states, cost, self._log.position, version("nastk"), self._origin)
+            path = checkpoint.write(self.folder.checkpoints, stored, f"{steps:012d}")
+        branch = branches[0]
+        self._emit(CheckpointSaved(branch.name, branch.epoch, branch.step, str(path)))
+
+    @property
+    def _endings(self) -> Endings:
+        return Endings(self.folder.path, self.assembly.config, self.finishing)
+
+    def _note_error(self, message: str) -> None:
+        # Where the disk is full, or the folder gone, the message still reaches the terminal; half a
+        # message in the folder would help nobody.
+        with suppress(OSError, NastkError):
+            if self._log is not None:
+                self._log.check()
+            write_atomically(self.folder.path / "error.txt", f"{message}\n".encode())

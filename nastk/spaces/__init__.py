@@ -1,0 +1,8 @@
+"""What can be decided: mixtures, subspaces, architectures, supernets, and spaces made of these.
+
+Plugins import the names of `__init__.pyi` from here, and the others not.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,114 @@
+"""Which of several leaves a run's architecture comes from: `choose`, for runs that split.
+
+By default the one whose architecture has the best accuracy on the valid split, with the leaf's own
+supernet. An evaluator may choose instead: by training the leaves' networks (`retrain`, the worse
+half leaving early if it is asked to), or by a table's valid column, the oracle of some papers. The
+test split chooses nothing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nastk.base.errors import ConfigurationError
+from nastk.spaces.mixture import Mixture
+from nastk.train.branch import Branch
+from nastk.train.evaluator import Evaluator, judged_all
+from nastk.train.probe import Probe
+from nastk.train.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Chooses among leaves by a metric of `judge`; by supernet accuracy where that is None.
+
+    `metric` is the first of the judge's criteria where None; of a judge that names none, its first
+    that is not of the test split.
+
+    Example: `Chooser(None, None).choose(branches, trainer)`
+    """
+
+    judge: Evaluator | None = None
+    metric: str | None = None
+
+    def choose(
+        self,
+        leaves: Sequence[Branch],
+        trainer: Trainer,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> tuple[Branch, dict[str, dict[str, float | int]]]:
+        """The best of two leaves or more, the first of equals; and {metric: {leaf: value}}.
+
+        The first metric is the one chosen by; a judge with criteria has its others recorded too.
+        """
+        probes = [trainer.probe(leaf, stopping) for leaf in leaves]
+        found = self._judged(leaves, probes)
+        names = [self.named(metrics) for metrics in found]
+        chosen = names[0]
+        best = max(range(len(leaves)), key=lambda place: found[place][names[place]])
+        shown = [chosen]
+        if self._criteria() is not None:
+            shown += [name for name in found[best] if name != chosen and not self._of_test(name)]
+        values = {
+            name: {
+                leaf.name: float(metrics[name])
+                for leaf, metrics in zip(leaves, found, strict=True)
+                if name in metrics
+            }
+            for name in shown
+        }
+        return leaves[best], values
+
+    def named(self, metrics: Iterable[str]) -> str:
+        """The metric that is chosen by, of those that an evaluation reports.
+
+        Raises:
+            ConfigurationError: there is none, or it is of the test split.
+        """
+        reported, criteria = list(metrics), self._criteria()
+        if criteria is None:
+            allowed = [name for name in reported if not self._of_test(name)]
+        else:
+            allowed = [name for name in criteria if name in reported]
+        name = self.metric or next(iter(allowed), "")
+        if name not in allowed:
+            raise ConfigurationError(self._refusal(name, name in reported, allowed))
+        return name
+
+    def _refusal(self, name: str, reported: bool, allowed: Sequence[str]) -> str:
+        judge = "supernet" if self.judge is None else self.judge.name
+        if not allowed:
+            return (
+                f"Evaluator {judge!r} measures nothing to choose among leaves by: that takes "
+                "images which neither train the network nor are of the test split. Hold some out "
+                "with -d train_fraction=0.5, or name another judge."
+            )
+        why = "does not exist" if self._criteria() is None else "is none that it can choose by"
+        if reported and self._of_test(name):
+            why = (
+                "is of the test split, which chooses nothing: its accuracy would mean nothing any "
+                "more"
+            )
+        return (
+            f"The metric {name!r} of {judge!r}, to choose among leaves by, {why}. "
+            f"Set leaf_metric to one of: {', '.join(allowed)}."
+        )
+
+    def _criteria(self) -> tuple[str, ...] | None:
+        return None if self.judge is None else self.judge.criteria
+
+    def _of_test(self, metric: str) -> bool:
+        return "test" in metric if self.judge is None else self.judge.of_test(metric)
+
+    def _judged(
+        self, leaves: Sequence[Branch], probes: Sequence[Probe]
+    ) -> list[Mapping[str, float | int]]:
+        """The metrics of each leaf's architecture."""
+        architectures = [
+            leaf.updater.architecture(probe) for leaf, probe in zip(leaves, probes, strict=True)
+        ]
+        if self.judge is not None:
+            return [each.metrics for each in judged_all(self.judge, architectures, probes)]
+        return [
+            {"valid_accuracy": next(probe.scores([Mixture.of(architecture)], probe.valid.once()))}
+            for architecture, probe in zip(architectures, probes, strict=True)
+        ]

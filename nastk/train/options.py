@@ -1,0 +1,157 @@
+"""How weights are trained: `TrainerOptions` set by users, `Schedule` of the rate by epoch."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from nastk.base.component import Options
+
+Graphs = Literal["auto", "on", "off"]
+WarmupCosine = Literal["after", "overwritten", "scaled"]
+"""Where the cosine begins beside a warm-up, and at which rate it goes on; see `Schedule`."""
+
+
+class TrainerOptions(Options):
+    """Settings of the weight training, the same for every updater.
+
+    Example: `TrainerOptions(epochs=50, batch_size=64)`
+    """
+
+    epochs: int = Field(50, ge=1, description="passes over the training images")
+    batch_size: int = Field(64, ge=2, description="images in one weight step")
+    micro_batch: int | None = Field(
+        None,
+        ge=2,
+        description=(
+            "most images forward and backward at a time, to save memory; gradients add up to the "
+            "batch's, but norms see the statistics of these few; null: the whole batch"
+        ),
+    )
+    learning_rate: float = Field(0.025, gt=0, description="learning rate of SGD at the start")
+    minimum_learning_rate: float = Field(
+        0.001, ge=0, description="learning rate that the cosine ends at"
+    )
+    warmup_epochs: int = Field(
+        0, ge=0, description="epochs in which the learning rate rises linearly"
+    )
+    warmup_cosine: WarmupCosine = Field(
+        "after",
+        description=(
+            "the cosine begins after the warm-up, or with it: then the warm-up overwrites its "
+            "first rates, and the rest is as it would be without (overwritten) or goes on from the "
+            "warm-up's last rate (scaled)"
+        ),
+    )
+    cosine_ahead: bool = Field(
+        False,
+        description=(
+            "the cosine is one epoch ahead, as where a scheduler is stepped before each epoch: the "
+            "last epoch trains at the minimum"
+        ),
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of SGD")
+    nesterov: bool = Field(False, description="Nesterov momentum")
+    weight_decay: float = Field(3e-4, ge=0, description="L2 penalty on the weights")
+    resting: bool = Field(
+        True,
+        description=(
+            "weights that a step leaves out rest; false: once trained, they are moved by momentum "
+            "and decay at every step, as in code for torch before 2.0, whose zero_grad left zeros"
+        ),
+    )
+    gradient_clip: float | None = Field(
+        5.0, gt=0, description="largest L2 norm of a step's gradient; null is off"
+    )
+    log_every: int = Field(10, ge=1, description="weight steps between two progress readings")
+    checkpoint_minutes: float = Field(
+        10.0,
+        gt=0,
+        description=(
+            "write a checkpoint inside an epoch after so many minutes; "
+            "one is written after each epoch"
+        ),
+    )
+    cuda_graphs: Graphs = Field(
+        "auto",
+        description=(
+            "replay weight steps as CUDA graphs; auto: measure some steps and keep what is faster "
+            "(never on a CPU)"
+        ),
+    )
+    threads: int = Field(
+        0, ge=0, le=1024, description="CPU threads of torch; 0 is torch's own choice"
+    )
+    workers: int = Field(
+        2, ge=0, le=256, description="processes that read images of sets too large for memory"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.minimum_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"a minimum_learning_rate ({self.minimum_learning_rate}) "
+                f"not above learning_rate ({self.learning_rate})"
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"fewer warmup_epochs ({self.warmup_epochs}) than epochs ({self.epochs})"
+            )
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("a momentum above 0 for nesterov")
+        if not self.resting and self.momentum == 0:
+            raise ValueError("a momentum above 0 for resting=false, which goes by it")
+        return self
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Cosine learning rate, constant in an epoch, rising linearly over the first `warmup` epochs.
+
+    It spans the epochs from `start` to `end` (a fresh branch starts in the middle of a run), which
+    may lie behind the end of the run; after `end` it stays at `minimum`.
+
+    With `warmup_cosine="after"` the cosine spans the epochs that the warm-up leaves. Otherwise it
+    spans all of them: the warm-up takes the place of its first rates, and the others are those of
+    the cosine itself (`overwritten`: torch's scheduler before its recursive form) or are multiplied
+    so that it goes on from the rate in which the warm-up ended (`scaled`: torch's recursive form).
+    `ahead` takes every rate of the cosine so many epochs later in its course.
+
+    >>> schedule = Schedule(base=0.1, minimum=0.0, start=0, end=50)
+    >>> schedule.rate(0), round(schedule.rate(25), 6), round(schedule.rate(50), 6)
+    (0.1, 0.05, 0.0)
+    """
+
+    base: float
+    minimum: float
+    start: int
+    end: int
+    warmup: int = 0
+    warmup_cosine: WarmupCosine = "after"
+    ahead: int = 0
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate of `epoch` (0-based, counted from the run's start)."""
+        here = epoch - self.start
+        if here < self.warmup:
+            return self.base * (here + 1) / self.warmup
+        begin = self.warmup if self.warmup_cosine == "after" else 0
+        length = max(self.end - self.start - begin, 1)
+        height = half_cosine(here - begin + self.ahead, length)
+        if self.warmup and self.warmup_cosine == "scaled":
+            height /= half_cosine(min(self.warmup - 1 + self.ahead, length - 1), length)
+        return self.minimum + (self.base - self.minimum) * height
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; `Schedule(**value)` is its inverse."""
+        return asdict(self)
+
+
+def half_cosine(done: int, length: int) -> float:
+    """A cosine from 1 (nothing done) to 0 (all of `length` done, and for ever after).
+
+    >>> half_cosine(0, 8), round(half_cosine(4, 8), 6), half_cosine(9, 8)
+    (1.0, 0.5, 0.0)
+    """
+    return 0.5 * (1 + math.cos(math.pi * min(done, length) / length))

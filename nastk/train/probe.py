@@ -1,0 +1,342 @@
+"""All that an updater may see and do: `Probe` measures the supernet and changes nothing.
+
+Losses, gradients, accuracies of many mixtures, the weights after a step not taken: whatever a
+method wants to know it asks here. Weights, buffers, training mode and random streams are the same
+before and after, and every image pushed through is charged to the run's cost.
+
+What is promised of the test split: nothing that a probe gives, nor the space, the batches or the
+plan that an updater is given, holds a test image, and no limit is of a test metric. So a method
+that uses what it is given cannot be steered by test images, by mistake or by design. What is not
+promised: Python hides nothing, so code that looks for the run behind a probe's private attributes,
+or that opens the data source itself, does find them; and weights and batches are the run's own,
+which code that writes to them would change.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from nastk.base.cost import Ledger
+from nastk.base.errors import ConfigurationError, StopRequested
+from nastk.base.events import Event, UpdaterReported, UpdaterWorking
+from nastk.base.seeds import seeded
+from nastk.base.values import as_json
+from nastk.data.streams import Batch, Stream
+from nastk.nn.norms import Frozen
+from nastk.spaces.mixture import Mixture
+from nastk.spaces.subspace import Subspace
+from nastk.spaces.supernet import Answers, Measure
+
+if TYPE_CHECKING:
+    from nastk.train.branch import Branch
+
+Weights = Mapping[str, Tensor]
+NormMode = Literal["batch", "frozen"]
+"""Whose statistics norms use: the batch's under each mixture, or those under the first one."""
+
+MOST_AT_ONCE = 64
+"""Mixtures of a long list that a supernet is offered to measure together."""
+
+
+class Probe:
+    """Measures one branch's supernet for its updater.
+
+    Example, one first-order DARTS step:
+
+        loss = probe.loss(Mixture.softmax(alpha, probe.subspace), probe.valid.at(probe.step))
+        (gradient,) = torch.autograd.grad(loss, alpha)
+    """
+
+    def __init__(
+        self,
+        branch: "Branch",
+        train: Stream,
+        valid: Stream | None,
+        epochs: int,
+        ledger: Ledger,
+        emit: Callable[[Event], None] = lambda event: None,
+        stopping: Callable[[], bool] = lambda: False,
+        measuring: "Callable[[Branch, Tensor], Answers] | None" = None,
+    ) -> None:
+        self._branch = branch
+        self._train = train
+        self._valid = valid
+        self._ledger = ledger
+        self._emit = emit
+        self._stopping = stopping
+        self._measuring = measuring or (lambda branch, images: branch.measuring(images))
+        self.epochs = epochs
+
+    @property
+    def subspace(self) -> Subspace:
+        """What is alive in this branch."""
+        return self._branch.subspace
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished in this branch (0 during the first)."""
+        return self._branch.epoch
+
+    @property
+    def step(self) -> int:
+        """Weight steps taken in this branch."""
+        return self._branch.step
+
+    @property
+    def progress(self) -> float:
+        """How much of the run this branch has behind it, 0 to 1."""
+        return self.step / max(self.epochs * len(self._train), 1)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the current weight step."""
+        return float(self._branch.optimizer.param_groups[0]["lr"])
+
+    @property
+    def rng(self) -> torch.Generator:
+        """The branch's own random stream, on the CPU; saved with every checkpoint."""
+        return self._branch.rng
+
+    @property
+    def train(self) -> Stream:
+        """The images that train the weights."""
+        return self._train
+
+    @property
+    def valid(self) -> Stream:
+        """The images that updaters learn from; an updater that needs them says so in `needs`."""
+        if self._valid is None:
+            raise ConfigurationError(
+                "This run has no valid split (train_fraction is 1). "
+                "Use -d train_fraction=0.5, or a single-level updater."
+            )
+        return self._valid
+
+    @property
+    def has_valid(self) -> bool:
+        """Whether the run holds out images to learn from."""
+        return self._valid is not None
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The supernet's parameters by name, detached: read them, or compute others from them."""
+        return {name: weight.detach() for name, weight in self._branch.supernet.named_parameters()}
+
+    def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
+        """(edge, operation, module) of every cell's operations: to hook, to tell weights apart."""
+        return self._branch.supernet.operations()
+
+    def logits(
+        self,
+        mixture: Mixture,
+        images: Float[Tensor, "batch channels height width"],
+        weights: Weights | None = None,
+        exact: bool = False,
+    ) -> Float[Tensor, "batch classes"]:
+        """The supernet's answer under `mixture`, with its own weights or with others.
+
+        `exact` leaves reduced precision aside: for differences of nearly equal numbers. Other
+        weights in double precision (all of them) have the whole pass computed in it.
+        """
+        (answer,) = self._answer(self._plain(images, weights, exact), [mixture], images)
+        if answer.requires_grad:
+            # The backward pass belongs to the caller; count it when its gradient comes by.
+            answer.register_hook(self._charge_backward)  # type: ignore[no-untyped-call]
+        return answer
+
+    def loss(
+        self, mixture: Mixture, batch: Batch, weights: Weights | None = None, exact: bool = False
+    ) -> Float[Tensor, ""]:
+        """Mean cross-entropy on `batch`: differentiable in `mixture.weights` and in `weights`."""
+        return F.cross_entropy(self.logits(mixture, batch.images, weights, exact), batch.labels)
+
+    def gradients(
+        self,
+        mixture: Mixture,
+        batch: Batch,
+        of: Iterable[str] | None = None,
+        weights: Weights | None = None,
+    ) -> dict[str, Tensor]:
+        """The loss's gradient for each weight named in `of` (None: all); zero where it has none."""
+        found = self._reached(mixture, batch, of, weights)
+        at = self.weights if weights is None else weights
+        return {
+            name: torch.zeros_like(at[name]) if gradient is None else gradient
+            for name, gradient in found.items()
+        }
+
+    def lookahead(
+        self, mixture: Mixture, batch: Batch, weights: Weights | None = None
+    ) -> dict[str, Tensor]:
+        """The weights after one step of the trainer's own optimiser on `batch`, the step not taken.
+
+        No clipping (DARTS, equation 6). Weights that `mixture` leaves out do what they do in a real
+        step: they stay as they are, but where the trainer's `resting` is off. The step leaves from
+        the supernet's weights or from others (all of them), in whose precision it is computed. The
+        answer is detached; give it to `loss` or `gradients` as `weights`.
+        """
+        found = self._reached(mixture, batch, weights=weights)
+        return self._branch.stepped(
+            {name: gradient for name, gradient in found.items() if gradient is not None}, weights
+        )
+
+    def scores(
+        self,
+        mixtures: Iterable[Mixture],
+        batches: Iterable[Batch],
+        of: Literal["accuracy", "loss"] = "accuracy",
+        weights: Weights | None = None,
+        norms: NormMode = "batch",
+    ) -> Iterator[float]:
+        """Accuracy (0..1) or mean loss over `batches` for each mixture, in their order.
+
+        Lazy: no mixture is asked for before its answer is, so a caller may stop early. Of a
+        sequence, such as a list, the supernet may measure several at once. Several mixtures need
+        `batches` that can be gone through several times, a list as well. `norms` use the statistics
+        of the batch, or (`frozen`) those that each batch had under the first mixture. Between two
+        answers the supernet's weights must stay as they are.
+        """
+        # What mixtures share is kept for one batch; kept for all, it would fill the memory.
+        only = batches if isinstance(batches, Sequence) and len(batches) == 1 else ()
+        keeping = bool(only) and weights is None
+        measures: dict[int, Measure] = {}
+        for some in self._portions(mixtures, only if keeping else (), norms):
+            totals: Tensor | None = None
+            images = 0
+            for number, batch in enumerate(batches):
+                # A generator yields between items: switch gradients off here, not around it.
+                with torch.no_grad():
+                    measure = measures.get(number)
+                    if measure is None:
+                        measure = self._measure(batch, weights, norms, keeping)
+                        if keeping or norms == "frozen":
+                            measures[number] = measure
+                    found = torch.stack([_sum(each, batch.labels, of) for each in measure(some)])
+                    totals = found if totals is None else totals + found
+                images += len(batch.labels)
+            yield from [0.0] * len(some) if totals is None else (totals / images).tolist()
+
+    def _portions(
+        self, mixtures: Iterable[Mixture], batches: Sequence[Batch], norms: NormMode
+    ) -> Iterator[Sequence[Mixture]]:
+        """What is measured at once: one mixture, or several where the batch is one for all."""
+        if not batches or not isinstance(mixtures, Sequence):
+            yield from ([each] for each in mixtures)
+            return
+        supernet, images, place = self._branch.supernet, batches[0].images, 0
+        while place < len(mixtures):
+            rest = mixtures[place : place + MOST_AT_ONCE]
+            # The first mixture has the statistics that are frozen.
+            alone = norms == "frozen" and place == 0
+            number = 1 if alone else supernet.together(images, rest)
+            yield rest[:number]
+            place += number
+
+    def _measure(
+        self, batch: Batch, weights: Weights | None, norms: NormMode, keeping: bool
+    ) -> Measure:
+        """What answers for many mixtures on the images of `batch`."""
+        branch, images = self._branch, batch.images
+        frozen = Frozen(branch.supernet) if norms == "frozen" else None
+        inner = self._plain(images, weights)
+        if keeping:
+            # A graph would have the statistics of the pass that was recorded.
+            inner = branch.measuring(images) if frozen else self._measuring(branch, images)
+
+        def measure(mixtures: Sequence[Mixture]) -> Sequence[Float[Tensor, "batch classes"]]:
+            word = "" if frozen is None else "frozen norms"
+            with nullcontext() if frozen is None else frozen.applied():
+                return self._answer(inner, mixtures, images, word)
+
+        return measure
+
+    def _plain(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        weights: Weights | None = None,
+        exact: bool = False,
+    ) -> Answers:
+        """One forward pass for each mixture."""
+        return Answers(
+            lambda mixtures: [
+                self._branch.logits(each, images, weights, exact) for each in mixtures
+            ]
+        )
+
+    def working(self, message: str, done: int, total: int) -> None:
+        """Tell progress bars that piece `done` of `total` of something long is finished."""
+        branch = self._branch
+        self._emit(UpdaterWorking(branch.name, branch.epoch, branch.step, message, done, total))
+
+    def report(self, topic: str, **values: Any) -> None:
+        """Put JSON values into `events.jsonl`, the run's record, e.g. scores, standard errors.
+
+        Numbers of numpy and tensors will do; None stands for a number that there is not.
+
+        Raises:
+            PluginError: a value that JSON cannot hold, such as NaN; names topic and value.
+        """
+        branch = self._branch
+        where = f"What updater {branch.updater.name!r} reports of {topic!r}"
+        plain = {name: as_json(value, f"{where}, {name}") for name, value in values.items()}
+        self._emit(UpdaterReported(branch.name, branch.epoch, branch.step, topic, plain))
+
+    def _answer(
+        self,
+        answers: Answers,
+        mixtures: Sequence[Mixture],
+        images: Float[Tensor, "batch channels height width"],
+        word: str = "",
+    ) -> Sequence[Float[Tensor, "batch classes"]]:
+        """What `answers` says of `images`, charged; `word` adds to how."""
+        self._check_stop()
+        # An operation that draws (noise) draws the same for every mixture of a step, and nobody
+        # else's numbers.
+        with seeded(self.step, images.device):
+            found = answers(mixtures)
+        words = [answers.strategy] if answers.strategy != "plain" else []
+        words += ["stacked"] if len(mixtures) > 1 else []
+        words += [word] if word else []
+        strategy = ", ".join(words) or "plain"
+        self._ledger.charge(forward=len(mixtures) * len(images), strategy=strategy)
+        return found
+
+    def _reached(
+        self,
+        mixture: Mixture,
+        batch: Batch,
+        of: Iterable[str] | None = None,
+        weights: Weights | None = None,
+    ) -> dict[str, Tensor | None]:
+        """The loss's gradient for each named weight; None for one that `mixture` leaves out."""
+        live = dict(self._branch.supernet.named_parameters())
+        at = (
+            live
+            if weights is None
+            else {name: value.detach().requires_grad_() for name, value in weights.items()}
+        )
+        names = list(live) if of is None else list(of)
+        loss = self.loss(mixture.detach(), batch, None if weights is None else at)
+        found = torch.autograd.grad(loss, [at[name] for name in names], allow_unused=True)
+        return dict(zip(names, found, strict=True))
+
+    def _charge_backward(self, gradient: Tensor) -> None:
+        self._ledger.charge(backward=len(gradient))
+
+    def _check_stop(self) -> None:
+        if self._stopping():
+            raise StopRequested("The run was asked to stop while its updater was measuring.")
+
+
+def _sum(
+    logits: Float[Tensor, "batch classes"], labels: Tensor, of: Literal["accuracy", "loss"]
+) -> Float[Tensor, ""]:
+    """Over the batch: how many are right, or the losses."""
+    if of == "accuracy":
+        return (logits.argmax(1) == labels).sum().double()
+    return F.cross_entropy(logits, labels, reduction="sum").double()

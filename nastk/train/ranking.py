@@ -1,0 +1,246 @@
+"""How well a search ranks architectures while it runs: `Ranking`, measured against known accuracy.
+
+Two kinds, never mixed. By `scores`: the mean score that the updater gives the chosen operations.
+By `supernet`: the accuracy of the architecture's path with the shared weights. The truth comes from
+an evaluator that needs no supernet, such as a benchmark's table. The sample is the same for every
+run with the same options, whatever its seed; nothing here touches the training.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from nastk.base.component import Options
+from nastk.base.correlation import FEWEST, agreement
+from nastk.base.errors import ConfigurationError, DataError
+from nastk.base.events import Ranked
+from nastk.base.failures import blamed
+from nastk.base.seeds import generator
+from nastk.base.values import number
+from nastk.data.streams import Batch
+from nastk.spaces.architecture import Architecture
+from nastk.spaces.mixture import Mixture
+from nastk.spaces.space import SearchSpace
+from nastk.spaces.subspace import Subspace
+from nastk.train.branch import Branch
+from nastk.train.evaluator import Evaluation, Evaluator, judged
+from nastk.train.probe import Probe
+
+KINDS = ("scores", "supernet")
+PATIENCE = 20
+"""How many times the sample is drawn at most to find architectures that the judge knows."""
+
+
+class RankingOptions(Options):
+    """What is measured, against whom, and how often.
+
+    Example: `nastk.search("nasbench201", "darts", ranking={"every": 10})`
+    """
+
+    judge: str = Field("table", description="the evaluator that knows the true accuracy")
+    judge_options: dict[str, object] = Field(
+        default_factory=dict, description="options of that evaluator"
+    )
+    metric: str | None = Field(
+        None, description="metric of the judge, larger is better; unset: its first"
+    )
+    sample: int = Field(100, ge=FEWEST, description="architectures that are ranked")
+    sample_seed: int = Field(
+        0, ge=0, description="seed of the sample, the same for every seed of a run"
+    )
+    architectures: Path | None = Field(
+        None,
+        description="file with an architecture a line, in the space's text form, instead of a "
+        "random sample",
+    )
+    every: int = Field(0, ge=0, description="epochs between two measurements; 0: only at the end")
+    images: int = Field(
+        1000, ge=2, description="held-out images for each supernet accuracy; 0 scores alone"
+    )
+    batch_size: int = Field(
+        250, ge=2, description="images in a batch; norms use the statistics of each batch"
+    )
+
+
+@dataclass(frozen=True)
+class Known:
+    """An architecture whose true accuracy is known."""
+
+    architecture: Architecture
+    truth: float
+
+
+class Ranking:
+    """Measures ranking quality after an epoch; the trainer calls it as one of its watchers.
+
+    Args:
+        options: what is measured.
+        space: the space that is searched.
+        judge: knows the truth.
+
+    Raises:
+        ConfigurationError: the judge cannot judge, or knows too few of the sample.
+
+    Example: `trainer.watchers.append(Ranking(RankingOptions(), space, judge))`
+    """
+
+    def __init__(self, options: RankingOptions, space: SearchSpace, judge: Evaluator) -> None:
+        if judge.needs_supernet:
+            raise ConfigurationError(
+                f"Ranking quality is measured against what is known without the supernet, and "
+                f"evaluator {judge.name!r} needs it. Use one that does not, such as table."
+            )
+        self.options, self.space, self.judge = options, space, judge
+        self.metric = options.metric
+        self.known = self._sample()
+
+    def __call__(self, branch: Branch, probe: Probe, last: bool) -> Ranked | None:
+        """Called after every epoch of a branch: measures if it is time to, else None."""
+        every = self.options.every
+        if not last and (every == 0 or probe.epoch % every):
+            return None
+        inside = [each for each in self.known if _contains(probe.subspace, each.architecture)]
+        return Ranked(
+            branch.name,
+            probe.epoch,
+            probe.step,
+            self.judge.name,
+            str(self.metric),
+            {
+                "scores": self._by_scores(branch.updater.scores(probe)),
+                "supernet": self._by_supernet(probe, inside),
+            },
+        )
+
+    def images(self, epochs: int) -> int:
+        """The images pushed forward in a run of so many epochs, at most."""
+        every = self.options.every
+        times = 1 if every == 0 else epochs // every + bool(epochs % every)
+        return times * len(self.known) * self.options.images
+
+    # ------------------------------------------------------------------ the two kinds
+
+    def _by_scores(self, scores: Float[Tensor, "edges ops"] | None) -> dict[str, object] | None:
+        """Agreement of the mean score of the chosen operations (operation strength)."""
+        if scores is None:
+            return None
+        rated = [(strength(scores, each.architecture), each.truth) for each in self.known]
+        return self._agreement([pair for pair in rated if not math.isnan(pair[0])])
+
+    def _by_supernet(self, probe: Probe, inside: Sequence[Known]) -> dict[str, object] | None:
+        """Agreement of the supernet's accuracy, over the architectures that are still alive."""
+        if len(inside) < FEWEST:
+            return None
+        batches = self._batches(probe)
+        found = probe.scores((Mixture.of(each.architecture) for each in inside), batches)
+        pairs = []
+        for done, (accuracy, each) in enumerate(zip(found, inside, strict=True), 1):
+            pairs.append((accuracy, each.truth))
+            probe.working("ranking architectures", done, len(inside))
+        measured = self._agreement(pairs)
+        images = sum(len(batch.labels) for batch in batches)
+        return None if measured is None else {**measured, "images": images}
+
+    def _agreement(self, pairs: Sequence[tuple[float, float]]) -> dict[str, object] | None:
+        predicted, truth = zip(*pairs, strict=True) if pairs else ((), ())
+        found = agreement(predicted, truth, self.options.sample_seed)
+        return None if found is None else found.to_json()
+
+    def _batches(self, probe: Probe) -> list[Batch]:
+        """The first held-out images; where a run holds none out, of those that train."""
+        size = min(self.options.batch_size, self.options.images)
+        stream = probe.valid if probe.has_valid else probe.train
+        view = stream.view("ranking", batch_size=size, augment=False)
+        return list(islice(view.epoch(0), max(self.options.images // size, 1)))
+
+    # ------------------------------------------------------------------ the sample
+
+    def _sample(self) -> list[Known]:
+        """Distinct architectures that the judge knows."""
+        found: dict[str, Known] = {}
+        for architecture in islice(self._candidates(), PATIENCE * self.options.sample):
+            if architecture.id in found:
+                continue
+            try:
+                with blamed(f"Evaluator {self.judge.name!r}", "judging for a ranking"):
+                    metrics = judged(self.judge, architecture, None).metrics
+            except DataError:
+                continue  # the judge does not know this one
+            found[architecture.id] = Known(architecture, self._truth(dict(metrics)))
+            if len(found) == self.options.sample:
+                break
+        if len(found) < FEWEST:
+            raise ConfigurationError(
+                f"Evaluator {self.judge.name!r} knows {len(found)} of the architectures that were "
+                f"tried, and ranking quality needs {FEWEST}. Name some that it knows with "
+                "-r architectures=FILE (one a line), or leave --ranking out."
+            )
+        return list(found.values())
+
+    def _candidates(self) -> Iterator[Architecture]:
+        path = self.options.architectures
+        if path is None:
+            rng = generator(self.options.sample_seed, "ranking")
+            while True:
+                yield self.space.sample(self.space.full(), rng)
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"-r architectures={path} cannot be read: {error}. "
+                "It takes a text file with an architecture a line."
+            ) from None
+        yield from (self.space.from_text(line.strip()) for line in lines if line.strip())
+
+    def _truth(self, metrics: dict[str, float | int]) -> float:
+        """The judge's metric, which the first answer names where nobody did."""
+        self.metric = self.metric or next(iter(metrics))
+        if self.metric not in metrics:
+            raise ConfigurationError(
+                f"Evaluator {self.judge.name!r} has no metric {self.metric!r}. "
+                f"It has: {', '.join(metrics)}."
+            )
+        return float(metrics[self.metric])
+
+
+def summary(event: Mapping[str, Any]) -> Evaluation:
+    """An event of kind `ranked` as an evaluation, whose metrics a study can tabulate."""
+    metrics: dict[str, float | int] = {}
+    for kind, found in event["by"].items():
+        for name in ("kendall", "spearman") if found else ():
+            metrics[f"{name}_by_{kind}"] = found[name]["value"]
+            for end in ("low", "high"):
+                metrics[f"{name}_by_{kind}_{end}"] = found[name][end]
+        for k, lost in found["regret"].items() if found else ():
+            metrics[f"regret_{k}_by_{kind}"] = lost
+    missing = [kind for kind, found in event["by"].items() if not found]
+    notes = [f"Rank correlations are with {event['metric']} of evaluator {event['judge']!r}."]
+    notes += [
+        f"There is none by {kind} after epoch {event['epoch']}: too few architectures can be told "
+        "apart by it."
+        for kind in missing
+    ]
+    # Where resamples cannot be told apart an interval may have no ends.
+    known = {name: value for name, value in metrics.items() if number(value) is not None}
+    return Evaluation("ranking", known, tuple(notes))
+
+
+def strength(scores: Float[Tensor, "edges ops"], architecture: Architecture) -> float:
+    """The mean score of the operations that an architecture chose; NaN where one is not rated.
+
+    Xiao et al. (CVPR 2022, figure 5) correlate this with accuracy.
+    """
+    chosen = torch.tensor(architecture.table(), dtype=torch.bool)
+    return float(scores[chosen].double().mean())
+
+
+def _contains(subspace: Subspace, architecture: Architecture) -> bool:
+    return subspace.contains(Subspace(architecture.table()))

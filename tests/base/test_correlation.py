@@ -1,0 +1,77 @@
+"""Rank correlation with its interval, and regret: closed forms and properties."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from nastk import agreement
+from nastk.base.correlation import FEWEST, kendall, regret, spearman
+
+
+def test_the_same_order_agrees_wholly_and_the_reverse_not_at_all():
+    same, reverse = agreement(range(12), range(12)), agreement(range(12), range(12, 0, -1))
+    assert (same.kendall.value, same.spearman.value) == pytest.approx((1, 1))
+    assert (reverse.kendall.value, reverse.spearman.value) == pytest.approx((-1, -1))
+    assert same.kendall.low == same.kendall.high == pytest.approx(1)
+    assert same.regret == {"1": 0, "5": 0, "10": 0}
+    assert reverse.regret == {"1": 11, "5": 7, "10": 2}
+
+
+@pytest.mark.parametrize(
+    ("predicted", "truth"),
+    [
+        (range(FEWEST - 1), range(FEWEST - 1)),
+        ([], []),
+        ([0.5] * 20, range(20)),
+        (range(20), [0.5] * 20),
+    ],
+)
+def test_too_few_or_equal_numbers_have_no_agreement(predicted, truth):
+    assert agreement(predicted, truth) is None
+
+
+@given(st.lists(st.integers(0, 5), min_size=FEWEST, max_size=30), st.integers(0, 3))
+def test_resamples_have_the_correlations_that_scipy_finds(numbers, seed):
+    rng, count = np.random.default_rng(seed), len(numbers)
+    first, second = np.array(numbers, dtype=np.float64), rng.integers(0, 5, count).astype(float)
+    draws = rng.multinomial(count, np.full(count, 1 / count), 3)
+    taus, rhos = kendall(first, second, draws), spearman(first, second, draws)
+    for drawn, tau, rho in zip(draws, taus, rhos, strict=True):
+        one, other = np.repeat(first, drawn), np.repeat(second, drawn)
+        if len(set(one)) == 1 or len(set(other)) == 1:
+            assert np.isnan(tau)
+            continue
+        assert tau == pytest.approx(stats.kendalltau(one, other).statistic)
+        assert rho == pytest.approx(stats.spearmanr(one, other).statistic)
+
+
+@given(st.lists(st.integers(0, 5), min_size=FEWEST, max_size=30), st.integers(0, 3))
+def test_the_value_is_scipys_and_lies_in_its_bounds(numbers, seed):
+    truth = np.random.default_rng(seed).permutation(len(numbers)).tolist()
+    found = agreement(numbers, truth, seed)
+    if len(set(numbers)) == 1:
+        assert found is None
+        return
+    assert found.kendall.value == stats.kendalltau(numbers, truth).statistic
+    assert found.spearman.value == stats.spearmanr(numbers, truth).statistic
+    for one in (found.kendall, found.spearman):
+        assert -1 - 1e-9 <= one.low <= one.high <= 1 + 1e-9
+    assert found == agreement(numbers, truth, seed)
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    """Normal pairs with correlation r have tau = 2 / pi * asin(r)."""
+    rng, r, hits = np.random.default_rng(0), 0.6, 0
+    for _ in range(50):
+        first, noise = rng.standard_normal((2, 40))
+        second = r * first + np.sqrt(1 - r**2) * noise
+        found = agreement(first.tolist(), second.tolist()).kendall
+        hits += found.low <= 2 / np.pi * np.arcsin(r) <= found.high
+    assert 44 <= hits <= 50
+
+
+@pytest.mark.parametrize(("k", "lost"), [(1, 3.0), (2, 3.0), (3, 0.0), (9, 0.0)])
+def test_regret_is_what_the_best_of_the_first_k_lacks(k, lost):
+    assert regret(np.array([4.0, 3.0, 2.0, 1.0]), np.array([2.0, 1.0, 5.0, 4.0]), k) == lost

@@ -1,0 +1,192 @@
+"""Studies: paired by seed, random always there, kept over interruptions, of one protocol."""
+
+import csv
+import io
+import json
+from statistics import stdev
+
+import pytest
+from cli_kit import called
+
+from nastk import ConfigurationError, StopRequested
+import nastk
+from nastk.runs import checkpoint
+from nastk.cli.study import _uses, seed_range
+from nastk.runs import checkpoint
+from nastk.runs.folder import RunFolder
+from nastk.runs.run import Run
+from nastk.runs.study import plan
+from nastk.testing import fingerprint
+
+TOY = {"data": "toy", "trainer": {"epochs": 2, "batch_size": 16}}
+RANDOM = nastk.use("random", candidates=3)
+
+
+def study(out, updaters=("darts", RANDOM), **changes):
+    return nastk.compare("toy", updaters, out=out, **{**TOY, **changes})
+
+
+def test_a_study_tabulates_every_updater_over_the_seeds(tmp_path):
+    found = study(tmp_path, seeds=[3, 5])
+    assert [(row["updater"], row["seeds"]) for row in found.rows] == [
+        ("darts", [3, 5]),
+        ("random(candidates=3)", [3, 5]),
+    ]
+    for row in found.rows:
+        accuracy = row["metrics"]["valid_accuracy"]
+        results = [nastk.Result(c.folder) for c in found.cells if c.label == row["updater"]]
+        values = [result.evaluation["valid_accuracy"] for result in results]
+        assert accuracy["values"] == values
+        assert accuracy["mean"] == pytest.approx(sum(values) / 2)
+        assert accuracy["std"] == pytest.approx(stdev(values))
+        assert row["architectures"] == [result.text for result in results]
+    assert found.rows[0]["metrics"]["images_backward"]["mean"] == 2 * 2 * 48
+    assert json.loads((tmp_path / "study.json").read_text()) == found.rows
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "study.csv").read_text())))
+    assert [line["updater"] for line in lines] == [row["updater"] for row in found.rows]
+    mean = found.rows[0]["metrics"]["parameters"]["mean"]
+    assert float(lines[0]["parameters_mean"]) == mean
+    single = [float(value) for value in lines[1]["valid_accuracy_values"].split()]
+    assert single == found.rows[1]["metrics"]["valid_accuracy"]["values"]
+
+
+def test_runs_of_one_seed_start_from_the_same_weights(tmp_path):
+    shapley = nastk.use("shapley", warmup=1)
+    cells = plan({"space": "toy", **TOY}, ["darts", shapley], [4], tmp_path)
+    roots = [nastk.assemble(cell.config).trainer.root() for cell in cells]
+    prints = {fingerprint(root.supernet.state_dict()) for root in roots}
+    batches = {fingerprint(nastk.assemble(cell.config).trainer.train.at(7)) for cell in cells}
+    assert (len(cells), len(prints), len(batches)) == (3, 1, 1)
+
+
+def test_random_is_always_included_and_one_seed_has_no_deviation(tmp_path):
+    found = study(tmp_path, ["darts"], seeds=[0])
+    assert [row["updater"] for row in found.rows] == ["darts", "random"]
+    assert found.rows[0]["metrics"]["parameters"]["std"] is None
+
+
+def test_a_stopped_study_goes_on_and_keeps_what_is_finished(tmp_path):
+    straight = study(tmp_path / "straight", seeds=[0, 1])
+
+    def stop(event):
+        stops.append(event) if event.kind == "epoch-done" else None
+        if len(stops) == 4:  # inside the second run
+            raise StopRequested("enough")
+
+    stops = []
+    with pytest.raises((StopRequested, nastk.PluginError)):
+        study(tmp_path / "stopped", seeds=[0, 1], observers=[stop])
+    first = RunFolder.open(tmp_path / "stopped" / "darts-seed0")
+    assert first.state() == "finished"
+    before = (first.path / "result.json").stat().st_mtime_ns
+    again = study(tmp_path / "stopped", seeds=[0, 1])
+    assert (first.path / "result.json").stat().st_mtime_ns == before
+    for one, other in zip(straight.cells, again.cells, strict=True):
+        states = [checkpoint.newest(cell.folder.checkpoints)[0].branches for cell in (one, other)]
+        assert fingerprint(states[0]) == fingerprint(states[1])
+
+
+def test_a_study_is_extended_by_asking_for_more(tmp_path):
+    study(tmp_path, ["darts", RANDOM], seeds=[0])
+    heard = []
+    found = study(tmp_path, ["darts", RANDOM], seeds=[0, 1], observers=[heard.append])
+    assert sum(event.kind == "run-started" for event in heard) == 2
+    assert [row["seeds"] for row in found.rows] == [[0, 1], [0, 1]]
+
+
+def test_two_protocols_are_never_mixed(tmp_path):
+    study(tmp_path, seeds=[0])
+    with pytest.raises(ConfigurationError, match="was run with another trainer, and a study"):
+        study(tmp_path, seeds=[0], trainer={"epochs": 3, "batch_size": 16})
+
+
+@pytest.mark.parametrize(
+    ("updaters", "changes", "message"),
+    [
+        (["darst"], {}, "Did you mean 'darts'"),
+        (["darts", "darts"], {}, "needs at least one updater, and each only once"),
+        (["darts"], {"seeds": [0, 0]}, "needs at least one seed, and each only once"),
+        (["darts"], {"seeds": []}, "needs at least one seed"),
+        ([nastk.use("darts", warmup=9)], {}, "warmup=9 leaves alpha no epoch"),
+    ],
+)
+def test_a_study_that_cannot_work_is_refused_before_any_run(updaters, changes, message, tmp_path):
+    with pytest.raises(ConfigurationError, match=message):
+        study(tmp_path / "out", updaters, **changes)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("0", [0]), ("0-3", [0, 1, 2, 3]), ("0,2,5", [0, 2, 5]), ("1-2,7", [1, 2, 7])],
+)
+def test_seeds_are_written_as_people_write_them(text, seeds):
+    assert seed_range(text) == seeds
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "-1", "1-", "0;1", "3-1", "\u00b2", "\u0663", "9" * 5000, "1_0", "0-" + "9" * 30],
+)
+def test_what_is_no_seed_is_refused(text):
+    with pytest.raises(ConfigurationError, match="--seeds takes seeds such as"):
+        seed_range(text)
+
+
+@pytest.mark.parametrize("text", ["0-999999999999", "0-999,0-999", "1-1001"])
+def test_too_many_seeds_are_refused(text):
+    with pytest.raises(ConfigurationError, match="asks for more than 1,000 seeds"):
+        seed_range(text)
+
+
+@pytest.mark.parametrize(
+    ("budget", "scored"),
+    [("images=6k", 100), ("images=4k", 25), ("images=1k", 6), ("images=230", 1)],
+)
+def test_random_that_was_added_never_stands_in_the_way_of_a_budget(budget, scored, tmp_path):
+    """It scores fewer architectures, and half of the budget is left to train."""
+    wishes = {"space": "toy", "data": "toy", "trainer": {"batch_size": 16}}
+    darts, random = plan(wishes, ["darts"], [0], tmp_path, budget)
+    assert (darts.label, random.config.updater.options["candidates"]) == ("darts", scored)
+    assert random.folder.path.name == "random-seed0"
+    assert random.label == ("random" if scored == 100 else f"random(candidates={scored})")
+
+
+def test_random_that_was_asked_for_is_as_it_was_asked_for(tmp_path):
+    wishes = {"space": "toy", "data": "toy", "trainer": {"batch_size": 16}}
+    with pytest.raises(ConfigurationError, match="too small for 'random'"):
+        plan(wishes, ["random"], [0], tmp_path, "images=1k")
+
+
+def test_a_study_within_a_budget_goes_on_with_the_random_search_that_it_has(tmp_path):
+    wishes = {"space": "toy", "data": "toy", "trainer": {"batch_size": 16}}
+    before = plan(wishes, ["darts"], [0], tmp_path, "images=1k")[1]
+    events = Run.new(before.config, before.folder.path).events()
+    next(events)
+    events.close()
+    after = plan(wishes, ["darts"], [0, 1], tmp_path, "images=1k")[2:]
+    assert [one.config.updater for one in after] == [before.config.updater] * 2
+    assert [one.config.trainer for one in after] == [before.config.trainer] * 2
+
+
+@pytest.mark.parametrize(
+    ("pairs", "uses"),
+    [
+        ([], [nastk.use("darts")]),
+        (["random.candidates=10"], [nastk.use("darts"), nastk.use("random", candidates=10)]),
+        (["darts.order=1"], [nastk.use("darts", order=1)]),
+    ],
+)
+def test_options_of_random_may_be_given_though_it_was_not_named(pairs, uses):
+    assert _uses(["darts"], pairs) == uses
+
+
+def test_the_command_shows_the_table(workplace):
+    command = "compare --space toy --updater darts --updater random --data toy --epochs 1"
+    more = ["-t", "batch_size=16", "-u", "random.candidates=2", "--seeds", "0-1", "--out", "s"]
+    code, out, err = called(*command.split(), *more)
+    assert code == 0
+    for words in ("darts", "random  candidates=2", "2 seeds", "valid accuracy", "±", "study.csv"):
+        assert words in out
+    assert "darts, seed 1 -> s/darts-seed1" in err
+    assert (workplace / "s" / "random-candidates=2-seed0" / "result.json").exists()

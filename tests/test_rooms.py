@@ -1,0 +1,92 @@
+"""House rules that readers rely on: imports point down, trainer without methods, light plugins."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from nastk import catalogue
+
+ROOT = Path(__file__).parent.parent
+TRAINER = ROOT / "nastk" / "train" / "trainer.py"
+OURS = [point for point in entry_points(group="nastk") if point.dist and point.dist.name == "nastk"]
+SOURCES = sorted([*(ROOT / "nastk").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
+
+
+def test_imports_point_down():
+    linter = Path(sys.executable).with_name("lint-imports")
+    if not linter.exists():
+        pytest.skip("import-linter is not installed")
+    done = subprocess.run(
+        [linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("word", ["isinstance", "hasattr", "getattr", "type"])
+def test_the_trainer_asks_nobody_what_it_is(word):
+    called = [
+        node.func for node in ast.walk(ast.parse(TRAINER.read_text())) if isinstance(node, ast.Call)
+    ]
+    assert word not in {function.id for function in called if isinstance(function, ast.Name)}
+
+
+@pytest.mark.parametrize(
+    "source", sorted((ROOT / "plugins").rglob("*.py")), ids=lambda path: path.stem
+)
+def test_a_plugin_takes_public_names_and_never_the_trainer(source):
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "nastk":
+            names = {alias.name for alias in node.names}
+            assert names <= set(import_module(node.module).__all__), node.module
+            assert not names & {"Trainer", "Branch", "assemble", "Assembly"}
+        if isinstance(node, ast.Import):
+            assert not [alias for alias in node.names if alias.name.startswith("nastk.")]
+
+
+@pytest.mark.parametrize("kind", ["space", "updater"])
+def test_the_trainer_names_no_plugin(kind):
+    tree = ast.parse(TRAINER.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
+            node
+        ):
+            node.body[0] = ast.Pass()
+    # `random` is also a module of torch's, and an ordinary word in docstrings and comments.
+    code = ast.unparse(tree).lower().replace("torch.random", "torch")
+    assert "nastk_" not in code
+    assert not [
+        name for name in catalogue().names(kind) if re.search(rf"\b{re.escape(name)}\b", code)
+    ]
+
+
+@pytest.mark.parametrize("point", OURS, ids=lambda point: point.name)
+def test_a_plugin_announces_itself_with_hooks_alone(point):
+    tree = ast.parse(Path(find_spec(point.value).origin).read_text())
+    at_once = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    assert {ast.unparse(node).split()[1] for node in at_once} <= {"nastk", "typing"}
+    checked = [node for node in tree.body if isinstance(node, ast.If)]
+    assert all(ast.unparse(node.test) == "TYPE_CHECKING" for node in checked)
+    light = (ast.ImportFrom, ast.FunctionDef, ast.If)
+    assert all(isinstance(node, light) for node in tree.body[1:])
+
+
+def test_everything_ours_comes_in_through_entry_points():
+    folders = {folder.name for folder in (ROOT / "plugins").glob("nastk_*")}
+    assert folders | {"nastk.testing.plugin"} == {point.value for point in OURS}
+    assert not catalogue().problems
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_is_short_begins_with_what_it_is_for_and_postpones_nothing(source):
+    text = source.read_text()
+    assert len(text.splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(text))
+    assert "from __future__" not in text
+    assert not re.search(r"\b(TODO|FIXME|XXX)\b", text)

@@ -1,0 +1,78 @@
+"""`Wrapper`: what it does not answer itself is the updater's inside, bit for bit."""
+
+import re
+
+import pytest
+
+from nastk import ConfigurationError, Mixture, Plan, Wrapper, catalogue
+from nastk.testing import Harness, fingerprint
+from nastk.train.wrapper import around, complete
+
+LEARN = {"learning_rate": 0.05}
+
+
+class Silent(Wrapper):
+    """Says nothing of its own."""
+
+    name, summary = "silent", "passes everything on"
+
+
+class Calm(Wrapper):
+    """Trains all operations equally in the first epoch."""
+
+    name, summary = "calm", "begins with all operations alike"
+
+    def mixtures(self, probe):
+        """See `Wrapper`."""
+        calm = probe.epoch < 1
+        return [Mixture.uniform(probe.subspace)] if calm else super().mixtures(probe)
+
+
+@pytest.mark.parametrize("inner", ["darts", "isdarts"])
+def test_a_wrapper_without_answers_is_the_updater_inside(inner):
+    quick = around(inner, **(LEARN if inner == "darts" else {"shrinks": 2}))
+    outer = Harness(Silent, quick)
+    plain = Harness(catalogue().load("updater", inner), quick["inner_options"])
+    one, two = outer.run()[0], plain.run()[0]
+    assert fingerprint(one.supernet.state_dict()) == fingerprint(two.supernet.state_dict())
+    assert one.subspace == two.subspace
+    assert fingerprint(one.updater.state_dict()["inner"]) == fingerprint(two.updater.state_dict())
+    mine, theirs = outer.trainer.probe(one), plain.trainer.probe(two)
+    assert one.updater.architecture(mine) == two.updater.architecture(theirs)
+    assert outer.trainer.ledger.cost().total.images_forward == (
+        plain.trainer.ledger.cost().total.images_forward
+    )
+    assert one.updater.forecast(outer.plan) == two.updater.forecast(plain.plan)
+
+
+def test_what_a_wrapper_answers_itself_wins_and_a_stopped_run_goes_on_to_the_same_bits():
+    def made():
+        return Harness(Calm, around("darts", **LEARN))
+
+    (straight,) = made().run()
+    assert fingerprint(straight.supernet.state_dict()) != fingerprint(
+        Harness(Silent, around("darts", **LEARN)).run()[0].supernet.state_dict()
+    )
+    first, second = made(), made()
+    (resumed,) = second.run(second.resumed(first.run(steps=4)))
+    assert fingerprint(resumed.state_dict()) == fingerprint(straight.state_dict())
+
+
+def test_a_wrapper_that_needs_no_valid_split_asks_what_the_updater_inside_needs():
+    updater = Harness(Silent, around("darts")).trainer.root().updater
+    why = updater.complaint(Plan(3, 3, 16, 48, 0))
+    assert re.search("silent around darts learns on the valid split, which is empty", why)
+    assert updater.complaint(Plan(3, 3, 16, 48, 48)) is None
+    assert "warmup=9" in (
+        Harness(Silent, around("darts", warmup=9))
+        .trainer.root()
+        .updater.complaint(Plan(3, 3, 16, 48, 48))
+    )
+
+
+def test_a_preset_says_all_options_of_what_is_installed_and_those_given_of_what_is_not():
+    known = catalogue().load("updater", "random").Options.model_fields
+    assert set(around("random", candidates=7)["inner_options"]) == set(known)
+    assert around("no-such", rate=1) == {"inner": "no-such", "inner_options": {"rate": 1}}
+    with pytest.raises(ConfigurationError, match="'darts' has no preset 'paper' for any space"):
+        complete("darts", {}, "paper")
