@@ -32,9 +32,17 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
+    cases = {}
     for item in items:
         if computes(item.module):
             item.add_marker("numeric")
+        if mark := item.get_closest_marker("quick_cases"):
+            cases.setdefault((item.parent, item.originalname, *mark.args), []).append(item)
+    for (_, _, quick), each in cases.items():
+        kept = {number * len(each) // quick for number in range(quick)}
+        for number, item in enumerate(each):
+            if number not in kept:
+                item.add_marker("slow")
 
 
 def computes(module):

@@ -92,6 +92,7 @@ def test_every_search_that_is_printed_resolves(page, search, asked):
     assert config.space.name in search
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(("search", "judged"), REPRODUCTIONS, ids=lambda text: text[6:])
 def test_a_reproduction_trains_the_published_network(search, judged, asked):
     given = asked(search)
@@ -136,6 +137,7 @@ def retraining():
     ]
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize(("preset", "data"), retraining())
 def test_every_preset_for_darts_cells_builds_the_published_network(preset, data):
     config = resolve({"space": "darts", "updater": "random", "data": data})

@@ -147,6 +147,7 @@ def test_a_console_shows_what_would_steer_it(capsys):
     assert ("\u241b[31mb" in out, "d\ufffde" in out, err) == (True, True, "f\u2400g\n")
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("value", ["9_0", "\u0663", "1.5", "9" * 30, "x"])
 @pytest.mark.parametrize("flag", ["--epochs", "--seed"])
 def test_a_number_is_typed_in_plain_digits(flag, value):

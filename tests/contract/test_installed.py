@@ -91,6 +91,7 @@ def test_an_updater_trains_the_toy_and_decides(kind, name):
     assert harness.trainer.ledger.cost().total.images_backward >= 3 * len(harness.splits.train)
 
 
+@pytest.mark.quick_cases(45)
 @pytest.mark.parametrize(("kind", "name"), installed("updater"))
 @pytest.mark.parametrize("space", catalogue().names("space"))
 def test_an_updater_takes_a_step_on_every_space(kind, name, space):

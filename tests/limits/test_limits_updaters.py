@@ -62,6 +62,7 @@ def test_every_updater_finishes_inside_the_limit(name, limit):
             assert all(within(space, branch, harness) for branch in branches)
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("name", sorted(UPDATERS))
 def test_a_loose_limit_leaves_every_bit_as_it_was(name):
     prints = []
@@ -84,6 +85,7 @@ class UnderALimit(ShortContract):
         )
 
 
+@pytest.mark.slow
 class TestRandomUnderALimit(UnderALimit):
     updater, options = RandomPath, OPTIONS["random"]
 

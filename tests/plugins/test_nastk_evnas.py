@@ -51,6 +51,7 @@ class TestEvNAS(UpdaterContract):
     updater, options = EvNAS, SMALL
 
 
+@pytest.mark.slow
 class TestEvNASVariant(UpdaterContract):
     updater, options = EvNAS, VARIANT
 
@@ -465,6 +466,7 @@ def test_equal_decodings_are_measured_once_and_have_the_same_fitness():
     assert run.trainer.ledger.cost().total.images_forward - before == 2 * 192
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("options", "images", "each"),
     [

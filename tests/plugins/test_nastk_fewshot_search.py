@@ -57,6 +57,7 @@ class TestAroundIsDarts(UpdaterContract):
 # ---------------------------------------------------------------- without splits
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize(
     ("updater", "name"), [*((Gm, name) for name in INNERS), (FewShot, "random")]
 )

@@ -25,6 +25,7 @@ class TestSecondOrder(ShortContract):
     updater, options = Darts, {"order": 2, "learning_rate": 0.05}
 
 
+@pytest.mark.slow
 class TestWarmup(ShortContract):
     updater, options = Darts, {"warmup": 1, "alpha_init": 0.1}
 

@@ -473,6 +473,7 @@ def test_epsilon_grows_as_in_the_authors_code(epoch: int, radius: float) -> None
 # ---------------------------------------------------------------- cost
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(
     ("updater", "options", "steps"),
     [

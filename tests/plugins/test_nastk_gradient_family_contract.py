@@ -17,6 +17,7 @@ from nastk_gradient.smooth import Smooth
 from nastk_gradient.snas import Snas
 
 
+@pytest.mark.slow
 class TestSnasJoint(ShortContract):
     updater, options = Snas, {"learning_rate": 0.05}
 
@@ -48,6 +49,7 @@ class TestProxyless(ShortContract):
     updater, options = Proxyless, {"learning_rate": 0.05, "every": 2}
 
 
+@pytest.mark.slow
 class TestSmooth(ShortContract):
     updater, options = Smooth, {"learning_rate": 0.05}
 

@@ -16,6 +16,7 @@ from nastk_gradient.undrawn import published_slope
 from nastk_spaces_nasbench201.supernet import SearchCell
 
 
+@pytest.mark.slow
 class TestGdasAsPublished(ShortContract):
     updater = Gdas
     options: ClassVar = {"learning_rate": 0.05, "undrawn": "constant"}

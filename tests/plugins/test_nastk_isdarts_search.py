@@ -282,6 +282,7 @@ def state_of(branch):
     )
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("kind", SPACES)
 @pytest.mark.parametrize("training", [True, False])
 def test_a_measurement_leaves_no_trace(kind, training):
@@ -496,6 +497,7 @@ def test_no_validation_image_is_needed_or_seen():
         _ = probe.valid
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(("kind", "distinct"), [("toy", False), ("darts", False), ("darts", True)])
 def test_measures_by_hand_decide(kind, distinct, monkeypatch):
     """The oracle: in `darts` both survivors of a node come from one input, if they may."""
@@ -559,6 +561,7 @@ def test_stored_after_a_shrink_and_loaded_it_goes_on_to_the_same_bits(kind, tmp_
     assert fingerprint(restored.state_dict()) == fingerprint(whole.state_dict())
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(
     "options",
     [

@@ -174,6 +174,7 @@ def liking(target, judged=None):
     return judge
 
 
+@pytest.mark.slow
 def test_evolution_finds_what_the_judge_likes_and_judges_nothing_twice():
     target, judged = GRID.path(3, 1, 0, 4, 2, 3), []
     rules = Evolution()

@@ -25,6 +25,7 @@ class TestContract(SearchSpaceContract):
     }
 
 
+@pytest.mark.slow
 class TestContractOfPartialChannels(TestContract):
     options: ClassVar = {
         **TestContract.options,

@@ -170,6 +170,7 @@ def test_an_architecture_of_another_space_is_refused():
         other.network(empty, TASK)
 
 
+@pytest.mark.quick_cases(4)
 @pytest.mark.parametrize(
     "name, size, millions, mega_multiply_adds",
     [

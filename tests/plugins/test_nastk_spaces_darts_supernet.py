@@ -141,6 +141,7 @@ def naive_forward(space, net, images, mixture):
     return net.classifier(previous.mean((2, 3)))
 
 
+@pytest.mark.quick_cases(6)
 @pytest.mark.parametrize(
     "options, size",
     [

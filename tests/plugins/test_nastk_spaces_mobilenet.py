@@ -46,6 +46,7 @@ class TestContractWithoutSkip(SearchSpaceContract):
     options: ClassVar = {**SMALL, "skip": False, "supernet_multiplier": 0.5, "stem": "imagenet"}
 
 
+@pytest.mark.slow
 class TestRandomPaths(ShortContract):
     """An updater in rows of four and of five operations."""
 

@@ -70,6 +70,7 @@ def size_of(layout, multiplier, name, pixels):
     return parameters / 1e6, counter.get_total_flops() / 2e6
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize(
     ("layout", "multiplier", "name", "pixels", "millions", "multiply_adds", "digits"),
     [

@@ -40,6 +40,7 @@ def fewest(request, monkeypatch):
     monkeypatch.setattr(terms, "FEWEST_POSITIONS", request.param)
 
 
+@pytest.mark.quick_cases(12)
 @pytest.mark.parametrize("affine", [False, True])
 @pytest.mark.parametrize("seed, empty", [(0, ()), (1, (0,)), (2, (3, 4, 5)), (3, (1, 2, 5))])
 def test_logits_and_all_gradients_are_those_of_the_plain_form(

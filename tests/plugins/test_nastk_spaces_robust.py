@@ -22,10 +22,12 @@ class TestContractOfS1(SearchSpaceContract):
     space, options = S1, SMALL
 
 
+@pytest.mark.slow
 class TestContractOfS2(SearchSpaceContract):
     space, options = S2, SMALL
 
 
+@pytest.mark.slow
 class TestContractOfS3(SearchSpaceContract):
     space, options = S3, SMALL
 
@@ -302,6 +304,7 @@ def trained(name, updater):
     return branch, architecture
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("name", ["s1", "s3", "s4"])
 @pytest.mark.parametrize("updater", ["darts", "shapley", "evnas", "isdarts", "random"])
 def test_updaters_search(name, updater):

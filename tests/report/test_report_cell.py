@@ -38,6 +38,7 @@ def test_svg_says_no_date_and_has_every_family_colour(tmp_path):
         assert family(operation).colour.lower() in text.lower()
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_png_has_the_size_of_the_figure_and_is_not_blank(tmp_path, name):
     figure = picture(SAMPLES[name], title=name)

@@ -22,6 +22,7 @@ def texts(figure):
     return [text.get_text() for text in figure.axes[0].texts]
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("name", RUNS)
 def test_every_text_of_the_picture_lies_inside_it(name):
     figure = tree_picture(lineage(RUNS[name]), title="A title", subtitle="and more")
@@ -31,6 +32,7 @@ def test_every_text_of_the_picture_lies_inside_it(name):
         assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1
 
 
+@pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("name", RUNS)
 def test_no_text_lies_on_another(name):
     figure = tree_picture(lineage(RUNS[name]), title="A title", subtitle="and more")

@@ -50,6 +50,7 @@ def test_a_budget_without_an_end_is_refused():
         Budget("images", 1e30).epochs(assembled("darts"))
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("updater", ["darts", CANDIDATES, SHAPLEY, "fair"], ids=str)
 def test_the_epochs_are_the_most_that_fit_and_the_run_takes_what_was_forecast(updater, tmp_path):
     if updater == "fair":

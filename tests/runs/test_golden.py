@@ -90,6 +90,7 @@ def test_losses_are_the_stored_ones(case):
     assert found == pytest.approx(stored(case), rel=1e-7)
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("case", CASES)
 def test_a_resumed_run_has_the_tail_of_the_same_file(case):
     made = harness(case)

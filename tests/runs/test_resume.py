@@ -117,6 +117,7 @@ STEPS = [(case, StepDone, number) for case in CASES for number in (1, 5, 12)]
 MEASURING = [(case, UpdaterWorking, 2) for case in ("shapley", "random")]  # the others never are
 
 
+@pytest.mark.quick_cases(6)
 @pytest.mark.parametrize(("case", "kind", "number"), STEPS + MEASURING)
 def test_stopped_and_resumed_equals_uninterrupted(case, kind, number, tmp_path, straight):
     stopped = Run.new(nastk.resolve({**WISHES, **CASES[case]}), tmp_path / "stopped")

@@ -135,11 +135,13 @@ class TestTwoLines(SearchSpaceContract):
     space, task = TwoLines, TASK
 
 
+@pytest.mark.slow
 class TestDartsOnASpaceOfOnesOwn(ShortContract):
     updater = catalogue().load("updater", "darts")
     space = SMALL
 
 
+@pytest.mark.quick_cases(5)
 @pytest.mark.parametrize("name", catalogue().names("updater"))
 def test_every_installed_updater_searches_it_and_resumes(name):
     updater = catalogue().load("updater", name)

@@ -52,6 +52,7 @@ class Recorded:
         ]
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize("name", UPDATERS)
 def test_going_on_from_every_moment_equals_the_straight_run(name, tmp_path):
     straight = Recorded(name).run()
@@ -63,6 +64,7 @@ def test_going_on_from_every_moment_equals_the_straight_run(name, tmp_path):
         assert resumed.outcome() == straight.outcome(), f"moment {number}"
 
 
+@pytest.mark.slow
 def test_weights_that_do_not_rest_go_on_moving_after_a_resume(tmp_path):
     updater, options = installed("random"), {"resting": False, "weight_decay": 0.1}
     straight = Recorded(updater, **options).run()
