@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from nastk.base.component import Use
-from nastk.runs.config import SearchConfig, resolve
-from nastk.data.pair import PairSource
-from nastk.runs.run import Observer, Run
 from nastk.base.errors import NastkError
 from nastk.base.events import Event
-from nastk.runs.result import Result
+from nastk.data.pair import PairSource
+from nastk.runs.config import SearchConfig, resolve
 from nastk.runs.folder import RunFolder
+from nastk.runs.result import Result
+from nastk.runs.run import Observer, Run
 
 
 def search(

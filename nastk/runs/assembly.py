@@ -11,30 +11,29 @@ from typing import Any
 
 import torch
 
-from nastk.runs.config import SearchConfig
 from nastk.base.cost import Ledger
+from nastk.base.errors import ConfigurationError, DataError, NastkError
+from nastk.base.events import EvaluatorWorking
+from nastk.base.failures import RAISED, blamed, out_of_memory, told
+from nastk.base.plugins import Catalogue, catalogue
+from nastk.base.seeds import generator, seed_of
 from nastk.data.pair import PairSource
 from nastk.data.source import DataSource
 from nastk.data.splits import Splits
 from nastk.data.streams import Stream, stream
 from nastk.data.task import Task
-from nastk.base.errors import ConfigurationError, DataError, NastkError
-from nastk.train.evaluator import Caller, Evaluator, Setting, judged
-from nastk.base.events import EvaluatorWorking
-from nastk.nn.execution import Execution
-from nastk.base.failures import RAISED, blamed, told
-from nastk.base.failures import out_of_memory
-from nastk.train.leaf_selection import Chooser
 from nastk.limits.kept import Kept, LimitWatch
 from nastk.limits.space import Limited
+from nastk.nn.execution import Execution
+from nastk.runs.config import SearchConfig
 from nastk.spaces.mixture import Mixture
-from nastk.base.plugins import Catalogue, catalogue
-from nastk.train.ranking import Ranking
-from nastk.base.seeds import generator, seed_of
 from nastk.spaces.space import SearchSpace
+from nastk.train.diagnostics import Watch
+from nastk.train.evaluator import Caller, Evaluator, Setting, judged
+from nastk.train.leaf_selection import Chooser
+from nastk.train.ranking import Ranking
 from nastk.train.trainer import Trainer
 from nastk.train.updater import ArchitectureUpdater, Plan
-from nastk.train.diagnostics import Watch
 
 
 @dataclass

@@ -11,14 +11,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Self
 
-from nastk.runs.assembly import Assembly
-from nastk.train.branch import Branch
 from nastk.base.cost import PhaseCost
 from nastk.base.errors import ConfigurationError
 from nastk.base.failures import blamed
 from nastk.base.plugins import catalogue
-from nastk.runs.preflight import rehearse, trained
 from nastk.base.spending import Unit, spending
+from nastk.runs.assembly import Assembly
+from nastk.runs.preflight import rehearse, trained
+from nastk.train.branch import Branch
 from nastk.train.updater import Plan
 
 LONGEST = 1_000_000

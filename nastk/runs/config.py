@@ -14,17 +14,17 @@ from typing import Any
 from pydantic import Field
 
 from nastk.base.component import Options, Preset, Use, parse, written
-from nastk.data.pair import PairSource
 from nastk.base.errors import ConfigurationError, UnreadableError, near_miss
-from nastk.nn.execution import Precision
-from nastk.runs.judging import Judges, cheap, evaluator_use, no_preset
-from nastk.limits.options import LimitOptions, read
 from nastk.base.plugins import Catalogue, catalogue
-from nastk.train.ranking import RankingOptions
 from nastk.base.reading import json_value, read_text
 from nastk.base.reading_yaml import yaml_value
 from nastk.base.spending import spending
+from nastk.data.pair import PairSource
+from nastk.limits.options import LimitOptions, read
+from nastk.nn.execution import Precision
+from nastk.runs.judging import Judges, cheap, evaluator_use, no_preset
 from nastk.train.options import TrainerOptions
+from nastk.train.ranking import RankingOptions
 
 SECTIONS = ("space", "updater", "data")
 DEFAULT_DATA = "digits"

@@ -10,17 +10,16 @@ from typing import Any
 
 import torch
 
+from nastk.base.errors import CheckpointError, ConfigurationError, DataError, NastkError
+from nastk.base.failures import RAISED, TRACEBACK, described, out_of_memory, told
+from nastk.base.plugins import Catalogue, catalogue
+from nastk.data.inventory import Inventory
 from nastk.runs.assembly import Assembly
-from nastk.train.branch import Branch
 from nastk.runs.checkpoint import Checkpoint
 from nastk.runs.config import SearchConfig, resolve
-from nastk.data.inventory import Inventory
 from nastk.runs.endings import raised_by
-from nastk.base.errors import CheckpointError, ConfigurationError, DataError, NastkError
-from nastk.base.failures import RAISED, TRACEBACK, described, told
-from nastk.base.failures import out_of_memory
-from nastk.base.plugins import Catalogue, catalogue
 from nastk.runs.folder import CONFIG, DATA, RunFolder
+from nastk.train.branch import Branch
 from nastk.train.trainer import Trainer
 
 MAY_DIFFER = frozenset({"device", "evaluators", "leaf_judge", "leaf_metric", "ranking", "preset"})

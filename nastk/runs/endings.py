@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nastk.train.branch import Branch
-from nastk.runs.config import SearchConfig
 from nastk.base.errors import DivergenceError, NastkError, PluginError, StopRequested
-from nastk.base.failures import RAISED, TRACEBACK, culprit, described
-from nastk.base.failures import out_of_memory
+from nastk.base.failures import RAISED, TRACEBACK, culprit, described, out_of_memory
 from nastk.base.plugins import catalogue
-from nastk.train.trainer import Trainer
 from nastk.base.wording import command
+from nastk.runs.config import SearchConfig
+from nastk.train.branch import Branch
+from nastk.train.trainer import Trainer
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,12 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
-from nastk.spaces.architecture import Architecture
 from nastk.base.errors import ConfigurationError, DataError, NastkError, UnreadableError
 from nastk.base.reading import read_json_object
-from nastk.runs.stored import StoredConfig, StoredResult, complaint, read_events
 from nastk.base.values import finite
 from nastk.base.wording import command
+from nastk.runs.stored import StoredConfig, StoredResult, complaint, read_events
+from nastk.spaces.architecture import Architecture
 
 CONFIG, DATA, EVENTS, RESULT, ARCHITECTURE = (
     "config.json",

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from nastk.runs.assembly import Assembly
-from nastk.train.branch import Branch, copied
 from nastk.base.errors import StopRequested
 from nastk.nn.memory import peak_memory
+from nastk.runs.assembly import Assembly
+from nastk.train.branch import Branch, copied
 from nastk.train.probe import Probe
 from nastk.train.trainer import Watcher
 

@@ -13,16 +13,15 @@ from typing import Any
 
 import torch
 
-from nastk.runs.assembly import Assembly
-from nastk.train.branch import Branch
-from nastk.runs.endings import raised_by
 from nastk.base.errors import ConfigurationError, NastkError
-from nastk.base.failures import RAISED, told
-from nastk.base.failures import out_of_memory
+from nastk.base.failures import RAISED, out_of_memory, told
+from nastk.base.plugins import catalogue
 from nastk.nn.memory import available, lid, peak_memory
+from nastk.runs.assembly import Assembly
+from nastk.runs.endings import raised_by
 from nastk.runs.largest import largest
 from nastk.spaces.mixture import Mixture
-from nastk.base.plugins import catalogue
+from nastk.train.branch import Branch
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nastk.spaces.architecture import Architecture
 from nastk.base.cost import Cost
-from nastk.data.task import Task
-from nastk.train.evaluator import Evaluation
 from nastk.base.files import write_atomically
 from nastk.base.plugins import catalogue
-from nastk.runs.folder import ARCHITECTURE, RESULT, RunFolder
-from nastk.spaces.space import SearchSpace
 from nastk.base.values import document
+from nastk.data.task import Task
+from nastk.runs.folder import ARCHITECTURE, RESULT, RunFolder
+from nastk.spaces.architecture import Architecture
+from nastk.spaces.space import SearchSpace
+from nastk.train.evaluator import Evaluation
 
 if TYPE_CHECKING:
     from torch import nn

@@ -17,26 +17,34 @@ from typing import Any
 
 import torch
 
-from nastk.runs import checkpoint, continuing
-from nastk.runs.assembly import Assembly, assemble
-from nastk.train.branch import Branch
-from nastk.runs.checkpoint import Checkpoint
-from nastk.runs.config import SearchConfig, to_json
 from nastk.base.cost import Ledger
-from nastk.data.inventory import Inventory
-from nastk.runs.endings import Endings
 from nastk.base.errors import ConfigurationError, NastkError, StopRequested
-from nastk.train.evaluator import Evaluation, judged
-from nastk.base.events import CheckpointSaved, Evaluated, Event, Ranked, RunFinished, RunStarted, UpdaterReported
+from nastk.base.events import (
+    CheckpointSaved,
+    Evaluated,
+    Event,
+    Ranked,
+    RunFinished,
+    RunStarted,
+    UpdaterReported,
+)
 from nastk.base.failures import RAISED, blamed
 from nastk.base.files import sweep, write_atomically
-from nastk.nn.memory import check_disk, peak_memory
 from nastk.base.plugins import catalogue
-from nastk.train.ranking import summary
-from nastk.runs.result import Result
-from nastk.runs.folder import CONFIG, DATA, EventLog, RunFolder
 from nastk.base.values import document
 from nastk.base.wording import command
+from nastk.data.inventory import Inventory
+from nastk.nn.memory import check_disk, peak_memory
+from nastk.runs import checkpoint, continuing
+from nastk.runs.assembly import Assembly, assemble
+from nastk.runs.checkpoint import Checkpoint
+from nastk.runs.config import SearchConfig, to_json
+from nastk.runs.endings import Endings
+from nastk.runs.folder import CONFIG, DATA, EventLog, RunFolder
+from nastk.runs.result import Result
+from nastk.train.branch import Branch
+from nastk.train.evaluator import Evaluation, judged
+from nastk.train.ranking import summary
 
 Observer = Callable[[Event], None]
 

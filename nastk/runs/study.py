@@ -15,17 +15,17 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from nastk.runs.assembly import assemble
-from nastk.runs.budget import Budget
 from nastk.base.component import Use
-from nastk.runs.config import SearchConfig, resolve
-from nastk.runs.run import Observer, Run
 from nastk.base.errors import ConfigurationError
 from nastk.base.files import write_atomically
+from nastk.base.values import document
+from nastk.runs.assembly import assemble
+from nastk.runs.budget import Budget
+from nastk.runs.config import SearchConfig, resolve
+from nastk.runs.folder import CONFIG, RunFolder
 from nastk.runs.judging import cheap
 from nastk.runs.result import Result
-from nastk.runs.folder import CONFIG, RunFolder
-from nastk.base.values import document
+from nastk.runs.run import Observer, Run
 
 BASELINE = "random"
 SCORED = "candidates"

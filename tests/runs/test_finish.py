@@ -7,9 +7,6 @@ from cli_kit import called
 from rich.console import Console
 
 import nastk
-from nastk.runs import checkpoint
-from nastk.runs.study import plan
-from nastk.runs.run import Run
 from nastk.base.events import StepDone
 from nastk.report.summary import summary
 from nastk.runs import checkpoint

@@ -1,7 +1,7 @@
 """A hundred kills at random instants: whatever is resumed ends in the bits of an undisturbed run.
 
-`pytest -m slow tests/runs/test_kills.py`. Each setting is run once undisturbed; then, in processes of
-their own, again and again, each killed (SIGKILL) after a random share of that time, resumed, and
+`pytest -m slow tests/runs/test_kills.py`. Each setting is run once undisturbed; then in processes
+of their own, again and again, each killed (SIGKILL) after a random share of that time, resumed, and
 mostly killed once more. Instants come from the clock, so no two runs of this test are the same;
 what must hold, holds at any of them.
 """

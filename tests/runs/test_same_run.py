@@ -10,12 +10,18 @@ from cli_kit import called
 from core_kit import Still, rewrite
 from PIL import Image
 
-from nastk import CheckpointError, ConfigurationError, DataError, Split, Splits, Task
-from nastk.base.events import EpochDone
 import nastk
-from nastk.runs import checkpoint
-from nastk import compare
-from nastk import Augmentation
+from nastk import (
+    Augmentation,
+    CheckpointError,
+    ConfigurationError,
+    DataError,
+    Split,
+    Splits,
+    Task,
+    compare,
+)
+from nastk.base.events import EpochDone
 from nastk.data.inventory import Inventory
 from nastk.data.splits import ImageFile
 from nastk.runs import checkpoint

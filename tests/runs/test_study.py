@@ -8,9 +8,8 @@ from statistics import stdev
 import pytest
 from cli_kit import called
 
-from nastk import ConfigurationError, StopRequested
 import nastk
-from nastk.runs import checkpoint
+from nastk import ConfigurationError, StopRequested
 from nastk.cli.study import _uses, seed_range
 from nastk.runs import checkpoint
 from nastk.runs.folder import RunFolder
