@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -84,8 +85,7 @@ class LoaderStream(Stream):
         self, name: str, batch_size: int | None = None, augment: bool | None = None
     ) -> "LoaderStream":
         """See `Stream.view`; the view has workers of its own, which start when it is first used."""
-        other = type(self).__new__(type(self))
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         other._begin(
             self._order.view(name, batch_size), self._augment if augment is None else augment
         )

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from copy import copy
 from typing import NamedTuple
 
 import torch
@@ -104,8 +105,7 @@ class TensorStream(Stream):
         self, name: str, batch_size: int | None = None, augment: bool | None = None
     ) -> "TensorStream":
         """See `Stream.view`; the images are shared, not copied."""
-        other = type(self).__new__(type(self))
-        other.__dict__.update(self.__dict__)
+        other = copy(self)
         other._order = self._order.view(name, batch_size)
         other._augment = self._augment if augment is None else augment
         return other

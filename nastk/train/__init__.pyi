@@ -1,5 +1,5 @@
 from .probe import NormMode as NormMode
-from .probe import Weights as Weights
+from .weights import NamedWeights as NamedWeights
 from .wrapper import InnerName as InnerName
 from .wrapper import InnerOptions as InnerOptions
 from .wrapper import around as around

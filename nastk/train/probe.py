@@ -12,9 +12,10 @@ or that opens the data source itself, does find them; and weights and batches ar
 which code that writes to them would change.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from copy import copy
+from typing import Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -31,11 +32,8 @@ from nastk.nn.norms import Frozen
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.subspace import Subspace
 from nastk.spaces.supernet import Answers, Measure
+from nastk.train.weights import NamedWeights, Weights
 
-if TYPE_CHECKING:
-    from nastk.train.branch import Branch
-
-Weights = Mapping[str, Tensor]
 NormMode = Literal["batch", "frozen"]
 """Whose statistics norms use: the batch's under each mixture, or those under the first one."""
 
@@ -54,38 +52,54 @@ class Probe:
 
     def __init__(
         self,
-        branch: "Branch",
+        own: Weights,
         train: Stream,
         valid: Stream | None,
         epochs: int,
         ledger: Ledger,
         emit: Callable[[Event], None] = lambda event: None,
         stopping: Callable[[], bool] = lambda: False,
-        measuring: "Callable[[Branch, Tensor], Answers] | None" = None,
+        measuring: Callable[[Tensor], Answers] | None = None,
+        updater: str = "",
     ) -> None:
-        self._branch = branch
+        self._own = own
         self._train = train
         self._valid = valid
         self._ledger = ledger
         self._emit = emit
         self._stopping = stopping
-        self._measuring = measuring or (lambda branch, images: branch.measuring(images))
+        self._measuring = measuring or own.measuring
+        self._updater = updater
+        self._begin = self._ahead = 0
         self.epochs = epochs
+
+    def with_clock(self, begin: int, epochs: int, ahead: int = 0) -> Self:
+        """For an updater inside another: this probe with a clock that starts at epoch `begin`.
+
+        The clock runs for `epochs`, and `ahead` weight steps in front. The probe measures the same
+        weights at the same cost; what is reported through it is recorded under the run's epochs.
+
+        Example: `inner.after_epoch(probe.with_clock(begin=30, epochs=30))`
+        """
+        other = copy(self)
+        other._begin, other._ahead = self._begin + begin, self._ahead + ahead
+        other.epochs = epochs
+        return other
 
     @property
     def subspace(self) -> Subspace:
         """What is alive in this branch."""
-        return self._branch.subspace
+        return self._own.subspace
 
     @property
     def epoch(self) -> int:
         """Epochs finished in this branch (0 during the first)."""
-        return self._branch.epoch
+        return self._own.epoch - self._begin
 
     @property
     def step(self) -> int:
         """Weight steps taken in this branch."""
-        return self._branch.step
+        return self._own.step - self._begin * len(self._train) + self._ahead
 
     @property
     def progress(self) -> float:
@@ -95,12 +109,12 @@ class Probe:
     @property
     def learning_rate(self) -> float:
         """The learning rate of the current weight step."""
-        return float(self._branch.optimizer.param_groups[0]["lr"])
+        return float(self._own.optimizer.param_groups[0]["lr"])
 
     @property
     def rng(self) -> torch.Generator:
         """The branch's own random stream, on the CPU; saved with every checkpoint."""
-        return self._branch.rng
+        return self._own.rng
 
     @property
     def train(self) -> Stream:
@@ -125,17 +139,17 @@ class Probe:
     @property
     def weights(self) -> dict[str, Tensor]:
         """The supernet's parameters by name, detached: read them, or compute others from them."""
-        return {name: weight.detach() for name, weight in self._branch.supernet.named_parameters()}
+        return {name: weight.detach() for name, weight in self._own.supernet.named_parameters()}
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
         """(edge, operation, module) of every cell's operations: to hook, to tell weights apart."""
-        return self._branch.supernet.operations()
+        return self._own.supernet.operations()
 
     def logits(
         self,
         mixture: Mixture,
         images: Float[Tensor, "batch channels height width"],
-        weights: Weights | None = None,
+        weights: NamedWeights | None = None,
         exact: bool = False,
     ) -> Float[Tensor, "batch classes"]:
         """The supernet's answer under `mixture`, with its own weights or with others.
@@ -150,7 +164,11 @@ class Probe:
         return answer
 
     def loss(
-        self, mixture: Mixture, batch: Batch, weights: Weights | None = None, exact: bool = False
+        self,
+        mixture: Mixture,
+        batch: Batch,
+        weights: NamedWeights | None = None,
+        exact: bool = False,
     ) -> Float[Tensor, ""]:
         """Mean cross-entropy on `batch`: differentiable in `mixture.weights` and in `weights`."""
         return F.cross_entropy(self.logits(mixture, batch.images, weights, exact), batch.labels)
@@ -160,7 +178,7 @@ class Probe:
         mixture: Mixture,
         batch: Batch,
         of: Iterable[str] | None = None,
-        weights: Weights | None = None,
+        weights: NamedWeights | None = None,
     ) -> dict[str, Tensor]:
         """The loss's gradient for each weight named in `of` (None: all); zero where it has none."""
         found = self._reached(mixture, batch, of, weights)
@@ -171,7 +189,7 @@ class Probe:
         }
 
     def lookahead(
-        self, mixture: Mixture, batch: Batch, weights: Weights | None = None
+        self, mixture: Mixture, batch: Batch, weights: NamedWeights | None = None
     ) -> dict[str, Tensor]:
         """The weights after one step of the trainer's own optimiser on `batch`, the step not taken.
 
@@ -181,7 +199,7 @@ class Probe:
         answer is detached; give it to `loss` or `gradients` as `weights`.
         """
         found = self._reached(mixture, batch, weights=weights)
-        return self._branch.stepped(
+        return self._own.stepped(
             {name: gradient for name, gradient in found.items() if gradient is not None}, weights
         )
 
@@ -190,7 +208,7 @@ class Probe:
         mixtures: Iterable[Mixture],
         batches: Iterable[Batch],
         of: Literal["accuracy", "loss"] = "accuracy",
-        weights: Weights | None = None,
+        weights: NamedWeights | None = None,
         norms: NormMode = "batch",
     ) -> Iterator[float]:
         """Accuracy (0..1) or mean loss over `batches` for each mixture, in their order.
@@ -228,7 +246,7 @@ class Probe:
         if not batches or not isinstance(mixtures, Sequence):
             yield from ([each] for each in mixtures)
             return
-        supernet, images, place = self._branch.supernet, batches[0].images, 0
+        supernet, images, place = self._own.supernet, batches[0].images, 0
         while place < len(mixtures):
             rest = mixtures[place : place + MOST_AT_ONCE]
             # The first mixture has the statistics that are frozen.
@@ -238,15 +256,15 @@ class Probe:
             place += number
 
     def _measure(
-        self, batch: Batch, weights: Weights | None, norms: NormMode, keeping: bool
+        self, batch: Batch, weights: NamedWeights | None, norms: NormMode, keeping: bool
     ) -> Measure:
         """What answers for many mixtures on the images of `batch`."""
-        branch, images = self._branch, batch.images
-        frozen = Frozen(branch.supernet) if norms == "frozen" else None
+        own, images = self._own, batch.images
+        frozen = Frozen(own.supernet) if norms == "frozen" else None
         inner = self._plain(images, weights)
         if keeping:
             # A graph would have the statistics of the pass that was recorded.
-            inner = branch.measuring(images) if frozen else self._measuring(branch, images)
+            inner = own.measuring(images) if frozen else self._measuring(images)
 
         def measure(mixtures: Sequence[Mixture]) -> Sequence[Float[Tensor, "batch classes"]]:
             word = "" if frozen is None else "frozen norms"
@@ -258,20 +276,18 @@ class Probe:
     def _plain(
         self,
         images: Float[Tensor, "batch channels height width"],
-        weights: Weights | None = None,
+        weights: NamedWeights | None = None,
         exact: bool = False,
     ) -> Answers:
         """One forward pass for each mixture."""
         return Answers(
-            lambda mixtures: [
-                self._branch.logits(each, images, weights, exact) for each in mixtures
-            ]
+            lambda mixtures: [self._own.logits(each, images, weights, exact) for each in mixtures]
         )
 
     def working(self, message: str, done: int, total: int) -> None:
         """Tell progress bars that piece `done` of `total` of something long is finished."""
-        branch = self._branch
-        self._emit(UpdaterWorking(branch.name, branch.epoch, branch.step, message, done, total))
+        own = self._own
+        self._emit(UpdaterWorking(own.name, own.epoch, own.step, message, done, total))
 
     def report(self, topic: str, **values: Any) -> None:
         """Put JSON values into `events.jsonl`, the run's record, e.g. scores, standard errors.
@@ -281,10 +297,10 @@ class Probe:
         Raises:
             PluginError: a value that JSON cannot hold, such as NaN; names topic and value.
         """
-        branch = self._branch
-        where = f"What updater {branch.updater.name!r} reports of {topic!r}"
+        own = self._own
+        where = f"What updater {self._updater!r} reports of {topic!r}"
         plain = {name: as_json(value, f"{where}, {name}") for name, value in values.items()}
-        self._emit(UpdaterReported(branch.name, branch.epoch, branch.step, topic, plain))
+        self._emit(UpdaterReported(own.name, own.epoch, own.step, topic, plain))
 
     def _answer(
         self,
@@ -311,10 +327,10 @@ class Probe:
         mixture: Mixture,
         batch: Batch,
         of: Iterable[str] | None = None,
-        weights: Weights | None = None,
+        weights: NamedWeights | None = None,
     ) -> dict[str, Tensor | None]:
         """The loss's gradient for each named weight; None for one that `mixture` leaves out."""
-        live = dict(self._branch.supernet.named_parameters())
+        live = dict(self._own.supernet.named_parameters())
         at = (
             live
             if weights is None

@@ -109,12 +109,12 @@ class Trainer:
             self.space.full(),
             supernet,
             optimizer,
-            schedule,
-            updater,
             rng,
             self.execution,
             epoch,
             resting=self.options.resting,
+            updater=updater,
+            schedule=schedule,
         )
 
     def _schedule(self, epoch: int, cosine: Cosine, fresh: bool) -> Schedule:
@@ -142,7 +142,8 @@ class Trainer:
             self.ledger,
             self.emit,
             stopping,
-            self._measuring,
+            lambda images: self._measuring(branch, images),
+            branch.updater.name,
         )
 
     # ------------------------------------------------------------------ the loop

@@ -3,7 +3,7 @@
 This package offers the updaters `gm` (splits where operations disagree on the gradient of shared
 weights; Hu et al., ICLR 2022) and `fewshot` (one part for each operation). Read `course.py` (when),
 `matching.py` (how much operations disagree), `partition.py` (who stays together), `cut.py` (which
-edge), `inner.py` (the updater inside and the clock it sees), then `updater.py`.
+edge), then `updater.py`.
 """
 
 from nastk import Offer, hookimpl

@@ -30,7 +30,6 @@ from nastk_fewshot.course import Course
 from nastk_fewshot.cut import Cut, EdgeRule, chosen, cut, splittable, values
 from nastk_fewshot.deriving import derived
 from nastk_fewshot.imagenet import IMAGENET
-from nastk_fewshot.inner import InnerProbe
 from nastk_fewshot.options import GmOptions
 from nastk_fewshot.presets import PRESETS
 
@@ -153,7 +152,7 @@ class Gm(ArchitectureUpdater):
         begin, length = course.begin(self.level), course.length(self.level)
         if (begin, length, ahead) == (0, probe.epochs, 0):
             return probe
-        return InnerProbe(probe, begin, length, ahead)
+        return probe.with_clock(begin, length, ahead)
 
     def _mixtures(self, probe: Probe, course: Course, ahead: int = 0) -> Sequence[Mixture]:
         frozen = course.frozen(self.level)

@@ -9,14 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nastk import Batch, Mixture, Probe
-from nastk.train import Weights
+from nastk.train import NamedWeights
 
 
 def first_order(
     probe: Probe,
     alpha: Float[Tensor, "edges ops"],
     batch: Batch,
-    weights: Weights | None = None,
+    weights: NamedWeights | None = None,
     exact: bool = False,
 ) -> Float[Tensor, "edges ops"]:
     """grad_alpha L(weights, alpha) on `batch`, the weights constant (equation 6 with xi = 0).
@@ -57,7 +57,7 @@ def _unrolled(
     train: Batch,
     valid: Batch,
     epsilon: float,
-    weights: Weights | None = None,
+    weights: NamedWeights | None = None,
 ) -> Float[Tensor, "edges ops"]:
     """`second_order` in the precision of the supernet, or of `alpha` and `weights`."""
     ahead = _lookahead(probe, alpha, train, weights)
@@ -71,7 +71,7 @@ def mixed_derivative(
     probe: Probe,
     alpha: Float[Tensor, "edges ops"],
     batch: Batch,
-    vector: Weights,
+    vector: NamedWeights,
     epsilon: float = 0.01,
 ) -> Float[Tensor, "edges ops"]:
     """(d/dalpha d/dw L(w, alpha)) applied to `vector`: a central difference (equation 8).
@@ -103,7 +103,7 @@ def _lookahead(
     probe: Probe,
     alpha: Float[Tensor, "edges ops"],
     train: Batch,
-    weights: Weights | None,
+    weights: NamedWeights | None,
 ) -> dict[str, Tensor]:
     mixture = Mixture.softmax(alpha.detach(), probe.subspace)
     ahead = probe.lookahead(mixture, train, weights)

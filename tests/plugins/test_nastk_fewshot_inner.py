@@ -13,7 +13,6 @@ from nastk.base.events import EpochDone
 from nastk.base.plugins import Installed
 from nastk.runs.folder import RunFolder
 from nastk.testing import Harness, ToySpace, fingerprint
-from nastk_fewshot.inner import InnerProbe
 from nastk_fewshot.updater import Gm
 from nastk_gradient.darts import Darts
 from nastk_spaces_darts.space import DartsSpace
@@ -109,10 +108,10 @@ def test_the_inner_probe_is_a_probe_that_shifts_the_clock_alone():
     harness = Harness(Darts)
     (branch,) = harness.run(steps=5)
     probe = harness.trainer.probe(branch)
-    inner = InnerProbe(probe, begin=1, epochs=2, ahead=4)
+    inner = probe.with_clock(begin=1, epochs=2, ahead=4)
     assert isinstance(inner, Probe)
     assert (inner.epoch, inner.step, inner.epochs) == (0, 6, 2)
-    assert InnerProbe(inner, 0, 2).step == 6
+    assert inner.with_clock(0, 2).step == 6
     assert inner.rng is probe.rng and inner.subspace is probe.subspace
     inner.report("topic", value=1)
     assert (harness.events[-1].epoch, harness.events[-1].step) == (1, 5)

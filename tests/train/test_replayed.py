@@ -54,7 +54,13 @@ def asked(harness, branch, replays, mixtures, clock=None, norms="batch"):
     """The losses, asked for one by one, and how many of them came from a graph."""
     trainer = harness.trainer
     probe = Probe(
-        branch, trainer.train, trainer.valid, 1, trainer.ledger, trainer.emit, measuring=replays
+        branch,
+        trainer.train,
+        trainer.valid,
+        1,
+        trainer.ledger,
+        trainer.emit,
+        measuring=lambda images: replays(branch, images),
     )
 
     def told():
