@@ -22,7 +22,7 @@ def report(branch, number, edge, operations, groups, **changes):
         "edge": edge,
         "groups": groups,
         "value": 1.25,
-        "rule": "largest-cross",
+        "within": False,
         "edges": [measured],
         **changes,
     }
@@ -30,7 +30,7 @@ def report(branch, number, edge, operations, groups, **changes):
         "kind": "updater-reported",
         "branch": branch,
         "epoch": number,
-        "topic": "gm",
+        "topic": "split",
         "values": values,
     }
 

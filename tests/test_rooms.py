@@ -14,9 +14,28 @@ import pytest
 from nastk import catalogue
 
 ROOT = Path(__file__).parent.parent
+CORE = ROOT / "nastk"
 TRAINER = ROOT / "nastk" / "train" / "trainer.py"
 OURS = [point for point in entry_points(group="nastk") if point.dist and point.dist.name == "nastk"]
 SOURCES = sorted([*(ROOT / "nastk").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
+
+COMPONENTS = {
+    name
+    for offers in catalogue().installed.values()
+    for name, installed in offers.items()
+    if any(one.distribution == "nastk" for one in installed)
+}
+ENGLISH = {"digits", "fair", "folder", "latency", "random", "size", "smooth", "supernet", "table"}
+EXAMPLE = r"(?:such as|e\.g\.|Default:|one that does not, as|--\w+|-e) "
+OTHER_MEANING = {
+    ("cli/judge.py", "size"): "the side of an image, of `Task`",
+    ("cli/run.py", "size"): "an option of data: the side of an image",
+    ("limits/options.py", "latency"): "a metric",
+    ("report/numbers.py", "latency"): "a metric",
+    ("report/quality.py", "supernet"): "a kind of ranking",
+    ("train/ranking.py", "supernet"): "a kind of ranking",
+    ("train/branch.py", "supernet"): "a key of checkpoints",
+}
 
 
 def test_imports_point_down():
@@ -64,6 +83,34 @@ def test_the_trainer_names_no_plugin(kind):
     assert not [
         name for name in catalogue().names(kind) if re.search(rf"\b{re.escape(name)}\b", code)
     ]
+
+
+def test_the_core_names_no_plugin():
+    """Nor any component, but for the defaults: docstrings and comments apart."""
+    assert {
+        (str(source.relative_to(CORE)), line, name)
+        for source in sorted(CORE.rglob("*.py"))
+        if CORE / "testing" not in source.parents and source.name != "defaults.py"
+        for line, name in components_named(source)
+        if (str(source.relative_to(CORE)), name) not in OTHER_MEANING
+    } == set()
+
+
+def components_named(source):
+    """Components of ours in the strings of a module: (line, name).
+
+    Names that are words of English too (`size`) count as a whole string and where a sentence gives
+    an example, all others anywhere.
+    """
+    tree = ast.parse(source.read_text())
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
+            for name in COMPONENTS:
+                before = EXAMPLE if name in ENGLISH else r"(?<![\w-])"
+                found = re.search(rf"{before}{re.escape(name)}(?![\w-])", node.value)
+                if found or node.value == name:
+                    yield node.lineno, name
 
 
 @pytest.mark.parametrize("point", OURS, ids=lambda point: point.name)

@@ -87,6 +87,39 @@ class UpdaterReported(Event):
 
 
 @dataclass(frozen=True)
+class SplitReport:
+    """What an updater says of a split it makes, for trees: values of a report on topic `split`.
+
+    `groups` are the operations of `edge` that each child keeps, in the order of the children.
+    `value` is what edges were compared by, None where nothing was measured: a distance between the
+    groups, or within them where `within`. `edges` are all that were considered: the name `edge`,
+    its `operations` and their `distances` (None: not measured).
+
+    Example: `probe.report(SplitReport.topic, **asdict(SplitReport("edge 0", (("a",), ("b",)))))`
+    """
+
+    topic: ClassVar[str] = "split"
+
+    edge: str | None
+    groups: Sequence[Sequence[str]] = ()
+    value: float | None = None
+    within: bool = False
+    edges: Sequence[Mapping[str, Any]] = ()
+
+    @classmethod
+    def read(cls, event: Mapping[str, Any]) -> "SplitReport | None":
+        """The report in a line of `events.jsonl`; None if the line is no report of a split."""
+        values = event.get("values")
+        # Runs of earlier versions have a topic named after the updater: the keys tell.
+        if event.get("kind") != UpdaterReported.kind or not isinstance(values, Mapping):
+            return None
+        if not {"edge", "groups", "edges"} <= set(values):
+            return None
+        within = values.get("within", values.get("rule") == "smallest-within")
+        return cls(values["edge"], values["groups"], values.get("value"), within, values["edges"])
+
+
+@dataclass(frozen=True)
 class EpochDone(Event):
     """An epoch of a branch is trained: mean training loss, accuracy (0..1), decision as of now."""
 

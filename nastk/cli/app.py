@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nastk.base import defaults
 from nastk.cli.parameters import (
     ARCHITECTURE,
     CONFIG,
@@ -83,14 +84,14 @@ def search(
     space: Annotated[
         Text,
         typer.Option(
-            help="The search space, e.g. darts.",
+            help=f"The search space, e.g. {defaults.SPACE_EXAMPLE}.",
             autocompletion=offered("names", "space"),
         ),
     ] = None,
     updater: Annotated[
         Text,
         typer.Option(
-            help="The method, e.g. shapley.",
+            help=f"The method, e.g. {defaults.UPDATER_EXAMPLE}.",
             autocompletion=offered("names", "updater"),
         ),
     ] = None,
@@ -190,14 +191,14 @@ def compare(
     space: Annotated[
         Text,
         typer.Option(
-            help="The search space, e.g. nasbench201.",
+            help=f"The search space, e.g. {defaults.STUDY_SPACE_EXAMPLE}.",
             autocompletion=offered("names", "space"),
         ),
     ] = None,
     updater: Annotated[
         list[str] | None,
         typer.Option(
-            help="A method; repeat it. random is always added.",
+            help=f"A method; repeat it. {defaults.BASELINE} is always added.",
             autocompletion=offered("names", "updater"),
         ),
     ] = None,
@@ -276,7 +277,8 @@ def evaluate(
         typer.Option(
             "--evaluator",
             "-e",
-            help="Who judges, NAME[,OPTION=VALUE...], e.g. size; may be repeated.",
+            help=f"Who judges, NAME[,OPTION=VALUE...], e.g. {defaults.NETWORK_EVALUATORS[0]}; "
+            "may be repeated.",
             autocompletion=offered("evaluators"),
         ),
     ],

@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from nastk.base import defaults
 from nastk.base.component import Options
 from nastk.base.plugins import KINDS, catalogue
 from nastk.report import descriptions
@@ -19,7 +20,7 @@ from nastk.runs.folder import find_runs
 
 Found = Iterator[tuple[str, str]]
 Completer = Callable[[typer.Context, str], list[tuple[str, str]]]
-DEFAULTS = {"data": "digits"}
+DEFAULTS = {"data": defaults.DATA}
 SECTIONS = {"trainer": "how weights are trained", "ranking": "how well the search ranks"}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from nastk.base import defaults
 from nastk.base.component import Use, assignments
 from nastk.base.cost import Ledger
 from nastk.base.errors import CheckpointError, ConfigurationError, DataError
@@ -198,12 +199,12 @@ def _elsewhere(given: Brought, asked: Request, uses: Sequence[Use]) -> list[Eval
             raise ConfigurationError(
                 f"Evaluator {one.name!r} needs a trained supernet, which only a run has. Search "
                 f"first (nastk search --space {given.space.name} ...) and evaluate that run, or "
-                "use one that needs none, such as size or retrain."
+                f"use one that needs none, such as {' or '.join(defaults.NETWORK_EVALUATORS)}."
             )
         if one.needs_images and asked.data is None:
             raise ConfigurationError(
-                f"Evaluator {one.name!r} needs images. Name them, e.g. --data cifar10, or "
-                "--data folder:PATH."
+                f"Evaluator {one.name!r} needs images. Name them, e.g. --data "
+                f"{defaults.DATA_EXAMPLE}, or --data {defaults.DATA_FROM_FOLDER}."
             )
     execution = Execution.choose(asked.device or "auto")
     setting = _setting(given, asked, execution, any(one.needs_images for one in classes))

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nastk.base import defaults
+
 
 def whole(text: str) -> int:
     """A whole number in the digits 0 to 9; Python itself would take 9_0, and other digits.
@@ -67,7 +69,8 @@ OUT = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.")
 DATA = Annotated[
     Text,
     typer.Option(
-        help="The images, e.g. cifar10 or folder:PATH. Default: digits.",
+        help=f"The images, e.g. {defaults.DATA_EXAMPLE} or {defaults.DATA_FROM_FOLDER}. "
+        f"Default: {defaults.DATA}.",
         autocompletion=offered("names", "data"),
     ),
 ]
@@ -119,7 +122,7 @@ LIMITS = Annotated[
 RANKING = Annotated[
     Text,
     typer.Option(
-        help="Measure ranking quality against this evaluator, e.g. table.",
+        help=f"Measure ranking quality against this evaluator, e.g. {defaults.RANKING_EVALUATOR}.",
         autocompletion=offered("names", "evaluator"),
     ),
 ]

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nastk.base import defaults
 from nastk.base.component import Use, assignments
 from nastk.base.errors import ConfigurationError
 from nastk.cli import output
@@ -15,7 +16,7 @@ from nastk.cli.signals import stop_on_signals
 from nastk.report.study import study_table
 from nastk.runs.config import merge, read_config
 from nastk.runs.run import Run
-from nastk.runs.study import BASELINE, Cell, compare
+from nastk.runs.study import Cell, compare
 
 RANGE = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
 MOST_SEEDS = 1_000
@@ -99,7 +100,7 @@ def seed_range(text: str) -> list[int]:
 
 def _uses(updaters: Sequence[str], pairs: Sequence[str]) -> list[Use]:
     """The updaters with the options that `-u NAME.OPTION=VALUE` gives them, `random` included."""
-    options: dict[str, dict[str, Any]] = {name: {} for name in [*updaters, BASELINE]}
+    options: dict[str, dict[str, Any]] = {name: {} for name in [*updaters, defaults.BASELINE]}
     for path, value in assignments(pairs, "-u").items():
         name, dot, option = path.partition(".")
         if not dot or name not in options:
@@ -108,5 +109,5 @@ def _uses(updaters: Sequence[str], pairs: Sequence[str]) -> list[Use]:
                 f"got {path!r}."
             )
         options[name][option] = value
-    added = {BASELINE} - set(updaters)
+    added = {defaults.BASELINE} - set(updaters)
     return [Use(name, values) for name, values in options.items() if values or name not in added]

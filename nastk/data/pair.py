@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
+from nastk.base import defaults
 from nastk.base.errors import DataError
 from nastk.data.channel_statistics import statistics
 from nastk.data.items import as_label, as_pair, as_pixels
@@ -179,8 +180,8 @@ def _room(role: str, count: int, form: Sequence[int]) -> UInt8[Tensor, "_ _ _ _"
         gibibytes = count * math.prod(form) / 2**30
         raise DataError(
             f"The {role} set has {count:,} images of the form {tuple(form)}: {gibibytes:,.1f} GiB, "
-            "more memory than there is. Give fewer or smaller ones, or use `--data folder:PATH`, "
-            "which reads them as the run goes on."
+            "more memory than there is. Give fewer or smaller ones, or use `--data "
+            f"{defaults.DATA_FROM_FOLDER}`, which reads them as the run goes on."
         ) from None
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from nastk.base import defaults
 from nastk.base.errors import ConfigurationError
 from nastk.base.failures import blamed
 from nastk.limits.additive import Additive, Table, measured
@@ -56,7 +57,8 @@ class Meter:
         if known.judge.needs_supernet:
             raise ConfigurationError(
                 f"A limit is checked before anything is trained, and evaluator "
-                f"{known.judge.name!r} needs a trained supernet. Use one that does not, as size."
+                f"{known.judge.name!r} needs a trained supernet. Use one that does not, as "
+                f"{defaults.NETWORK_EVALUATORS[0]}."
             )
         if known.judge.of_test(limit.metric):
             raise ConfigurationError(

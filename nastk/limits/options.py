@@ -6,21 +6,19 @@ from typing import Any
 
 from pydantic import Field
 
+from nastk.base import defaults
 from nastk.base.component import Options, json_or_text
 from nastk.base.errors import ConfigurationError
 
 ALIASES = {"params": "parameters", "madds": "multiply_adds"}
 """Short names of metrics."""
 
-JUDGES = {"parameters": "size", "multiply_adds": "size", "latency": "latency"}
-"""The evaluator that knows a metric, where none is named."""
-
 COUNTS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 TIMES = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 NUMBER = re.compile(r"\s*([0-9.]+(?:e[+-]?\d+)?)\s*([A-Za-z]*)\s*")
 FORM = (
     "A limit is written as METRIC=VALUE[:EVALUATOR[,OPTION=VALUE...]], such as params=4M, "
-    "madds=600M or latency=20ms:latency,table=cpu.json"
+    f"madds=600M or {defaults.LATENCY_LIMIT_EXAMPLE}"
 )
 
 
@@ -53,12 +51,12 @@ def read(given: Any) -> dict[str, Any]:
     if not isinstance(fields, Mapping) or not {"metric", "at_most"} <= set(fields):
         raise ConfigurationError(f"{FORM}, or as {{metric: ..., at_most: ...}}; got {given!r}.")
     metric = ALIASES.get(str(fields["metric"]), str(fields["metric"]))
-    judge = fields.get("judge") or JUDGES.get(metric)
+    judge = fields.get("judge") or defaults.LIMIT_EVALUATORS.get(metric)
     if judge is None:
         raise ConfigurationError(
             f"Who knows the metric {metric!r}? Name the evaluator: --limit "
             f"{metric}={fields['at_most']}:EVALUATOR. Without one nastk knows "
-            f"{', '.join([*ALIASES, *JUDGES])}."
+            f"{', '.join([*ALIASES, *defaults.LIMIT_EVALUATORS])}."
         )
     return {
         **fields,

@@ -1,13 +1,15 @@
 """Which branch came from which, read from a run's events: `lineage`, for the trees of a report.
 
 Any updater that splits has one: the trainer records every split with the subspaces of the heirs.
-One that measured how far operations are apart (`gm`) adds its distances. Next: `tree.py` shows a
-lineage in the terminal, `tree_picture.py` as a picture.
+One that measured how far operations are apart adds its distances (`SplitReport`). Next: `tree.py`
+shows a lineage in the terminal, `tree_picture.py` as a picture.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from nastk.base.events import SplitReport
 
 Event = Mapping[str, Any]
 Edges = Sequence[tuple[str, Sequence[str]]]
@@ -106,7 +108,11 @@ def lineage(history: Sequence[Event], architecture: Any = None) -> Lineage | Non
     ]
     if not splits:
         return None
-    known = {(e["branch"], e["epoch"]): e["values"] for e in _reports(history, "gm")}
+    known = {
+        (event["branch"], event["epoch"]): report
+        for event in history
+        if (report := SplitReport.read(event)) is not None
+    }
     records: dict[str, BranchRecord] = {}
     for event in splits:
         name = str(event["branch"])
@@ -139,22 +145,19 @@ def _walk(records: Mapping[str, BranchRecord], start: BranchRecord) -> Iterator[
         yield from _walk(records, records[heir])
 
 
-def _reported(event: Event, report: Event | None) -> Split | None:
+def _reported(event: Event, report: SplitReport | None) -> Split | None:
     """The split as the updater reported it; None if that is not the one that the trainer made."""
-    if not report or not report.get("edge") or len(report["groups"]) != len(event["heirs"]):
+    if report is None or not report.edge or len(report.groups) != len(event["heirs"]):
         return None
-    edge: Event = next(
-        (each for each in report.get("edges", ()) if each["edge"] == report["edge"]), {}
-    )
-    table, value = edge.get("distances"), report.get("value")
-    groups = tuple(map(tuple, report["groups"]))
+    edge: Event = next((each for each in report.edges if each["edge"] == report.edge), {})
+    table, groups = edge.get("distances"), tuple(map(tuple, report.groups))
     return Split(
         int(event["epoch"]),
-        str(report["edge"]),
+        str(report.edge),
         groups,
         tuple(edge.get("operations") or [name for group in groups for name in group]),
-        None if value is None else float(value),
-        report.get("rule") == "smallest-within",
+        None if report.value is None else float(report.value),
+        report.within,
         None if table is None else tuple(tuple(map(float, row)) for row in table),
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
+from nastk.base import defaults
 from nastk.base.component import Options, Preset, Use, parse, written
 from nastk.base.errors import ConfigurationError, UnreadableError, near_miss
 from nastk.base.plugins import Catalogue, catalogue
@@ -27,7 +28,6 @@ from nastk.train.options import TrainerOptions
 from nastk.train.ranking import RankingOptions
 
 SECTIONS = ("space", "updater", "data")
-DEFAULT_DATA = "digits"
 NO_PRESET = "none"
 QUICK = Preset(
     "quick",
@@ -133,7 +133,7 @@ def _preset(wishes: Mapping[str, Any], data: str) -> str | None:
 
     `none`, and a key that is there and null (as in a written configuration), are no preset.
     """
-    given = wishes.get("preset", QUICK.name if data == DEFAULT_DATA else None)
+    given = wishes.get("preset", QUICK.name if data == defaults.DATA else None)
     return None if given == NO_PRESET else given
 
 
@@ -170,7 +170,8 @@ def read_config(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(found, dict):
         raise ConfigurationError(
-            f"The config file {path} must hold keys such as `space: darts`, "
+            f"The config file {path} must hold keys such as "
+            f"`space: {defaults.SPACE_EXAMPLE}`, "
             f"got {type(found).__name__}."
         )
     check_keys(found, f"The config file {path}")
@@ -245,7 +246,7 @@ def _named(section: str, value: Any, fallback: Any = None) -> Use:
     if isinstance(value, Mapping) and value.get("name") is None:
         name = _named(section, fallback).name if fallback is not None else None
         if name is None and section == "data":
-            name = DEFAULT_DATA
+            name = defaults.DATA
         if name is None:
             raise ConfigurationError(
                 f"Options for the {section} were given, but no {section}: "
@@ -262,11 +263,11 @@ def _named(section: str, value: Any, fallback: Any = None) -> Use:
 def _use(section: str, wishes: Mapping[str, Any]) -> Use:
     value = wishes.get(section)
     if value is None and section == "data":
-        value = DEFAULT_DATA
+        value = defaults.DATA
     if value is None:
+        example = defaults.SPACE_EXAMPLE if section == "space" else defaults.UPDATER_EXAMPLE
         raise ConfigurationError(
-            f"No {section} was named. "
-            f"Name one, e.g. --{section} {'darts' if section == 'space' else 'shapley'}; "
+            f"No {section} was named. Name one, e.g. --{section} {example}; "
             "`nastk plugins` lists them."
         )
     return _named(section, value)
@@ -315,7 +316,9 @@ def _evaluators(
         there = known.installed.names("evaluator")
         return [one for one in named if evaluator_use(one).name in there] or cheap(known.installed)
     if isinstance(given, (str, Use)) or not isinstance(given, Sequence):
-        raise ConfigurationError(f"evaluators is a list, such as [supernet, size]; got {given!r}.")
+        raise ConfigurationError(
+            f"evaluators is a list, such as [{', '.join(defaults.EVALUATORS)}]; got {given!r}."
+        )
     return given
 
 

@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nastk.base import defaults
 from nastk.base.component import Component, Preset, Use, assignments, written
 from nastk.base.errors import ConfigurationError, near_miss
 from nastk.base.plugins import Catalogue, catalogue
 
-CHEAP = ("supernet", "size")
-"""Who judges where nobody was named: they need nothing but the run."""
-
 
 def cheap(installed: Catalogue | None = None) -> list[str]:
-    """Those of `CHEAP` that are installed."""
-    return [name for name in CHEAP if name in (installed or catalogue()).names("evaluator")]
+    """Those of the evaluators that judge where nobody was named which are installed."""
+    there = (installed or catalogue()).names("evaluator")
+    return [name for name in defaults.EVALUATORS if name in there]
 
 
 def evaluator_use(given: Any) -> Use:
@@ -31,8 +30,8 @@ def evaluator_use(given: Any) -> Use:
     name, *parts = _parts(given)
     if not name or not all("=" in part for part in parts):
         raise ConfigurationError(
-            "An evaluator is named as NAME[,OPTION=VALUE...], such as supernet or "
-            f"supernet,batch_size=100; got {given!r}."
+            f"An evaluator is named as NAME[,OPTION=VALUE...], such as {defaults.EVALUATORS[0]} or "
+            f"{defaults.EVALUATORS[0]},batch_size=100; got {given!r}."
         )
     return Use(name, assignments(parts, "its options as"))
 

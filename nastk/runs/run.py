@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from nastk.base import defaults
 from nastk.base.cost import Ledger
 from nastk.base.errors import ConfigurationError, NastkError, StopRequested
 from nastk.base.events import (
@@ -283,7 +284,7 @@ class Run:
         trainer, chooser = self.assembly.trainer, self.assembly.chooser
         if len(leaves) == 1 or (trainer.valid is None and chooser.judge is None):
             return leaves[0]
-        judge = "supernet" if chooser.judge is None else chooser.judge.name
+        judge = defaults.LEAF_EVALUATOR if chooser.judge is None else chooser.judge.name
         with trainer.ledger.phase("evaluate"), self._endings.judging(judge):
             best, values = chooser.choose(leaves, trainer, self._stop.is_set)
         texts = {leaf.name: self._text(leaf) for leaf in leaves}

@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from nastk.base import defaults
 from nastk.base.component import Use
 from nastk.base.errors import ConfigurationError
 from nastk.base.files import write_atomically
@@ -27,7 +28,6 @@ from nastk.runs.judging import cheap
 from nastk.runs.result import Result
 from nastk.runs.run import Observer, Run
 
-BASELINE = "random"
 SCORED = "candidates"
 """The option of random search that its measuring grows with."""
 LONG = 10_000
@@ -180,15 +180,15 @@ def plan(
     """
     uses = [Use.of(updater) for updater in updaters]
     allowed = None if budget is None else Budget.parse(budget)
-    added = not any(use.name == BASELINE for use in uses)
-    labels = [_label(use) for use in uses] + [BASELINE] * added
+    added = not any(use.name == defaults.BASELINE for use in uses)
+    labels = [_label(use) for use in uses] + [defaults.BASELINE] * added
     for values, what in ((labels, "updater"), (list(seeds), "seed")):
         if len(set(values)) != len(values) or not values:
             raise ConfigurationError(
                 f"A study needs at least one {what}, and each only once; got {values}."
             )
     if added:
-        uses.append(Use(BASELINE))
+        uses.append(Use(defaults.BASELINE))
     cells = []
     for use, name in zip(uses, [_file_name(label) for label in labels], strict=True):
         folders = {seed: RunFolder(out / f"{name}-seed{seed}") for seed in seeds}
@@ -223,13 +223,17 @@ def _affordable(asked: Mapping[str, Any], budget: Budget, place: Path) -> Use:
     scored = usual.updater.options[SCORED]
     kept = [folder.config()["updater"]["options"][SCORED] for folder in _kept(place)]
     if kept:
-        return Use(BASELINE) if kept[0] == scored else Use(BASELINE, {SCORED: kept[0]})
+        return (
+            Use(defaults.BASELINE)
+            if kept[0] == scored
+            else Use(defaults.BASELINE, {SCORED: kept[0]})
+        )
     assembly = assemble(usual)
     if budget.allows(assembly):
-        return Use(BASELINE)
+        return Use(defaults.BASELINE)
     while scored > 1:
         scored //= 2
-        use = Use(BASELINE, {SCORED: scored})
+        use = Use(defaults.BASELINE, {SCORED: scored})
         assembly = assemble(resolve({**asked, "updater": use, "trainer": _long(asked)}))
         if scored == 1 or budget.allows(assembly, half=True):
             break

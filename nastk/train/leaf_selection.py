@@ -9,6 +9,7 @@ test split chooses nothing.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from nastk.base import defaults
 from nastk.base.errors import ConfigurationError
 from nastk.spaces.mixture import Mixture
 from nastk.train.branch import Branch
@@ -75,7 +76,7 @@ class Chooser:
         return name
 
     def _refusal(self, name: str, reported: bool, allowed: Sequence[str]) -> str:
-        judge = "supernet" if self.judge is None else self.judge.name
+        judge = defaults.LEAF_EVALUATOR if self.judge is None else self.judge.name
         if not allowed:
             return (
                 f"Evaluator {judge!r} measures nothing to choose among leaves by: that takes "

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
+from nastk.base import defaults
 from nastk.base.component import Options
 from nastk.base.correlation import FEWEST, agreement
 from nastk.base.errors import ConfigurationError, DataError
@@ -45,7 +46,9 @@ class RankingOptions(Options):
     Example: `nastk.search("nasbench201", "darts", ranking={"every": 10})`
     """
 
-    judge: str = Field("table", description="the evaluator that knows the true accuracy")
+    judge: str = Field(
+        defaults.RANKING_EVALUATOR, description="the evaluator that knows the true accuracy"
+    )
     judge_options: dict[str, object] = Field(
         default_factory=dict, description="options of that evaluator"
     )
@@ -96,7 +99,8 @@ class Ranking:
         if judge.needs_supernet:
             raise ConfigurationError(
                 f"Ranking quality is measured against what is known without the supernet, and "
-                f"evaluator {judge.name!r} needs it. Use one that does not, such as table."
+                f"evaluator {judge.name!r} needs it. Use one that does not, such as "
+                f"{defaults.RANKING_EVALUATOR}."
             )
         self.options, self.space, self.judge = options, space, judge
         self.metric = options.metric

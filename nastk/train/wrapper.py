@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from torch import Tensor
 
 import nastk.base.component
+from nastk.base import defaults
 from nastk.base.cost import PhaseCost
 from nastk.base.errors import ConfigurationError, near_miss
 from nastk.base.plugins import catalogue
@@ -121,7 +122,9 @@ class Wrapper(ArchitectureUpdater):
     class Options(nastk.base.component.Options):
         """The updater inside."""
 
-        inner: InnerName = Field("darts", description="the updater inside, by its name")
+        inner: InnerName = Field(
+            defaults.INNER_UPDATER, description="the updater inside, by its name"
+        )
         inner_options: InnerOptions = Field(
             default_factory=dict, description='its options, such as {"learning_rate": 0.003}'
         )

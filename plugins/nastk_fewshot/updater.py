@@ -5,6 +5,7 @@ them in order: it answers for the inner updater, and at the split epochs for its
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 import torch
@@ -24,6 +25,7 @@ from nastk import (
     Probe,
     Subspace,
 )
+from nastk.base import SplitReport
 from nastk.train import updater_class
 from nastk_fewshot.checks import complaint, forecast
 from nastk_fewshot.course import Course
@@ -223,14 +225,12 @@ class Gm(ArchitectureUpdater):
             for each, value in zip(cuts, values(cuts, *self._rule), strict=True)
             if each.distances is not None
         }
-        probe.report(
-            "gm",
-            epoch=probe.epoch,
-            split=number,
+        report = SplitReport(
             edge=best.name if best else None,
             groups=best.named() if best else [],
             value=measured.get(best.edge) if best else None,
-            rule=self.options.edge_rule,
-            fresh=fresh,
+            within=self.options.edge_rule == "smallest-within",
             edges=[{**each.to_json(), "value": measured.get(each.edge)} for each in cuts],
         )
+        more = {"split": number, "rule": self.options.edge_rule, "fresh": fresh}
+        probe.report(SplitReport.topic, epoch=probe.epoch, **asdict(report), **more)

@@ -116,7 +116,7 @@ def test_the_mixture_of_a_leaf_sums_to_one_on_what_is_alive():
 
 def test_the_record_holds_the_tree():
     harness, _ = search()
-    reports = [e for e in harness.events if isinstance(e, UpdaterReported) and e.topic == "gm"]
+    reports = [e for e in harness.events if isinstance(e, UpdaterReported) and e.topic == "split"]
     forks = {e.branch: e for e in harness.events if isinstance(e, BranchContinued)}
     assert [report.branch for report in reports] == ["0", "0.0", "0.1"]
     for report in reports:

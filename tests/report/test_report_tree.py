@@ -48,7 +48,7 @@ def test_what_the_updater_reported_is_kept():
     assert (split.epoch, split.edge, split.value, split.within) == (1, "cell:0->1", 1.25, False)
     assert split.operations == NB201
     assert [list(row) for row in split.distances] == table(5)
-    assert lineage(run(1, 2, rule="smallest-within")).root.split.within
+    assert lineage(run(1, 2, within=True)).root.split.within
 
 
 def test_accuracies_and_the_chosen_leaf():
@@ -180,7 +180,7 @@ def test_nothing_is_lost_at_any_width(name, width, encoding):
 def test_columns_that_nobody_filled_are_left_out():
     assert "distance" not in shown(Tree(lineage(RUNS["in five"])), 120)
     assert "valid" not in shown(Tree(lineage(RUNS["unfinished"])), 120)
-    assert "within" in shown(Tree(lineage(run(1, 2, rule="smallest-within"))), 120)
+    assert "within" in shown(Tree(lineage(run(1, 2, within=True))), 120)
 
 
 # ---------------------------------------------------------------- real runs
@@ -199,6 +199,17 @@ def test_the_toy_that_splits_and_shrinks(tmp_path):
     assert "first:0->1" in text and "◀" in text
 
 
+@pytest.mark.parametrize(("rule", "within"), [("largest-cross", False), ("smallest-within", True)])
+def test_a_run_of_an_earlier_version_has_the_same_tree(rule, within):
+    history = run(2, 2, within=within)
+    for event in history:
+        if event.get("topic") == "split":
+            event["topic"] = "gm"
+            event["values"] = {**event["values"], "rule": rule}
+            del event["values"]["within"]
+    assert lineage(history) == lineage(run(2, 2, within=within))
+
+
 def test_what_gm_reports_is_understood():
     options = {"inner": "darts", "splits": [1, 2], "batches": 1}
     harness = Harness(Gm, options, trainer_options={"epochs": 3, "batch_size": 12})
@@ -212,12 +223,12 @@ def test_what_gm_reports_is_understood():
         reported = next(
             event["values"]
             for event in history
-            if event.get("topic") == "gm" and event["branch"] == record.name
+            if event.get("topic") == "split" and event["branch"] == record.name
         )
         assert record.split.edge == reported["edge"]
         assert record.split.value == reported["value"]
         assert len(record.split.distances) == len(record.split.operations)
-        silent = [event for event in history if event.get("topic") != "gm"]
+        silent = [event for event in history if event.get("topic") != "split"]
         edges = [{"name": edge.name, "operations": edge.operations} for edge in harness.space.edges]
         # What the trainer did is what the updater said.
         told = lineage(silent, {"edges": edges}).branches[record.name].split
