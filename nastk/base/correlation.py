@@ -1,23 +1,32 @@
-"""How well one list of numbers ranks like another: `agreement`, with bootstrap intervals, `regret`.
+"""How well one list of numbers ranks like another: `agreement`, `measured_agreement`.
 
 Plain numbers in, plain numbers out: `ranking.py` measures the numbers during a search, and studies
-of one's own may call this with any others.
+of one's own may call this with any others. An accuracy on some images is itself uncertain:
+`measured_agreement` takes which images each architecture got right, and says what they leave open.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 LEVEL = 0.95
 RESAMPLES = 1_000
 FEWEST = 10
 """Of fewer architectures a rank correlation says nothing."""
 
+BEST_SHARE = 0.1
+"""The share of the architectures among which `Agreement.best_kendall` is taken."""
+SPLITS = 20
+"""Random halves of the images whose agreement is averaged."""
+MOST_SIGNS = 2 * 10**9
+"""Comparisons that the two-way bootstrap may make; of many architectures it resamples fewer."""
+
 Numbers = Float[np.ndarray, "architectures"]
 Draws = Int[np.ndarray, "resamples architectures"]
+Correct = Bool[np.ndarray, "architectures images"]
 
 
 @dataclass(frozen=True)
@@ -35,12 +44,25 @@ class Agreement:
 
     `kendall` is tau-b, `spearman` rho. `regret` says for k = 1, 5, 10 what is lost by training only
     the k that are predicted best: the best true accuracy less the best among those k (0..1).
+    `best_kendall` is tau-b among the truly best tenth (at least 10; None where they are all equal
+    in one of the two): what a search depends on once the bad ones are known. `precision` says for
+    k = 5, 10 which share of the k predicted best are among the k truly best, `ndcg` is the
+    normalised discounted cumulative gain of the first tenth, the gain being the true accuracy
+    scaled to 0..1 over the sample (Järvelin and Kekäläinen, 2002).
+
+    `halves` is measured where each prediction is an accuracy on images: the mean tau-b between the
+    accuracies on two random halves of the images. Where it is low, so is every tau that such
+    accuracies can reach.
     """
 
     architectures: int
     kendall: Estimate
     spearman: Estimate
     regret: dict[str, float]
+    best_kendall: float | None = None
+    precision: dict[str, float] = field(default_factory=dict)
+    ndcg: float | None = None
+    halves: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -78,7 +100,95 @@ def agreement(
             spearman(first, second, draws),
         ),
         {str(k): regret(first, second, k) for k in (1, 5, 10)},
+        among_best(first, second),
+        {str(k): precision(first, second, k) for k in (5, 10)},
+        ndcg(first, second),
     )
+
+
+def measured_agreement(correct: Correct, truth: Sequence[float], seed: int = 0) -> Agreement | None:
+    """How well accuracies on some images rank like `truth`, with what the images leave open.
+
+    The interval of tau resamples architectures and images (two-way bootstrap); resampled images
+    make every accuracy noisier than it was, so the resamples are moved until their mean is the
+    measured value. The interval of rho resamples architectures alone.
+
+    Args:
+        correct: whether architecture i got image j right.
+        truth: the true accuracy of each architecture.
+        seed: of everything drawn.
+    """
+    found = agreement(correct.mean(1).tolist(), truth, seed)
+    if found is None:
+        return None
+    return replace(
+        found, kendall=two_way(correct, truth, seed), halves=halves_agreement(correct, seed)
+    )
+
+
+def two_way(correct: Correct, truth: Sequence[float], seed: int = 0) -> Estimate:
+    """Tau-b of accuracies with `truth`, and the interval over architectures and images."""
+    from scipy import stats
+
+    known = np.asarray(truth, dtype=np.float64)
+    count, images = correct.shape
+    rng = np.random.default_rng(seed)
+    resamples = int(np.clip(MOST_SIGNS // count**2, 100, RESAMPLES))
+    drawn = rng.multinomial(images, np.full(images, 1 / images), resamples)
+    accuracies = correct.astype(np.float32) @ drawn.T.astype(np.float32)
+    draws = rng.multinomial(count, np.full(count, 1 / count), resamples)
+    resampled = np.concatenate(
+        [
+            kendall(each.astype(np.float64), known, draws[place : place + 1])
+            for place, each in enumerate(accuracies.T)
+        ]
+    )
+    value = float(stats.kendalltau(correct.mean(1), known).statistic)
+    return _estimate(value, resampled + (value - np.nanmean(resampled)))
+
+
+def halves_agreement(correct: Correct, seed: int = 0) -> float | None:
+    """The mean tau-b between accuracies on two random halves of the images.
+
+    None where no half tells the architectures apart.
+    """
+    from scipy import stats
+
+    rng = np.random.default_rng(seed)
+    images = correct.shape[1]
+    found = []
+    for _ in range(SPLITS):
+        order = rng.permutation(images)
+        one, other = order[: images // 2], order[images // 2 : 2 * (images // 2)]
+        found.append(stats.kendalltau(correct[:, one].mean(1), correct[:, other].mean(1)).statistic)
+    known = [float(each) for each in found if not np.isnan(each)]
+    return sum(known) / len(known) if known else None
+
+
+def among_best(predicted: Numbers, truth: Numbers) -> float | None:
+    """Tau-b among the truly best tenth, at least 10; None where one of the two is constant."""
+    from scipy import stats
+
+    best = np.argsort(-truth, kind="stable")[: max(FEWEST, round(BEST_SHARE * len(truth)))]
+    found = float(stats.kendalltau(predicted[best], truth[best]).statistic)
+    return None if np.isnan(found) else found
+
+
+def precision(predicted: Numbers, truth: Numbers, k: int) -> float:
+    """The share of the `k` predicted best that are among the `k` truly best."""
+    chosen, best = (
+        set(np.argsort(-each, kind="stable")[:k].tolist()) for each in (predicted, truth)
+    )
+    return len(chosen & best) / k
+
+
+def ndcg(predicted: Numbers, truth: Numbers) -> float:
+    """Normalised discounted cumulative gain of the first tenth, at least 10."""
+    gains = (truth - truth.min()) / (truth.max() - truth.min())
+    first = max(FEWEST, round(BEST_SHARE * len(truth)))
+    discounts = 1 / np.log2(np.arange(first) + 2)
+    reached = gains[np.argsort(-predicted, kind="stable")[:first]] @ discounts
+    return float(reached / (np.sort(gains)[::-1][:first] @ discounts))
 
 
 def kendall(first: Numbers, second: Numbers, draws: Draws) -> Float[np.ndarray, "resamples"]:
