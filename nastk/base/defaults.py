@@ -17,6 +17,9 @@ LEAF_EVALUATOR = "supernet"
 RANKING_EVALUATOR = "table"
 """Whose accuracies are the truth that ranking quality is measured against."""
 
+COUNTER = "size"
+"""Whose counts rank architectures beside a search, knowing nothing of it."""
+
 LIMIT_EVALUATORS = {"parameters": "size", "multiply_adds": "size", "latency": "latency"}
 """The evaluator that knows a metric, for limits that name none."""
 

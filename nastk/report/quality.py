@@ -15,7 +15,9 @@ from nastk.report.curves import sparkline
 from nastk.report.numbers import percent
 from nastk.train.cautions import branch_of, changes_of, warnings_of
 
-KINDS = ("scores", "supernet")
+FIRST = ("scores", "supernet")
+"""The rankers that know of the search; those that only count come after them."""
+HEADINGS = ("epoch", "Kendall's tau", "best", "NDCG", "top 10", "regret@1/5/10")
 History = Sequence[Mapping[str, Any]]
 
 
@@ -46,33 +48,50 @@ def decisions(history: History) -> RenderableType | None:
 
 
 def rankings(history: History) -> RenderableType | None:
-    """Rank correlations with 95 % intervals and regrets, a row for each kind and measured epoch."""
+    """Rank correlations and regrets: a row for each kind and measured epoch, then the counts."""
     ranked = _spoken_of(history, "ranked")
     if not ranked:
         return None
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("by", no_wrap=True)
-    for heading in ("epoch", "Kendall's tau", "Spearman's rho", "regret@1/5/10 (%)"):
+    for heading in HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
-    for kind in KINDS:
-        for event in ranked:
+    kinds = dict.fromkeys([*FIRST, *(kind for event in ranked for kind in event["by"])])
+    for kind in kinds:
+        for number, event in enumerate(ranked, 1):
+            # What only counts says the same after every epoch.
+            if kind not in FIRST and number < len(ranked):
+                continue
             if found := event["by"].get(kind):
-                table.add_row(kind, str(event["epoch"]), *_cells(found))
+                epoch = str(event["epoch"]) if kind in FIRST else ""
+                table.add_row(kind.replace("_", " "), epoch, *_cells(found))
     judge, metric = ranked[-1]["judge"], str(ranked[-1]["metric"]).replace("_", " ")
     by = ranked[-1]["by"].items()
-    counts = ", ".join(f"{found['architectures']} by {kind}" for kind, found in by if found)
+    counts = ", ".join(
+        f"{found['architectures']} by {kind}" for kind, found in by if found and kind in FIRST
+    )
     of = f"architectures: {counts}, " if counts else ""
-    note = f"{of}against {metric} of {judge}; intervals hold 95 % of the bootstrap's resamples"
-    return Group(table, Text(note, "dim"))
+    note = f"{of}against {metric} of {judge}; intervals hold 95 % of the bootstrap's resamples; "
+    note += "best: tau among the truly best tenth; top 10 and regret in %"
+    notes = [Text(note, "dim")]
+    supernet = ranked[-1]["by"].get("supernet") or {}
+    if (halves := supernet.get("halves")) is not None:
+        said = f"accuracies on two halves of the {supernet['images']:,} images agree with tau "
+        notes.append(Text(f"{said}{halves:+.2f}: no ranking by supernet is surer than that", "dim"))
+    return Group(table, *notes)
 
 
 def _cells(found: Mapping[str, Any]) -> list[str]:
-    correlations = [
-        f"{one['value']:+.2f} [{one['low']:+.2f}, {one['high']:+.2f}]"
-        for one in (found["kendall"], found["spearman"])
-    ]
+    tau, best = found["kendall"], found.get("best_kendall")
     lost = [f"{100 * value:.1f}" for value in (found["regret"][k] for k in ("1", "5", "10"))]
-    return [*correlations, "/".join(lost)]
+    precision, gain = found.get("precision", {}).get("10"), found.get("ndcg")
+    return [
+        f"{tau['value']:+.2f} [{tau['low']:+.2f}, {tau['high']:+.2f}]",
+        "" if best is None else f"{best:+.2f}",
+        "" if gain is None else f"{gain:.2f}",
+        "" if precision is None else f"{100 * precision:.0f}",
+        "/".join(lost),
+    ]
 
 
 def _spoken_of(history: History, kind: str) -> History:

@@ -111,7 +111,9 @@ def assemble(
     if config.ranking is not None:
         known = dict(config.ranking.judge_options)
         judge = _evaluator(installed, config.ranking.judge, known, setting)
-        trainer.watchers.append(Ranking(config.ranking, space, judge))
+        counter = config.ranking.counter
+        counts = None if counter is None else _evaluator(installed, counter, {}, setting)
+        trainer.watchers.append(Ranking(config.ranking, space, judge, counts))
     judges = [_evaluator(installed, one.name, one.options, setting) for one in config.evaluators]
     judges += [Kept(setting, limited)] if limited else []
     return Assembly(

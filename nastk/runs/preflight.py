@@ -22,6 +22,7 @@ from nastk.runs.endings import raised_by
 from nastk.runs.largest import largest
 from nastk.spaces.mixture import Mixture
 from nastk.train.branch import Branch
+from nastk.train.ranking import Ranking
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,10 @@ def _judging(assembly: Assembly) -> dict[str, dict[str, int] | None]:
             if own is None
             else {"images_forward": own.images_forward, "images_backward": own.images_backward}
         )
+    plan = assembly.plan
+    for ranking in (each for each in assembly.trainer.watchers if isinstance(each, Ranking)):
+        most = ranking.images(plan.epochs, plan.valid_images or plan.train_images)
+        found["ranking"] = {"images_forward": most, "images_backward": 0}
     return found
 
 

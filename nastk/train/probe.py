@@ -19,7 +19,7 @@ from typing import Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nastk.base.cost import Ledger
@@ -238,6 +238,16 @@ class Probe:
                     totals = found if totals is None else totals + found
                 images += len(batch.labels)
             yield from [0.0] * len(some) if totals is None else (totals / images).tolist()
+
+    def correct(self, mixture: Mixture, batches: Iterable[Batch]) -> Bool[Tensor, "images"]:
+        """Which images of `batches`, in their order, the supernet gets right under `mixture`."""
+        with torch.no_grad():
+            found = [
+                answer.argmax(1) == batch.labels
+                for batch in batches
+                for answer in self._measure(batch, None, "batch", False)([mixture])
+            ]
+        return torch.cat(found).cpu()
 
     def _portions(
         self, mixtures: Iterable[Mixture], batches: Sequence[Batch], norms: NormMode

@@ -1,9 +1,11 @@
 """How well a search ranks architectures while it runs: `Ranking`, measured against known accuracy.
 
 Two kinds, never mixed. By `scores`: the mean score that the updater gives the chosen operations.
-By `supernet`: the accuracy of the architecture's path with the shared weights. The truth comes from
-an evaluator that needs no supernet, such as a benchmark's table. The sample is the same for every
-run with the same options, whatever its seed; nothing here touches the training.
+By `supernet`: the accuracy of the architecture's path with the shared weights. Beside them stand
+rankers that know nothing of the search: how many of the chosen operations have parameters, and what
+an evaluator such as `size` counts. The truth comes from an evaluator that needs no supernet, such
+as a benchmark's table. The sample is the same for every run with the same options, whatever its
+seed; nothing here touches the training.
 """
 
 import math
@@ -13,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from pydantic import Field
@@ -20,7 +23,13 @@ from torch import Tensor
 
 from nastk.base import defaults
 from nastk.base.component import Options
-from nastk.base.correlation import FEWEST, agreement
+from nastk.base.correlation import (
+    FEWEST,
+    Correct,
+    agreement,
+    halves_agreement,
+    measured_agreement,
+)
 from nastk.base.errors import ConfigurationError, DataError
 from nastk.base.events import Ranked
 from nastk.base.failures import blamed
@@ -32,10 +41,16 @@ from nastk.spaces.mixture import Mixture
 from nastk.spaces.space import SearchSpace
 from nastk.spaces.subspace import Subspace
 from nastk.train.branch import Branch
+from nastk.train.diagnostics import parameter_free
 from nastk.train.evaluator import Evaluation, Evaluator, judged
 from nastk.train.probe import Probe
 
-KINDS = ("scores", "supernet")
+CONVOLUTIONS = "convolutions"
+"""The ranker that counts the chosen operations with parameters."""
+FIRST_IMAGES = 1_000
+"""Held-out images that are measured first where their number is left open; then twice as many."""
+ENOUGH = 0.9
+"""The tau between two halves of the images at which no more of them are asked."""
 PATIENCE = 20
 """How many times the sample is drawn at most to find architectures that the judge knows."""
 
@@ -65,11 +80,19 @@ class RankingOptions(Options):
         "random sample",
     )
     every: int = Field(0, ge=0, description="epochs between two measurements; 0: only at the end")
-    images: int = Field(
-        1000, ge=2, description="held-out images for each supernet accuracy; 0 scores alone"
+    images: int | None = Field(
+        None,
+        ge=2,
+        description="held-out images for each supernet accuracy; unset: as many as let two halves "
+        "of them agree with tau 0.9, or all",
     )
     batch_size: int = Field(
         250, ge=2, description="images in a batch; norms use the statistics of each batch"
+    )
+    counter: str | None = Field(
+        defaults.COUNTER,
+        description="evaluator whose counts rank beside the search, knowing nothing of it; null: "
+        "none",
     )
 
 
@@ -88,6 +111,8 @@ class Ranking:
         options: what is measured.
         space: the space that is searched.
         judge: knows the truth.
+        counter: what it says of an architecture ranks beside what the search has learned; None:
+            only the operations with parameters are counted.
 
     Raises:
         ConfigurationError: the judge cannot judge, or knows too few of the sample.
@@ -95,16 +120,23 @@ class Ranking:
     Example: `trainer.watchers.append(Ranking(RankingOptions(), space, judge))`
     """
 
-    def __init__(self, options: RankingOptions, space: SearchSpace, judge: Evaluator) -> None:
+    def __init__(
+        self,
+        options: RankingOptions,
+        space: SearchSpace,
+        judge: Evaluator,
+        counter: Evaluator | None = None,
+    ) -> None:
         if judge.needs_supernet:
             raise ConfigurationError(
                 f"Ranking quality is measured against what is known without the supernet, and "
                 f"evaluator {judge.name!r} needs it. Use one that does not, such as "
                 f"{defaults.RANKING_EVALUATOR}."
             )
-        self.options, self.space, self.judge = options, space, judge
+        self.options, self.space, self.judge, self.counter = options, space, judge, counter
         self.metric = options.metric
         self.known = self._sample()
+        self._counted: dict[str, dict[str, object] | None] | None = None
 
     def __call__(self, branch: Branch, probe: Probe, last: bool) -> Ranked | None:
         """Called after every epoch of a branch: measures if it is time to, else None."""
@@ -121,16 +153,20 @@ class Ranking:
             {
                 "scores": self._by_scores(branch.updater.scores(probe)),
                 "supernet": self._by_supernet(probe, inside),
+                **self._by_counts(probe),
             },
         )
 
-    def images(self, epochs: int) -> int:
-        """The images pushed forward in a run of so many epochs, at most."""
+    def images(self, epochs: int, held_out: int) -> int:
+        """The images pushed forward in a run of so many epochs, at most.
+
+        `held_out` is how many images there are to measure on.
+        """
         every = self.options.every
         times = 1 if every == 0 else epochs // every + bool(epochs % every)
-        return times * len(self.known) * self.options.images
+        return times * len(self.known) * min(self.options.images or held_out, held_out)
 
-    # ------------------------------------------------------------------ the two kinds
+    # ------------------------------------------------------------------ what ranks
 
     def _by_scores(self, scores: Float[Tensor, "edges ops"] | None) -> dict[str, object] | None:
         """Agreement of the mean score of the chosen operations (operation strength)."""
@@ -144,26 +180,54 @@ class Ranking:
         if len(inside) < FEWEST:
             return None
         batches = self._batches(probe)
-        found = probe.scores((Mixture.of(each.architecture) for each in inside), batches)
-        pairs = []
-        for done, (accuracy, each) in enumerate(zip(found, inside, strict=True), 1):
-            pairs.append((accuracy, each.truth))
+        correct = np.zeros((len(inside), 0), dtype=bool)
+        wanted = self.options.images or FIRST_IMAGES
+        while some := _of_images(batches, wanted - correct.shape[1]):
+            correct = np.concatenate([correct, self._correct(probe, inside, some)], axis=1)
+            if self.options.images or (halves_agreement(correct) or 0.0) >= ENOUGH:
+                break
+            wanted = 2 * correct.shape[1]
+        truth = [each.truth for each in inside]
+        found = measured_agreement(correct, truth, self.options.sample_seed)
+        return None if found is None else {**found.to_json(), "images": correct.shape[1]}
+
+    def _correct(self, probe: Probe, inside: Sequence[Known], batches: Sequence[Batch]) -> Correct:
+        """Which of the images each architecture's path gets right."""
+        found = []
+        for done, each in enumerate(inside, 1):
+            found.append(probe.correct(Mixture.of(each.architecture), batches).numpy())
             probe.working("ranking architectures", done, len(inside))
-        measured = self._agreement(pairs)
-        images = sum(len(batch.labels) for batch in batches)
-        return None if measured is None else {**measured, "images": images}
+        return np.stack(found)
+
+    def _by_counts(self, probe: Probe) -> dict[str, dict[str, object] | None]:
+        """Agreement of what can be counted without any search; the same after every epoch."""
+        if self._counted is None:
+            free = parameter_free(self.space.edges, probe)
+            counts: dict[str, list[float]] = {CONVOLUTIONS: []}
+            for each in self.known:
+                links = each.architecture.links()
+                counts[CONVOLUTIONS].append(sum(link not in free for link in links))
+                for name, value in self._metrics(self.counter, each.architecture).items():
+                    counts.setdefault(name, []).append(float(value))
+            self._counted = {
+                name: self._agreement(
+                    [(value, each.truth) for value, each in zip(values, self.known, strict=True)]
+                )
+                for name, values in counts.items()
+                if len(values) == len(self.known)
+            }
+        return self._counted
 
     def _agreement(self, pairs: Sequence[tuple[float, float]]) -> dict[str, object] | None:
         predicted, truth = zip(*pairs, strict=True) if pairs else ((), ())
         found = agreement(predicted, truth, self.options.sample_seed)
         return None if found is None else found.to_json()
 
-    def _batches(self, probe: Probe) -> list[Batch]:
-        """The first held-out images; where a run holds none out, of those that train."""
-        size = min(self.options.batch_size, self.options.images)
+    def _batches(self, probe: Probe) -> Iterator[Batch]:
+        """The held-out images in their order; where a run holds none out, those that train."""
+        size = min(self.options.batch_size, self.options.images or self.options.batch_size)
         stream = probe.valid if probe.has_valid else probe.train
-        view = stream.view("ranking", batch_size=size, augment=False)
-        return list(islice(view.epoch(0), max(self.options.images // size, 1)))
+        return iter(stream.view("ranking", batch_size=size, augment=False).epoch(0))
 
     # ------------------------------------------------------------------ the sample
 
@@ -174,11 +238,10 @@ class Ranking:
             if architecture.id in found:
                 continue
             try:
-                with blamed(f"Evaluator {self.judge.name!r}", "judging for a ranking"):
-                    metrics = judged(self.judge, architecture, None).metrics
+                metrics = self._metrics(self.judge, architecture)
             except DataError:
                 continue  # the judge does not know this one
-            found[architecture.id] = Known(architecture, self._truth(dict(metrics)))
+            found[architecture.id] = Known(architecture, self._truth(metrics))
             if len(found) == self.options.sample:
                 break
         if len(found) < FEWEST:
@@ -188,6 +251,15 @@ class Ranking:
                 "-r architectures=FILE (one a line), or leave --ranking out."
             )
         return list(found.values())
+
+    def _metrics(
+        self, evaluator: Evaluator | None, architecture: Architecture
+    ) -> dict[str, float | int]:
+        """What an evaluator says of an architecture without looking at the supernet."""
+        if evaluator is None:
+            return {}
+        with blamed(f"Evaluator {evaluator.name!r}", "judging for a ranking"):
+            return dict(judged(evaluator, architecture, None).metrics)
 
     def _candidates(self) -> Iterator[Architecture]:
         path = self.options.architectures
@@ -215,6 +287,16 @@ class Ranking:
         return float(metrics[self.metric])
 
 
+def _of_images(batches: Iterator[Batch], images: int) -> list[Batch]:
+    """The next batches until they hold so many images, or there are no more."""
+    found: list[Batch] = []
+    while sum(len(each.labels) for each in found) < images:
+        if (batch := next(batches, None)) is None:
+            break
+        found.append(batch)
+    return found
+
+
 def summary(event: Mapping[str, Any]) -> Evaluation:
     """An event of kind `ranked` as an evaluation, whose metrics a study can tabulate."""
     metrics: dict[str, float | int] = {}
@@ -225,6 +307,11 @@ def summary(event: Mapping[str, Any]) -> Evaluation:
                 metrics[f"{name}_by_{kind}_{end}"] = found[name][end]
         for k, lost in found["regret"].items() if found else ():
             metrics[f"regret_{k}_by_{kind}"] = lost
+        for k, share in found.get("precision", {}).items() if found else ():
+            metrics[f"precision_{k}_by_{kind}"] = share
+        for name in ("best_kendall", "ndcg", "halves") if found else ():
+            if (value := found.get(name)) is not None:
+                metrics[f"{name}_by_{kind}"] = value
     missing = [kind for kind, found in event["by"].items() if not found]
     notes = [f"Rank correlations are with {event['metric']} of evaluator {event['judge']!r}."]
     notes += [

@@ -459,7 +459,11 @@ def ranked(epoch, tau, kinds=("scores", "supernet")):
     one = {"value": tau, "low": tau - 0.1, "high": tau + 0.1}
     found = {"architectures": 60, "kendall": one, "spearman": one,
              "regret": {"1": 0.5, "5": 0.02, "10": 0.0}}  # fmt: skip
+    more = {"best_kendall": 0.3, "precision": {"10": 0.6}, "ndcg": 0.87, "halves": 0.62}
     by = {kind: found if kind in kinds else None for kind in ("scores", "supernet")}
+    if by["supernet"]:
+        by["supernet"] = {**found, **more, "images": 4000}
+    by["multiply_adds"] = found
     return {"kind": "ranked", "branch": "0", "epoch": epoch, "judge": "table",
             "metric": "table_test_accuracy", "by": by}  # fmt: skip
 
@@ -481,10 +485,20 @@ def test_decisions_and_rankings_have_sections_of_their_own(width):
     assert "warning collapsed: collapsed it is." in text
     assert "Evaluation" not in text
     if width >= 80:
-        assert "scores        1  +0.50 [+0.40, +0.60]" in text
-        assert "scores        2  +0.25 [+0.15, +0.35]" in text
-        assert text.count("supernet") == 1 and "50.0/2.0/0.0" in text
+        rows = [line.split() for line in lines]
+        assert ["scores", "1", "+0.50", "[+0.40,", "+0.60]", "50.0/2.0/0.0"] in rows
+        assert ["scores", "2", "+0.25", "[+0.15,", "+0.35]", "50.0/2.0/0.0"] in rows
+        supernet = ["supernet", "1", "+0.50", "[+0.40,", "+0.60]", "+0.30", "0.87", "60"]
+        assert [*supernet, "50.0/2.0/0.0"] in rows
+        # What knows nothing of the search has one row.
+        assert ["multiply", "adds", "+0.25", "[+0.15,", "+0.35]", "50.0/2.0/0.0"] in rows
+        assert [row[:2] for row in rows].count(["multiply", "adds"]) == 1
         assert "architectures: 60 by scores, against table test accuracy of table" in text
+
+
+def test_what_two_halves_of_the_images_say_of_each_other_is_shown():
+    text = " ".join(shown(summary({}, [ranked(1, 0.5)]), 100).split())
+    assert "two halves of the 4,000 images agree with tau +0.62" in text
 
 
 def test_a_history_without_them_has_no_such_sections():

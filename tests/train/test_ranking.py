@@ -1,11 +1,13 @@
 """Ranking quality: two kinds, a fixed sample, off the training's streams, on record."""
 
+import numpy as np
 import pytest
 import torch
 from core_kit import WISHES, answering
 
 import nastk
 from nastk import ConfigurationError, Evaluator, Mixture, RankingOptions, catalogue, resolve
+from nastk.base.correlation import measured_agreement
 from nastk.base.events import Ranked
 from nastk.runs import checkpoint
 from nastk.testing import Harness, ToySpace, fingerprint
@@ -74,10 +76,39 @@ def test_by_supernet_the_path_accuracies_are_ranked():
     view = probe.valid.view("ranking", batch_size=16, augment=False)
     batches = [batch for batch, _ in zip(view.epoch(0), range(2), strict=False)]
     mixtures = [Mixture.of(each.architecture) for each in ranking.known]
-    accuracies = list(probe.scores(mixtures, batches))
+    correct = np.stack([probe.correct(each, batches).numpy() for each in mixtures])
+    assert correct.mean(1).tolist() == list(probe.scores(mixtures, batches))
     truth = [each.truth for each in ranking.known]
-    expected = nastk.agreement(accuracies, truth).to_json()
+    expected = measured_agreement(correct, truth).to_json()
     assert {**found, "images": 0} == {**expected, "images": 0}
+
+
+def test_images_are_added_until_two_halves_agree_or_there_are_no_more(monkeypatch):
+    from nastk.train import ranking
+
+    monkeypatch.setattr(ranking, "FIRST_IMAGES", 8)
+    events, _, harness = ranked(loving("conv"), images=None, batch_size=8)
+    assert events[0].by["supernet"]["images"] == len(harness.splits.valid)
+    monkeypatch.setattr(ranking, "halves_agreement", lambda correct: correct.shape[1] / 30)
+    events, _, harness = ranked(loving("conv"), images=None, batch_size=8)
+    assert events[0].by["supernet"]["images"] == 32
+    assert harness.trainer.watchers[0].images(2, 48) == 30 * 48
+
+
+def test_what_knows_nothing_ranks_beside_the_search():
+    class Links(Sizes):
+        def evaluate(self, architecture, probe):
+            skips = [name for _, name in architecture.links()].count("skip")
+            return nastk.Evaluation("links", {"skips": skips, "of_one": 1})
+
+    options = RankingOptions(**{**SMALL, "metric": None})
+    harness = Harness(loving("conv"), trainer_options={"epochs": 1})
+    harness.trainer.watchers = [Ranking(options, SPACE, Sizes(), Links())]
+    harness.run()
+    (event,) = (each for each in harness.events if isinstance(each, Ranked))
+    assert list(event.by) == ["scores", "supernet", "convolutions", "skips", "of_one"]
+    assert event.by["convolutions"]["kendall"]["value"] == pytest.approx(1)
+    assert event.by["skips"]["kendall"]["value"] < 0 and event.by["of_one"] is None
 
 
 def test_strength_is_the_mean_score_of_the_chosen_operations():
@@ -103,7 +134,8 @@ def test_what_is_dead_is_not_ranked():
     )
     events, _, _ = ranked(updater, every=1)
     assert events[0].by["supernet"] is not None
-    assert events[1].by == {"scores": None, "supernet": None}
+    assert (events[1].by["scores"], events[1].by["supernet"]) == (None, None)
+    assert events[1].by["convolutions"] == events[0].by["convolutions"]
 
 
 @pytest.mark.parametrize(("every", "epochs"), [(0, [5]), (1, [1, 2, 3, 4, 5]), (2, [2, 4, 5])])
@@ -111,7 +143,7 @@ def test_it_is_measured_every_so_often_and_at_the_end(every, epochs):
     events, _, harness = ranked(loving("conv"), 5, every=every, images=16)
     assert [each.epoch for each in events] == epochs
     measured = harness.trainer.ledger.cost().phases["watch"].images_forward
-    assert measured == harness.trainer.watchers[0].images(5) == 30 * 16 * len(epochs)
+    assert measured == harness.trainer.watchers[0].images(5, 48) == 30 * 16 * len(epochs)
 
 
 def test_the_sample_is_fixed_distinct_known_and_of_its_seed():
