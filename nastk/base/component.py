@@ -263,6 +263,48 @@ def assignments(pairs: Sequence[str], flag: str) -> dict[str, Any]:
     return found
 
 
+def name_and_options(text: str, form: str) -> tuple[str, dict[str, Any]]:
+    """`NAME[,OPTION=VALUE...]` in two; the name is empty where `text` begins with an option.
+
+    `form` says how such a text is written, for the error. An option without a value is None.
+
+    Raises:
+        ConfigurationError: what follows the name is no `OPTION=VALUE`, or is JSON that cannot be
+            taken.
+
+    >>> name_and_options("retrain,epochs=8,rungs=[1,2,4]", "An evaluator is NAME[,OPTION=VALUE...]")
+    ('retrain', {'epochs': 8, 'rungs': [1, 2, 4]})
+    """
+    parts = comma_parts(text)
+    name = "" if "=" in parts[0] else parts.pop(0).strip()
+    options: dict[str, Any] = {}
+    for part in parts:
+        option, equals, value = part.partition("=")
+        option = option.strip()
+        if not equals or not option:
+            raise ConfigurationError(f"{form}; got {text!r}.")
+        options[option] = json_or_text(value, f"The option {option}") if value else None
+    return name, options
+
+
+def comma_parts(text: str) -> list[str]:
+    """`text` cut at its commas, but not at those inside brackets or quotes: these are JSON's.
+
+    >>> comma_parts("retrain,rungs=[1,2,4],save=true")
+    ['retrain', 'rungs=[1,2,4]', 'save=true']
+    """
+    parts, depth, quoted = [""], 0, False
+    for sign in text:
+        quoted ^= sign == '"'
+        if not quoted:
+            depth += (sign in "[{") - (sign in "]}")
+        if sign == "," and depth <= 0 and not quoted:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return parts
+
+
 def json_or_text(value: str, owner: str) -> Any:
     """What a word says in JSON; where it is no JSON, the word itself.
 

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from nastk.base import defaults
-from nastk.base.component import Options
+from nastk.base.component import Options, comma_parts
 from nastk.base.plugins import KINDS, catalogue
 from nastk.report import descriptions
 from nastk.report.descriptions import Description
@@ -57,12 +57,12 @@ def evaluators() -> Completer:
     """`NAME`, and behind a comma the options of that evaluator."""
 
     def answers(ctx: typer.Context, incomplete: str) -> Found:
-        written, comma, _ = incomplete.rpartition(",")
-        if not comma:
+        *written, _ = comma_parts(incomplete)
+        if not written:
             yield from _names("evaluator")
             return
-        for value, words in _options("evaluator", written.partition(",")[0]):
-            yield f"{written},{value}", words
+        for value, words in _options("evaluator", written[0]):
+            yield ",".join([*written, value]), words
 
     return _completer(answers)
 

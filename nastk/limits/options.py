@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from nastk.base import defaults
-from nastk.base.component import Options, json_or_text
+from nastk.base.component import Options, name_and_options
 from nastk.base.errors import ConfigurationError
 
 ALIASES = {"params": "parameters", "madds": "multiply_adds"}
@@ -94,14 +94,5 @@ def _of_text(text: str) -> dict[str, Any]:
     value, colon, judged = rest.partition(":")
     if not equals or not metric.strip() or (colon and not judged):
         raise ConfigurationError(f"{FORM}; got {text!r}.")
-    parts = judged.split(",") if judged else []
-    judge = parts.pop(0) if parts and "=" not in parts[0] else None
-    options = dict(_option(part, text) for part in parts)
+    judge, options = name_and_options(judged, FORM) if judged else ("", {})
     return {"metric": metric.strip(), "at_most": value, "judge": judge, "judge_options": options}
-
-
-def _option(part: str, text: str) -> tuple[str, Any]:
-    name, equals, value = part.partition("=")
-    if not equals or not name.strip():
-        raise ConfigurationError(f"{FORM}; got {text!r}.")
-    return name.strip(), json_or_text(value, f"The option {name.strip()} of a limit")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nastk.base import defaults
-from nastk.base.component import Component, Preset, Use, assignments, written
+from nastk.base.component import Component, Preset, Use, name_and_options, written
 from nastk.base.errors import ConfigurationError, near_miss
 from nastk.base.plugins import Catalogue, catalogue
 
@@ -27,27 +27,14 @@ def evaluator_use(given: Any) -> Use:
     """
     if not isinstance(given, str):
         return Use.of(given)
-    name, *parts = _parts(given)
-    if not name or not all("=" in part for part in parts):
-        raise ConfigurationError(
-            f"An evaluator is named as NAME[,OPTION=VALUE...], such as {defaults.EVALUATORS[0]} or "
-            f"{defaults.EVALUATORS[0]},batch_size=100; got {given!r}."
-        )
-    return Use(name, assignments(parts, "its options as"))
-
-
-def _parts(text: str) -> list[str]:
-    """`text` cut at its commas, but not at those inside brackets or quotes: these are JSON's."""
-    parts, depth, quoted = [""], 0, False
-    for sign in text:
-        quoted ^= sign == '"'
-        if not quoted:
-            depth += (sign in "[{") - (sign in "]}")
-        if sign == "," and depth <= 0 and not quoted:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return parts
+    form = (
+        f"An evaluator is named as NAME[,OPTION=VALUE...], such as {defaults.EVALUATORS[0]} or "
+        f"{defaults.EVALUATORS[0]},batch_size=100"
+    )
+    name, options = name_and_options(given, form)
+    if not name:
+        raise ConfigurationError(f"{form}; got {given!r}.")
+    return Use(name, options)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from nastk.base.errors import DataError
-from nastk.spaces.subspace import Edge
+from nastk.spaces.subspace import Edge, connected
 
 SCHEMA = 1
 
@@ -93,18 +93,7 @@ class Architecture:
 
         An input is a node that no edge enters. What is not connected computes a constant.
         """
-        return all(self._reaches(group) for group in {edge.group for edge in self.edges})
-
-    def _reaches(self, group: str) -> bool:
-        edges = [edge for edge in self.edges if edge.group == group]
-        nodes = {edge.node for edge in edges}
-        reached = {edge.source for edge in edges} - nodes
-        links = [(edge, name) for edge, name in self.links() if edge.group == group]
-        # In the order of their nodes, so that one walk follows every path.
-        for edge, name in sorted(links, key=lambda link: link[0].node):
-            if name != "none" and edge.source in reached:
-                reached.add(edge.node)
-        return max(nodes) in reached
+        return connected(self.edges, self.choices)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that says everything: schema version, id, space, each edge's choice."""

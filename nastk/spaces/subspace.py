@@ -5,7 +5,7 @@ state that updaters shrink and split. Both are frozen, hashable values that writ
 JSON. Next: `architecture.py` (what was decided), `mixture.py` (how a supernet is told to mix).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -108,6 +108,14 @@ class Subspace:
         """Whether everything alive in `other` is alive here."""
         return self.keep(other.alive) == other
 
+    def connects(self, edges: Sequence[Edge]) -> bool:
+        """Whether something alive other than `none` leads to the last node of every cell type.
+
+        Where it does not, every network of this subspace computes a constant.
+        """
+        names = [[edge.operations[at] for at in self.operations(n)] for n, edge in enumerate(edges)]
+        return connected(edges, names)
+
     def to_json(self) -> list[str]:
         """One string of ones and zeros for each edge."""
         return ["".join("1" if alive else "0" for alive in row) for row in self.alive]
@@ -116,3 +124,23 @@ class Subspace:
     def from_json(cls, rows: Sequence[str]) -> Self:
         """The inverse of `to_json`."""
         return cls(tuple(tuple(character == "1" for character in row) for row in rows))
+
+
+def connected(edges: Sequence[Edge], names: Sequence[Collection[str]]) -> bool:
+    """Whether the last node of every cell type is reached from an input without using `none`.
+
+    `names` are the operations of each edge. An input is a node that no edge enters.
+    """
+    kept = [not set(some) <= {"none"} for some in names]
+    return all(_reached(edges, kept, group) for group in {edge.group for edge in edges})
+
+
+def _reached(edges: Sequence[Edge], kept: Sequence[bool], group: str) -> bool:
+    own = [(edge, use) for edge, use in zip(edges, kept, strict=True) if edge.group == group]
+    nodes = {edge.node for edge, _ in own}
+    reached = {edge.source for edge, _ in own} - nodes
+    # In the order of their nodes, so that one walk follows every path.
+    for edge, use in sorted(own, key=lambda pair: pair[0].node):
+        if use and edge.source in reached:
+            reached.add(edge.node)
+    return max(nodes) in reached

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from nastk import Edge, SearchSpace, Subspace
 from nastk_fewshot.partition import Partition, Partitioner, cross, crossing, within
-from nastk_fewshot.reach import connects
 
 EdgeRule = Literal["largest-cross", "smallest-within", "first", "random", "listed"]
 
@@ -91,7 +90,7 @@ def cut(
         return all(space.complaint(part) is None and not cut_off(part) for part in parts)
 
     def cut_off(part: Subspace) -> bool:
-        return connects(space.edges, subspace) and not connects(space.edges, part)
+        return subspace.connects(space.edges) and not part.connects(space.edges)
 
     found = partitioner.best(distances, operations, allowed)
     return None if found is None else made(found)

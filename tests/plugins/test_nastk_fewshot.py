@@ -27,7 +27,6 @@ from nastk_fewshot.partition import (
     smallest_cut,
     within,
 )
-from nastk_fewshot.reach import connects
 from nastk_fewshot.updater import Gm
 from nastk_spaces_darts.space import DartsSpace
 
@@ -225,9 +224,9 @@ def test_no_part_is_without_an_architecture_or_cut_off_from_its_input():
     darts = DartsSpace(DartsSpace.parse_options({"nodes": 2, "include_none": True}))
     edges = splittable(darts, darts.full(), Partitioner("all"))
     assert [darts.edges[edge].node for edge in edges] == [3] * 6
-    assert connects(space.edges, full)
-    assert not connects(space.edges, full.only(3, [0]))
-    assert connects(space.edges, full.only(0, [0]))
+    assert full.connects(space.edges)
+    assert not full.only(3, [0]).connects(space.edges)
+    assert full.only(0, [0]).connects(space.edges)
 
 
 def test_parts_divide_the_space():
