@@ -48,7 +48,7 @@ def test_graphs_end_where_eager_passes_do():
 
 
 def test_auto_measures_and_says_what_it_keeps():
-    harness = on_cuda(epochs=5)
+    harness = on_cuda(epochs=5, cuda_graphs="auto")
     harness.run()
     (told,) = [each for each in harness.events if isinstance(each, UpdaterReported)]
     assert told.topic == "passes"

@@ -74,10 +74,11 @@ class TrainerOptions(Options):
         ),
     )
     cuda_graphs: Graphs = Field(
-        "auto",
+        # Off until the tests marked `gpu` have passed on a device.
+        "off",
         description=(
-            "replay weight steps as CUDA graphs; auto: measure some steps and keep what is faster "
-            "(never on a CPU)"
+            "replay weight steps as CUDA graphs (experimental); auto: measure some steps and keep "
+            "what is faster (never on a CPU)"
         ),
     )
     threads: int = Field(

@@ -1,7 +1,7 @@
 """The gradient of one weight step: the mean loss of some mixtures, in one pass or in several.
 
 A pass is one piece of the batch forward and backward under one mixture. `eager` carries it out in
-the plain way; `replay.py` may record it once and replay it. `mean_gradient` adds passes up.
+the plain way; `graphs.py` may capture it once and replay it. `mean_gradient` adds passes up.
 """
 
 from collections.abc import Callable, Sequence

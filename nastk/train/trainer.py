@@ -29,11 +29,10 @@ from nastk.nn.execution import Execution
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.space import SearchSpace
 from nastk.train.branch import Branch, Tally
+from nastk.train.graphs import Measuring, fastest, measuring
 from nastk.train.options import Schedule, TrainerOptions
 from nastk.train.passes import Pass, mean_gradient
 from nastk.train.probe import Probe
-from nastk.train.replay import fastest
-from nastk.train.replayed import Measuring, measuring
 from nastk.train.updater import ArchitectureUpdater, Continuation, Cosine
 
 Watcher = Callable[[Branch, Probe, bool], Event | None]

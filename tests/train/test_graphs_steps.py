@@ -9,9 +9,8 @@ from core_kit import NoisySpace, Still, answering, small, started
 from nastk import Batch, Mixture
 from nastk.base.events import UpdaterReported
 from nastk.testing import ToySpace, fingerprint
+from nastk.train.graphs import CAPTURES, TRIALS, AutotunedPass, CapturedStep
 from nastk.train.passes import eager, mean_gradient
-from nastk.train.record import Record
-from nastk.train.replay import RECORDS, TRIALS, Fastest
 
 FULL = ToySpace().full()
 
@@ -76,13 +75,13 @@ def grads(branch, mixture):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr("nastk.train.replay.PATIENCE", 20)
+    monkeypatch.setattr("nastk.train.graphs.PATIENCE", 20)
 
 
 @pytest.mark.parametrize("parts", [1.0, 3.0])
 def test_a_record_does_what_an_eager_pass_does_on_other_numbers(parts):
     harness, branch, _ = started()
-    record = Record(branch, soft(0.1), piece(harness.trainer, 0), Fake())
+    record = CapturedStep(branch, soft(0.1), piece(harness.trainer, 0), Fake())
     for step in (1, 2):
         found = []
         for run in (record.play, lambda *given: eager(branch, *given)):
@@ -104,7 +103,7 @@ def test_recording_leaves_gradients_alone_and_replays_add_up():
     harness, branch, _ = started()
     eager(branch, soft(0.1), piece(harness.trainer, 0), 1.0)
     before = fingerprint([weight.grad for weight in branch.supernet.parameters()])
-    record = Record(branch, soft(0.1), piece(harness.trainer, 0), Fake())
+    record = CapturedStep(branch, soft(0.1), piece(harness.trainer, 0), Fake())
     assert fingerprint([weight.grad for weight in branch.supernet.parameters()]) == before
     record.play(soft(0.2), piece(harness.trainer, 1), 2.0)
     record.play(soft(0.3), piece(harness.trainer, 2), 2.0)
@@ -121,7 +120,7 @@ def test_a_weight_without_gradient_stays_without():
     active = FULL.mask.clone()
     active[:, 2] = False
     mixture = Mixture(torch.ones(5, 4) * active, active)
-    record = Record(branch, mixture, piece(harness.trainer, 0), Fake())
+    record = CapturedStep(branch, mixture, piece(harness.trainer, 0), Fake())
     cleared(branch)
     record.play(mixture, piece(harness.trainer, 1), 1.0)
     assert {weight.grad is None for weight in branch.supernet.cells.parameters()} == {True}
@@ -132,7 +131,7 @@ def trained(plain, replayed, steps, updater=Still, space=None, forced=None, chan
     """(passes, fake, told) after weight steps on the toy."""
     harness, branch, _ = started(updater, space=space or ToySpace())
     fake, told = Fake(), []
-    passes = Fastest(fake, Clock(fake, plain, replayed), told.append, forced)
+    passes = AutotunedPass(fake, Clock(fake, plain, replayed), told.append, forced)
     for step in range(steps):
         cleared(branch)
         mixture = change(step) if change else Mixture.uniform(FULL)
@@ -195,7 +194,7 @@ def test_only_the_latest_records_are_kept():
     passes, fake, _ = trained(2, 1, 4 * (TRIALS + 1), forced=True, change=shrinking)
     assert fake.recorded == 4
     (known,) = passes._kinds.values()
-    assert sum(kind.record is not None for kind in known.values()) == RECORDS
+    assert sum(kind.captured is not None for kind in known.values()) == CAPTURES
 
 
 def test_a_run_with_replays_ends_where_an_eager_one_does():
@@ -205,7 +204,7 @@ def test_a_run_with_replays_ends_where_an_eager_one_does():
         branches = [harness.trainer.root()]
         if replaying:
             fake = Fake()
-            harness.trainer._pass = Fastest(fake, Clock(fake, 2, 1), harness.events.append)
+            harness.trainer._pass = AutotunedPass(fake, Clock(fake, 2, 1), harness.events.append)
         harness.run(branches)
         ends.append(branches[0].supernet.state_dict())
     assert fake.launched == 15 - TRIALS
@@ -222,7 +221,7 @@ def test_weights_that_do_not_rest_move_on_between_replays_too():
         branches = [harness.trainer.root()]
         if replaying:
             fake = Fake()
-            harness.trainer._pass = Fastest(fake, Clock(fake, 2, 1), harness.events.append)
+            harness.trainer._pass = AutotunedPass(fake, Clock(fake, 2, 1), harness.events.append)
         harness.run(branches)
         ends.append(branches[0].supernet.state_dict())
     assert fake.launched == 15 - 2 * TRIALS

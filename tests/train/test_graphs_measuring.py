@@ -9,8 +9,7 @@ from core_kit import NoisySpace, started
 from nastk import Execution, Mixture, Probe
 from nastk.base.events import UpdaterReported
 from nastk.testing import ToySpace
-from nastk.train.replay import TRIALS
-from nastk.train.replayed import Replays, measuring
+from nastk.train.graphs import TRIALS, GraphedMeasurer, measuring
 
 WHOLE = Mixture.uniform(ToySpace().full())
 ORDER = [WHOLE.without_all(ToySpace().full().players()[:count]) for count in range(12)]
@@ -91,7 +90,7 @@ def test_what_takes_less_time_answers_with_the_same_numbers(seconds, replayed):
     harness, branch, _ = started()
     fake, said = Fake(), []
     clock = Clock(fake, seconds)
-    replays = Replays(fake, clock, said.append)
+    replays = GraphedMeasurer(fake, clock, said.append)
     losses, graph = asked(harness, branch, replays, ORDER, clock)
     assert losses == pytest.approx(plain(harness, branch, ORDER), rel=1e-5)
     assert (graph, fake.recorded, fake.launched) == (replayed, 1, replayed)
@@ -105,7 +104,7 @@ def test_full_mixtures_are_replayed_again_where_that_is_faster_for_them():
     harness, branch, _ = started()
     fake = Fake()
     clock = Clock(fake, 14.5)
-    replays = Replays(fake, clock, lambda event: None)
+    replays = GraphedMeasurer(fake, clock, lambda event: None)
     asked(harness, branch, replays, ORDER, clock)
     _, graph = asked(harness, branch, replays, [WHOLE, ORDER[-1], WHOLE], clock)
     assert graph == 2 and fake.recorded == 1
@@ -113,7 +112,7 @@ def test_full_mixtures_are_replayed_again_where_that_is_faster_for_them():
 
 def test_a_graph_follows_the_weights_and_the_images():
     harness, branch, probe = started()
-    replays = Replays(Fake(), lambda: 0.0, lambda event: None, always=True)
+    replays = GraphedMeasurer(Fake(), lambda: 0.0, lambda event: None, always=True)
     asked(harness, branch, replays, ORDER)
     with torch.no_grad():
         for weight in branch.supernet.parameters():
@@ -129,7 +128,7 @@ def test_a_graph_follows_the_weights_and_the_images():
 def test_asked_always_nothing_is_timed():
     harness, branch, _ = started()
     clock = Clock(Fake(), 1.0)
-    _, graph = asked(harness, branch, Replays(clock.fake, clock, print, always=True), ORDER)
+    _, graph = asked(harness, branch, GraphedMeasurer(clock.fake, clock, print, always=True), ORDER)
     assert graph == len(ORDER) - TRIALS and clock.asked == 0
 
 
@@ -153,7 +152,7 @@ def test_what_a_graph_cannot_answer_is_measured_eagerly(space, mixtures, norms, 
     fake = Fake()
     if listening:
         next(branch.supernet.children()).register_forward_hook(lambda *_: None)
-    replays = Replays(fake, lambda: 0.0, lambda event: None, always=True)
+    replays = GraphedMeasurer(fake, lambda: 0.0, lambda event: None, always=True)
     _, graph = asked(harness, branch, replays, mixtures, norms=norms)
     assert graph == fake.recorded == 0
 
@@ -164,12 +163,12 @@ def test_what_a_graph_cannot_answer_is_measured_eagerly(space, mixtures, norms, 
 )
 def test_only_cuda_replays_and_only_if_it_may(graphs, device, kind):
     found = measuring(graphs, Execution(torch.device(device)))
-    assert (found.always if isinstance(found, Replays) else None) == kind
+    assert (found.always if isinstance(found, GraphedMeasurer) else None) == kind
 
 
 def test_a_graph_of_a_supernet_goes_with_it():
     harness, branch, _ = started()
-    replays = Replays(lambda work: (lambda: None, work()), lambda: 0.0, print, always=True)
+    replays = GraphedMeasurer(lambda work: (lambda: None, work()), lambda: 0.0, print, always=True)
     asked(harness, branch, replays, ORDER)
     assert len(replays._kinds) == 1
     del harness, branch, _
