@@ -3,7 +3,7 @@
 import torch
 
 from nastk import Evaluation, Evaluator, Setting, Task
-from nastk.limits.options import LimitOptions, read
+from nastk.limits.limit import LimitOptions, read
 from nastk.limits.space import Limited
 from nastk.testing import ToyData, ToySpace
 

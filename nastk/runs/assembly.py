@@ -22,8 +22,7 @@ from nastk.data.source import DataSource
 from nastk.data.splits import Splits
 from nastk.data.streams import Stream, stream
 from nastk.data.task import Task
-from nastk.limits.kept import Kept, LimitWatch
-from nastk.limits.space import Limited
+from nastk.limits.space import Kept, Limited, LimitWatch
 from nastk.nn.execution import Execution
 from nastk.runs.config import SearchConfig
 from nastk.spaces.mixture import Mixture

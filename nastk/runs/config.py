@@ -21,7 +21,7 @@ from nastk.base.reading import json_value, read_text
 from nastk.base.reading_yaml import yaml_value
 from nastk.base.spending import spending
 from nastk.data.pair import PairSource
-from nastk.limits.options import LimitOptions, read
+from nastk.limits.limit import LimitOptions, read
 from nastk.nn.execution import Precision
 from nastk.runs.judging import Judges, cheap, evaluator_use, no_preset
 from nastk.train.options import TrainerOptions

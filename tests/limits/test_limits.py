@@ -17,7 +17,7 @@ from nastk import (
     assemble,
     resolve,
 )
-from nastk.limits.options import amount, read
+from nastk.limits.limit import amount, read
 from nastk.runs.config import to_json
 from nastk.runs.folder import RunFolder
 from nastk.testing import ToySpace

@@ -15,9 +15,8 @@ from limits_kit import (
 )
 
 from nastk import PluginError, Subspace
-from nastk.limits.additive import Span, keys_of, measured
+from nastk.limits.model import Rivals, Span, Structure, keys_of, measured, table_of
 from nastk.limits.space import finite
-from nastk.limits.structure import Rivals, Structure, table_of
 from nastk.testing import ToySpace
 from nastk_spaces_darts.space import DartsSpace
 from nastk_spaces_mobilenet.space import MobileNetSpace

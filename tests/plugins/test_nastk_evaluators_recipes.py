@@ -25,7 +25,7 @@ from nastk import (
     resolve,
 )
 from nastk.base.seeds import generator
-from nastk.limits.options import LimitOptions, read
+from nastk.limits.limit import LimitOptions, read
 from nastk.limits.space import Limited
 from nastk.runs.config import evaluator_config
 from nastk.runs.judging import evaluator_use

@@ -12,11 +12,10 @@ from typer.testing import CliRunner
 
 import nastk_latency
 from nastk import ConfigurationError, DataError, Execution, Setting, Task
-from nastk.limits.additive import features, keys_of
-from nastk.limits.options import LimitOptions
-from nastk.limits.options import read as read_limit
+from nastk.limits.limit import LimitOptions
+from nastk.limits.limit import read as read_limit
+from nastk.limits.model import Structure, features, keys_of
 from nastk.limits.space import Limited
-from nastk.limits.structure import Structure
 from nastk.testing import EvaluatorContract, ToyData, ToySpace
 from nastk_latency import build as building
 from nastk_latency.build import CHECKED, Effort, build, chosen, compared, left_out, tied

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from nastk.limits.meter import Meter
-from nastk.limits.structure import Structure, table_of
+from nastk.limits.limit import Meter
+from nastk.limits.model import Structure, table_of
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.space import SearchSpace
 from nastk.spaces.subspace import Subspace
