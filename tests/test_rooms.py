@@ -30,7 +30,7 @@ EXAMPLE = r"(?:such as|e\.g\.|Default:|one that does not, as|--\w+|-e) "
 OTHER_MEANING = {
     ("cli/judge.py", "size"): "the side of an image, of `Task`",
     ("cli/run.py", "size"): "an option of data: the side of an image",
-    ("limits/options.py", "latency"): "a metric",
+    ("limits/limit.py", "latency"): "a metric",
     ("report/numbers.py", "latency"): "a metric",
     ("report/quality.py", "supernet"): "a kind of ranking",
     ("train/ranking.py", "supernet"): "a kind of ranking",
