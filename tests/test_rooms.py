@@ -15,6 +15,7 @@ from nastk import catalogue
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "nastk"
+ROOMS = sorted(path.parent.name for path in CORE.glob("*/__init__.py"))
 TRAINER = ROOT / "nastk" / "train" / "trainer.py"
 OURS = [point for point in entry_points(group="nastk") if point.dist and point.dist.name == "nastk"]
 SOURCES = sorted([*(ROOT / "nastk").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
@@ -128,6 +129,17 @@ def test_everything_ours_comes_in_through_entry_points():
     folders = {folder.name for folder in (ROOT / "plugins").glob("nastk_*")}
     assert folders | {"nastk.testing.plugin"} == {point.value for point in OURS}
     assert not catalogue().problems
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_architecture_page_names_every_module_in_the_row_of_its_room(room):
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    (row,) = re.findall(rf"^\| `{room}/` \|.*$", page, re.MULTILINE)
+    named = set(re.findall(r"`(\w+)/?`", row)) - {room}
+    inside = [path.relative_to(CORE / room) for path in (CORE / room).rglob("*.py")]
+    assert named == {part.removesuffix(".py") for path in inside for part in path.parts} - {
+        "__init__"
+    }
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
