@@ -12,10 +12,10 @@ or that opens the data source itself, does find them; and weights and batches ar
 which code that writes to them would change.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import nullcontext
 from copy import copy
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,8 @@ from nastk.spaces.mixture import Mixture
 from nastk.spaces.subspace import Subspace
 from nastk.spaces.supernet import Answers, Measure
 from nastk.train.weights import NamedWeights, Weights
+
+Item = TypeVar("Item")
 
 NormMode = Literal["batch", "frozen"]
 """Whose statistics norms use: the batch's under each mixture, or those under the first one."""
@@ -249,6 +251,27 @@ class Probe:
             ]
         return torch.cat(found).cpu()
 
+    def accuracies(
+        self,
+        mixtures: Sequence[Mixture],
+        batches: Iterable[Batch],
+        message: str = "",
+        total: int | None = None,
+    ) -> list[float]:
+        """Accuracy (0..1) of each mixture over `batches`, which are made once and seen by all.
+
+        One batch is held at a time, since a whole split need not fit on the device. With a
+        `message`, progress bars hear of each of the `total` batches.
+        """
+        hits, images = [0] * len(mixtures), 0
+        for batch in self.announced(batches, message, total) if message else batches:
+            size = len(batch.labels)
+            # Counts, so that the sum over batches is exact whatever their sizes.
+            shares = self.scores(mixtures, [batch])
+            hits = [old + round(share * size) for old, share in zip(hits, shares, strict=True)]
+            images += size
+        return [hit / max(images, 1) for hit in hits]
+
     def _portions(
         self, mixtures: Iterable[Mixture], batches: Sequence[Batch], norms: NormMode
     ) -> Iterator[Sequence[Mixture]]:
@@ -294,6 +317,18 @@ class Probe:
             lambda mixtures: [self._own.logits(each, images, weights, exact) for each in mixtures]
         )
 
+    def announced(
+        self, items: Iterable[Item], message: str, total: int | None = None, done: int = 0
+    ) -> Iterator[Item]:
+        """`items` one by one; progress bars hear of each when the caller has finished with it.
+
+        `total` is their number, where `items` have no length; `done` were finished before.
+        """
+        number = (len(items) if isinstance(items, Sized) else 0) if total is None else total
+        for place, item in enumerate(items, done + 1):
+            yield item
+            self.working(message, place, number)
+
     def working(self, message: str, done: int, total: int) -> None:
         """Tell progress bars that piece `done` of `total` of something long is finished."""
         own = self._own
@@ -320,7 +355,8 @@ class Probe:
         word: str = "",
     ) -> Sequence[Float[Tensor, "batch classes"]]:
         """What `answers` says of `images`, charged; `word` adds to how."""
-        self._check_stop()
+        if self._stopping():
+            raise StopRequested("The run was asked to stop while its updater was measuring.")
         # An operation that draws (noise) draws the same for every mixture of a step, and nobody
         # else's numbers.
         with seeded(self.step, images.device):
@@ -353,10 +389,6 @@ class Probe:
 
     def _charge_backward(self, gradient: Tensor) -> None:
         self._ledger.charge(backward=len(gradient))
-
-    def _check_stop(self) -> None:
-        if self._stopping():
-            raise StopRequested("The run was asked to stop while its updater was measuring.")
 
 
 def _sum(

@@ -193,11 +193,9 @@ class Ranking:
 
     def _correct(self, probe: Probe, inside: Sequence[Known], batches: Sequence[Batch]) -> Correct:
         """Which of the images each architecture's path gets right."""
-        found = []
-        for done, each in enumerate(inside, 1):
-            found.append(probe.correct(Mixture.of(each.architecture), batches).numpy())
-            probe.working("ranking architectures", done, len(inside))
-        return np.stack(found)
+        announced = probe.announced(inside, "ranking architectures")
+        mixtures = (Mixture.of(each.architecture) for each in announced)
+        return np.stack([probe.correct(mixture, batches).numpy() for mixture in mixtures])
 
     def _by_counts(self, probe: Probe) -> dict[str, dict[str, object] | None]:
         """Agreement of what can be counted without any search; the same after every epoch."""

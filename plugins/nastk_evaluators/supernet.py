@@ -74,14 +74,10 @@ class SupernetAccuracy(Evaluator):
             self.setting.device,
             augment=False,
         )
-        hits = images = 0
         # A shuffled pass: images are often stored class by class, and a batch of one class has its
-        # own statistics. One batch at a time, since a whole split need not fit on the device.
-        for batch in batches.epoch(0):
-            (accuracy,) = probe.scores([path], [batch])
-            hits += round(accuracy * len(batch.labels))
-            images += len(batch.labels)
-        return hits / images
+        # own statistics.
+        (accuracy,) = probe.accuracies([path], batches.epoch(0))
+        return accuracy
 
     def _notes(self) -> tuple[str, ...]:
         return (

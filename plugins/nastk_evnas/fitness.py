@@ -8,13 +8,13 @@ from nastk import Mixture, Probe
 
 
 @dataclass(frozen=True)
-class Judge:
+class FitnessScorer:
     """On which images fitness is measured: a fresh shuffled pass each generation, the same for all.
 
     `batches` ends the pass early; 0 takes the whole split. With `augment` the images are treated as
     for training.
 
-    Example: `Judge(1024).accuracies(probe, mixtures)`
+    Example: `FitnessScorer(1024).accuracies(probe, mixtures)`
     """
 
     batch_size: int
@@ -25,16 +25,8 @@ class Judge:
         """The accuracy (0..1) of each mixture; a batch is made once and shown to all of them."""
         stream = probe.valid.view("fitness", self.batch_size, self.augment)
         total = min(self.batches or len(stream), len(stream))
-        hits = [0] * len(mixtures)
-        images = 0
-        for done, batch in enumerate(islice(stream.epoch(probe.epoch), total), 1):
-            size = len(batch.labels)
-            # Counts, so that the sum over batches is exact whatever their sizes.
-            shares = probe.scores(mixtures, [batch])
-            hits = [old + round(share * size) for old, share in zip(hits, shares, strict=True)]
-            images += size
-            probe.working("measuring fitness", done, total)
-        return [hit / images for hit in hits]
+        batches = islice(stream.epoch(probe.epoch), total)
+        return probe.accuracies(mixtures, batches, "measuring fitness", total)
 
     def images(self, valid: int) -> int:
         """How many images of a valid split of so many a pass shows to each mixture."""

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from nastk import Options
 from nastk_evnas.decoding import DecodingName
-from nastk_evnas.fitness import Judge
+from nastk_evnas.fitness import FitnessScorer
 from nastk_evnas.genetics import Rules
 
 
@@ -54,6 +54,6 @@ class EvNASOptions(Options):
         """How a generation is bred."""
         return Rules(self.population, self.tournament, self.elites, self.mutation, self.crossover)
 
-    def judge(self) -> Judge:
+    def scorer(self) -> FitnessScorer:
         """On which images fitness is measured."""
-        return Judge(self.batch_size, self.batches, self.augment)
+        return FitnessScorer(self.batch_size, self.batches, self.augment)

@@ -69,7 +69,7 @@ class EvNAS(ArchitectureUpdater):
 
         Exact where all genomes of a generation decode differently: equal ones are measured once.
         """
-        images = self.options.judge().images(plan.valid_images)
+        images = self.options.scorer().images(plan.valid_images)
         return PhaseCost(images_forward=plan.epochs * self.options.population * images)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
@@ -133,7 +133,7 @@ class EvNAS(ArchitectureUpdater):
         found, where = distinct(
             [decoder.mixture(one.genome, probe.subspace) for one in self.population]
         )
-        accuracies = self.options.judge().accuracies(
+        accuracies = self.options.scorer().accuracies(
             probe, [mixture.to(self.device) for mixture in found]
         )
         return [accuracies[place] for place in where], len(found)

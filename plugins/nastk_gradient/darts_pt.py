@@ -24,7 +24,7 @@ from nastk import (
     Wrapper,
 )
 from nastk.train import around, as_weights
-from nastk_gradient.perturbation import Judge
+from nastk_gradient.perturbation import RemovalScorer
 from nastk_gradient.published import BENCH_DATA, BENCH_SPACE, DARTS_SPACE, DARTS_TRAINER, HALVES
 from nastk_gradient.selection import open_edges, rounds_left, wide_nodes
 
@@ -165,9 +165,9 @@ class DartsPt(Wrapper):
         answer = super().after_epoch(probe)
         if list(answer) != [Continuation(probe.subspace)] or not self._due(probe, probe.subspace):
             return answer
-        subspace, judge = probe.subspace, self._judge(probe)
+        subspace, scorer = probe.subspace, self._scorer(probe)
         while self._due(probe, subspace):
-            subspace = self._round(judge, subspace)
+            subspace = self._round(scorer, subspace)
         schedule = None if self.tuning else self._schedule(probe.epochs - probe.epoch)
         self.tuning = True
         return [Continuation(subspace, schedule=schedule)]
@@ -191,13 +191,13 @@ class DartsPt(Wrapper):
             return None
         return Cosine(left, rate, None if self.options.tuning_cosine else rate)
 
-    def _judge(self, probe: Probe) -> Judge:
+    def _scorer(self, probe: Probe) -> RemovalScorer:
         """Who measures in this epoch: on which images, and under which weights."""
         options = self.options
         stream = probe.valid.view("darts-pt", options.batch_size, options.augment)
         batches = list(islice(stream.epoch(probe.epoch), options.batches or None))
         scores = self.inner.scores(probe) if options.mixing == "scores" else None
-        return Judge(
+        return RemovalScorer(
             self.space, probe, batches, as_weights(scores, probe.subspace), options.criterion
         )
 
@@ -210,14 +210,14 @@ class DartsPt(Wrapper):
         needed = self.options.interval * (rounds - 1) + self.options.final
         return rounds > 0 and probe.epochs - probe.epoch <= needed
 
-    def _round(self, judge: Judge, subspace: Subspace) -> Subspace:
+    def _round(self, scorer: RemovalScorer, subspace: Subspace) -> Subspace:
         """One edge of every cell type decided, in random order; after the edges, one node."""
         of_edges = open_edges(self.space.edges, subspace)
         for rows in of_edges:
-            subspace = judge.decide(_drawn(rows, judge.probe.rng), subspace)
+            subspace = scorer.decide(_drawn(rows, scorer.probe.rng), subspace)
         if not of_edges:
             for nodes in wide_nodes(self.space.edges, subspace, self.space.complaint):
-                subspace = judge.thin(_drawn(nodes, judge.probe.rng), subspace)
+                subspace = scorer.thin(_drawn(nodes, scorer.probe.rng), subspace)
         return subspace
 
 

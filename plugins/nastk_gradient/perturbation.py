@@ -1,4 +1,4 @@
-"""How much validation accuracy misses an operation or an edge: `Judge`, for `darts_pt.py`.
+"""How much validation accuracy misses an operation or an edge: `RemovalScorer`, for `darts_pt.py`.
 
 What is taken out leaves the others at the weights they have. `selection.py` reads the answers.
 """
@@ -14,7 +14,7 @@ from nastk import Batch, Mixture, Probe, SearchSpace, Subspace
 from nastk_gradient.selection import admitted, most_missed, thinned
 
 
-class Judge:
+class RemovalScorer:
     """Measures what is taken out of one epoch's supernet, and takes the rest over into a subspace.
 
     Args:
@@ -23,7 +23,7 @@ class Judge:
         weights: what operations weigh in `probe.subspace` (edges x operations, on the CPU).
         criterion: accuracy, or minus the loss.
 
-    Example: `Judge(space, probe, batches, scores).decide(3, probe.subspace)`
+    Example: `RemovalScorer(space, probe, batches, scores).decide(3, probe.subspace)`
     """
 
     def __init__(

@@ -157,9 +157,8 @@ class IsDarts(ArchitectureUpdater):
         settings = self.options
         stream = probe.train.view("isdarts", settings.batch_size, settings.augment)
         total = min(settings.batches or len(stream), len(stream))
-        for done, batch in enumerate(islice(stream.epoch(probe.epoch), total), 1):
-            yield batch
-            probe.working("measuring operations", done, total)
+        batches = islice(stream.epoch(probe.epoch), total)
+        return probe.announced(batches, "measuring operations", total)
 
     def _unknown(self) -> Float[Tensor, "edges ops"]:
         """Scores that know nothing but that `none` is nothing."""

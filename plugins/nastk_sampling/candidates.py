@@ -20,12 +20,12 @@ class Ranked:
     accuracy: float
 
 
-class Judge:
+class CandidateScorer:
     """Ranks architectures by supernet accuracy on validation images, the same ones for all.
 
     The images are not augmented. `total` is how many will be judged at most, for the progress bar.
 
-    Example: `Judge(probe, batch_size=250, batches=0, total=100)(architectures)`
+    Example: `CandidateScorer(probe, batch_size=250, batches=0, total=100)(architectures)`
     """
 
     def __init__(self, probe: Probe, batch_size: int, batches: int, total: int) -> None:
@@ -38,11 +38,12 @@ class Judge:
         """The architectures, best first; ties keep their order."""
         mixtures = (Mixture.of(architecture) for architecture in architectures)
         scores = self.probe.scores(mixtures, self.images)
-        ranked = []
-        for architecture, accuracy in zip(architectures, scores, strict=True):
-            ranked.append(Ranked(architecture, accuracy))
-            self.done += 1
-            self.probe.working("scoring candidates", self.done, self.total)
+        announced = self.probe.announced(scores, "scoring candidates", self.total, self.done)
+        ranked = [
+            Ranked(architecture, accuracy)
+            for accuracy, architecture in zip(announced, architectures, strict=True)
+        ]
+        self.done += len(ranked)
         return best_first(ranked)
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 import nastk
 from nastk import Architecture, ArchitectureUpdater, Continuation, PhaseCost, Plan, Probe, Subspace
-from nastk_sampling.candidates import Judge, Ranked, sample_distinct
+from nastk_sampling.candidates import CandidateScorer, Ranked, sample_distinct
 from nastk_sampling.evolution import Evolution, evolve
 from nastk_sampling.paths import Sampler
 
@@ -129,10 +129,10 @@ class PathUpdater(ArchitectureUpdater):
 
     def _ranked(self, probe: Probe) -> list[Ranked]:
         options, sampler = self.options, self.sampler(probe.subspace)
-        judge = Judge(probe, options.batch_size, options.batches, self._judged())
+        scorer = CandidateScorer(probe, options.batch_size, options.batches, self._judged())
         if self.choice.kind == "evolution":
-            return evolve(judge, sampler, options.evolution(), probe.rng)
-        return judge(sample_distinct(sampler, probe.rng, options.candidates))
+            return evolve(scorer, sampler, options.evolution(), probe.rng)
+        return scorer(sample_distinct(sampler, probe.rng, options.candidates))
 
     def _inside(self, subspace: Subspace) -> Iterator[Ranked]:
         return (

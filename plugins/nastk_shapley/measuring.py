@@ -4,7 +4,6 @@ It brings together what `options.py` says, the game of `coalitions.py`, and the 
 `estimate.py` and `exact.py`; `settle.py` may end the sampling early. Both updaters ask it.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -45,7 +44,8 @@ class Measuring:
             orders = random_orders(game.players, options.samples, probe.rng, options.antithetic)
             edges = [edge for edge, _ in probe.subspace.players()]
             enough = Settled(edges, options.stable_gap) if options.stable_gap > 0 else None
-            found = monte_carlo(game, _announced(orders, probe), options.rules(), enough)
+            announced = probe.announced(orders, "removal orders")
+            found = monte_carlo(game, announced, options.rules(), enough)
         if not bool(found.values.isfinite().all()):
             raise DivergenceError(
                 f"A coalition has no finite value after {probe.epoch} epochs: its logits overflow. "
@@ -116,9 +116,3 @@ def table(
     found = torch.full(subspace.mask.shape, absent, dtype=torch.float64)
     found[subspace.mask] = values
     return found
-
-
-def _announced(orders: Sequence[Sequence[int]], probe: Probe) -> Iterator[Sequence[int]]:
-    for done, order in enumerate(orders, 1):
-        yield order
-        probe.working("removal orders", done, len(orders))

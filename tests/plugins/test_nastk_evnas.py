@@ -16,7 +16,7 @@ from nastk import ConfigurationError, Mixture, Plan, Subspace, TrainerOptions
 from nastk.base.events import UpdaterReported, UpdaterWorking
 from nastk.testing import Harness, ToyData, UpdaterContract, fingerprint
 from nastk_evnas.decoding import Decoder, decoded, distinct
-from nastk_evnas.fitness import Judge
+from nastk_evnas.fitness import FitnessScorer
 from nastk_evnas.genetics import (
     Individual,
     Rules,
@@ -428,7 +428,7 @@ def test_fitness_is_the_accuracy_over_one_pass_shared_by_all():
     batches = list(probe.valid.view("fitness", 64, False).epoch(0))
     assert [len(batch.labels) for batch in batches] == [64, 64, 22]
     before = fingerprint(branch.supernet.state_dict())
-    found = Judge(64).accuracies(probe, mixtures)
+    found = FitnessScorer(64).accuracies(probe, mixtures)
     assert found == pytest.approx(list(probe.scores(mixtures, batches)))
     assert fingerprint(branch.supernet.state_dict()) == before
     working = [each for each in run.events if isinstance(each, UpdaterWorking)]
@@ -443,7 +443,8 @@ def test_each_generation_is_judged_on_a_pass_of_its_own(epoch, augment):
     mixture = [Mixture.uniform(branch.subspace)]
     batches = list(islice(probe.valid.view("fitness", 64, augment).epoch(epoch), 2))
     branch.epoch = epoch
-    assert Judge(64, 2, augment).accuracies(probe, mixture) == list(probe.scores(mixture, batches))
+    found = FitnessScorer(64, 2, augment).accuracies(probe, mixture)
+    assert found == list(probe.scores(mixture, batches))
     seen = torch.cat([batch.images for batch in batches])
     others = islice(probe.valid.view("fitness", 64, not augment).epoch(epoch), 2)
     assert not torch.equal(seen, torch.cat([batch.images for batch in others]))
@@ -507,7 +508,7 @@ def test_training_and_fitness_may_decode_differently():
     population = branch.updater.population
     branch.updater.after_epoch(probe)
     soft = [Decoder(run.space, "soft").mixture(one.genome, branch.subspace) for one in population]
-    expected = Judge(64).accuracies(probe, soft)
+    expected = FitnessScorer(64).accuracies(probe, soft)
     rows = {row["number"]: row["fitness"] for row in reports(run)[0].values["individuals"]}
     assert [rows[one.number] for one in population] == expected
 

@@ -23,7 +23,7 @@ from nastk.train.branch import copied
 from nastk.train.wrapper import as_weights
 from nastk_gradient.darts import Darts
 from nastk_gradient.darts_pt import DartsPt
-from nastk_gradient.perturbation import Judge
+from nastk_gradient.perturbation import RemovalScorer
 from nastk_gradient.selection import (
     admitted,
     most_missed,
@@ -222,7 +222,7 @@ def ready(**options: Any) -> tuple[DartsPt, Probe, Harness]:
 @pytest.mark.parametrize("criterion", ["accuracy", "loss"])
 def test_an_edge_keeps_what_brute_force_keeps(criterion: str) -> None:
     updater, probe, _ = ready(criterion=criterion)
-    judge = updater._judge(probe)
+    scorer = updater._scorer(probe)
     table = Mixture.softmax(updater.inner.alpha.detach(), probe.subspace)
     for edge, row in enumerate(probe.subspace.alive):
         values = []
@@ -230,14 +230,14 @@ def test_an_edge_keeps_what_brute_force_keeps(criterion: str) -> None:
             cut = table.weights.clone()
             cut[edge, column] = 0.0
             hits = loss = total = 0.0
-            for batch in judge.batches:
+            for batch in scorer.batches:
                 logits = probe.logits(Mixture(cut, table.active), batch.images).detach()
                 hits += float((logits.argmax(1) == batch.labels).sum())
                 loss += float(torch.nn.functional.cross_entropy(logits, batch.labels)) * len(logits)
                 total += len(logits)
             values.append(hits / total if criterion == "accuracy" else -loss / total)
         best = [column for column, value in enumerate(values) if value == min(values)]
-        kept = judge.decide(edge, probe.subspace).operations(edge)
+        kept = scorer.decide(edge, probe.subspace).operations(edge)
         # The first of equals, but `none`, which is column 0, only where it is alone.
         assert kept == ((best[1:] or best)[0] if best[0] == 0 else best[0],)
 
@@ -245,8 +245,8 @@ def test_an_edge_keeps_what_brute_force_keeps(criterion: str) -> None:
 def test_a_decided_edge_gives_its_operation_all_that_the_edge_weighed() -> None:
     _, probe, _ = ready()
     table = torch.tensor([[0.1, 0.2, 0.3, 0.2]] * 3 + [[0.1, 0.2, 0.3, 0.0]] * 2)
-    judge = Judge(ToySpace(), probe, [], table)
-    found = judge.mixture(probe.subspace.only(0, [2]).only(1, ()))
+    scorer = RemovalScorer(ToySpace(), probe, [], table)
+    found = scorer.mixture(probe.subspace.only(0, [2]).only(1, ()))
     expected = table.clone()
     expected[0] = torch.tensor([0.0, 0.0, 0.8, 0.0])
     expected[1] = 0.0

@@ -12,7 +12,7 @@ import nastk_sampling
 from nastk import Architecture, Batch, Mixture, Probe, Subspace, TrainerOptions
 from nastk.base.events import UpdaterReported
 from nastk.testing import Harness, ToySpace, fingerprint
-from nastk_sampling.candidates import PATIENCE, Judge, sample_distinct, scoring_batches
+from nastk_sampling.candidates import PATIENCE, CandidateScorer, sample_distinct, scoring_batches
 from nastk_sampling.paths import Sampler
 from nastk_sampling.random_path import RandomPath
 
@@ -131,7 +131,7 @@ def test_the_best_comes_first_and_ties_keep_their_order() -> None:
         "skip,conv,skip,skip,skip",
     ]
     probe = Fake()
-    ranked = Judge(probe, 32, 0, total=4)([SPACE.from_text(text) for text in texts])
+    ranked = CandidateScorer(probe, 32, 0, total=4)([SPACE.from_text(text) for text in texts])
     assert [SPACE.to_text(each.architecture) for each in ranked] == [
         texts[2],
         texts[1],

@@ -50,6 +50,7 @@ MEASUREMENTS = {
     "accuracy": lambda probe: list(
         probe.scores([uniform(probe), path(probe)], [probe.valid.at(0)])
     ),
+    "accuracies": lambda probe: probe.accuracies([path(probe)], probe.valid.once()),
     "loss scores": lambda probe: list(
         probe.scores([uniform(probe)], list(probe.valid.once()), of="loss")
     ),
@@ -359,3 +360,46 @@ def test_reduced_precision_is_left_aside_where_it_must_be_exact():
 def test_no_mixtures_have_no_scores(norms):
     harness, _, probe = started()
     assert list(probe.scores([], [harness.trainer.valid.at(0)], norms=norms)) == []
+
+
+# ---------------------------------------------------------------- accuracies, progress, clocks
+
+
+@pytest.mark.parametrize("batch_size", [7, BATCH, 1000], ids=["a rest", "whole", "one batch"])
+def test_accuracies_count_every_image_of_every_batch(batch_size):
+    harness, branch, _ = started()
+    probe = harness.trainer.probe(branch)
+    mixtures, stream = [uniform(probe), path(probe)], probe.valid.view("some", batch_size)
+    batches = list(stream.epoch(0))
+    expected = []
+    for mixture in mixtures:
+        hits = [
+            int((probe.logits(mixture, batch.images).argmax(1) == batch.labels).sum())
+            for batch in batches
+        ]
+        expected.append(sum(hits) / sum(len(batch.labels) for batch in batches))
+    before = harness.trainer.ledger.cost().total.images_forward
+    assert probe.accuracies(mixtures, iter(batches)) == expected
+    images = sum(len(batch.labels) for batch in batches)
+    assert harness.trainer.ledger.cost().total.images_forward - before == 2 * images
+    assert probe.accuracies(mixtures, []) == [0.0, 0.0]
+    assert probe.accuracies([], batches) == []
+
+
+def test_progress_is_told_after_each_item():
+    harness, branch, _ = started()
+    probe = harness.trainer.probe(branch)
+
+    def told():
+        return [
+            (event.message, event.done, event.total)
+            for event in harness.events
+            if isinstance(event, UpdaterWorking)
+        ]
+
+    seen = [(item, len(told())) for item in probe.announced("ab", "reading")]
+    assert seen == [("a", 0), ("b", 1)]
+    assert list(probe.announced(iter("c"), "reading", 5, done=3)) == ["c"]
+    assert told() == [("reading", 1, 2), ("reading", 2, 2), ("reading", 4, 5)]
+    probe.accuracies([uniform(probe)], probe.valid.once(), "counting", 9)
+    assert told()[3] == ("counting", 1, 9)
