@@ -158,7 +158,9 @@ def traced(network, images):
 
 
 TRACER = pytest.mark.filterwarnings(
-    "ignore::torch.jit.TracerWarning", "ignore:.*is deprecated:FutureWarning"
+    "ignore::torch.jit.TracerWarning",
+    "ignore:.*is deprecated:FutureWarning",  # by its own parts
+    "ignore:.*is deprecated:DeprecationWarning",  # in torch 2.11
 )
 
 
@@ -171,7 +173,8 @@ def test_a_darts_network_with_drop_path_can_be_traced_for_use():
     text = f"Genotype(normal={cell}, normal_concat=[2], reduce={cell}, reduce_concat=[2])"
     network = space.network(space.from_text(text), TASK).eval()
     images = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(traced(network, images)(images), network(images))
+    # A traced program may be fused, and then rounds otherwise.
+    torch.testing.assert_close(traced(network, images)(images), network(images))
 
 
 @TRACER
