@@ -55,6 +55,7 @@ from .spaces.supernet import Supernet as Supernet
 from .train.branch import Branch as Branch
 from .train.cautions import Caution as Caution
 from .train.cautions import warnings_of as warnings_of
+from .train.context import RunContext as RunContext
 from .train.evaluator import Evaluation as Evaluation
 from .train.evaluator import Evaluator as Evaluator
 from .train.evaluator import Setting as Setting

@@ -92,6 +92,10 @@ class Ledger:
         self._current = "train"
         self._since: float | None = None
 
+    def restore(self, cost: Cost) -> None:
+        """Go on from `cost`, as a resumed run does; what was charged before is forgotten."""
+        self._phases = dict(cost.phases)
+
     def charge(self, forward: int = 0, backward: int = 0, strategy: str = "plain") -> None:
         """Add images to the current phase, measured by this strategy."""
         strategies = {} if strategy == "plain" else {strategy: forward}

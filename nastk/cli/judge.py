@@ -40,7 +40,9 @@ from nastk.runs.judging import Judges, evaluator_use
 from nastk.runs.result import Result
 from nastk.spaces.space import SearchSpace
 from nastk.train.branch import Branch
+from nastk.train.context import RunContext
 from nastk.train.evaluator import Caller, Evaluation, Evaluator, Setting, judged
+from nastk.train.probe import Probe
 
 USUAL = Task(classes=10, channels=3, size=32)
 """The images that a network is counted for where none are named: CIFAR's."""
@@ -120,19 +122,11 @@ def _of_run(folder: RunFolder, asked: Request, uses: Sequence[Use]) -> list[Eval
     output.warn(_same_images(folder, assembly, another))
     found = []
     for one in configs:
-        judge = evaluator(assembly, one.name, one.options)
-        probe = None
-        if judge.needs_supernet:
-            stored = newest(folder.checkpoints)
-            if stored is None:
-                raise ConfigurationError(
-                    f"Evaluator {one.name!r} needs the trained supernet, and {folder.path} has no "
-                    "checkpoint."
-                )
-            probe = assembly.trainer.probe(_branch(folder, assembly, *stored))
         ledger = Ledger()
         with assembly.execution.settings(), ProgressView(output.stderr()) as view:
-            assembly.trainer.emit, assembly.trainer.ledger = view, ledger
+            context = RunContext(ledger, view)
+            judge = evaluator(assembly, one.name, one.options, context)
+            probe = _probe(folder, assembly, judge, context)
             who = installed.called("evaluator", one.name)
             with ledger.phase("evaluate"), blamed(who, "judging"):
                 evaluation = judged(judge, architecture, probe)
@@ -150,6 +144,22 @@ def _same_images(folder: RunFolder, assembly: Assembly, another: bool) -> list[s
         if not another:
             raise
         return [str(error)]
+
+
+def _probe(
+    folder: RunFolder, assembly: Assembly, judge: Evaluator, context: RunContext
+) -> Probe | None:
+    """Measures the supernet that the run trained, for evaluators that need one."""
+    if not judge.needs_supernet:
+        return None
+    stored = newest(folder.checkpoints)
+    if stored is None:
+        raise ConfigurationError(
+            f"Evaluator {judge.name!r} needs the trained supernet, and {folder.path} has no "
+            "checkpoint."
+        )
+    branch = _branch(folder, assembly, *stored)
+    return replace(assembly.trainer, context=context).probe(branch)
 
 
 def _branch(

@@ -16,8 +16,9 @@ from nastk.base.events import Event
 from nastk.data.pair import PairSource
 from nastk.runs.config import SearchConfig, resolve
 from nastk.runs.folder import RunFolder
+from nastk.runs.relay import Observer
 from nastk.runs.result import Result
-from nastk.runs.run import Observer, Run
+from nastk.runs.run import Run
 
 
 def search(

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from nastk.base.cost import Ledger
 from nastk.base.errors import ConfigurationError, DataError, NastkError
 from nastk.base.events import EvaluatorWorking
 from nastk.base.failures import RAISED, blamed, out_of_memory, told
@@ -27,11 +26,12 @@ from nastk.nn.execution import Execution
 from nastk.runs.config import SearchConfig
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.space import SearchSpace
+from nastk.train.context import RunContext
 from nastk.train.diagnostics import Watch
 from nastk.train.evaluator import Caller, Evaluator, Setting, judged
 from nastk.train.leaf_selection import Chooser
 from nastk.train.ranking import Ranking
-from nastk.train.trainer import Trainer
+from nastk.train.trainer import Trainer, UpdaterFactory, Watcher
 from nastk.train.updater import ArchitectureUpdater, Plan
 
 
@@ -57,7 +57,10 @@ class Assembly:
 
 
 def assemble(
-    config: SearchConfig, data: Any = None, installed: Catalogue | None = None
+    config: SearchConfig,
+    data: Any = None,
+    installed: Catalogue | None = None,
+    context: RunContext | None = None,
 ) -> Assembly:
     """Build and check the parts of a run.
 
@@ -65,94 +68,136 @@ def assemble(
         config: a resolved configuration.
         data: where the configuration says `pair`, the (train, valid) or (train, valid, test) sets.
         installed: the catalogue to load classes from.
+        context: where cost and events of the run go; one of its own where None.
 
     Raises:
         ConfigurationError: the parts do not fit together; says why and what to do.
         DataError: the images cannot be used.
     """
-    installed = installed or catalogue()
+    installed, context = installed or catalogue(), context or RunContext()
     execution = Execution.choose(
         config.device, config.precision, config.deterministic, config.trainer.threads
     )
     space: SearchSpace = _made(installed, "space", config.space.name, config.space.options)
-    with blamed(installed.called("data", config.data.name), "opening the images"):
-        source = _source(config, data, installed)
-        splits = source.splits(seed_of(config.seed, "data"))
-    updater_class: type[ArchitectureUpdater] = installed.load("updater", config.updater.name)
-    options = updater_class.parse_options(config.updater.options)
-    _check_splits(updater_class, splits, config)
+    source, splits = _opened(config, data, installed)
+    make_updater = _updater_factory(config, splits, installed)
     setting = Setting(space, source.task, splits, config.seed, execution.device)
+
+    # From here on the space is the one within the limits, for updaters and evaluators alike.
     limited = _limited(installed, config, setting)
     space = limited or space
+    train = _stream(splits, "train", config, execution)
+    valid = _stream(splits, "valid", config, execution) if len(splits.valid) else None
+    plan = _plan(config, splits, train)
+    with blamed(installed.called("updater", config.updater.name), "it was made and shown the plan"):
+        _check_plan(make_updater(space, generator(config.seed, "check"), torch.device("cpu")), plan)
+    weight_bytes = _rehearse(space, source.task, installed.called("space", config.space.name))
+
+    setting = replace(setting, space=space, caller=_caller(context, plan.epochs))
+    watchers = _watchers(installed, config, setting, limited)
     trainer = Trainer(
         space,
         source.task,
-        lambda space, rng, device: updater_class(space, options, rng, device),
-        _stream(splits, "train", config, execution),
-        _stream(splits, "valid", config, execution) if len(splits.valid) else None,
+        make_updater,
+        train,
+        valid,
         config.trainer,
         execution,
         config.seed,
-        Ledger(),
+        context,
+        watchers,
     )
-    plan = Plan(
-        config.trainer.epochs,
-        len(trainer.train),
-        config.trainer.batch_size,
-        len(splits.train),
-        len(splits.valid),
-    )
-    with blamed(installed.called("updater", config.updater.name), "it was made and shown the plan"):
-        _check_plan(updater_class(space, options, generator(config.seed, "check"), "cpu"), plan)
-    weight_bytes = _rehearse(trainer, installed.called("space", config.space.name))
-    setting = replace(setting, space=space, caller=_caller(trainer))
-    trainer.watchers = [Watch(), *([LimitWatch(limited)] if limited else [])]
-    if config.ranking is not None:
-        known = dict(config.ranking.judge_options)
-        judge = _evaluator(installed, config.ranking.judge, known, setting)
-        counter = config.ranking.counter
-        counts = None if counter is None else _evaluator(installed, counter, {}, setting)
-        trainer.watchers.append(Ranking(config.ranking, space, judge, counts))
-    judges = [_evaluator(installed, one.name, one.options, setting) for one in config.evaluators]
-    judges += [Kept(setting, limited)] if limited else []
+    evaluators = _evaluators(installed, config, setting, limited)
+    chooser = _chooser(installed, config, setting)
     return Assembly(
         config,
         space,
         source.task,
         splits,
         trainer,
-        judges,
+        evaluators,
         plan,
         execution,
         source.notes,
         weight_bytes,
-        _chooser(installed, config, setting),
+        chooser,
     )
 
 
 def evaluator(
-    assembly: Assembly, name: str, options: dict[str, Any], installed: Catalogue | None = None
+    assembly: Assembly,
+    name: str,
+    options: dict[str, Any],
+    context: RunContext | None = None,
+    installed: Catalogue | None = None,
 ) -> Evaluator:
-    """Another evaluator for an assembled run."""
+    """Another evaluator for an assembled run; its cost and events go to `context`, or the run's."""
     setting = Setting(
         assembly.space,
         assembly.task,
         assembly.splits,
         assembly.config.seed,
         assembly.execution.device,
-        _caller(assembly.trainer),
+        _caller(context or assembly.trainer.context, assembly.plan.epochs),
     )
     return _evaluator(installed or catalogue(), name, options, setting)
 
 
-def _caller(trainer: Trainer) -> Caller:
-    """The run as its evaluators see it; its ledger and its observers are known only later."""
-    epochs = trainer.options.epochs
-    return Caller(
-        lambda forward, backward: trainer.ledger.charge(forward, backward),
-        lambda *piece: trainer.emit(EvaluatorWorking("0", epochs, 0, *piece)),
-        lambda: trainer.stopping(),
+def _opened(config: SearchConfig, data: Any, installed: Catalogue) -> tuple[DataSource, Splits]:
+    """The source of images, and its splits."""
+    with blamed(installed.called("data", config.data.name), "opening the images"):
+        source = _source(config, data, installed)
+        return source, source.splits(seed_of(config.seed, "data"))
+
+
+def _updater_factory(config: SearchConfig, splits: Splits, installed: Catalogue) -> UpdaterFactory:
+    """Makes the updater of each branch; its options and the splits that it needs are checked."""
+    updater: type[ArchitectureUpdater] = installed.load("updater", config.updater.name)
+    options = updater.parse_options(config.updater.options)
+    _check_splits(updater, splits, config)
+    return lambda space, rng, device: updater(space, options, rng, device)
+
+
+def _plan(config: SearchConfig, splits: Splits, train: Stream) -> Plan:
+    """What the run intends, for checks and forecasts."""
+    return Plan(
+        config.trainer.epochs,
+        len(train),
+        config.trainer.batch_size,
+        len(splits.train),
+        len(splits.valid),
     )
+
+
+def _watchers(
+    installed: Catalogue, config: SearchConfig, setting: Setting, limited: Limited | None
+) -> list[Watcher]:
+    """What looks at each branch after an epoch: diagnostics, limits, ranking quality."""
+    watchers: list[Watcher] = [Watch(), *([LimitWatch(limited)] if limited else [])]
+    if config.ranking is not None:
+        options = dict(config.ranking.judge_options)
+        judge = _evaluator(installed, config.ranking.judge, options, setting)
+        counter = config.ranking.counter
+        counts = None if counter is None else _evaluator(installed, counter, {}, setting)
+        watchers.append(Ranking(config.ranking, setting.space, judge, counts))
+    return watchers
+
+
+def _evaluators(
+    installed: Catalogue, config: SearchConfig, setting: Setting, limited: Limited | None
+) -> list[Evaluator]:
+    """What judges the architecture at the end of the run; its limits come last."""
+    asked = [_evaluator(installed, one.name, one.options, setting) for one in config.evaluators]
+    return [*asked, Kept(setting, limited)] if limited else asked
+
+
+def _caller(context: RunContext, epochs: int) -> Caller:
+    """The run as its evaluators see it; what they do is shown as after the last of its epochs."""
+
+    def tell(message: str, done: int, total: int) -> None:
+        context.emit(EvaluatorWorking("0", epochs, 0, message, done, total))
+
+    return Caller(context.ledger.charge, tell, context.stopping)
 
 
 def _made(installed: Catalogue, kind: str, name: str, options: dict[str, Any]) -> Any:
@@ -251,12 +296,11 @@ def _check_plan(updater: ArchitectureUpdater, plan: Plan) -> None:
         )
 
 
-def _rehearse(trainer: Trainer, who: str) -> int:
+def _rehearse(space: SearchSpace, task: Task, who: str) -> int:
     """Push two images through a supernet under every operation: shapes that do not fit show here.
 
     Answers the bytes of its weights. `who` is what the space is called.
     """
-    task, space = trainer.task, trainer.space
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             supernet = space.supernet(task)

@@ -6,8 +6,7 @@ and a stop is obeyed. Whatever ends a run, its folder holds what is needed to go
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,7 +30,6 @@ from nastk.base.events import (
 )
 from nastk.base.failures import RAISED, blamed
 from nastk.base.files import sweep, write_atomically
-from nastk.base.plugins import catalogue
 from nastk.base.values import document
 from nastk.base.wording import command
 from nastk.data.inventory import Inventory
@@ -42,12 +40,12 @@ from nastk.runs.checkpoint import Checkpoint
 from nastk.runs.config import SearchConfig, to_json
 from nastk.runs.endings import Endings
 from nastk.runs.folder import CONFIG, DATA, EventLog, RunFolder
+from nastk.runs.relay import EventRelay, Observer
 from nastk.runs.result import Result
 from nastk.train.branch import Branch
+from nastk.train.context import RunContext
 from nastk.train.evaluator import Evaluation, judged
 from nastk.train.ranking import summary
-
-Observer = Callable[[Event], None]
 
 
 @dataclass
@@ -59,14 +57,13 @@ class Run:
 
     folder: RunFolder
     assembly: Assembly
-    observers: list[Observer]
-    restored: Checkpoint | None = None
+    endings: Endings
+    relay: EventRelay
+    restored: Checkpoint | None
+    finishing: bool
     notices: list[str] = field(default_factory=list)
-    finishing: bool = False
-    _waiting: deque[Event] = field(default_factory=deque)
-    _origin: dict[str, Any] = field(default_factory=dict)
-    _log: EventLog | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
+    _origin: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def new(
@@ -80,10 +77,10 @@ class Run:
         folder = RunFolder.new(
             out, "-".join((config.space.name, config.updater.name, config.data.name))
         )
-        assembly = assemble(config, data)
+        run = cls._assembled(folder, config, data, observers)
         # Weights and momentum, of the checkpoints that are kept and of one being written.
-        check_disk(folder.path, (checkpoint.KEPT + 1) * 2 * assembly.weight_bytes)
-        return cls(folder, assembly, list(observers))
+        check_disk(folder.path, (checkpoint.KEPT + 1) * 2 * run.assembly.weight_bytes)
+        return run
 
     @classmethod
     def resumed(
@@ -107,11 +104,35 @@ class Run:
                 "written when it is stopped, after each epoch, and every few minutes."
             )
         found, complaints = checkpoint.newest(folder.checkpoints) or (None, [])
-        assembly = assemble(continuing.configuration(folder, found), data)
-        complaints += folder.complaints()
+        config = continuing.configuration(folder, found)
+        run = cls._assembled(folder, config, data, observers, found, finish)
+        run.notices += [*complaints, *folder.complaints()]
         if found:
-            complaints += continuing.images(folder, assembly, found)
-        return cls(folder, assembly, list(observers), found, complaints, finish)
+            run.notices += continuing.images(folder, run.assembly, found)
+        return run
+
+    @classmethod
+    def _assembled(
+        cls,
+        folder: RunFolder,
+        config: SearchConfig,
+        data: Any,
+        observers: Iterable[Observer],
+        restored: Checkpoint | None = None,
+        finishing: bool = False,
+    ) -> "Run":
+        """First the context, then the parts, which are made with it."""
+        endings = Endings(folder.path, config, finishing)
+        relay = EventRelay(endings, list(observers))
+        stop = threading.Event()
+        context = RunContext(Ledger(), relay.emit, stop.is_set)
+        assembly = assemble(config, data, context=context)
+        return cls(folder, assembly, endings, relay, restored, finishing, _stop=stop)
+
+    @property
+    def observers(self) -> list[Observer]:
+        """Who hears every event; more may be added before the run is driven."""
+        return self.relay.observers
 
     def stop(self) -> None:
         """Ask the run to stop at the next moment of rest; `events` then raises `StopRequested`."""
@@ -144,16 +165,15 @@ class Run:
             (self.folder.path / "error.txt").unlink(missing_ok=True)
             sweep(self.folder.path, alone=True)
             self._describe()
-            self._log = EventLog(self.folder, self.restored.events if self.restored else 0)
-            try:
-                yield from self._drive()
-            except StopRequested:
-                raise
-            except NastkError as error:
-                self._note_error(str(error))
-                raise
-            finally:
-                self._log.close()
+            log = EventLog(self.folder, self.restored.events if self.restored else 0)
+            with self.relay.logging_to(log):
+                try:
+                    yield from self._drive(log)
+                except StopRequested:
+                    raise
+                except NastkError as error:
+                    self._note_error(str(error), log)
+                    raise
 
     def _describe(self) -> None:
         """Write what the run is: its configuration, and its images."""
@@ -164,30 +184,29 @@ class Run:
         if not self.restored or not (place / DATA).exists():
             write_atomically(place / DATA, document(inventory.to_json()))
 
-    def _drive(self) -> Iterator[Event]:
+    def _drive(self, log: EventLog) -> Iterator[Event]:
         trainer = self.assembly.trainer
-        trainer.emit, trainer.stopping = self._emit, self._stop.is_set
         if self.restored:
             checkpoint.set_aside(self.folder.checkpoints, self.restored.path)
-            trainer.ledger = Ledger(self.restored.cost)
+            trainer.ledger.restore(self.restored.cost)
             again = partial(continuing.restored, trainer, self.restored, self.assembly.config)
             branches = [again(state) for state in self.restored.branches]
             self.restored = None  # the branches have copies
         else:
-            with blamed(self._endings.updater, "it was made"):
+            with blamed(self.endings.updater, "it was made"):
                 branches = [trainer.root()]
             plan = self.assembly.plan
             config = self.assembly.config.model_dump(mode="json")
-            self._emit(RunStarted("0", 0, 0, plan.epochs, plan.steps_per_epoch, config))
+            self.relay.emit(RunStarted("0", 0, 0, plan.epochs, plan.steps_per_epoch, config))
         if not self.finishing:
             with trainer.ledger.phase("train"):
-                yield from self._train(branches)
+                yield from self._train(branches, log)
         try:
             yield from self._finish(branches)
         except StopRequested:
-            raise self._endings.stopped() from None
+            raise self.endings.stopped() from None
 
-    def _train(self, branches: list[Branch]) -> Iterator[Event]:
+    def _train(self, branches: list[Branch], log: EventLog) -> Iterator[Event]:
         trainer = self.assembly.trainer
         moments = trainer.run(branches)
         saved = time.monotonic()
@@ -197,43 +216,43 @@ class Run:
                 moment = next(moments, None)
             except StopRequested:
                 # Asked to stop while the updater measured: the checkpoint before it stands.
-                raise self._endings.stopped() from None
+                raise self.endings.stopped() from None
             except NastkError:
                 raise
             except RAISED as error:
                 # A plugin's own failure is said in one message; its traceback is chained.
-                raise self._endings.failed(error, trainer, branches) from error
+                raise self.endings.failed(error, trainer, branches) from error
             if moment is None:
                 return
             due = moment != "step" or time.monotonic() - saved > pause or self._stop.is_set()
             if due:
-                self._save(branches)
+                self._save(branches, log)
                 saved = time.monotonic()
             try:
-                yield from self._drained()
+                yield from self.relay.waiting()
             except GeneratorExit:
                 # The caller left its loop: the run is at rest, so this is a clean stop.
                 if not due:
-                    self._save(branches)
+                    self._save(branches, log)
                 raise
             if self._stop.is_set():
-                raise self._endings.stopped()
+                raise self.endings.stopped()
 
     def _finish(self, branches: list[Branch]) -> Iterator[Event]:
         trainer, space = self.assembly.trainer, self.assembly.space
         branch = self._best(branches)
         probe = trainer.probe(branch, self._stop.is_set)
-        with blamed(self._endings.updater, "deciding", self._endings.kept):
+        with blamed(self.endings.updater, "deciding", self.endings.kept):
             architecture = space.check(branch.updater.architecture(probe))
-        with blamed(self._endings.space, "writing the architecture as text", self._endings.kept):
+        with blamed(self.endings.space, "writing the architecture as text", self.endings.kept):
             text = space.to_text(architecture)
         evaluations: list[Evaluation] = []
         with trainer.ledger.phase("evaluate"):
             for judge in self.assembly.evaluators:
-                with self._endings.judging(judge.name):
+                with self.endings.judging(judge.name):
                     evaluation = judged(judge, architecture, probe)
                 evaluations.append(evaluation)
-                self._emit(
+                self.relay.emit(
                     Evaluated(
                         branch.name, branch.epoch, branch.step, judge.name, dict(evaluation.metrics)
                     )
@@ -247,7 +266,7 @@ class Run:
         trainer.ledger.memory(peak_memory(self.assembly.execution.device))
         cost = trainer.ledger.cost()
         total = cost.search
-        self._emit(
+        self.relay.emit(
             RunFinished(
                 branch.name,
                 branch.epoch,
@@ -269,7 +288,7 @@ class Run:
             self.assembly.task,
             self._early(branches, branch),
         )
-        yield from self._drained()
+        yield from self.relay.waiting()
 
     def _early(self, branches: list[Branch], found: Branch) -> dict[str, int] | None:
         """Where the branch stands that was chosen, if training was left off before its end."""
@@ -285,58 +304,37 @@ class Run:
         if len(leaves) == 1 or (trainer.valid is None and chooser.judge is None):
             return leaves[0]
         judge = defaults.LEAF_EVALUATOR if chooser.judge is None else chooser.judge.name
-        with trainer.ledger.phase("evaluate"), self._endings.judging(judge):
+        with trainer.ledger.phase("evaluate"), self.endings.judging(judge):
             best, values = chooser.choose(leaves, trainer, self._stop.is_set)
         texts = {leaf.name: self._text(leaf) for leaf in leaves}
         record = {**values, "architectures": texts}
-        self._emit(UpdaterReported(best.name, best.epoch, best.step, "leaves", record))
+        self.relay.emit(UpdaterReported(best.name, best.epoch, best.step, "leaves", record))
         return best
 
     def _text(self, leaf: Branch) -> str:
-        with blamed(self._endings.updater, f"deciding in branch {leaf.name}", self._endings.kept):
+        with blamed(self.endings.updater, f"deciding in branch {leaf.name}", self.endings.kept):
             architecture = leaf.updater.architecture(self.assembly.trainer.probe(leaf))
             return self.assembly.space.to_text(architecture)
 
-    # ------------------------------------------------------------------ files and events
+    # ------------------------------------------------------------------ files
 
-    def _emit(self, event: Event) -> None:
-        if self._log is not None and not event.transient:
-            self._log.write(event.to_json())
-        self._waiting.append(event)
-        try:
-            for observer in self.observers:
-                observer(event)
-            catalogue().manager.hook.observe(event=event)
-        except RAISED as error:
-            raise self._endings.unheard(event.kind, error) from error
-
-    def _drained(self) -> Iterator[Event]:
-        while self._waiting:
-            yield self._waiting.popleft()
-
-    def _save(self, branches: list[Branch]) -> None:
-        assert self._log is not None
-        self._log.check()
+    def _save(self, branches: list[Branch], log: EventLog) -> None:
+        log.check()
         for branch in branches:
             self.assembly.trainer.check(branch)
         steps = sum(branch.step for branch in branches)
         # An updater's state is its own: what it holds shows when it is stored.
-        with blamed(self._endings.updater, "its state was stored", self._endings.kept):
+        with blamed(self.endings.updater, "its state was stored", self.endings.kept):
             states = [branch.state_dict() for branch in branches]
             cost = self.assembly.trainer.ledger.cost()
-            stored = Checkpoint(states, cost, self._log.position, version("nastk"), self._origin)
+            stored = Checkpoint(states, cost, log.position, version("nastk"), self._origin)
             path = checkpoint.write(self.folder.checkpoints, stored, f"{steps:012d}")
         branch = branches[0]
-        self._emit(CheckpointSaved(branch.name, branch.epoch, branch.step, str(path)))
+        self.relay.emit(CheckpointSaved(branch.name, branch.epoch, branch.step, str(path)))
 
-    @property
-    def _endings(self) -> Endings:
-        return Endings(self.folder.path, self.assembly.config, self.finishing)
-
-    def _note_error(self, message: str) -> None:
+    def _note_error(self, message: str, log: EventLog) -> None:
         # Where the disk is full, or the folder gone, the message still reaches the terminal; half a
         # message in the folder would help nobody.
         with suppress(OSError, NastkError):
-            if self._log is not None:
-                self._log.check()
+            log.check()
             write_atomically(self.folder.path / "error.txt", f"{message}\n".encode())

@@ -25,8 +25,9 @@ from nastk.runs.budget import Budget
 from nastk.runs.config import SearchConfig, resolve
 from nastk.runs.folder import CONFIG, RunFolder
 from nastk.runs.judging import cheap
+from nastk.runs.relay import Observer
 from nastk.runs.result import Result
-from nastk.runs.run import Observer, Run
+from nastk.runs.run import Run
 
 SCORED = "candidates"
 """The option of random search that its measuring grows with."""

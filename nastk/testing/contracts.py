@@ -180,8 +180,7 @@ class UpdaterContract:
     def test_a_watched_run_is_the_same_run(self) -> None:
         prints = []
         for watchers in ([], [Watch()]):
-            harness = self.harness()
-            harness.trainer.watchers = list(watchers)
+            harness = self.harness(watchers=watchers)
             prints.append(fingerprint([branch.state_dict() for branch in harness.run()]))
         assert prints[0] == prints[1]
 

@@ -1,14 +1,13 @@
 """A whole search on the toy in a second: `Harness`, for tests that need a trainer and no files."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nastk.base.cost import Ledger
 from nastk.base.events import Event
 from nastk.data.source import DataSource
 from nastk.data.streams import stream
@@ -16,8 +15,9 @@ from nastk.nn.execution import Execution
 from nastk.spaces.space import SearchSpace
 from nastk.testing.toy import ToyData, ToySpace
 from nastk.train.branch import Branch
+from nastk.train.context import RunContext
 from nastk.train.options import TrainerOptions
-from nastk.train.trainer import Moment, Trainer
+from nastk.train.trainer import Moment, Trainer, Watcher
 from nastk.train.updater import ArchitectureUpdater, Plan
 
 
@@ -39,6 +39,7 @@ class Harness:
     seed: int = 0
     device: str = "cpu"
     events: list[Event] = field(default_factory=list)
+    watchers: Sequence[Watcher] = ()
 
     def __post_init__(self) -> None:
         options = TrainerOptions(
@@ -65,8 +66,8 @@ class Harness:
             options,
             execution,
             self.seed,
-            Ledger(),
-            self.events.append,
+            RunContext(emit=self.events.append),
+            self.watchers,
         )
 
     @property

@@ -22,9 +22,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nastk.base.cost import Ledger
 from nastk.base.errors import ConfigurationError, StopRequested
-from nastk.base.events import Event, UpdaterReported, UpdaterWorking
+from nastk.base.events import UpdaterReported, UpdaterWorking
 from nastk.base.seeds import seeded
 from nastk.base.values import as_json
 from nastk.data.streams import Batch, Stream
@@ -32,6 +31,7 @@ from nastk.nn.norms import Frozen
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.subspace import Subspace
 from nastk.spaces.supernet import Answers, Measure
+from nastk.train.context import RunContext
 from nastk.train.weights import NamedWeights, Weights
 
 Item = TypeVar("Item")
@@ -58,18 +58,15 @@ class Probe:
         train: Stream,
         valid: Stream | None,
         epochs: int,
-        ledger: Ledger,
-        emit: Callable[[Event], None] = lambda event: None,
-        stopping: Callable[[], bool] = lambda: False,
+        context: RunContext,
         measuring: Callable[[Tensor], Answers] | None = None,
         updater: str = "",
     ) -> None:
         self._own = own
         self._train = train
         self._valid = valid
-        self._ledger = ledger
-        self._emit = emit
-        self._stopping = stopping
+        self._ledger, self._emit = context.ledger, context.emit
+        self._stopping = context.stopping
         self._measuring = measuring or own.measuring
         self._updater = updater
         self._begin = self._ahead = 0

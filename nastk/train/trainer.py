@@ -12,7 +12,7 @@ events on and stop. Next: `checkpoint.py` stores branches, `api.py` drives `run`
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 from typing import Literal
 
@@ -29,6 +29,7 @@ from nastk.nn.execution import Execution
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.space import SearchSpace
 from nastk.train.branch import Branch, Tally
+from nastk.train.context import RunContext
 from nastk.train.graphs import Measuring, fastest, measuring
 from nastk.train.options import Schedule, TrainerOptions
 from nastk.train.passes import Pass, mean_gradient
@@ -54,7 +55,7 @@ class Trainer:
         make_updater: makes the updater of a branch from (space, rng, device).
         train, valid: the batches that weights and updaters learn from; no test images come near.
         options, execution, seed: how, where, and from which randomness.
-        ledger, emit, stopping: where cost and events go, and who may ask for a stop.
+        context: where cost and events go, and who may ask for a stop.
         watchers: who looks at every branch after each of its epochs; they change nothing.
 
     Example:
@@ -71,17 +72,19 @@ class Trainer:
     options: TrainerOptions
     execution: Execution
     seed: int = 0
-    ledger: Ledger = field(default_factory=Ledger)
-    emit: Callable[[Event], None] = lambda event: None
-    stopping: Callable[[], bool] = lambda: False
-    watchers: list[Watcher] = field(default_factory=list)
+    context: RunContext = field(default_factory=RunContext)
+    watchers: Sequence[Watcher] = ()
     _pass: Pass = field(init=False, repr=False)
     _measuring: Measuring = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        # The driver sets `emit` later: what is chosen on the way goes where it goes then.
-        chosen = (self.options.cuda_graphs, self.execution, lambda event: self.emit(event))
+        chosen = (self.options.cuda_graphs, self.execution, self.context.emit)
         self._pass, self._measuring = fastest(*chosen), measuring(*chosen)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where cost is added up."""
+        return self.context.ledger
 
     # ------------------------------------------------------------------ making branches
 
@@ -132,15 +135,16 @@ class Trainer:
         )
 
     def probe(self, branch: Branch, stopping: Callable[[], bool] = lambda: False) -> Probe:
-        """What the branch's updater measures with."""
+        """What the branch's updater measures with; only `stopping` may end its measurements.
+
+        Within a weight step nobody may: the run stops between two of them.
+        """
         return Probe(
             branch,
             self.train,
             self.valid,
             self.options.epochs,
-            self.ledger,
-            self.emit,
-            stopping,
+            replace(self.context, stopping=stopping),
             lambda images: self._measuring(branch, images),
             branch.updater.name,
         )
@@ -184,7 +188,7 @@ class Trainer:
             ):
                 loss, accuracy = self.check(branch)
                 if index % self.options.log_every == 0 or index == len(self.train):
-                    self.emit(
+                    self.context.emit(
                         StepDone(
                             branch.name, branch.epoch, branch.step, loss, accuracy, len(self.train)
                         )
@@ -218,12 +222,12 @@ class Trainer:
         branch.tally = Tally.empty(self.execution.device)
         rate = branch.schedule.rate(branch.epoch)
         branch.epoch += 1
-        probe = self.probe(branch, self.stopping)
+        probe = self.probe(branch, self.context.stopping)
         with self.ledger.phase("updater"):
             continuations = list(branch.updater.after_epoch(probe))
             architecture = self.space.to_text(branch.updater.architecture(probe))
         spent = self.ledger.cost().search
-        self.emit(
+        self.context.emit(
             EpochDone(
                 branch.name,
                 branch.epoch,
@@ -241,7 +245,7 @@ class Trainer:
         with self.ledger.phase("watch"):
             for watcher in self.watchers:
                 if (seen := watcher(branch, probe, last)) is not None:
-                    self.emit(seen)
+                    self.context.emit(seen)
         return self._continue_as(branch, continuations)
 
     # ------------------------------------------------------------------ what the answers mean
@@ -278,7 +282,7 @@ class Trainer:
                 None if each.schedule is None else heir.schedule.to_json()
                 for heir, each in zip(heirs, continuations, strict=False)
             ]
-            self.emit(
+            self.context.emit(
                 BranchContinued(
                     branch.name,
                     branch.epoch,

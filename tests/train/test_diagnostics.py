@@ -24,8 +24,7 @@ def deciding(choices, **more):
 
 
 def watched(updater, epochs=2):
-    harness = Harness(updater, trainer_options={"epochs": epochs})
-    harness.trainer.watchers = [Watch()]
+    harness = Harness(updater, trainer_options={"epochs": epochs}, watchers=[Watch()])
     branches = harness.run()
     return [each for each in harness.events if isinstance(each, Watched)], harness, branches
 

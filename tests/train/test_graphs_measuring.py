@@ -57,8 +57,7 @@ def asked(harness, branch, replays, mixtures, clock=None, norms="batch"):
         trainer.train,
         trainer.valid,
         1,
-        trainer.ledger,
-        trainer.emit,
+        trainer.context,
         measuring=lambda images: replays(branch, images),
     )
 

@@ -43,8 +43,7 @@ class Everything(Sizes):
 def ranked(updater, epochs=2, **options):
     """The events of a run that measures ranking quality against the number of convolutions."""
     ranking = Ranking(RankingOptions(**{**SMALL, "metric": None, **options}), SPACE, Sizes())
-    harness = Harness(updater, trainer_options={"epochs": epochs})
-    harness.trainer.watchers = [ranking]
+    harness = Harness(updater, trainer_options={"epochs": epochs}, watchers=[ranking])
     branches = harness.run()
     return [each for each in harness.events if isinstance(each, Ranked)], branches, harness
 

@@ -1,10 +1,11 @@
 """A run that goes on from any moment equals the run that was never stopped, bit for bit."""
 
+from dataclasses import replace
+
 import pytest
 from core_kit import UPDATERS, answering, events, harness_of, installed, small, started
 
 from nastk import Continuation, Cosine, StopRequested
-from nastk.base.cost import Ledger
 from nastk.base.events import BranchContinued, EpochDone
 from nastk.runs.checkpoint import Checkpoint, read, write
 from nastk.testing import ToySpace, fingerprint
@@ -21,7 +22,6 @@ class Recorded:
             if isinstance(updater, str)
             else small(updater, seed=2, trainer_options={"epochs": 4, **options})
         )
-        trainer = self.harness.trainer
         self.kept = []
         asked = [0]
 
@@ -29,10 +29,11 @@ class Recorded:
             asked[0] += 1
             return stop_after is not None and asked[0] > stop_after
 
-        trainer.stopping = stopping
+        context = replace(self.harness.trainer.context, stopping=stopping)
+        trainer = self.harness.trainer = replace(self.harness.trainer, context=context)
         if kept:
             states, cost, self.harness.events[:] = kept[0], kept[1], kept[2]
-            trainer.ledger = Ledger(cost)
+            trainer.ledger.restore(cost)
             self.branches = [trainer.restore(state) for state in states]
         else:
             self.branches = [trainer.root()]

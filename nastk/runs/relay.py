@@ -1,0 +1,64 @@
+"""Where the events of a run go: `EventRelay`."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from nastk.base.events import Event
+from nastk.base.failures import RAISED
+from nastk.base.plugins import catalogue
+from nastk.runs.endings import Endings
+from nastk.runs.folder import EventLog
+
+Observer = Callable[[Event], None]
+
+
+@dataclass
+class EventRelay:
+    """Passes the events of a run to its log, its observers, the plugins, and the caller's loop.
+
+    Events are written and observed as they are emitted, often within a weight step. The caller's
+    loop gets them from `waiting` when the run is at rest. Before the log is open, while the run is
+    assembled, nothing is passed on: a run begins with `RunStarted`.
+
+    Example: `RunContext(emit=EventRelay(endings, [print]).emit)`
+    """
+
+    endings: Endings
+    observers: list[Observer]
+    log: EventLog | None = None
+    _waiting: deque[Event] = field(default_factory=deque)
+
+    @contextmanager
+    def logging_to(self, log: EventLog) -> Iterator[None]:
+        """While inside, events are passed on, and those that last are written to `log`."""
+        self.log = log
+        try:
+            yield
+        finally:
+            log.close()
+
+    def emit(self, event: Event) -> None:
+        """Pass an event on.
+
+        Raises:
+            PluginError: an observer failed.
+            NastkError: the log could not be written.
+        """
+        if self.log is None:
+            return
+        if not event.transient:
+            self.log.write(event.to_json())
+        self._waiting.append(event)
+        try:
+            for observer in self.observers:
+                observer(event)
+            catalogue().manager.hook.observe(event=event)
+        except RAISED as error:
+            raise self.endings.unheard(event.kind, error) from error
+
+    def waiting(self) -> Iterator[Event]:
+        """The events since it was last asked, in their order."""
+        while self._waiting:
+            yield self._waiting.popleft()
