@@ -19,9 +19,9 @@ from nastk.spaces.architecture import Architecture
 from nastk.spaces.space import SearchSpace
 from nastk.spaces.subspace import Subspace
 from nastk.spaces.supernet import Supernet
-from nastk.train.branch import Branch
 from nastk.train.evaluator import Evaluation, Evaluator, Setting
 from nastk.train.probe import Probe
+from nastk.train.watching import FinishedEpoch
 
 ATTEMPTS = 100
 """Architectures drawn before one within the limits is decided on random scores instead."""
@@ -233,21 +233,19 @@ class Kept(Evaluator):
 class LimitWatch:
     """Asks after every epoch whether the decision of now keeps the limits, by the evaluators.
 
-    Example: `trainer.watchers.append(LimitWatch(space))`
+    Example: `Harness(updater, watchers=[LimitWatch(space)]).run()`
     """
 
     def __init__(self, space: Limited) -> None:
         self.space = space
 
-    def __call__(self, branch: Branch, probe: Probe, last: bool) -> None:
+    def __call__(self, epoch: FinishedEpoch) -> None:
         """Called after every epoch of a branch.
 
         Raises:
             PluginError: the updater's decision exceeds a limit.
         """
-        refuse_larger(
-            self.space, branch.updater.architecture(probe), f"Updater {branch.updater.name!r}"
-        )
+        refuse_larger(self.space, epoch.architecture, f"Updater {epoch.branch.updater.name!r}")
 
 
 def refuse_larger(space: Limited, architecture: Architecture, who: str) -> None:

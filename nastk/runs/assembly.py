@@ -31,8 +31,9 @@ from nastk.train.diagnostics import Watch
 from nastk.train.evaluator import Caller, Evaluator, Setting, judged
 from nastk.train.leaf_selection import Chooser
 from nastk.train.ranking import Ranking
-from nastk.train.trainer import Trainer, UpdaterFactory, Watcher
+from nastk.train.trainer import Trainer, UpdaterFactory
 from nastk.train.updater import ArchitectureUpdater, Plan
+from nastk.train.watching import Watcher
 
 
 @dataclass

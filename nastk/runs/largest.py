@@ -15,7 +15,7 @@ from nastk.nn.memory import peak_memory
 from nastk.runs.assembly import Assembly
 from nastk.train.branch import Branch, copied
 from nastk.train.probe import Probe
-from nastk.train.trainer import Watcher
+from nastk.train.watching import FinishedEpoch, Watcher
 
 FEWEST, MOST = 2, 8
 """Questions of one measuring: the first may build what the next reuse, and memory frays a while."""
@@ -43,7 +43,8 @@ def largest(assembly: Assembly) -> None:
 
 
 def _watched(watcher: Watcher, branch: Branch, probe: Probe) -> object:
-    return watcher(branch, probe, True)
+    """What a watcher does after the last epoch of the branch."""
+    return watcher(FinishedEpoch(branch, probe, branch.updater.architecture(probe), last=True))
 
 
 def _measurings(assembly: Assembly, branch: Branch) -> None:

@@ -17,8 +17,9 @@ from nastk.testing.toy import ToyData, ToySpace
 from nastk.train.branch import Branch
 from nastk.train.context import RunContext
 from nastk.train.options import TrainerOptions
-from nastk.train.trainer import Moment, Trainer, Watcher
+from nastk.train.trainer import Moment, Trainer
 from nastk.train.updater import ArchitectureUpdater, Plan
+from nastk.train.watching import Watcher
 
 
 @dataclass

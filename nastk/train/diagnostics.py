@@ -14,9 +14,9 @@ from nastk.base.events import Watched, table_to_json
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.subspace import Edge
-from nastk.train.branch import Branch, copied
 from nastk.train.cautions import Caution
 from nastk.train.probe import Probe
+from nastk.train.watching import FinishedEpoch
 
 Link = tuple[Edge, str]
 """An operation, by its name, on its edge."""
@@ -34,18 +34,18 @@ SMALLEST = 3
 class Watch:
     """Watches one run's decisions; the trainer calls it as one of its watchers.
 
-    Example: `trainer.watchers.append(Watch())`
+    Example: `Harness(updater, watchers=[Watch()]).run()`
     """
 
-    def __call__(self, branch: Branch, probe: Probe, last: bool) -> Watched:
+    def __call__(self, epoch: FinishedEpoch) -> Watched:
         """Called after every epoch of a branch: what the decision of now is like."""
-        architecture = branch.updater.architecture(probe)
+        branch, probe, architecture = epoch.branch, epoch.probe, epoch.architecture
         free = parameter_free(branch.updater.space.edges, probe)
         links = architecture.links()
-        spread = entropy(_mixtures(branch, probe), probe)
-        scores = branch.updater.scores(probe)
+        spread = entropy(epoch.mixtures, probe)
+        scores = epoch.scores
         found = [*collapsed(architecture, free), *_disconnected(architecture)]
-        if last and spread is not None and spread >= UNDECIDED:
+        if epoch.last and spread is not None and spread >= UNDECIDED:
             found.append(_undecided(spread))
         return Watched(
             branch.name,
@@ -125,17 +125,3 @@ def _undecided(spread: float) -> Caution:
         f"The mixing weights are still almost uniform (entropy {spread:.4f} of 1): the decision "
         "rests on small differences.",
     )
-
-
-def _mixtures(branch: Branch, probe: Probe) -> Sequence[Mixture]:
-    """What the updater would train next: asked of a twin, its random draws taken back.
-
-    A wrapper may begin a new phase when it is asked, and that is not the watch's to begin.
-    """
-    updater, state = branch.updater, probe.rng.get_state()
-    twin = type(updater)(updater.space, updater.options, torch.Generator(), updater.device)
-    twin.load_state_dict(copied(updater.state_dict()))
-    try:
-        return twin.mixtures(probe)
-    finally:
-        probe.rng.set_state(state)

@@ -40,10 +40,10 @@ from nastk.spaces.architecture import Architecture
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.space import SearchSpace
 from nastk.spaces.subspace import Subspace
-from nastk.train.branch import Branch
 from nastk.train.diagnostics import parameter_free
 from nastk.train.evaluator import Evaluation, Evaluator, judged
 from nastk.train.probe import Probe
+from nastk.train.watching import FinishedEpoch
 
 CONVOLUTIONS = "convolutions"
 """The ranker that counts the chosen operations with parameters."""
@@ -117,7 +117,7 @@ class Ranking:
     Raises:
         ConfigurationError: the judge cannot judge, or knows too few of the sample.
 
-    Example: `trainer.watchers.append(Ranking(RankingOptions(), space, judge))`
+    Example: `Harness(updater, watchers=[Ranking(RankingOptions(), space, judge)]).run()`
     """
 
     def __init__(
@@ -138,10 +138,10 @@ class Ranking:
         self.known = self._sample()
         self._counted: dict[str, dict[str, object] | None] | None = None
 
-    def __call__(self, branch: Branch, probe: Probe, last: bool) -> Ranked | None:
+    def __call__(self, epoch: FinishedEpoch) -> Ranked | None:
         """Called after every epoch of a branch: measures if it is time to, else None."""
-        every = self.options.every
-        if not last and (every == 0 or probe.epoch % every):
+        branch, probe, every = epoch.branch, epoch.probe, self.options.every
+        if not epoch.last and (every == 0 or probe.epoch % every):
             return None
         inside = [each for each in self.known if _contains(probe.subspace, each.architecture)]
         return Ranked(
@@ -151,7 +151,7 @@ class Ranking:
             self.judge.name,
             str(self.metric),
             {
-                "scores": self._by_scores(branch.updater.scores(probe)),
+                "scores": self._by_scores(epoch.scores),
                 "supernet": self._by_supernet(probe, inside),
                 **self._by_counts(probe),
             },

@@ -21,7 +21,7 @@ from torch import nn
 
 from nastk.base.cost import Ledger
 from nastk.base.errors import DivergenceError, PluginError
-from nastk.base.events import BranchContinued, EpochDone, Event, StepDone
+from nastk.base.events import BranchContinued, EpochDone, StepDone
 from nastk.base.seeds import begin, generator, seed_of, seeded
 from nastk.data.streams import Batch, Stream
 from nastk.data.task import Task
@@ -35,9 +35,7 @@ from nastk.train.options import Schedule, TrainerOptions
 from nastk.train.passes import Pass, mean_gradient
 from nastk.train.probe import Probe
 from nastk.train.updater import ArchitectureUpdater, Continuation, Cosine
-
-Watcher = Callable[[Branch, Probe, bool], Event | None]
-"""Looks at a branch after an epoch (True: after its last one), and says what it saw."""
+from nastk.train.watching import FinishedEpoch, Watcher
 
 ABSURD = 100.0
 """A mean loss that training does not have: to guess one of 1,000 classes costs 7."""
@@ -225,7 +223,8 @@ class Trainer:
         probe = self.probe(branch, self.context.stopping)
         with self.ledger.phase("updater"):
             continuations = list(branch.updater.after_epoch(probe))
-            architecture = self.space.to_text(branch.updater.architecture(probe))
+            architecture = branch.updater.architecture(probe)
+            text = self.space.to_text(architecture)
         spent = self.ledger.cost().search
         self.context.emit(
             EpochDone(
@@ -235,16 +234,17 @@ class Trainer:
                 loss,
                 accuracy,
                 rate,
-                architecture,
+                text,
                 spent.images_forward,
                 spent.images_backward,
                 spent.seconds,
             )
         )
         last = branch.epoch >= self.options.epochs or not continuations
+        finished = FinishedEpoch(branch, probe, architecture, last)
         with self.ledger.phase("watch"):
             for watcher in self.watchers:
-                if (seen := watcher(branch, probe, last)) is not None:
+                if (seen := watcher(finished)) is not None:
                     self.context.emit(seen)
         return self._continue_as(branch, continuations)
 

@@ -101,8 +101,8 @@ def test_what_knows_nothing_ranks_beside_the_search():
             return nastk.Evaluation("links", {"skips": skips, "of_one": 1})
 
     options = RankingOptions(**{**SMALL, "metric": None})
-    harness = Harness(loving("conv"), trainer_options={"epochs": 1})
-    harness.trainer.watchers = [Ranking(options, SPACE, Sizes(), Links())]
+    ranking = Ranking(options, SPACE, Sizes(), Links())
+    harness = Harness(loving("conv"), trainer_options={"epochs": 1}, watchers=[ranking])
     harness.run()
     (event,) = (each for each in harness.events if isinstance(each, Ranked))
     assert list(event.by) == ["scores", "supernet", "convolutions", "skips", "of_one"]
