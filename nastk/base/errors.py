@@ -8,6 +8,7 @@
     ├── PluginError                a plugin did not load, or answered what its contract forbids
     ├── CheckpointError            a checkpoint that cannot be read, or belongs to another version
     ├── UnreadableError            a file that is missing, or holds something else
+    ├── WriteError                 a file that cannot be written: disk full, no permission
     ├── DivergenceError            a loss that is not finite, with the place where it happened
     └── StopRequested              exit code 130: the user stopped a run; its checkpoint is written
 
@@ -74,6 +75,17 @@ class UnreadableError(NastkError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path} cannot be read: {reason}.")
+        self.path, self.reason = path, reason
+
+
+class WriteError(NastkError):
+    """A file that cannot be written (disk full, no permission); `reason` says why, without path."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} could not be written: {reason}. "
+            "Make room or choose another --out; what was there before is untouched."
+        )
         self.path, self.reason = path, reason
 
 

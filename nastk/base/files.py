@@ -9,7 +9,7 @@ import re
 import stat
 from pathlib import Path
 
-from nastk.base.errors import ConfigurationError, NastkError
+from nastk.base.errors import ConfigurationError, WriteError
 
 UNFINISHED = re.compile(r"\..+\.(\d+)\.tmp")
 """Names of files that a process (the number) was writing when it ended."""
@@ -25,7 +25,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     Raises:
         ConfigurationError: `path` is a folder, a device, a pipe or a socket.
-        NastkError: the file could not be written (disk full, no permission).
+        WriteError: the file could not be written (disk full, no permission).
     """
     check_replaceable(path)
     temporary = path.with_name(f".{_stem(path.name)}.{os.getpid()}.tmp")
@@ -39,10 +39,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise NastkError(
-            f"{path} could not be written: {error.strerror or error}. "
-            "Make room or choose another --out; what was there before is untouched."
-        ) from None
+        raise WriteError(path, str(error.strerror or error)) from None
     sweep(path.parent, path.name)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nastk.base.errors import DivergenceError, NastkError, PluginError, StopRequested
+from nastk.base.errors import DivergenceError, NastkError, PluginError, StopRequested, WriteError
 from nastk.base.failures import RAISED, TRACEBACK, culprit, described, out_of_memory
 from nastk.base.plugins import catalogue
 from nastk.base.wording import command
@@ -76,6 +76,19 @@ class Endings:
         who = self._blamed(error, "updater", self.config.updater.name)
         where = f" on space {self.config.space.name!r}" if who == self.updater else ""
         return PluginError(f"{who}{where} failed: {described(error)}. {TRACEBACK} {self.kept}")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Where a file of a run under way cannot be written, the run itself can go on later."""
+        try:
+            yield
+        except WriteError as error:
+            if self.path not in error.path.parents:
+                raise
+            raise NastkError(
+                f"{error.path} could not be written: {error.reason}. Make room, then "
+                f"`{self.again()}`; what was there before is untouched."
+            ) from None
 
     @contextmanager
     def judging(self, name: str) -> Iterator[None]:

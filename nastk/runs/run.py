@@ -168,7 +168,8 @@ class Run:
             log = EventLog(self.folder, self.restored.events if self.restored else 0)
             with self.relay.logging_to(log):
                 try:
-                    yield from self._drive(log)
+                    with self.endings.writing():
+                        yield from self._drive(log)
                 except StopRequested:
                     raise
                 except NastkError as error:

@@ -13,6 +13,7 @@ EXIT_CODES = {
     "PluginError": 1,
     "CheckpointError": 1,
     "UnreadableError": 1,
+    "WriteError": 1,
     "DivergenceError": 1,
     "StopRequested": 130,
 }

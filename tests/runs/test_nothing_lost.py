@@ -178,3 +178,19 @@ def test_an_error_that_nobody_hears_keeps_its_exit_code(stderr, workplace, monke
         cli.main()
     assert ending.value.code == 2
     assert capsys.readouterr().out == ""
+
+
+def test_a_disk_that_fills_up_during_a_run_says_how_to_go_on(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run = Run.new(nastk.resolve(DARTS), tmp_path / "run")
+    run.observers.append(
+        lambda event: monkeypatch.setattr(os, "fsync", full) if event.epoch == 1 else None
+    )
+    again = f"Make room, then `nastk resume {tmp_path / 'run'}`; what was there before is untouched"
+    with pytest.raises(NastkError) as caught:
+        list(run.events())
+    assert again in str(caught.value) and "--out" not in str(caught.value)
+    monkeypatch.undo()
+    assert nastk.resume(tmp_path / "run").folder.state() == "finished"
