@@ -6,7 +6,7 @@ source for datasets that exist in Python, whose items `items.py` reads; `transpa
 pictures over grey. `order.py` says which images make up which batch,
 `augment.py` changes a batch on the device, and `streams.py` puts both together: batches that are
 pure functions of (seed, step). `loader.py` is the same stream for images that are read while the
-run goes on.
+run goes on, and `opening.py` makes the one that suits a split.
 
 Plugins import the names of `__init__.pyi` from here, and the others not.
 """

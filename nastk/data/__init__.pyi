@@ -1,10 +1,10 @@
 from .channel_statistics import statistics as statistics
 from .loader import usual_workers as usual_workers
+from .opening import stream as stream
 from .splits import Files as Files
 from .splits import ImageFile as ImageFile
 from .splits import divide as divide
 from .splits import stratified as stratified
-from .streams import stream as stream
 from .transparency import BEHIND as BEHIND
 from .transparency import is_clear as is_clear
 from .transparency import opaque as opaque

@@ -118,27 +118,3 @@ class TensorStream(Stream):
         return self._pixels.index_select(0, indices).permute(0, 3, 1, 2), self._labels.index_select(
             0, indices
         )
-
-
-def stream(
-    split: Split,
-    batch_size: int,
-    seed: int,
-    name: str,
-    device: torch.device | str = "cpu",
-    augment: bool = True,
-    workers: int | None = None,
-) -> Stream:
-    """The stream that suits `split`: from memory, or from files that `workers` processes read.
-
-    `workers` None means one for each core, at most 8; 0 reads in this process.
-
-    Raises:
-        DataError: the split is empty.
-    """
-    if isinstance(split.images, Tensor):
-        return TensorStream(split, batch_size, seed, name, device, augment)
-    # Only here, since loader.py builds on this module.
-    from nastk.data.loader import LoaderStream
-
-    return LoaderStream(split, batch_size, seed, name, device, augment, workers)

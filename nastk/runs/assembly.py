@@ -16,10 +16,11 @@ from nastk.base.events import EvaluatorWorking
 from nastk.base.failures import RAISED, blamed, out_of_memory, told
 from nastk.base.plugins import Catalogue, catalogue
 from nastk.base.seeds import generator, seed_of
+from nastk.data.opening import stream
 from nastk.data.pair import PairSource
 from nastk.data.source import DataSource
 from nastk.data.splits import Splits
-from nastk.data.streams import Stream, stream
+from nastk.data.streams import Stream
 from nastk.data.task import Task
 from nastk.limits.space import Kept, Limited, LimitWatch
 from nastk.nn.execution import Execution

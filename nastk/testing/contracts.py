@@ -19,8 +19,8 @@ from torch import nn
 
 from nastk.base.component import Component
 from nastk.base.errors import ConfigurationError, DataError
+from nastk.data.opening import stream
 from nastk.data.source import DataSource
-from nastk.data.streams import stream
 from nastk.data.task import Task
 from nastk.runs import checkpoint
 from nastk.spaces.mixture import Mixture

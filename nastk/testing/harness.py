@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from nastk.base.events import Event
+from nastk.data.opening import stream
 from nastk.data.source import DataSource
-from nastk.data.streams import stream
 from nastk.nn.execution import Execution
 from nastk.spaces.space import SearchSpace
 from nastk.testing.toy import ToyData, ToySpace

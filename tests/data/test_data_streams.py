@@ -19,9 +19,10 @@ from torch import Tensor
 
 from nastk import DataError, Split, Stream
 from nastk.data.loader import LoaderStream
+from nastk.data.opening import stream
 from nastk.data.order import Order
 from nastk.data.splits import ImageFile
-from nastk.data.streams import TensorStream, stream
+from nastk.data.streams import TensorStream
 
 
 class Noise(Stored):

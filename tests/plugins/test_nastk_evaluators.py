@@ -20,7 +20,7 @@ from nastk import (
     Split,
     Task,
 )
-from nastk.data.streams import stream
+from nastk.data.opening import stream
 from nastk.testing import EvaluatorContract, Harness, ToyData, ToySpace
 from nastk_evaluators.size import Size, multiply_adds, parameters, without_auxiliary
 from nastk_evaluators.supernet import SupernetAccuracy

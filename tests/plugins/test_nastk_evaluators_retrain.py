@@ -26,7 +26,7 @@ from nastk import (
     Task,
 )
 from nastk.base.seeds import seed_of
-from nastk.data.streams import stream
+from nastk.data.opening import stream
 from nastk.testing import EvaluatorContract, ToyData, ToySpace, fingerprint
 from nastk.train.evaluator import Caller
 from nastk_evaluators.joined import joined

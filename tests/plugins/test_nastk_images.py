@@ -19,8 +19,8 @@ from PIL import Image
 
 import nastk_images
 from nastk import DataError, DataSource, Task
+from nastk.data.opening import stream
 from nastk.data.splits import ImageFile
-from nastk.data.streams import stream
 from nastk.testing.contracts import DataSourceContract
 from nastk_images import imagenet as imagenet_module
 from nastk_images.digits import Digits

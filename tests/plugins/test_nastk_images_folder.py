@@ -10,7 +10,7 @@ from images_kit import flat, opened, save
 from PIL import Image
 
 from nastk import ConfigurationError, DataError, Split, Task
-from nastk.data.streams import stream
+from nastk.data.opening import stream
 from nastk_images import pictures as pictures_module
 from nastk_images.folder import Folder
 from nastk_images.form import form_of

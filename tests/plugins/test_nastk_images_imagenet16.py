@@ -12,7 +12,7 @@ import torch
 from images_kit import OldArray, random_pixels, write_pickle
 
 from nastk import DataError, Preset, Task
-from nastk.data.streams import stream
+from nastk.data.opening import stream
 from nastk_fewshot import presets as fewshot
 from nastk_images import imagenet16 as module
 from nastk_images.batches import read_batch

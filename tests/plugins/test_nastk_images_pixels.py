@@ -13,7 +13,7 @@ from images_kit import flat, opened, random_pixels, save
 from PIL import Image
 
 from nastk import DataError
-from nastk.data.streams import stream
+from nastk.data.opening import stream
 from nastk.data.transparency import BEHIND
 from nastk_images.levels import Levels, measured
 from nastk_images.pictures import PictureFiles
