@@ -10,8 +10,13 @@ about twice as long.
 from typing import Any, Self
 
 from beartype import BeartypeConf, FrozenDict, beartype
+from pydantic import ValidationInfo
+
+UNCHECKED = {
+    Self: Any,  # is read on whole classes only, and jaxtyping decorates one function at a time
+    ValidationInfo: Any,  # is a protocol that no object can be asked for
+}
 
 checked = beartype(
-    # beartype reads `Self` on whole classes only, and jaxtyping decorates one function at a time.
-    conf=BeartypeConf(violation_type=TypeError, hint_overrides=FrozenDict({Self: Any}))
+    conf=BeartypeConf(violation_type=TypeError, hint_overrides=FrozenDict(UNCHECKED))
 )

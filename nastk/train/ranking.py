@@ -204,7 +204,7 @@ class Ranking:
             counts: dict[str, list[float]] = {CONVOLUTIONS: []}
             for each in self.known:
                 links = each.architecture.links()
-                counts[CONVOLUTIONS].append(sum(link not in free for link in links))
+                counts[CONVOLUTIONS].append(float(sum(link not in free for link in links)))
                 for name, value in self._metrics(self.counter, each.architecture).items():
                     counts.setdefault(name, []).append(float(value))
             self._counted = {

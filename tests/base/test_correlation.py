@@ -118,7 +118,7 @@ def measured(count, images, spread, seed):
     """Which of `images` each architecture gets right, and its true accuracy."""
     rng = np.random.default_rng(seed)
     truth = rng.uniform(0.5 - spread, 0.5 + spread, count)
-    return rng.random((count, images)) < truth[:, None], truth
+    return rng.random((count, images)) < truth[:, None], truth.tolist()
 
 
 def test_more_images_agree_more_with_each_other_and_with_the_truth():
@@ -130,8 +130,8 @@ def test_more_images_agree_more_with_each_other_and_with_the_truth():
 
 def test_the_interval_of_both_is_wider_than_that_of_architectures_alone_and_holds_its_value():
     correct, truth = measured(100, 100, 0.05, 1)
-    both = measured_agreement(correct, truth.tolist()).kendall
-    alone = agreement(correct.mean(1).tolist(), truth.tolist()).kendall
+    both = measured_agreement(correct, truth).kendall
+    alone = agreement(correct.mean(1).tolist(), truth).kendall
     assert both.value == alone.value and both.low < both.value < both.high
     assert both.high - both.low > alone.high - alone.low
 
@@ -145,5 +145,5 @@ def test_the_two_way_interval_holds_what_other_images_and_architectures_give():
 
 def test_images_that_tell_nothing_apart_have_no_agreement():
     correct = np.ones((20, 30), dtype=bool)
-    assert measured_agreement(correct, list(range(20))) is None
+    assert measured_agreement(correct, [float(number) for number in range(20)]) is None
     assert halves_agreement(correct) is None
