@@ -18,7 +18,7 @@ FEWEST = 10
 """Of fewer architectures a rank correlation says nothing."""
 
 BEST_SHARE = 0.1
-"""The share of the architectures among which `Agreement.best_kendall` is taken."""
+"""The share of the architectures that `Agreement.best_kendall` and `ndcg` look at."""
 SPLITS = 20
 """Random halves of the images whose agreement is averaged."""
 MOST_SIGNS = 2 * 10**9
@@ -169,7 +169,7 @@ def among_best(predicted: Numbers, truth: Numbers) -> float | None:
     """Tau-b among the truly best tenth, at least 10; None where one of the two is constant."""
     from scipy import stats
 
-    best = np.argsort(-truth, kind="stable")[: max(FEWEST, round(BEST_SHARE * len(truth)))]
+    best = np.argsort(-truth, kind="stable")[: _first_tenth(truth)]
     found = float(stats.kendalltau(predicted[best], truth[best]).statistic)
     return None if np.isnan(found) else found
 
@@ -185,7 +185,7 @@ def precision(predicted: Numbers, truth: Numbers, k: int) -> float:
 def ndcg(predicted: Numbers, truth: Numbers) -> float:
     """Normalised discounted cumulative gain of the first tenth, at least 10."""
     gains = (truth - truth.min()) / (truth.max() - truth.min())
-    first = max(FEWEST, round(BEST_SHARE * len(truth)))
+    first = _first_tenth(truth)
     discounts = 1 / np.log2(np.arange(first) + 2)
     reached = gains[np.argsort(-predicted, kind="stable")[:first]] @ discounts
     return float(reached / (np.sort(gains)[::-1][:first] @ discounts))
@@ -228,6 +228,11 @@ def regret(predicted: Numbers, truth: Numbers, k: int) -> float:
     """
     chosen = np.argsort(-predicted, kind="stable")[:k]
     return float(truth.max() - truth[chosen].max())
+
+
+def _first_tenth(numbers: Numbers) -> int:
+    """How many a tenth of them are, at least as many as a rank correlation needs."""
+    return max(FEWEST, round(BEST_SHARE * len(numbers)))
 
 
 def _estimate(value: float, resampled: Float[np.ndarray, "resamples"]) -> Estimate:
