@@ -60,7 +60,7 @@ class Kind:
         from torch.nn import functional
 
         from nastk.nn.kernels.depthwise import depthwise
-        from nastk.nn.kernels.projection import pointwise
+        from nastk.nn.kernels.pointwise import pointwise
         from nastk.nn.strided import chosen_pixels
 
         if self.nastk and self.depthwise:

@@ -1,4 +1,6 @@
 from .batch_moments import Groups as Groups
+from .batch_moments import Matrix as Matrix
+from .batch_moments import Moments as Moments
 from .batch_moments import Statistics as Statistics
 from .batch_moments import column_sums as column_sums
 from .batch_moments import maps as maps
@@ -6,9 +8,8 @@ from .batch_moments import moments as moments
 from .batch_moments import positions as positions
 from .batch_moments import statistics as statistics
 from .kernels.depthwise import depthwise as depthwise
-from .kernels.mixing import mix as mix
-from .kernels.projection import pointwise as pointwise
-from .kernels.terms import Term as Term
+from .kernels.plain import takes_plain_form as takes_plain_form
+from .kernels.pointwise import pointwise as pointwise
 from .kernels.terms import added as added
 from .kernels.terms import has_covariance as has_covariance
 from .norms import BatchNorm as BatchNorm

@@ -10,6 +10,8 @@ published.py   the cells of the papers, as texts
 skeleton.py    what supernet and network share: stem, widths, reductions, preprocessing
 operations.py  the operations, and the ways in which they read a state
 supernet.py    every operation at once (with PC-DARTS's partial channels)
+mixing.py      the sum at a node in one pass over memory; `terms.py` says of what, `projections.py`
+               how norms are taken over, `unmixing.py` is the way back
 network.py     the stand-alone network of one architecture
 """
 

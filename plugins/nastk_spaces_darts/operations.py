@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.nn import BatchNorm, Term, chosen_pixels, depthwise, parameter_free, pointwise
+from nastk.nn import BatchNorm, chosen_pixels, depthwise, parameter_free, pointwise
 from nastk.spaces import is_heard
+from nastk_spaces_darts.terms import Term
 
 State = Float[Tensor, "batch _channels _height _width"]
 """Any feature map: only the number of images is the same throughout a network."""

@@ -17,13 +17,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nastk import Edge, Mixture, Supernet, Task
-from nastk.nn import BatchNorm, Term, mix
+from nastk.nn import BatchNorm
 from nastk.spaces import Measure, Terms, recomputed
+from nastk_spaces_darts.mixing import mix
 from nastk_spaces_darts.official_names import own_name
 from nastk_spaces_darts.operations import POOLS, Operation, State, Views, Zero, operation
 from nastk_spaces_darts.options import DartsOptions
 from nastk_spaces_darts.recall import NoRecall, Recall
 from nastk_spaces_darts.skeleton import CellPlan, Stem, average, plan, preprocess
+from nastk_spaces_darts.terms import Term
 
 Row = tuple[tuple[int, float], ...]
 """What is computed on an edge as plain numbers: (column, weight)."""

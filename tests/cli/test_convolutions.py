@@ -77,13 +77,13 @@ def test_how_a_process_ends_is_told(monkeypatch, code, said, end):
 
 
 def test_wrong_gradients_are_seen_and_how_wrong(monkeypatch):
-    from nastk.nn.kernels import projection
+    from nastk.nn.kernels import pointwise as module
 
     def off(x, weight):
         return right(x, weight) * (1.25 if x.shape[1] == 12 else 1.0)
 
-    right = projection.pointwise
-    monkeypatch.setattr(projection, "pointwise", off)
+    right = module.pointwise
+    monkeypatch.setattr(module, "pointwise", off)
     monkeypatch.setattr(convolutions, "SIZES", (8,))
     found = convolutions.examine(Kind(1, 2, nastk=True))
     assert found.startswith("wrong by 56.") and "(12 channels, " in found

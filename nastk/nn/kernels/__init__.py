@@ -1,6 +1,6 @@
-"""Faster ways to the same numbers, for the few things that supernets spend their time on.
+"""Faster ways to the same numbers, for what the networks of several spaces are made of.
 
-`depthwise.py` is a depthwise convolution with faster gradients on CPUs, `mixing.py` the weighted
-sum of normalised operations at a node in one pass over memory. Both hold their plain form beside
-them, which other devices and precisions take, and which the tests compare with.
+`depthwise.py` is a depthwise convolution with faster gradients on CPUs, `pointwise.py` a 1x1
+convolution as a matrix product, `terms.py` what sums at a node have in common. `plain.py` says
+where the plain form is the fast one.
 """

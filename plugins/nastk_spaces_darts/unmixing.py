@@ -6,10 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.nn.batch_moments import column_sums, maps, positions, statistics
-from nastk.nn.kernels.projection import Projections
-from nastk.nn.kernels.terms import Term, paired, plain_sum
-from nastk.nn.norms import BatchNorm
+from nastk.nn import BatchNorm, column_sums, maps, positions, statistics
+from nastk_spaces_darts.projections import Projections
+from nastk_spaces_darts.terms import Term, paired, plain_sum
 
 State = Float[Tensor, "batch _channels height width"]
 Gradients = tuple[Tensor | None, ...]

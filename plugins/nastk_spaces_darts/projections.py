@@ -9,25 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.nn.batch_moments import Matrix, Moments, Statistics, maps, moments, positions
-from nastk.nn.kernels.plain import takes_plain_form
-from nastk.nn.norms import BatchNorm
+from nastk.nn import BatchNorm, Matrix, Moments, Statistics, maps, moments, positions
 
 State = Float[Tensor, "batch _channels height width"]
-
-
-def pointwise(x: State, kernel: Float[Tensor, "out in 1 1"]) -> State:
-    """Called for every 1x1 convolution of stride 1: as a product, which is faster than a library's.
-
-    Example: `pointwise(state, layer.weight)` equals `F.conv2d(state, layer.weight)`
-    """
-    if takes_plain_form(x):
-        return F.conv2d(x, kernel)
-    return maps(positions(x) @ kernel.flatten(1).t(), x.shape)
 
 
 @dataclass(frozen=True, eq=False)

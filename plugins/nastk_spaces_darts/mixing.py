@@ -10,7 +10,7 @@ as it is:
 
 This is the same function, with gradients through m and C, and it keeps less for the way back:
 nothing but d. On other devices and in other precisions `plain_sum` is what is computed. `terms.py`
-says what is summed, `projection.py` finds the small matrices, `unmixing.py` is the way back.
+says what is summed, `projections.py` finds the small matrices, `unmixing.py` is the way back.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,12 +20,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.nn.batch_moments import Moments, statistics
-from nastk.nn.kernels import unmixing
-from nastk.nn.kernels.plain import takes_plain_form
-from nastk.nn.kernels.projection import Projections
-from nastk.nn.kernels.terms import Term, Weighted, added, paired, plain_sum
-from nastk.nn.norms import BatchNorm
+from nastk.nn import BatchNorm, Moments, added, statistics, takes_plain_form
+from nastk_spaces_darts import unmixing
+from nastk_spaces_darts.projections import Projections
+from nastk_spaces_darts.terms import Term, Weighted, paired, plain_sum
 
 State = Float[Tensor, "batch _channels height width"]
 
