@@ -1,3 +1,4 @@
+from .component import EXPERIMENTAL as EXPERIMENTAL
 from .component import assignments as assignments
 from .component import parse as parse
 from .errors import MissingExtraError as MissingExtraError
@@ -22,3 +23,5 @@ from .reading import read_json as read_json
 from .seeds import generator as generator
 from .seeds import seed_of as seed_of
 from .seeds import seeded as seeded
+from .wording import command as command
+from .wording import printable as printable

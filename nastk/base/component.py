@@ -24,6 +24,10 @@ LARGEST_NUMBER = 2**63
 LONGEST_SHOWN = 300
 """Characters of a value in a message."""
 
+EXPERIMENTAL: dict[str, Any] = {"experimental": True}
+"""Marks an option that no published setting needs and no study of ours uses, so that its table says
+so: `Field(False, json_schema_extra=EXPERIMENTAL, description="...")`."""
+
 
 class Options(BaseModel):
     """Base of every component's options: unknown names are refused, values are frozen.

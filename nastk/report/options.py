@@ -44,7 +44,7 @@ def option_rows(model: type[BaseModel]) -> list[dict[str, Any]]:
             "required": field.is_required(),
             "bounds": _bounds(field),
             "choices": _choices(field.annotation),
-            "description": field.description or "",
+            "description": _description(field),
         }
         for name, field in model.model_fields.items()
     ]
@@ -158,6 +158,13 @@ def _default(field: FieldInfo) -> Any:
     if field.is_required():
         return None
     return to_jsonable_python(field.get_default(call_default_factory=True))
+
+
+def _description(field: FieldInfo) -> str:
+    """The description, led by a word for options that are marked as `EXPERIMENTAL`."""
+    marks, words = field.json_schema_extra, field.description or ""
+    found = isinstance(marks, Mapping) and marks.get("experimental")
+    return f"experimental: {words}" if found else words
 
 
 def _choices(annotation: Any) -> list[Any]:

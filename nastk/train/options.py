@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nastk.base.component import Options
+from nastk.base.component import EXPERIMENTAL, Options
 
 Graphs = Literal["auto", "on", "off"]
 WarmupCosine = Literal["after", "overwritten", "scaled"]
@@ -76,8 +76,9 @@ class TrainerOptions(Options):
     cuda_graphs: Graphs = Field(
         # Off until the tests marked `gpu` have passed on a device.
         "off",
+        json_schema_extra=EXPERIMENTAL,
         description=(
-            "replay weight steps as CUDA graphs (experimental); auto: measure some steps and keep "
+            "replay weight steps as CUDA graphs; auto: measure some steps and keep "
             "what is faster (never on a CPU)"
         ),
     )

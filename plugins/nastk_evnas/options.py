@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from nastk import Options
+from nastk.base import EXPERIMENTAL
 from nastk_evnas.decoding import DecodingName
 from nastk_evnas.fitness import FitnessScorer
 from nastk_evnas.genetics import Rules
@@ -38,6 +39,7 @@ class EvNASOptions(Options):
     )
     assignment: Literal["in-order", "offset", "shuffled"] = Field(
         "in-order",
+        json_schema_extra=EXPERIMENTAL,
         description="who is trained first: the elite, or a random one; or all in random order",
     )
     batches: int = Field(

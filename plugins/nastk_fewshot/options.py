@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from nastk import Options
+from nastk.base import EXPERIMENTAL
 from nastk.train import InnerName, InnerOptions
 from nastk_fewshot.course import Course, Restart, shares
 from nastk_fewshot.cut import EdgeRule
@@ -58,7 +59,10 @@ class GmOptions(Options):
         "inner", description="what trains while it is frozen: what it would train, or all equally"
     )
     final: int | None = Field(
-        None, ge=1, description="epochs that each leaf trains; unset: to the end of the run"
+        None,
+        ge=1,
+        json_schema_extra=EXPERIMENTAL,
+        description="epochs that each leaf trains; unset: to the end of the run",
     )
     edge_rule: EdgeRule = Field(
         "largest-cross",
@@ -68,7 +72,9 @@ class GmOptions(Options):
         ),
     )
     edges: tuple[str, ...] = Field(
-        (), description="edge_rule=listed: the edge of each split, by its name"
+        (),
+        json_schema_extra=EXPERIMENTAL,
+        description="edge_rule=listed: the edge of each split, by its name",
     )
     cells: tuple[str, ...] = Field(
         (), description="cell types whose edges may be split; empty: all"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from nastk import Edge, Options
+from nastk.base import EXPERIMENTAL
 from nastk_isdarts.measure import MeasureName
 from nastk_isdarts.mixing import Mix
 from nastk_isdarts.shrinking import Contest, Keep, Order, shrink_epochs
@@ -23,17 +24,22 @@ class IsDartsOptions(Options):
     )
     keep: Keep = Field(
         "auto",
+        json_schema_extra=EXPERIMENTAL,
         description="operations compete on their edge or at their node; auto: as the space decides",
     )
     measure: MeasureName = Field(
         "official",
+        json_schema_extra=EXPERIMENTAL,
         description="mean over positions of 1/sd^4, 1/sd^2 or minus log sd; or median of 1/sd^4",
     )
     order: Order = Field(
-        "largest", description="remove where the measure is largest (flattest), or smallest"
+        "largest",
+        json_schema_extra=EXPERIMENTAL,
+        description="remove where the measure is largest (flattest), or smallest",
     )
     mix: Mix = Field(
         "original",
+        json_schema_extra=EXPERIMENTAL,
         description="living operations weigh 1 / the edge's original number, or 1 / what remains",
     )
     distinct_inputs: bool = Field(

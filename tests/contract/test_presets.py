@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nastk import Plan, Preset, catalogue, resolve
+from nastk.base import EXPERIMENTAL
 from nastk.base.seeds import generator
 
 PAGES = Path(__file__).parents[2] / "docs" / "updaters"
@@ -115,3 +116,12 @@ def test_presets_name_what_is_installed_and_one_of_a_name_fits(kind):
                 one.name for one in presets if one.fits(space, data) and (one.space or one.data)
             )
             assert not named or max(named.values()) == 1, f"{name} on {space}, {data}: {named}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "preset"), OURS, ids=lambda case: getattr(case, "name", case)
+)
+def test_no_preset_names_an_experimental_option(kind, name, preset):
+    options = getattr(preset, f"{kind}_options")
+    fields = catalogue().load(kind, name).Options.model_fields
+    assert not [one for one in options if fields[one].json_schema_extra == EXPERIMENTAL]

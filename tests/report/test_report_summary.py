@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from nastk import Options
+from nastk.base import EXPERIMENTAL
 from nastk.report.curves import branch_tree, sparkline
 from nastk.report.numbers import count, metric, percent, seconds, size
 from nastk.report.options import (
@@ -374,7 +375,7 @@ class Sample(Options):
     sizes: tuple[int, ...] = Field((1, 2), min_length=1, description="sizes")
     path: str = Field(description="a folder")
     colour: Colour = Field(Colour.RED, description="a colour")
-    fast: bool = Field(False, description="hurry")
+    fast: bool = Field(False, json_schema_extra=EXPERIMENTAL, description="hurry")
     seeds: list[int] = Field(default_factory=list, description="seeds")
     limit: float | None = Field(None, description="none by default")
     even: Annotated[int, Field(multiple_of=2)] = Field(4, description="an even number")
@@ -390,7 +391,7 @@ def test_option_rows():
         ("sizes", "list of int", [1, 2], False, "at least 1 long", [], "sizes", "1, 2"),
         ("path", "text", None, True, "", [], "a folder", "required"),
         ("colour", "red", "red", False, "", ["red"], "a colour", "red"),
-        ("fast", "true or false", False, False, "", [True, False], "hurry", "false"),
+        ("fast", "true or false", False, False, "", [True, False], "experimental: hurry", "false"),
         ("seeds", "list of int", [], False, "", [], "seeds", "empty"),
         ("limit", "float or null", None, False, "", [], "none by default", "null"),
         ("even", "int", 4, False, "multiple of 2", [], "an even number", "4"),
