@@ -10,9 +10,9 @@ import pytest
 
 import nastk
 import nastk.testing
-from nastk import base, data, limits, nn, spaces, train
+from nastk import base, cli, data, limits, nn, report, spaces, train
 
-PACKAGES = [nastk, nastk.testing, base, data, limits, nn, spaces, train]
+PACKAGES = [nastk, nastk.testing, base, cli, data, limits, nn, report, spaces, train]
 
 
 def listed(package):

@@ -1,10 +1,12 @@
 """The commands and their options. Bodies only hand over: no torch is imported to show help."""
 
+import os
 from copy import copy
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from nastk.base import defaults
 from nastk.cli.parameters import (
@@ -51,8 +53,21 @@ def build() -> typer.Typer:
     return every
 
 
+class Commands(TyperGroup):
+    """The commands; of one that is not there it says which plugins were left out."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Called with what was typed; finds the command."""
+        disabled = os.environ.get("NASTK_DISABLE", "").strip()
+        name = args[0] if args else ""
+        if disabled and not name.startswith("-") and self.get_command(ctx, name) is None:
+            ctx.fail(f"No such command {name!r}. NASTK_DISABLE leaves out: {disabled}.")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="nastk",
+    cls=Commands,
     help="Neural architecture search: any method, any space, one trainer, comparable results.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -344,27 +359,6 @@ def runs(
     from nastk.cli import look
 
     look.runs(place, json)
-
-
-@app.command()
-def draw(
-    architecture: ARCHITECTURE,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The picture: .svg, .png or .pdf.")
-    ] = None,
-    branches: Annotated[
-        bool, typer.Option("--branches", help="Draw the tree of branches of a run that split.")
-    ] = False,
-    space: ITS_SPACE = None,
-    s: SPACE_OPTIONS = None,
-) -> None:
-    """Draw the architecture that a run found, or one from elsewhere."""
-    from nastk.cli import look
-
-    if branches:
-        look.draw_branches(Path(architecture), out)
-    else:
-        look.draw(architecture, space, s or [], out)
 
 
 @app.command()

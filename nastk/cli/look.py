@@ -1,4 +1,7 @@
-"""The commands that only look and never train: `show`, `runs`, `draw`, `plugins`, `describe`."""
+"""The commands that only look and never train: `show`, `runs`, `plugins`, `describe`.
+
+`architecture_of` and `branches_of` read what such a command, or one of a plugin, is to show.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from nastk.base.errors import ConfigurationError, NastkError, UnknownNameError
 from nastk.base.plugins import KINDS, catalogue
+from nastk.base.wording import command
 from nastk.cli import output
 from nastk.report.names import data_name
 from nastk.runs.folder import RunFolder, find_runs, means_a_run
 from nastk.spaces.architecture import Architecture
 
 if TYPE_CHECKING:
+    from nastk.report.branches import Lineage
     from nastk.report.descriptions import Description
-from nastk.base.wording import command
 
 
 def show(word: str, space: str | None, options: Sequence[str], json: bool) -> None:
@@ -100,54 +104,20 @@ def _row(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def draw(word: str, space: str | None, options: Sequence[str], out: Path | None) -> None:
-    """`nastk draw`: the architecture in the terminal, or as a picture where `out` names one."""
-    architecture, source = _architecture(word, space, options)
-    if out is None:
-        from nastk.report.terminal import cell
+def architecture_of(
+    word: str, space: str | None, options: Sequence[str]
+) -> tuple[Architecture, str]:
+    """What a command is to show: what a run found or what was brought, and where it comes from.
 
-        output.show(cell(architecture))
-        return
-    from nastk.report.cell import draw as picture
+    Args:
+        word: a run folder, a published name, a text of a space, or a file with one.
+        space: the space that reads a text; None: one that does.
+        options: `name=value` of that space.
 
-    picture(architecture, out, title=f"{architecture.space}", subtitle=source)
-    output.note(f"drawn to {out}")
-
-
-def draw_branches(path: Path, out: Path | None) -> None:
-    """`nastk draw --branches`: the tree of a run's branches, here or as a picture in `out`."""
-    from nastk.report.lineage import lineage
-
-    folder = RunFolder.open(path)
-    found = folder.result() if folder.state() == "finished" else {}
-    with folder.reading():
-        branches = lineage(folder.events(), found.get("architecture"))
-    if branches is None:
-        raise ConfigurationError(
-            f"The run {path} did not split, so it has no tree of branches. "
-            f"Draw its architecture with `{command('nastk', 'draw', path)}`."
-        )
-    if out is None:
-        from nastk.report.tree import Tree
-
-        output.show(Tree(branches))
-        return
-    from nastk.report.tree_picture import draw_tree
-
-    config = folder.config()
-    data, updater = data_name(config["data"]), config["updater"]
-    inner = updater["options"].get("inner")
-    draw_tree(
-        branches,
-        out,
-        title=f"{updater['name']} around {inner}" if inner else updater["name"],
-        subtitle=f"{config['space']['name']} on {data}, seed {config['seed']}",
-    )
-    output.note(f"drawn to {out}")
-
-
-def _architecture(word: str, space: str | None, options: Sequence[str]) -> tuple[Architecture, str]:
-    """What is to be drawn: what a run found or what was brought, and where it comes from."""
+    Raises:
+        ConfigurationError: it is none of these; says what it could be.
+        DataError: the space that was named does not read it.
+    """
     if means_a_run(word):
         folder = RunFolder.open(word)
         config = folder.config()
@@ -161,6 +131,26 @@ def _architecture(word: str, space: str | None, options: Sequence[str]) -> tuple
         return own
     found = brought(word, space, options)
     return found.architecture, found.source
+
+
+def branches_of(path: Path) -> tuple["Lineage | None", str, str]:
+    """The branches of the run in a folder, a title and a subtitle; None where it never split.
+
+    Raises:
+        ConfigurationError: it is no run folder.
+    """
+    from nastk.report.branches import lineage
+
+    folder = RunFolder.open(path)
+    found = folder.result() if folder.state() == "finished" else {}
+    with folder.reading():
+        branches = lineage(folder.events(), found.get("architecture"))
+    config = folder.config()
+    updater = config["updater"]
+    inner = updater["options"].get("inner")
+    title = f"{updater['name']} around {inner}" if inner else updater["name"]
+    data = data_name(config["data"])
+    return branches, title, f"{config['space']['name']} on {data}, seed {config['seed']}"
 
 
 def _show_brought(word: str, space: str | None, options: Sequence[str], json: bool) -> None:

@@ -1,8 +1,13 @@
-"""What a run looks like, without torch: pictures of cells, drawings in the terminal, tables.
+"""What a run looks like in the terminal, without torch: cells, trees of branches, tables.
 
-`graph` turns an architecture into the cells to draw; `layers`, `positions`, `snake` and `layout`
-place them; `cell` draws the picture and `terminal` the same in characters. `lineage` reads which
-branch came from which, `tree` shows it and `tree_picture` draws it. `summary` shows a run, `tables`
-lists of runs and plugins, `options` the options of a component. `canvas` is the page that pictures
-are drawn on, `families` has the colours, `numbers` the wording of counts and times.
+`graph` turns an architecture into the cells to draw and `terminal` draws them in characters.
+`branches` reads which branch came from which, and `tree` shows it. `summary` shows a run, `tables`
+lists of runs and plugins, `options` the options of a component. `families` has the colours,
+`numbers` the wording of counts and times.
+
+Plugins import the names of `__init__.pyi` from here, and the others not.
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nastk.base.cost import Cost, PhaseCost
+from nastk.report.branches import lineage
 from nastk.report.curves import Curves
-from nastk.report.lineage import lineage
 from nastk.report.numbers import count, counted, metric, percent, seconds, size
 from nastk.report.plain import Plain
 from nastk.report.quality import decisions, rankings

@@ -16,9 +16,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from nastk.report.branches import BranchRecord, Lineage
 from nastk.report.curves import branch_tree
 from nastk.report.families import family
-from nastk.report.lineage import BranchRecord, Lineage
 from nastk.report.numbers import percent
 from nastk.report.plain import Plain
 

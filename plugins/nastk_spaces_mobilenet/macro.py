@@ -13,7 +13,8 @@ from itertools import islice, product
 from pydantic import Field
 from torch import nn
 
-from nastk import Architecture, DataError, Edge, Options, Preset, SingleChoiceSpace, Supernet, Task
+import nastk
+from nastk import Architecture, DataError, Edge, Preset, SingleChoiceSpace, Supernet, Task
 from nastk_spaces_mobilenet.macro_networks import MacroNetwork, MacroSupernet
 
 OPERATIONS = ("identity", "mb3_3x3", "mb6_5x5")
@@ -49,7 +50,7 @@ class MacroSpace(SingleChoiceSpace):
         ),
     )
 
-    class Options(Options):
+    class Options(nastk.Options):
         """Options of the space. The defaults are the benchmark's."""
 
         channels: int = Field(

@@ -73,6 +73,16 @@ def test_the_public_names_are_listed_without_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_a_command_of_a_disabled_plugin_says_that_it_was_left_out(tmp_path):
+    command = [sys.executable, "-c", "from nastk.cli import main; main()", "draw", "run"]
+    disabled = {**os.environ, "NASTK_DISABLE": "nastk_drawing"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=disabled, check=False
+    )
+    assert done.returncode == 2
+    assert "No such command 'draw'. NASTK_DISABLE leaves out: nastk_drawing." in done.stderr
+
+
 TOLD_FIRST = """
 import sys
 class Heard:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nastk import Architecture, ConfigurationError, DataError, PluginError, Subspace, catalogue
-from nastk.report.cell import draw
-from nastk.report.graph import graphs
+from nastk.report import graphs
 from nastk.testing import Harness, SearchSpaceContract
+from nastk_drawing import draw
 from nastk_spaces_mobilenet import search_spaces
 from nastk_spaces_mobilenet.layouts import LAYOUTS
 from nastk_spaces_mobilenet.operations import divisible

@@ -11,8 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import nastk
-from nastk.report.lineage import lineage
-from nastk.report.tree import Tree
+from nastk.report import Tree, lineage
 from nastk.testing import Harness
 from nastk_fewshot.updater import Gm
 

@@ -1,10 +1,8 @@
 """What stands on a picture of branches, in words and points: cards, labels, tags, bars, the key."""
 
-from nastk.report import canvas
-from nastk.report.families import Family, family, readable
-from nastk.report.heat import heat_size, span
-from nastk.report.lineage import BranchRecord, Lineage, Split
-from nastk.report.numbers import percent
+from nastk.report import BranchRecord, BranchSplit, Family, Lineage, family, percent, readable
+from nastk_drawing import canvas
+from nastk_drawing.heat import heat_size, span
 
 TAG, TAG_GAP, TAG_ROW, ROOM = 7.8, 5.0, 20.0, 190.0
 """The size of an operation's name, points between tags, a row of tags, and how wide one may be."""
@@ -12,7 +10,7 @@ HEADER, SIDE = 20.0, 10.0
 """The height of a card's first line, and the space around what is in a card."""
 
 
-def splits(branches: Lineage) -> list[Split]:
+def splits(branches: Lineage) -> list[BranchSplit]:
     """The splits of a run, in the order of its branches."""
     return [each.split for each in branches.branches.values() if each.split]
 
@@ -42,7 +40,7 @@ def course(record: BranchRecord) -> str:
     return f"{epochs} · train {percent(record.train)}"
 
 
-def label(split: Split) -> list[str]:
+def label(split: BranchSplit) -> list[str]:
     """What stands on a fork: the edge, and how far apart its groups are."""
     if split.value is None:
         return [_arrow(split.edge)] if split.edge else []

@@ -10,10 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nastk.base.errors import ConfigurationError
-from nastk.base.files import write_atomically
-from nastk.base.wording import printable
-from nastk.report.families import Family
+from nastk import ConfigurationError
+from nastk.base import printable, write_atomically
+from nastk.report import Family
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,12 +32,13 @@ RESOLUTION = 200
 """Dots per inch of a PNG."""
 
 
-def checked_format(path: Path, stem: str = "cell") -> str:
+def checked_format(path: str | Path, stem: str = "cell") -> str:
     """The format that a file's name asks for.
 
     Raises:
         ConfigurationError: a suffix of no known format.
     """
+    path = Path(path)
     suffix = path.suffix.lower().removeprefix(".")
     if suffix not in FORMATS:
         raise ConfigurationError(
@@ -48,7 +48,7 @@ def checked_format(path: Path, stem: str = "cell") -> str:
     return suffix
 
 
-def save(figure: "Figure", path: Path) -> Path:
+def save(figure: "Figure", path: str | Path) -> Path:
     """Write a page in the format of its file's name, without a date; returns the path.
 
     The file is whole, or what it was before.
@@ -59,6 +59,7 @@ def save(figure: "Figure", path: Path) -> Path:
     """
     import matplotlib
 
+    path = Path(path)
     suffix = checked_format(path)
     dates: dict[str, Any] = {
         "svg": {"Date": None, "Creator": "nastk"},

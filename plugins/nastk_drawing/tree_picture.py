@@ -1,4 +1,4 @@
-"""The branches of a run that split, as a picture: `draw_tree` writes it as SVG, PNG or PDF.
+"""The branches of a run that split, as a picture.
 
 Left to right: a branch is a card with the operations of its group, a fork says which edge was
 divided and how far apart its groups are, the table of distances hangs below the branch that split,
@@ -6,17 +6,14 @@ and the leaves end in bars of their accuracy. `tree_layout.py` says where things
 `tree_cards.py` what stands there, `heat.py` draws the tables.
 """
 
-from pathlib import Path as File
 from typing import TYPE_CHECKING
 
-from nastk.report import canvas
-from nastk.report import tree_cards as cards
-from nastk.report.canvas import BORDER, INK, LINE, MARGIN, NODE_EDGE, PADDING, PANEL, SOFT
-from nastk.report.families import family, readable
-from nastk.report.heat import draw_heat, shade, span
-from nastk.report.lineage import BranchRecord, Lineage, Split
-from nastk.report.numbers import percent
-from nastk.report.tree_layout import HANG, TreeLayout, placed
+from nastk.report import BranchRecord, BranchSplit, Lineage, family, percent, readable
+from nastk_drawing import canvas
+from nastk_drawing import tree_cards as cards
+from nastk_drawing.canvas import BORDER, INK, LINE, MARGIN, NODE_EDGE, PADDING, PANEL, SOFT
+from nastk_drawing.heat import draw_heat, shade, span
+from nastk_drawing.tree_layout import HANG, TreeLayout, placed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,25 +26,10 @@ BAR, BAR_GAP, BAR_TEXT, SCALE = 110.0, 20.0, 92.0, 34.0
 SCALES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 
 
-def draw_tree(
-    branches: Lineage, path: str | File, *, title: str | None = None, subtitle: str | None = None
-) -> File:
-    """Draw a lineage into a file: SVG, PNG or PDF, by the suffix of `path`; returns the path.
-
-    Raises:
-        ConfigurationError: a suffix of no known format.
-
-    Example: `draw_tree(lineage(folder.events()), "tree.svg", title="gm around darts")`
-    """
-    path = File(path)
-    canvas.checked_format(path, "tree")
-    return canvas.save(tree_picture(branches, title=title, subtitle=subtitle), path)
-
-
-def tree_picture(
+def picture(
     branches: Lineage, *, title: str | None = None, subtitle: str | None = None
 ) -> "Figure":
-    """The picture as a matplotlib `Figure` that nothing else knows of; arguments as above."""
+    """The picture as a matplotlib `Figure` that nothing else knows of; as for `draw_tree`."""
     layout = placed(branches, cards.card_size, cards.hanging_size, cards.label_size)
     bars = cards.accuracies(branches)
     wide = layout.width + (BAR_GAP + BAR + BAR_TEXT if bars else 0.0)
@@ -102,7 +84,7 @@ class _Drawing:
 
     # ------------------------------------------------------------------ forks
 
-    def _fork(self, record: BranchRecord, split: Split) -> None:
+    def _fork(self, record: BranchRecord, split: BranchSplit) -> None:
         left, y, wide = self._place(record)
         begin = self._layout.fork[self._layout.depth[record.name]] + self._shift[0]
         width, height = cards.label_size(record)

@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from nastk.report.canvas import BORDER, INK, PANEL, SOFT, text, text_width, tint
-from nastk.report.families import family, readable
-from nastk.report.lineage import Split
+from nastk.report import BranchSplit, family, readable
+from nastk_drawing.canvas import BORDER, INK, PANEL, SOFT, text, text_width, tint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +16,7 @@ LIGHTEST, DARKEST = 0.06, 0.82
 """How much ink the least and the greatest distance get."""
 
 
-def heat_size(split: Split) -> tuple[float, float]:
+def heat_size(split: BranchSplit) -> tuple[float, float]:
     """Width and height of a split's heat map in points; (0, 0) where nothing was measured."""
     if split.distances is None:
         return 0.0, 0.0
@@ -27,7 +26,7 @@ def heat_size(split: Split) -> tuple[float, float]:
     return _names_width(split) + side, HEAD + KEY + side
 
 
-def span(splits: list[Split]) -> tuple[float, float]:
+def span(splits: list[BranchSplit]) -> tuple[float, float]:
     """The ends of the scale: the least and the greatest distance in these splits."""
     found = [
         value
@@ -53,7 +52,7 @@ def _ink(value: float, ends: tuple[float, float]) -> float:
 
 
 def draw_heat(
-    axes: "Axes", split: Split, left: float, top: float, ends: tuple[float, float]
+    axes: "Axes", split: BranchSplit, left: float, top: float, ends: tuple[float, float]
 ) -> None:
     """The heat map of a split with its upper left corner at (left, top)."""
     if split.distances is None:
@@ -100,14 +99,14 @@ def _box(
     )
 
 
-def _order(split: Split) -> list[int]:
+def _order(split: BranchSplit) -> list[int]:
     """The operations group by group; those of no group last."""
     grouped = [name for group in split.groups for name in group]
     known = [split.operations.index(name) for name in dict.fromkeys(grouped)]
     return known + [each for each in range(len(split.operations)) if each not in known]
 
 
-def _offsets(split: Split, order: list[int], size: float) -> list[float]:
+def _offsets(split: BranchSplit, order: list[int], size: float) -> list[float]:
     """Where each row (or column) begins, with a gap where a group ends."""
     sizes = [len(group) for group in split.groups]
     if max(sizes, default=1) == 1:
@@ -122,5 +121,5 @@ def _cell(count: int) -> float:
     return 20.0 if count <= 5 else 18.0 if count <= 8 else 12.0 if count <= 12 else 9.0
 
 
-def _names_width(split: Split) -> float:
+def _names_width(split: BranchSplit) -> float:
     return max(text_width(readable(name), 7.0) for name in split.operations) + 9.0

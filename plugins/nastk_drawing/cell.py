@@ -1,15 +1,16 @@
-"""The picture of an architecture: `draw` writes one panel for each cell as SVG, PNG or PDF.
+"""The picture of an architecture: one panel for each cell.
 
 The same architecture gives the same bytes of SVG. `layout` says where things are; what they look
 like is said here and in `canvas`, the page they are drawn on.
 """
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nastk.report import canvas, families
-from nastk.report.canvas import (
+from nastk import Architecture
+from nastk.report import Family, Graph, Link, family, graphs, readable
+from nastk_drawing import canvas
+from nastk_drawing.canvas import (
     BORDER,
     INK,
     LINE,
@@ -22,10 +23,8 @@ from nastk.report.canvas import (
     PANEL,
     SOFT,
 )
-from nastk.report.geometry import Layout, PlacedLink, PlacedNode, Segment
-from nastk.report.graph import Graph, Link, graphs
-from nastk.report.layout import place
-from nastk.spaces.architecture import Architecture
+from nastk_drawing.geometry import Layout, PlacedLink, PlacedNode, Segment
+from nastk_drawing.layout import place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,28 +34,6 @@ HEADING = 22.0
 """Points for a panel's heading."""
 HEADINGS = {"normal": "Normal cell", "reduce": "Reduction cell"}
 ARROW = 8.0
-
-
-def draw(
-    architecture: Architecture,
-    path: str | Path,
-    *,
-    title: str | None = None,
-    subtitle: str | None = None,
-    scores: Sequence[Sequence[float]] | None = None,
-) -> Path:
-    """Draw an architecture into a file: SVG, PNG or PDF, by the suffix of `path`; returns the path.
-
-    `scores` is an edges x operations table; the entries of chosen operations stand beside them.
-
-    Raises:
-        ConfigurationError: a suffix of no known format.
-
-    Example: `draw(result.architecture, "cell.svg", title="Shapley, seed 0")`
-    """
-    path = Path(path)
-    canvas.checked_format(path)
-    return canvas.save(picture(architecture, title=title, subtitle=subtitle, scores=scores), path)
 
 
 def picture(
@@ -116,8 +93,8 @@ def _draw_link(
 
     colour, thick, dashes = LINE, 1.1, "-"
     if placed.link is not None:
-        kind = families.family(placed.link.operation)
-        colour, thick, dashes = kind.colour, 1.9, (":" if kind is families.NONE else "-")
+        kind = family(placed.link.operation)
+        colour, thick, dashes = kind.colour, 1.9, (":" if kind.name == "none" else "-")
         if placed.link.score is not None and strongest > 0:
             thick = 1.1 + 2.0 * abs(placed.link.score) / strongest
     path, tip = _path(placed.curve, shift)
@@ -173,13 +150,14 @@ def _draw_node(axes: "Axes", graph: Graph, placed: PlacedNode, shift: tuple[floa
     canvas.rectangle(
         axes, left, bottom, box.width, box.height, fill, NODE_EDGE, 7.0, 3, linewidth=1.2
     )
-    canvas.text(axes, box.x + shift[0], box.y + shift[1], _node_text(graph, placed.node), 10.5, INK)
+    name = _node_text(graph, placed.node)
+    canvas.text(axes, box.x + shift[0], box.y + shift[1], name, 10.5, INK, parse_math="$" in name)
 
 
 def _draw_label(axes: "Axes", placed: PlacedLink, shift: tuple[float, float]) -> None:
     if placed.link is None or placed.label is None:
         return
-    box, colour = placed.label, families.family(placed.link.operation).colour
+    box, colour = placed.label, family(placed.link.operation).colour
     left, bottom = box.left + shift[0], box.y - box.height / 2 + shift[1]
     canvas.rectangle(
         axes,
@@ -195,13 +173,13 @@ def _draw_label(axes: "Axes", placed: PlacedLink, shift: tuple[float, float]) ->
     )
     x, y = box.x + shift[0], box.y + shift[1]
     if placed.link.score is None:
-        canvas.text(axes, x, y, families.readable(placed.link.operation), 8.5, INK)
+        canvas.text(axes, x, y, readable(placed.link.operation), 8.5, INK)
         return
     canvas.text(
         axes,
         box.left + shift[0] + 7,
         y,
-        families.readable(placed.link.operation),
+        readable(placed.link.operation),
         8.5,
         INK,
         ha="left",
@@ -209,14 +187,14 @@ def _draw_label(axes: "Axes", placed: PlacedLink, shift: tuple[float, float]) ->
     canvas.text(axes, box.right + shift[0] - 7, y, _score(placed.link), 7.5, SOFT, ha="right")
 
 
-def _legend(cells: Iterable[Graph]) -> list[families.Family]:
-    present = {families.family(link.operation) for graph in cells for link in graph.links}
+def _legend(cells: Iterable[Graph]) -> list[Family]:
+    present = {family(link.operation) for graph in cells for link in graph.links}
     return sorted(present, key=lambda kind: kind.name)
 
 
 def _label_size(link: Link) -> tuple[float, float]:
     extra = 0.0 if link.score is None else canvas.text_width(_score(link), 7.5) + 7.0
-    return canvas.text_width(families.readable(link.operation), 8.5) + 14.0 + extra, 19.0
+    return canvas.text_width(readable(link.operation), 8.5) + 14.0 + extra, 19.0
 
 
 def _node_size(graph: Graph) -> Any:

@@ -5,9 +5,9 @@ Cells are drawn in layers from left to right (`layers` orders them, `positions` 
 another label or a foreign curve. Nothing here knows how it will be painted: `cell` does.
 """
 
-from nastk.report import ranked, snake
-from nastk.report.geometry import LabelSize, Layout, NodeSize, at_origin
-from nastk.report.graph import Graph
+from nastk.report import Graph
+from nastk_drawing import ranked, snake
+from nastk_drawing.geometry import LabelSize, Layout, NodeSize, at_origin
 
 
 def place(graph: Graph, label_size: LabelSize, node_size: NodeSize) -> Layout:

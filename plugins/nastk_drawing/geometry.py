@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nastk.report.graph import Link
+from nastk.report import Link
 
 Point = tuple[float, float]
 LabelSize = Callable[[Link], tuple[float, float]]

@@ -8,8 +8,8 @@ import pytest
 from core_kit import searched
 
 from nastk import Architecture, ConfigurationError, DataError, NastkError
-from nastk.report.canvas import page, save
-from nastk.report.cell import draw
+from nastk_drawing import draw
+from nastk_drawing.canvas import page, save
 
 
 @pytest.fixture(scope="module")

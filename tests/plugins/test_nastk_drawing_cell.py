@@ -10,9 +10,10 @@ from matplotlib.image import imread
 from report_kit import BENCH, BOTH, CHAIN, DARTS_V2, SAMPLES
 
 from nastk import ConfigurationError
-from nastk.report.canvas import RESOLUTION, text_width
-from nastk.report.cell import draw, picture
-from nastk.report.families import FAMILIES, family, readable
+from nastk.report import family
+from nastk_drawing import draw
+from nastk_drawing.canvas import RESOLUTION, text_width
+from nastk_drawing.cell import picture
 
 
 @pytest.mark.parametrize("suffix", ["svg", "pdf"])
@@ -111,41 +112,13 @@ def test_settings_of_other_plots_are_left_alone(tmp_path):
     assert dict(matplotlib.rcParams) == before
 
 
-def test_importing_the_report_needs_neither_torch_nor_matplotlib():
-    modules = ["cell", "layout", "terminal", "summary", "tables", "options"]
+def test_importing_the_pictures_needs_neither_torch_nor_matplotlib():
+    modules = ["cell", "layout", "tree_picture", "command_line"]
     program = (
-        f"import sys; {'; '.join(f'import nastk.report.{name}' for name in modules)}; "
-        "print([name for name in ('torch', 'matplotlib', 'numpy') if name in sys.modules])"
+        f"import sys; {'; '.join(f'import nastk_drawing.{name}' for name in modules)}; "
+        "print({'torch', 'matplotlib', 'numpy', 'scipy', 'igraph'} & set(sys.modules))"
     )
     found = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize(
-    "operation, name",
-    [
-        ("none", "none"),
-        ("skip_connect", "skip connection"),
-        ("Identity", "skip connection"),
-        ("sep_conv_5x5", "separable convolution"),
-        ("dil_conv_3x3", "dilated convolution"),
-        ("dil_sep_conv_3x3", "dilated convolution"),
-        ("nor_conv_1x1", "convolution"),
-        ("mb3_k5_e6", "convolution"),
-        ("avg_pool_3x3", "pooling"),
-        ("noise", "other operation"),
-    ],
-)
-def test_families(operation, name):
-    assert family(operation).name == name
-
-
-def test_family_colours_differ():
-    assert (
-        len({each.colour for each in FAMILIES})
-        == len({each.terminal for each in FAMILIES})
-        == len(FAMILIES)
-    )
-    assert readable("dil_conv_5x5") == "dil conv 5×5"
+    assert found.stdout.strip() == "set()"

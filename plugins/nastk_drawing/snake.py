@@ -1,6 +1,7 @@
 """Draws a chain of layers in rows that wind: to the right, down, to the left, down, and so on."""
 
-from nastk.report.geometry import (
+from nastk.report import Graph, Link
+from nastk_drawing.geometry import (
     Box,
     LabelSize,
     NodeSize,
@@ -11,7 +12,6 @@ from nastk.report.geometry import (
     flat,
     straight,
 )
-from nastk.report.graph import Graph, Link
 
 LAYERS_A_ROW = 4
 GAP, ROW_GAP, LABEL_GAP, PORT = 24.0, 30.0, 8.0, 8.0

@@ -2,7 +2,7 @@
 
 Any updater that splits has one: the trainer records every split with the subspaces of the heirs.
 One that measured how far operations are apart adds its distances (`SplitReport`). Next: `tree.py`
-shows a lineage in the terminal, `tree_picture.py` as a picture.
+shows a lineage in the terminal.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ Edges = Sequence[tuple[str, Sequence[str]]]
 
 
 @dataclass(frozen=True)
-class Split:
+class BranchSplit:
     """Where a branch split: the edge that was divided, and one group of operations for each heir.
 
     `edge` is a name; what was divided otherwise (several edges, none) is told by `edge` alone and
@@ -45,8 +45,8 @@ class BranchRecord:
     name: str
     parent: str | None = None
     group: tuple[str, ...] = ()
-    origin: Split | None = None
-    split: Split | None = None
+    origin: BranchSplit | None = None
+    split: BranchSplit | None = None
     heirs: tuple[str, ...] = ()
     first: int | None = None
     last: int | None = None
@@ -145,13 +145,13 @@ def _walk(records: Mapping[str, BranchRecord], start: BranchRecord) -> Iterator[
         yield from _walk(records, records[heir])
 
 
-def _reported(event: Event, report: SplitReport | None) -> Split | None:
+def _reported(event: Event, report: SplitReport | None) -> BranchSplit | None:
     """The split as the updater reported it; None if that is not the one that the trainer made."""
     if report is None or not report.edge or len(report.groups) != len(event["heirs"]):
         return None
     edge: Event = next((each for each in report.edges if each["edge"] == report.edge), {})
     table, groups = edge.get("distances"), tuple(map(tuple, report.groups))
-    return Split(
+    return BranchSplit(
         int(event["epoch"]),
         str(report.edge),
         groups,
@@ -162,12 +162,12 @@ def _reported(event: Event, report: SplitReport | None) -> Split | None:
     )
 
 
-def _derived(event: Event, edges: Edges) -> Split:
+def _derived(event: Event, edges: Edges) -> BranchSplit:
     """The split that the subspaces of the heirs tell: on the one edge where they differ."""
     tables, epoch = event["subspaces"], int(event["epoch"])
     rows = [row for row, each in enumerate(zip(*tables, strict=True)) if len(set(each)) > 1]
     if len(rows) != 1:
-        return Split(epoch, f"{len(rows)} edges" if rows else "", ())
+        return BranchSplit(epoch, f"{len(rows)} edges" if rows else "", ())
     row = rows[0]
     name, operations = f"edge {row}", [str(column) for column in range(len(tables[0][row]))]
     if len(edges) == len(tables[0]):
@@ -177,7 +177,7 @@ def _derived(event: Event, edges: Edges) -> Split:
         for table in tables
     )
     alive = tuple(word for word in operations if any(word in group for group in groups))
-    return Split(epoch, name, groups, alive)
+    return BranchSplit(epoch, name, groups, alive)
 
 
 def _edges(architecture: Any) -> Edges:

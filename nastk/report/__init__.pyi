@@ -1,0 +1,14 @@
+from .branches import BranchRecord as BranchRecord
+from .branches import BranchSplit as BranchSplit
+from .branches import Lineage as Lineage
+from .branches import lineage as lineage
+from .families import Family as Family
+from .families import family as family
+from .families import readable as readable
+from .graph import Graph as Graph
+from .graph import Link as Link
+from .graph import graphs as graphs
+from .names import data_name as data_name
+from .numbers import percent as percent
+from .terminal import cell as cell
+from .tree import Tree as Tree
