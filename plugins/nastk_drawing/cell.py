@@ -74,7 +74,8 @@ def _panel(
     canvas.rectangle(axes, left, bottom, width, height, PANEL, BORDER, 8.0, 0)
     heading = HEADINGS.get(graph.group, _capital(graph.group.replace("_", " ")))
     canvas.text(axes, left + 14, bottom + height - 19, heading, 10.5, INK, weight="bold", ha="left")
-    shift = (left + (width - layout.width) / 2, bottom + PADDING)
+    middle = left + (width - layout.width) / 2
+    shift = (middle - layout.left, bottom + PADDING - layout.bottom)
     strongest = max(
         (abs(link.link.score or 0.0) for link in layout.links if link.link), default=0.0
     )

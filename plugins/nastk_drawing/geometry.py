@@ -85,8 +85,10 @@ class PlacedLink:
 
 @dataclass(frozen=True)
 class Layout:
-    """Everything placed in the rectangle from (0, 0) to (width, height), in points."""
+    """Everything placed in the rectangle of `width` x `height` points whose lower left is given."""
 
+    left: float
+    bottom: float
     width: float
     height: float
     nodes: tuple[PlacedNode, ...]
@@ -110,36 +112,11 @@ def straight(start: Point, end: Point) -> Segment:
     )
 
 
-def at_origin(nodes: Sequence[PlacedNode], links: Sequence[PlacedLink]) -> Layout:
-    """Move everything so that its bounding rectangle begins at (0, 0)."""
+def bounded(nodes: Sequence[PlacedNode], links: Sequence[PlacedLink]) -> Layout:
+    """All of it, with the rectangle around it."""
     boxes = [each.box for each in nodes] + [each.label for each in links if each.label]
     points = [point for link in links for part in link.curve for point in (part.start, part.end)]
-    left = min([box.left for box in boxes] + [x for x, _ in points])
-    right = max([box.right for box in boxes] + [x for x, _ in points])
-    bottom = min([box.y - box.height / 2 for box in boxes] + [y for _, y in points])
-    top = max([box.y + box.height / 2 for box in boxes] + [y for _, y in points])
-
-    def move(point: Point) -> Point:
-        return point[0] - left, point[1] - bottom
-
-    def shift(box: Box) -> Box:
-        return Box(box.x - left, box.y - bottom, box.width, box.height)
-
-    return Layout(
-        right - left,
-        top - bottom,
-        tuple(PlacedNode(each.node, shift(each.box)) for each in nodes),
-        tuple(
-            PlacedLink(
-                each.source,
-                each.node,
-                each.link,
-                tuple(
-                    Segment(move(part.start), move(part.leave), move(part.arrive), move(part.end))
-                    for part in each.curve
-                ),
-                shift(each.label) if each.label else None,
-            )
-            for each in links
-        ),
-    )
+    points += [(box.left, box.y - box.height / 2) for box in boxes]
+    points += [(box.right, box.y + box.height / 2) for box in boxes]
+    (left, right), (bottom, top) = ((min(each), max(each)) for each in zip(*points, strict=True))
+    return Layout(left, bottom, right - left, top - bottom, tuple(nodes), tuple(links))

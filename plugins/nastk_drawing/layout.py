@@ -7,7 +7,7 @@ another label or a foreign curve. Nothing here knows how it will be painted: `ce
 
 from nastk.report import Graph
 from nastk_drawing import ranked, snake
-from nastk_drawing.geometry import LabelSize, Layout, NodeSize, at_origin
+from nastk_drawing.geometry import LabelSize, Layout, NodeSize, bounded
 
 
 def place(graph: Graph, label_size: LabelSize, node_size: NodeSize) -> Layout:
@@ -16,4 +16,4 @@ def place(graph: Graph, label_size: LabelSize, node_size: NodeSize) -> Layout:
     `label_size` and `node_size` answer (width, height) of a label and a node's box, in points.
     """
     nodes, links = (snake if graph.chain else ranked).place(graph, label_size, node_size)
-    return at_origin(nodes, links)
+    return bounded(nodes, links)

@@ -1,6 +1,5 @@
 """Draws a cell in layers, left to right: finds the calmest order, sets columns, draws curves."""
 
-from collections.abc import Iterator
 from itertools import groupby
 
 from nastk.report import Graph
@@ -37,16 +36,10 @@ def place(
         item.height = max(item.height, PORT * (ports - 1) + 2 * PORT_MARGIN)
     order = _calmest(layers.orders(natural))
     positions.settle(order, positions.level(order))
-    spans, ports_of = _spans(order), _ports(order)
-    nodes = [
-        PlacedNode(item.node, _box(item, spans))
-        for column in order
-        for item in column
-        if item.kind == "node"
-    ]
-    return sorted(nodes, key=lambda node: node.node), [
-        _placed(route, spans, ports_of) for route in routes
-    ]
+    spans = _spans(order)
+    items = sorted((item for column in order for item in column), key=lambda item: item.node)
+    nodes = [PlacedNode(item.node, _box(item, spans)) for item in items if item.kind == "node"]
+    return nodes, [_placed(route, spans) for route in routes]
 
 
 def _calmest(orders: list[Order]) -> Order:
@@ -85,34 +78,20 @@ def _box(item: Item, spans: list[tuple[float, float]]) -> Box:
     return Box((left + right) / 2, item.y, item.width, item.height)
 
 
-def _ports(order: Order) -> dict[tuple[Item, Item], float]:
-    """The height at which each segment meets the node at its end, by (node, neighbour)."""
-    return {
-        (item, other): height
-        for column in order
-        for item in column
-        if item.kind == "node"
-        for side in (item.before, item.after)
-        for other, height in _spread(item, side)
-    }
+def _port(node: Item, other: Item) -> float:
+    """The height at which the segment to a neighbour meets a node: they leave in its order."""
+    side = sorted(node.after if other in node.after else node.before, key=lambda item: -item.y)
+    return node.y + PORT * ((len(side) - 1) / 2 - side.index(other))
 
 
-def _spread(node: Item, neighbours: list[Item]) -> Iterator[tuple[Item, float]]:
-    """Neighbours on one side of a node, high to low, each with its height at the node's side."""
-    for row, other in enumerate(sorted(neighbours, key=lambda item: -item.y)):
-        yield other, node.y + PORT * ((len(neighbours) - 1) / 2 - row)
-
-
-def _placed(
-    route: Route, spans: list[tuple[float, float]], ports: dict[tuple[Item, Item], float]
-) -> PlacedLink:
+def _placed(route: Route, spans: list[tuple[float, float]]) -> PlacedLink:
     """The curve of a route: it climbs between columns, and is level in them.
 
     Columns without a box are as if they were not there.
     """
     first, *between, last = route.items
     between = [item for item in between if spans[item.column][0] < spans[item.column][1]]
-    here = (_box(first, spans).right, ports[first, route.items[1]])
+    here = (_box(first, spans).right, _port(first, route.items[1]))
     parts: list[Segment] = []
     for _, level in groupby(between, key=lambda item: round(item.y)):
         passed = list(level)
@@ -120,6 +99,6 @@ def _placed(
         leave = (spans[passed[-1].column][1], passed[-1].y)
         parts += [flat(here, enter), straight(enter, leave)]
         here = leave
-    parts.append(flat(here, (_box(last, spans).left, ports[last, route.items[-2]])))
+    parts.append(flat(here, (_box(last, spans).left, _port(last, route.items[-2]))))
     label = next((_box(item, spans) for item in between if item.kind == "label"), None)
     return PlacedLink(first.node, last.node, route.link, tuple(parts), label)

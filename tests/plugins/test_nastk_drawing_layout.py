@@ -43,7 +43,8 @@ def assert_nothing_is_covered(layout):
                 assert not any(box.holds(point) for point in points), (
                     f"link {number} runs through {name}"
                 )
-    assert all(box.left >= 0 and box.right <= layout.width + 1e-6 for _, box in everything)
+    left, right = layout.left, layout.left + layout.width
+    assert all(box.left >= left - 1e-6 and box.right <= right + 1e-6 for _, box in everything)
 
 
 def assert_ends_meet(layout):
