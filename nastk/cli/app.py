@@ -19,6 +19,8 @@ from nastk.cli.parameters import (
     EVALUATORS,
     ITS_SPACE,
     JSON,
+    LEAF_JUDGE,
+    LEAF_RACE,
     LIMITS,
     QUIET,
     RANKING,
@@ -134,14 +136,9 @@ def search(
     limit: LIMITS = None,
     ranking: RANKING = None,
     r: RANKING_OPTIONS = None,
-    leaf_judge: Annotated[
-        Text,
-        typer.Option(
-            help="Who chooses among leaves; default: supernet accuracy on valid.",
-            autocompletion=offered("evaluators"),
-        ),
-    ] = None,
+    leaf_judge: LEAF_JUDGE = None,
     leaf_metric: Annotated[Text, typer.Option(help="The metric that it chooses by.")] = None,
+    leaf_race: LEAF_RACE = None,
     epochs: EPOCHS = None,
     seed: Annotated[
         int | None,
@@ -185,6 +182,7 @@ def search(
         "ranking": ranking,
         "leaf_judge": leaf_judge,
         "leaf_metric": leaf_metric,
+        "leaf_race": leaf_race,
         "seed": seed,
     }
     flags |= {"device": device, "precision": precision, "deterministic": deterministic or None}

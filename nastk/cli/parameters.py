@@ -45,6 +45,19 @@ RUN = Annotated[
         autocompletion=offered("run_folders"),
     ),
 ]
+LEAF_JUDGE = Annotated[
+    Text,
+    typer.Option(
+        help="Who chooses among leaves; default: supernet accuracy on valid.",
+        autocompletion=offered("evaluators"),
+    ),
+]
+LEAF_RACE = Annotated[
+    float | None,
+    typer.Option(
+        help="Race leaves by supernet accuracy, missing the best with this probability at most."
+    ),
+]
 ARCHITECTURE = Annotated[
     str,
     typer.Argument(

@@ -220,7 +220,7 @@ def _chooser(installed: Catalogue, config: SearchConfig, setting: Setting) -> Ch
     """Who chooses among leaves; a metric that does not exist is said now, where that is known."""
     one = config.leaf_judge
     judge = None if one is None else _evaluator(installed, one.name, one.options, setting)
-    chooser, space = Chooser(judge, config.leaf_metric), setting.space
+    chooser, space = Chooser(judge, config.leaf_metric, config.leaf_race), setting.space
     if judge is None:
         chooser.named(["valid_accuracy"])
     elif judge.criteria is not None:

@@ -71,6 +71,13 @@ class SearchConfig(Options):
         description="the metric that it chooses by, larger is better; null: its first that is not "
         "of the test split",
     )
+    leaf_race: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="measure leaves on 1,000 images, those that lead on more until they are told "
+        "apart, missing the best with this probability at most; 0: all on all",
+    )
     limits: list[LimitOptions] | None = Field(
         None, description="the largest values of metrics that the decision keeps; null: none"
     )
@@ -122,7 +129,15 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
     resolved["limits"] = _limits(wishes, judge)
     rest = {
         key: wishes[key]
-        for key in ("seed", "device", "precision", "deterministic", "budget", "leaf_metric")
+        for key in (
+            "seed",
+            "device",
+            "precision",
+            "deterministic",
+            "budget",
+            "leaf_metric",
+            "leaf_race",
+        )
         if wishes.get(key) is not None
     }
     return parse(SearchConfig, {**resolved, **rest, "preset": preset}, "config")

@@ -22,7 +22,9 @@ from nastk.runs.folder import CONFIG, DATA, RunFolder
 from nastk.train.branch import Branch
 from nastk.train.trainer import Trainer
 
-MAY_DIFFER = frozenset({"device", "evaluators", "leaf_judge", "leaf_metric", "ranking", "preset"})
+MAY_DIFFER = frozenset(
+    {"device", "evaluators", "leaf_judge", "leaf_metric", "leaf_race", "ranking", "preset"}
+)
 """Keys of a configuration that may change in a run's life: nothing that trains depends on them."""
 MAY_DIFFER_IN = {
     "trainer": frozenset({"workers", "checkpoint_minutes", "log_every", "threads", "cuda_graphs"}),

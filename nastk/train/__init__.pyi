@@ -1,4 +1,10 @@
 from .probe import NormMode as NormMode
+from .racing import Hits as Hits
+from .racing import Standing as Standing
+from .racing import doubling as doubling
+from .racing import race as race
+from .trained_by import TrainedBy as TrainedBy
+from .trained_by import TrainedByOptions as TrainedByOptions
 from .weights import NamedWeights as NamedWeights
 from .wrapper import InnerName as InnerName
 from .wrapper import InnerOptions as InnerOptions

@@ -8,14 +8,24 @@ test split chooses nothing.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from nastk.base import defaults
 from nastk.base.errors import ConfigurationError
+from nastk.spaces.architecture import Architecture
 from nastk.spaces.mixture import Mixture
 from nastk.train.branch import Branch
 from nastk.train.evaluator import Evaluator, judged_all
 from nastk.train.probe import Probe
+from nastk.train.racing import doubling, race
 from nastk.train.trainer import Trainer
+
+FIRST_IMAGES = 1_000
+"""Images, in whole batches, that every leaf of a race is measured on."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +33,24 @@ class Chooser:
     """Chooses among leaves by a metric of `judge`; by supernet accuracy where that is None.
 
     `metric` is the first of the judge's criteria where None; of a judge that names none, its first
-    that is not of the test split.
+    that is not of the test split. With `race`, supernet accuracies are measured on a first portion
+    of the images, and of those that lead on more until they are told apart; that the best leaf is
+    put out has this probability at most (`racing.py`).
 
     Example: `Chooser(None, None).choose(branches, trainer)`
     """
 
     judge: Evaluator | None = None
     metric: str | None = None
+    race: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.race and self.judge is not None:
+            raise ConfigurationError(
+                f"leaf_race={self.race:g} races leaves by supernet accuracy, and evaluator "
+                f"{self.judge.name!r} was asked to choose among them. Leave out leaf_race or "
+                "leaf_judge."
+            )
 
     def choose(
         self,
@@ -42,6 +63,8 @@ class Chooser:
         The first metric is the one chosen by; a judge with criteria has its others recorded too.
         """
         probes = [trainer.probe(leaf, stopping) for leaf in leaves]
+        if self.race:
+            return self._raced(leaves, probes)
         found = self._judged(leaves, probes)
         names = [self.named(metrics) for metrics in found]
         chosen = names[0]
@@ -104,12 +127,37 @@ class Chooser:
         self, leaves: Sequence[Branch], probes: Sequence[Probe]
     ) -> list[Mapping[str, float | int]]:
         """The metrics of each leaf's architecture."""
-        architectures = [
-            leaf.updater.architecture(probe) for leaf, probe in zip(leaves, probes, strict=True)
-        ]
+        architectures = _decided(leaves, probes)
         if self.judge is not None:
             return [each.metrics for each in judged_all(self.judge, architectures, probes)]
         return [
             {"valid_accuracy": next(probe.scores([Mixture.of(architecture)], probe.valid.once()))}
             for architecture, probe in zip(architectures, probes, strict=True)
         ]
+
+    def _raced(
+        self, leaves: Sequence[Branch], probes: Sequence[Probe]
+    ) -> tuple[Branch, dict[str, dict[str, float | int]]]:
+        """The leaf that wins the race, and every leaf's accuracy on the images that it saw."""
+        mixtures = [Mixture.of(architecture) for architecture in _decided(leaves, probes)]
+        valid = probes[0].valid
+        batches = valid.once()
+        sizes = doubling(len(valid), max(-(-FIRST_IMAGES * len(valid) // valid.images), 1))
+
+        def hits(numbers: Sequence[int], portion: int) -> Bool[Tensor, "contestants images"]:
+            rows: list[list[Tensor]] = [[] for _ in numbers]
+            for batch in islice(batches, sizes[portion]):
+                for row, number in zip(rows, numbers, strict=True):
+                    row.append(probes[number].correct(mixtures[number], [batch]))
+            return torch.stack([torch.cat(row) for row in rows])
+
+        standings = race(len(leaves), len(sizes), hits, self.race)
+        accuracies: dict[str, float | int] = {
+            leaves[one.number].name: one.accuracy for one in standings
+        }
+        in_order = {leaf.name: accuracies[leaf.name] for leaf in leaves}
+        return leaves[standings[0].number], {"valid_accuracy": in_order}
+
+
+def _decided(leaves: Sequence[Branch], probes: Sequence[Probe]) -> list[Architecture]:
+    return [leaf.updater.architecture(probe) for leaf, probe in zip(leaves, probes, strict=True)]

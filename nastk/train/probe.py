@@ -240,13 +240,15 @@ class Probe:
 
     def correct(self, mixture: Mixture, batches: Iterable[Batch]) -> Bool[Tensor, "images"]:
         """Which images of `batches`, in their order, the supernet gets right under `mixture`."""
+        return torch.cat([self.hits([mixture], batch)[0] for batch in batches])
+
+    def hits(self, mixtures: Sequence[Mixture], batch: Batch) -> Bool[Tensor, "mixtures images"]:
+        """Which images the supernet gets right under each; what several share is computed once."""
         with torch.no_grad():
-            found = [
-                answer.argmax(1) == batch.labels
-                for batch in batches
-                for answer in self._measure(batch, None, "batch", False)([mixture])
-            ]
-        return torch.cat(found).cpu()
+            measure = self._measure(batch, None, "batch", len(mixtures) > 1)
+            portions = self._portions(mixtures, [batch], "batch")
+            answers = [answer for some in portions for answer in measure(some)]
+        return torch.stack([answer.argmax(1) == batch.labels for answer in answers]).cpu()
 
     def accuracies(
         self,

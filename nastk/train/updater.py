@@ -60,13 +60,18 @@ class Continuation:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run intends, for checks and forecasts: epochs, steps an epoch, images by split."""
+    """What a run intends, for checks and forecasts: epochs, steps an epoch, images by split.
+
+    `decides` is False where an updater only trains and another one decides: the last epoch's
+    `after_epoch` is then never called.
+    """
 
     epochs: int
     steps_per_epoch: int
     batch_size: int
     train_images: int
     valid_images: int
+    decides: bool = True
 
 
 class ArchitectureUpdater(Component, ABC):

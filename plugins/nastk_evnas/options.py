@@ -51,6 +51,16 @@ class EvNASOptions(Options):
     augment: bool = Field(
         False, description="measure fitness on augmented images, as the authors do on DARTS's space"
     )
+    race: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="measure the last generation on race_images, and those that lead on more until "
+        "they are told apart, missing the fittest with this probability at most; 0: all on all",
+    )
+    race_images: int = Field(
+        1_000, ge=2, description="race: images that measure every genome, in whole batches"
+    )
 
     def rules(self) -> Rules:
         """How a generation is bred."""

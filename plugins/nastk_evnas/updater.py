@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -82,8 +83,11 @@ class EvNAS(ArchitectureUpdater):
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
         """Called once after every epoch: measures the generation, breeds the next."""
-        fitness, measured = self._fitness(probe)
-        generation = ranked(self.population, fitness)
+        if self.options.race and probe.epoch >= probe.epochs:
+            generation, measured = self._raced(probe)
+        else:
+            fitness, measured = self._fitness(probe)
+            generation = ranked(self.population, fitness)
         self._report(probe, generation, measured)
         self.leader = generation[0]
         if probe.epoch < probe.epochs:
@@ -127,16 +131,34 @@ class EvNAS(ArchitectureUpdater):
 
     def _fitness(self, probe: Probe) -> tuple[list[float], int]:
         """The accuracy of each genome of the population, and how many were measured."""
+        found, where = self._judged(probe)
+        accuracies = self.options.scorer().accuracies(probe, found)
+        return [accuracies[place] for place in where], len(found)
+
+    def _raced(self, probe: Probe) -> tuple[list[Individual], int]:
+        """The population with its fitness, the fittest first, and how many were measured.
+
+        Not by the numbers alone: who was put out early was measured on fewer images.
+        """
+        found, where = self._judged(probe)
+        options = self.options
+        standings = options.scorer().raced(probe, found, options.race_images, options.race)
+        return [
+            replace(one, fitness=standing.accuracy)
+            for standing in standings
+            for one, place in zip(self.population, where, strict=True)
+            if place == standing.number
+        ], len(found)
+
+    def _judged(self, probe: Probe) -> tuple[list[Mixture], list[int]]:
+        """The different mixtures of the population, and for each genome its place among them."""
         decoder = Decoder(
             self.space, self.options.fitness_decode or self.options.decode, self.options.sharpness
         )
         found, where = distinct(
             [decoder.mixture(one.genome, probe.subspace) for one in self.population]
         )
-        accuracies = self.options.scorer().accuracies(
-            probe, [mixture.to(self.device) for mixture in found]
-        )
-        return [accuracies[place] for place in where], len(found)
+        return [mixture.to(self.device) for mixture in found], where
 
     def _turns(self, rng: torch.Generator) -> list[int]:
         """Whose turn it is in the epoch that begins, by the option `assignment`."""

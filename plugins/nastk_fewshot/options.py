@@ -4,9 +4,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nastk import Options
 from nastk.base import EXPERIMENTAL
-from nastk.train import InnerName, InnerOptions
+from nastk.train import InnerName, InnerOptions, TrainedByOptions
 from nastk_fewshot.course import Course, Restart, shares
 from nastk_fewshot.cut import EdgeRule
 from nastk_fewshot.matching import Forcing, Matching, Scope
@@ -15,7 +14,7 @@ from nastk_fewshot.partition import Partitioner, Rule
 Parts = Annotated[int, Field(ge=2)]
 
 
-class GmOptions(Options):
+class GmOptions(TrainedByOptions):
     """Options of `gm`; the defaults are Hu et al. (2022), read strictly: see `docs/updaters`."""
 
     shares: ClassVar[tuple[float, ...]] = (0.25, 0.5)

@@ -26,7 +26,7 @@ from nastk import (
     Subspace,
 )
 from nastk.base import SplitReport
-from nastk.train import updater_class
+from nastk.train import TrainedBy, updater_class
 from nastk_fewshot.checks import complaint, forecast
 from nastk_fewshot.course import Course
 from nastk_fewshot.cut import Cut, EdgeRule, chosen, cut, splittable, values
@@ -36,14 +36,14 @@ from nastk_fewshot.options import GmOptions
 from nastk_fewshot.presets import PRESETS
 
 
-class Gm(ArchitectureUpdater):
+class Splitting(ArchitectureUpdater):
     """Few-shot search by gradient matching around another updater (Hu et al., ICLR 2022).
 
     After the epochs in `splits` every branch divides one edge's operations into groups that agree
     on how to change the weights they share, and goes on once for each group. `inner` searches in
     the leaves; the run's architecture is that of the best leaf. Without splits it is `inner`.
 
-    Example: `nastk.search(space="darts", updater=nastk.use("gm", inner="shapley"), data="cifar10")`
+    `Gm` is the same where weights may be trained by another updater than `inner`.
     """
 
     name: ClassVar[str] = "gm"
@@ -84,7 +84,7 @@ class Gm(ArchitectureUpdater):
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
         """Called once before every weight step: inner's, or (frozen, if asked) all equally."""
-        return self._mixtures(probe, self._advance(probe))
+        return self.trained(probe, self._advance(probe))
 
     def after_step(self, probe: Probe) -> None:
         """Called once after every weight step: inner's, unless it is frozen."""
@@ -156,7 +156,8 @@ class Gm(ArchitectureUpdater):
             return probe
         return probe.with_clock(begin, length, ahead)
 
-    def _mixtures(self, probe: Probe, course: Course, ahead: int = 0) -> Sequence[Mixture]:
+    def trained(self, probe: Probe, course: Course, ahead: int = 0) -> Sequence[Mixture]:
+        """Called before a weight step, and at a split for what the next steps would train."""
         frozen = course.frozen(self.level)
         if frozen and self.options.frozen_mixture == "uniform":
             return [Mixture.uniform(probe.subspace).to(self.device)]
@@ -188,7 +189,7 @@ class Gm(ArchitectureUpdater):
                 subspace,
                 edges,
                 # One of the mixtures of each of the next steps, not taken.
-                lambda ahead: self._mixtures(probe, course, ahead)[0].detach(),
+                lambda ahead: self.trained(probe, course, ahead)[0].detach(),
                 first=(number - 1) * self.options.batches,
             )
         found = (cut(self.space, subspace, edge, partitioner, tables.get(edge)) for edge in edges)
@@ -234,3 +235,16 @@ class Gm(ArchitectureUpdater):
         )
         more = {"split": number, "rule": self.options.edge_rule, "fresh": fresh}
         probe.report(SplitReport.topic, epoch=probe.epoch, **asdict(report), **more)
+
+
+class Gm(TrainedBy, Splitting):
+    """The updater `gm`: `Splitting`, whose weights another updater may train (`train`).
+
+    Example: `nastk.search(space="darts", updater=nastk.use("gm", inner="shapley"), data="cifar10")`
+    """
+
+    def trained(self, probe: Probe, course: Course, ahead: int = 0) -> Sequence[Mixture]:
+        """Called before a weight step, and at a split: those of who trains."""
+        if self.trains is None:
+            return super().trained(probe, course, ahead)
+        return self.trains.mixtures(probe.with_clock(0, probe.epochs, ahead))

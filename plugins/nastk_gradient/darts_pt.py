@@ -23,7 +23,7 @@ from nastk import (
     Subspace,
     Wrapper,
 )
-from nastk.train import around, as_weights
+from nastk.train import TrainedBy, TrainedByOptions, around, as_weights
 from nastk_gradient.perturbation import RemovalScorer
 from nastk_gradient.published import BENCH_DATA, BENCH_SPACE, DARTS_SPACE, DARTS_TRAINER, HALVES
 from nastk_gradient.selection import open_edges, rounds_left, wide_nodes
@@ -41,7 +41,7 @@ _PUBLISHED = {
 }
 
 
-class DartsPt(Wrapper):
+class DartsPt(TrainedBy, Wrapper):
     """Perturbation-based selection (Wang et al., ICLR 2021, arXiv 2108.04392) over any updater.
 
     Example: `nastk.search(space="darts", updater=nastk.use("darts-pt", inner="snas"))`
@@ -51,8 +51,8 @@ class DartsPt(Wrapper):
     summary = "lets another updater search, then keeps on each edge what accuracy misses most"
     needs: ClassVar[frozenset[str]] = frozenset({"valid"})
 
-    class Options(Wrapper.Options):
-        """The updater inside, when edges are decided, and on which images."""
+    class Options(TrainedByOptions, Wrapper.Options):
+        """Who searches inside, who trains, when edges are decided, and on which images."""
 
         interval: int = Field(
             5, ge=0, description="epochs of tuning from one round to the next; 0: all at one time"

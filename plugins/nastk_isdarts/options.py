@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from nastk import Edge, Options
+from nastk import Edge
 from nastk.base import EXPERIMENTAL
+from nastk.train import TrainedByOptions
 from nastk_isdarts.measure import MeasureName
 from nastk_isdarts.mixing import Mix
 from nastk_isdarts.shrinking import Contest, Keep, Order, shrink_epochs
 
 
-class IsDartsOptions(Options):
+class IsDartsOptions(TrainedByOptions):
     """Options of `isdarts`; the defaults are the authors' code."""
 
     shrinks: int | None = Field(

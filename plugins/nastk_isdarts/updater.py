@@ -23,6 +23,7 @@ from nastk import (
     Probe,
 )
 from nastk.base import table_to_json
+from nastk.train import TrainedBy
 from nastk_isdarts.listening import Measures, measure
 from nastk_isdarts.mixing import constant_mixture
 from nastk_isdarts.options import IsDartsOptions
@@ -32,14 +33,14 @@ from nastk_isdarts.shrinking import Player, contests, prune, rate, scores
 REHEARSAL = 2
 
 
-class IsDarts(ArchitectureUpdater):
+class Shrinking(ArchitectureUpdater):
     """Narrows the supernet until an architecture is left (IS-DARTS, He et al., AAAI 2024).
 
     There is no alpha, and no validation split: all training images train the weights of a constant
     mixture. After some of the last epochs one pass over them measures how flat the output of every
     operation is, and the flattest are removed for good; then training goes on.
 
-    Example: `nastk.search(space="nasbench201", updater="isdarts", data="cifar10", preset="paper")`
+    `IsDarts` is the same where weights may be trained by another updater.
     """
 
     name = "isdarts"
@@ -67,7 +68,7 @@ class IsDarts(ArchitectureUpdater):
         found: str | None = self.options.conflict(plan.epochs, self.space.edges, self.contests)
         return found
 
-    def forecast(self, plan: Plan) -> PhaseCost:
+    def forecast(self, plan: Plan) -> PhaseCost | None:
         """Called by `--dry-run`: a pass over the training images (or `batches`) at each shrink."""
         shrinks = self.options.shrinks_on(self.space.edges)
         images = self.options.images(plan.train_images, plan.batch_size)
@@ -189,3 +190,10 @@ class IsDarts(ArchitectureUpdater):
         """[edge, operation] by name for each player."""
         edges = self.space.edges
         return [[edges[edge].name, edges[edge].operations[column]] for edge, column in players]
+
+
+class IsDarts(TrainedBy, Shrinking):
+    """The updater `isdarts`: `Shrinking`, whose weights another updater may train (`train`).
+
+    Example: `nastk.search(space="nasbench201", updater="isdarts", data="cifar10", preset="paper")`
+    """

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from nastk import Architecture, Batch, Mixture, Probe
+from nastk.train import doubling, race
 from nastk_sampling.paths import Sampler
 
 PATIENCE = 100
@@ -14,10 +17,14 @@ PATIENCE = 100
 
 @dataclass(frozen=True)
 class Ranked:
-    """An architecture and the accuracy (0..1) of its path on validation images."""
+    """An architecture and the accuracy (0..1) of its path on validation images.
+
+    `images` says on how many, where candidates were raced: not all saw the same.
+    """
 
     architecture: Architecture
     accuracy: float
+    images: int | None = None
 
 
 class CandidateScorer:
@@ -45,6 +52,63 @@ class CandidateScorer:
         ]
         self.done += len(ranked)
         return best_first(ranked)
+
+
+class RacingScorer:
+    """Ranks architectures on a first portion of the images; `finish` adds images for the leaders.
+
+    Portions are multiples of a batch: the first holds `images` or more, each next one as many as
+    all before. `error` is the probability that the best is put out, at most (`nastk.train.race`).
+
+    Example: `scorer = RacingScorer(probe, 250, 0, 1000, 0.05); scorer(architectures)`, then
+    `scorer.finish()`
+    """
+
+    def __init__(
+        self, probe: Probe, batch_size: int, batches: int, images: int, error: float
+    ) -> None:
+        self.probe = probe
+        self.error = error
+        self.batches = scoring_batches(probe, batch_size, batches)
+        self.sizes = doubling(len(self.batches), max(-(-images // batch_size), 1))
+        self.known: list[Architecture] = []
+        self.first: list[Bool[Tensor, "images"]] = []
+
+    def __call__(self, architectures: Sequence[Architecture]) -> list[Ranked]:
+        """The architectures by the first portion, best first; ties keep their order."""
+        hits = self._hits(architectures, 0, "scoring candidates")
+        self.known += architectures
+        self.first += hits.unbind()
+        return best_first(
+            [
+                Ranked(architecture, float(row.double().mean()))
+                for architecture, row in zip(architectures, hits, strict=True)
+            ]
+        )
+
+    def finish(self) -> list[Ranked]:
+        """All that were judged, best first, the leaders on more images until they are told apart.
+
+        Those that were put out later stand before those that were put out earlier.
+        """
+
+        def hits(numbers: Sequence[int], portion: int) -> Bool[Tensor, "contestants images"]:
+            if portion == 0:
+                return torch.stack([self.first[number] for number in numbers])
+            some = [self.known[number] for number in numbers]
+            return self._hits(some, portion, "racing candidates")
+
+        standings = race(len(self.known), len(self.sizes), hits, self.error)
+        return [Ranked(self.known[one.number], one.accuracy, one.images) for one in standings]
+
+    def _hits(
+        self, architectures: Sequence[Architecture], portion: int, message: str
+    ) -> Bool[Tensor, "contestants images"]:
+        mixtures = [Mixture.of(architecture) for architecture in architectures]
+        begin = sum(self.sizes[:portion])
+        batches = self.batches[begin : begin + self.sizes[portion]]
+        rows = [self.probe.hits(mixtures, one) for one in self.probe.announced(batches, message)]
+        return torch.cat(rows, 1)
 
 
 def best_first(ranked: Sequence[Ranked]) -> list[Ranked]:

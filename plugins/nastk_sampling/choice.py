@@ -10,7 +10,7 @@ from pydantic import Field
 
 import nastk
 from nastk import Architecture, ArchitectureUpdater, Continuation, PhaseCost, Plan, Probe, Subspace
-from nastk_sampling.candidates import CandidateScorer, Ranked, sample_distinct
+from nastk_sampling.candidates import CandidateScorer, RacingScorer, Ranked, sample_distinct
 from nastk_sampling.evolution import Evolution, evolve
 from nastk_sampling.paths import Sampler
 
@@ -49,6 +49,16 @@ class ChoiceOptions(nastk.Options):
     batch_size: int = Field(
         250, ge=2, description="images in a scoring batch; batch statistics depend on it"
     )
+    race: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="score all on race_images, and those that lead on more until they are told "
+        "apart, missing the best with this probability at most; 0: all on all images",
+    )
+    race_images: int = Field(
+        1_000, ge=2, description="race: images that score every candidate, in whole batches"
+    )
 
     def evolution(self) -> Evolution:
         """How candidates breed."""
@@ -85,6 +95,8 @@ class PathUpdater(ArchitectureUpdater):
 
     def forecast(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: the images forward that scoring takes at most."""
+        if not plan.decides:
+            return PhaseCost()
         return PhaseCost(images_forward=self._judged() * self.options.images(plan.valid_images))
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
@@ -108,7 +120,7 @@ class PathUpdater(ArchitectureUpdater):
     def state_dict(self) -> dict[str, Any]:
         """Called for every checkpoint and fork: the seed of the first answer, and the ranking."""
         ranking = [
-            {"choices": each.architecture.choices, "accuracy": each.accuracy}
+            {"choices": each.architecture.choices, "accuracy": each.accuracy, **_images(each)}
             for each in self.ranking
         ]
         return {"guess": self.guess, "ranking": ranking}
@@ -117,7 +129,9 @@ class PathUpdater(ArchitectureUpdater):
         """Called on a freshly made updater: the same answers as where `state` was taken."""
         self.guess = int(state["guess"])
         self.ranking = [
-            Ranked(self.space.architecture(row["choices"]), float(row["accuracy"]))
+            Ranked(
+                self.space.architecture(row["choices"]), float(row["accuracy"]), row.get("images")
+            )
             for row in state["ranking"]
         ]
 
@@ -129,10 +143,21 @@ class PathUpdater(ArchitectureUpdater):
 
     def _ranked(self, probe: Probe) -> list[Ranked]:
         options, sampler = self.options, self.sampler(probe.subspace)
+        if options.race:
+            racing = RacingScorer(
+                probe, options.batch_size, options.batches, options.race_images, options.race
+            )
+            self._scored(racing, sampler, probe)
+            return racing.finish()
         scorer = CandidateScorer(probe, options.batch_size, options.batches, self._judged())
+        return self._scored(scorer, sampler, probe)
+
+    def _scored(
+        self, scorer: CandidateScorer | RacingScorer, sampler: Sampler, probe: Probe
+    ) -> list[Ranked]:
         if self.choice.kind == "evolution":
-            return evolve(scorer, sampler, options.evolution(), probe.rng)
-        return scorer(sample_distinct(sampler, probe.rng, options.candidates))
+            return evolve(scorer, sampler, self.options.evolution(), probe.rng)
+        return scorer(sample_distinct(sampler, probe.rng, self.options.candidates))
 
     def _inside(self, subspace: Subspace) -> Iterator[Ranked]:
         return (
@@ -145,4 +170,10 @@ class PathUpdater(ArchitectureUpdater):
             "id": architecture.id,
             "architecture": self.space.to_text(architecture),
             "accuracy": ranked.accuracy,
+            **_images(ranked),
         }
+
+
+def _images(ranked: Ranked) -> dict[str, int]:
+    """How many images a raced candidate was measured on."""
+    return {} if ranked.images is None else {"images": ranked.images}

@@ -1,17 +1,23 @@
 """The options of an estimate, and those of the updater `shapley` with what `variant` decides."""
 
+from collections.abc import Sequence
+from math import prod
 from typing import Any, Literal
 
 from pydantic import Field
 
 from nastk import Options
-from nastk.train import NormMode
+from nastk.train import NormMode, TrainedByOptions
 from nastk_shapley.coalitions import ValueName, likelihood_left
 from nastk_shapley.estimate import Rules, share_left
 from nastk_shapley.exact import MOST_PLAYERS
 from nastk_shapley.update import Normalisation, UpdateRule
 
 Variant = Literal["paper", "official", "official-imagenet"]
+GameName = Literal["mixtures", "paths"]
+
+MOST_PATHS = 2**MOST_PLAYERS
+"""Paths that `exact` measures at most: as many as coalitions."""
 
 BY_VARIANT: dict[str, dict[str, Any]] = {
     "paper": {
@@ -38,7 +44,20 @@ BY_VARIANT["official-imagenet"] = {**BY_VARIANT["official"], "keep_last": True}
 class EstimateOptions(Options):
     """How Shapley values are estimated: on which images, by how many orders, to what end."""
 
-    samples: int = Field(10, ge=1, description="removal orders for each estimate")
+    game: GameName = Field(
+        "mixtures",
+        description=(
+            "what a set of operations is worth: the supernet that mixes them, as published, or the "
+            "mean path drawn from them (paths)"
+        ),
+    )
+    samples: int = Field(
+        10,
+        ge=1,
+        description=(
+            "removal orders for each estimate; game=paths: sets of paths, each with every operation"
+        ),
+    )
     min_ratio: float = Field(
         0.5,
         ge=0,
@@ -72,13 +91,22 @@ class EstimateOptions(Options):
         ),
     )
     antithetic: bool = Field(
-        False, description="follow each order by its reverse; needs an even number of samples"
+        False,
+        description=(
+            "follow each order by its reverse; needs an even number of samples; game=paths: rounds "
+            "of as many sets as an edge has operations, which hold different pairs of operations"
+        ),
+    )
+    connected: bool = Field(
+        False,
+        description="game=paths: only paths that join input and output count and are measured",
     )
     keep_last: bool | None = Field(False, description="never take out the last of an edge")
     exact: Literal["never", "auto", "always"] = Field(
         "never",
         description=(
-            "evaluate all coalitions instead of sampling: always, or where it costs no more (auto)"
+            "evaluate all coalitions (or paths) instead of sampling: always, or where it costs no "
+            "more (auto)"
         ),
     )
     stable_gap: float = Field(
@@ -100,8 +128,40 @@ class EstimateOptions(Options):
             return players <= MOST_PLAYERS and 2**players <= self.samples * (1 + players)
         return self.exact == "always"
 
+    def takes_all_paths(self, operations: Sequence[int]) -> bool:
+        """Whether all paths are measured, where edges have so many `operations`."""
+        if self.exact == "auto":
+            return bool(prod(operations) <= min(MOST_PATHS, self.samples * max(operations)))
+        return self.exact == "always"
+
+    def conflict_of_paths(self, name: str, operations: Sequence[int]) -> str | None:
+        """Why updater `name` cannot play game=paths on edges with so many `operations`."""
+        widest, paths = max(operations), prod(operations)
+        if self.norms == "frozen":
+            return (
+                f"{name}: norms=frozen keeps the statistics of the grand coalition, and game=paths "
+                "has none: its paths compute different operations. Use norms=batch."
+            )
+        if self.antithetic and self.samples % widest:
+            return (
+                f"{name}: with game=paths, antithetic sets of paths come in rounds of {widest}, "
+                f"got samples={self.samples}. Use "
+                f"`-u samples={self.samples + widest - self.samples % widest}` or antithetic=false."
+            )
+        if self.exact == "always" and paths > MOST_PATHS:
+            return (
+                f"{name}: exact=always measures at most {MOST_PATHS} paths, this space has "
+                f"{paths}. Use exact=auto or exact=never."
+            )
+        return None
+
     def conflict(self, name: str, players: int) -> str | None:
         """Why updater `name` cannot estimate with so many `players`; None if it can."""
+        if self.connected:
+            return (
+                f"{name}: connected=true says which paths count, and game=mixtures has no paths. "
+                "Use `-u game=paths` or connected=false."
+            )
         if self.antithetic and self.samples % 2:
             return (
                 f"{name}: antithetic orders come in pairs, got samples={self.samples}. "
@@ -120,7 +180,7 @@ class EstimateOptions(Options):
         return None
 
 
-class ShapleyOptions(EstimateOptions):
+class ShapleyOptions(TrainedByOptions, EstimateOptions):
     """Options of `shapley`. Those that may be unset follow `variant`; `resolved` fills them in."""
 
     variant: Variant = Field(

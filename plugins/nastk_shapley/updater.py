@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nastk import Architecture, ArchitectureUpdater, Continuation, Mixture, PhaseCost, Plan, Probe
+from nastk.train import TrainedBy
 from nastk_shapley.estimate import Estimate
 from nastk_shapley.measuring import Measuring, table
 from nastk_shapley.options import ShapleyOptions
@@ -19,14 +20,14 @@ from nastk_shapley.presets import PRESETS
 from nastk_shapley.update import cell_types, charged
 
 
-class Shapley(ArchitectureUpdater):
+class ShapleyValues(ArchitectureUpdater):
     """Moves alpha along the Shapley values of the operations (Xiao et al., CVPR 2022).
 
     Alpha is never trained by gradient. The weights train under softmax(alpha); after each epoch
     from `warmup` on, the Shapley value phi of every operation is estimated on the valid split, and
     alpha takes one step along a momentum average s of the normalised phi (equations 6 and 7).
 
-    Example: `nastk.search(space="darts", updater=nastk.use("shapley", samples=20), data="cifar10")`
+    `Shapley` is the same where weights may be trained by another updater.
     """
 
     name = "shapley"
@@ -66,7 +67,7 @@ class Shapley(ArchitectureUpdater):
             )
         return self.settings.idle(plan.epochs) or self.measuring.complaint(self.name)
 
-    def forecast(self, plan: Plan) -> PhaseCost:
+    def forecast(self, plan: Plan) -> PhaseCost | None:
         """Called by `--dry-run`: at most samples * (1 + players) * batch images an estimate.
 
         They are counted forward only.
@@ -143,3 +144,10 @@ class Shapley(ArchitectureUpdater):
     def _charged(self, values: Float[Tensor, "edges ops"]) -> Float[Tensor, "edges ops"]:
         """The values that alpha moves along: less the penalty on what operations cost."""
         return charged(values, self.space.costs, self.settings.penalty)
+
+
+class Shapley(TrainedBy, ShapleyValues):
+    """The updater `shapley`: `ShapleyValues`, whose weights another updater may train (`train`).
+
+    Example: `nastk.search(space="darts", updater=nastk.use("shapley", samples=20), data="cifar10")`
+    """
