@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from nastk import Options
+from nastk.base import EXPERIMENTAL
 from nastk.train import NormMode, TrainedByOptions
 from nastk_shapley.coalitions import ValueName, likelihood_left
 from nastk_shapley.estimate import Rules, share_left
@@ -68,6 +69,7 @@ class EstimateOptions(Options):
     )
     unvisited: Literal["zero", "skip"] = Field(
         "zero",
+        json_schema_extra=EXPERIMENTAL,
         description="operations that a stopped order did not reach count as zero, or not at all",
     )
     risk: float | None = Field(
@@ -77,11 +79,15 @@ class EstimateOptions(Options):
         1024, ge=2, description="images of the valid split for each order; at most all of them"
     )
     share_batch: bool = Field(
-        False, description="one batch for all orders of an estimate, not a fresh one for each"
+        False,
+        json_schema_extra=EXPERIMENTAL,
+        description="one batch for all orders of an estimate, not a fresh one for each",
     )
     augment: bool = Field(True, description="estimate on augmented images, as the authors do")
     value: ValueName = Field(
-        "accuracy", description="what a coalition is worth: its accuracy or minus its loss"
+        "accuracy",
+        json_schema_extra=EXPERIMENTAL,
+        description="what a coalition is worth: its accuracy or minus its loss",
     )
     norms: NormMode = Field(
         "batch",
@@ -92,6 +98,7 @@ class EstimateOptions(Options):
     )
     antithetic: bool = Field(
         False,
+        json_schema_extra=EXPERIMENTAL,
         description=(
             "follow each order by its reverse; needs an even number of samples; game=paths: rounds "
             "of as many sets as an edge has operations, which hold different pairs of operations"
@@ -112,6 +119,7 @@ class EstimateOptions(Options):
     stable_gap: float = Field(
         0.0,
         ge=0,
+        json_schema_extra=EXPERIMENTAL,
         description=(
             "stop sampling once each edge's best leads by this many standard errors; 0 takes all"
         ),
