@@ -64,11 +64,19 @@ class TrainedBy(ArchitectureUpdater):
     def setup(self, rng: torch.Generator) -> None:
         """Called once when the updater is made: this one, then the one that trains."""
         super().setup(rng)
+        self.begin_training(rng)
+
+    def begin_training(self, rng: torch.Generator) -> None:
+        """Called by `setup`, and where weights start anew: makes the one that trains, if any."""
         self.trains = None
         if self.options.train is not None:
             found = updater_class(self.options.train["name"])
             options = found.parse_options(self.options.train["options"])
             self.trains = found(self.space, options, rng, self.device)
+
+    def branches(self) -> int:
+        """Called by `forecast`: in how many branches weights are trained, at most."""
+        return 1
 
     def complaint(self, plan: Plan) -> str | None:
         """Called when the run is assembled: this one's, that of who trains, or a missing split."""
@@ -90,7 +98,10 @@ class TrainedBy(ArchitectureUpdater):
         if self.trains is None or own is None:
             return own
         other = self.trains.forecast(replace(plan, decides=False))
-        return None if other is None else own + other
+        if other is None:
+            return None
+        many = self.branches()
+        return own + PhaseCost(other.images_forward * many, other.images_backward * many)
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
         """Called once before every weight step: this one's, then that of who trains."""

@@ -54,6 +54,12 @@ def forecast(
     return total
 
 
+def leaves(options: GmOptions, space: SearchSpace) -> int:
+    """How many branches there are at the end, at most; unset splits are as many as ever."""
+    splits = len(options.shares) if options.splits is None else len(options.splits)
+    return _branches(options, _edges(options, space, splits))[-1]
+
+
 def _edges(options: GmOptions, space: SearchSpace, splits: int) -> list[dict[int, int]]:
     """For each split the edges that it may divide, each with how many operations it has."""
     full = space.full()

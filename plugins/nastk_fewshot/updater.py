@@ -27,7 +27,7 @@ from nastk import (
 )
 from nastk.base import SplitReport
 from nastk.train import TrainedBy, updater_class
-from nastk_fewshot.checks import complaint, forecast
+from nastk_fewshot.checks import complaint, forecast, leaves
 from nastk_fewshot.course import Course
 from nastk_fewshot.cut import Cut, EdgeRule, chosen, cut, splittable, values
 from nastk_fewshot.deriving import derived
@@ -248,3 +248,15 @@ class Gm(TrainedBy, Splitting):
         if self.trains is None:
             return super().trained(probe, course, ahead)
         return self.trains.mixtures(probe.with_clock(0, probe.epochs, ahead))
+
+    def branches(self) -> int:
+        """Called by `forecast`: the leaves, at most."""
+        return leaves(self.options, self.space)
+
+    def _advance(self, probe: Probe) -> Course:
+        """Where inner starts anew with the weights, who trains them does too."""
+        before = self.inner
+        course = super()._advance(probe)
+        if self.inner is not before:
+            self.begin_training(probe.rng)
+        return course

@@ -101,7 +101,10 @@ class ShapleyValues(ArchitectureUpdater):
         )
 
     def scores(self, probe: Probe) -> Float[Tensor, "edges ops"] | None:
-        """Called by those who watch: the last Shapley values phi of what is alive, `none` at 0."""
+        """Called by those who watch: the last Shapley values phi of what is alive.
+
+        `none` is at 0, but in the game of paths, where it is no null player.
+        """
         if self.values is None:
             return None
         return self.values.masked_fill(~probe.subspace.mask, torch.nan)

@@ -56,6 +56,12 @@ class TestGmOverPaths(ShortContract):
 
 
 @pytest.mark.slow
+class TestGmOverDarts(ShortContract):
+    updater: ClassVar = Gm
+    options: ClassVar = {**FEW["gm"], "train": "darts"}
+
+
+@pytest.mark.slow
 class TestDartsPtOverAnEvolution(ShortContract):
     updater: ClassVar = DartsPt
     options: ClassVar = {
@@ -178,6 +184,32 @@ def test_a_config_says_every_option_of_who_trains_and_is_read_again() -> None:
     assert set(written["train"]["options"]) == set(RandomPath.Options.model_fields)
     assert Shapley.parse_options(written) == made
     assert Shapley.parse_options({}).train is None
+
+
+def test_who_trains_starts_anew_with_the_weights_of_a_leaf() -> None:
+    run = harness("gm", train="darts", restart="final")
+    branches = [run.trainer.root()]
+    first = branches[0].updater.trains
+    steps = len(run.trainer.train)
+    run.run(branches, steps=steps)
+    assert branches[0].updater.trains is first
+    for moment in run.trainer.run(branches):
+        if moment == "step":
+            break
+    (leaf,) = (one for one in branches if one.step == steps + 1)
+    assert len(branches) == 2 and leaf.updater.level == 1
+    # One step of Adam: nothing of the first epoch is left.
+    assert int(leaf.updater.trains._alpha.moments()["step"]) == 1
+
+
+def test_what_who_trains_measures_is_forecast_in_every_leaf() -> None:
+    plan = Plan(3, 3, 16, 48, 48)
+    darts = Harness(Darts, {}).trainer.root().updater.forecast(plan)
+    forecasts = [
+        harness("gm", **o).trainer.root().updater.forecast(plan) for o in ({}, {"train": "darts"})
+    ]
+    assert darts is not None and None not in forecasts
+    assert forecasts[1].images_forward - forecasts[0].images_forward == 2 * darts.images_forward
 
 
 def test_gradients_are_matched_under_the_mixtures_that_train() -> None:
