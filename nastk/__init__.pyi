@@ -22,6 +22,7 @@ from .base.plugins import Catalogue as Catalogue
 from .base.plugins import catalogue as catalogue
 from .base.plugins import register as register
 from .data.augment import Augmentation as Augmentation
+from .data.objective import Objective as Objective
 from .data.source import DataSource as DataSource
 from .data.splits import Split as Split
 from .data.splits import Splits as Splits

@@ -31,6 +31,7 @@ EXAMPLE = r"(?:such as|e\.g\.|Default:|one that does not, as|--\w+|-e) "
 OTHER_MEANING = {
     ("cli/judge.py", "size"): "the side of an image, of `Task`",
     ("cli/run.py", "size"): "an option of data: the side of an image",
+    ("data/task.py", "size"): "the side of an image, of `Task`",
     ("limits/limit.py", "latency"): "a metric",
     ("report/numbers.py", "latency"): "a metric",
     ("report/quality.py", "supernet"): "a kind of ranking",

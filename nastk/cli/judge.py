@@ -1,6 +1,6 @@
 """`nastk evaluate`: an evaluator judges what a run found, or an architecture from elsewhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from nastk.cli import output
 from nastk.cli.brought import Brought, brought
 from nastk.cli.progress import ProgressView
 from nastk.data.augment import Augmentation
+from nastk.data.image_size import read_size
 from nastk.data.source import DataSource
 from nastk.data.splits import Split, Splits
 from nastk.data.task import Task
@@ -243,8 +244,10 @@ def _setting(given: Brought, asked: Request, execution: Execution, images: bool)
     found: type[DataSource] = catalogue().load("data", use.name)
     source = found(found.parse_options({**use.options, **options}))
     output.warn(source.notes)
-    splits = source.splits(seed_of(seed, "data")) if images else _nothing(source.task)
-    return Setting(given.space, source.task, splits, seed, execution.device)
+    if not images:
+        return Setting(given.space, source.task, _nothing(source.task), seed, execution.device)
+    splits = source.splits(seed_of(seed, "data"))
+    return Setting(given.space, source.task_of(splits), splits, seed, execution.device)
 
 
 def _task(options: Mapping[str, Any]) -> Task:
@@ -253,19 +256,38 @@ def _task(options: Mapping[str, Any]) -> Task:
     Raises:
         ConfigurationError: an option that is none of `Task`'s numbers.
     """
-    numbers = {"classes": USUAL.classes, "channels": USUAL.channels, "size": USUAL.size}
+    readers: dict[str, Callable[[Any], Any]] = {
+        "classes": _count,
+        "channels": _count,
+        "size": read_size,
+    }
+    found: dict[str, Any] = {name: getattr(USUAL, name) for name in readers}
     for name, value in options.items():
-        if name not in numbers or type(value) is not int or value < 1:
+        try:
+            found[name] = readers[name](value)
+        except (KeyError, ValueError):
             raise ConfigurationError(
                 f"Without --data, -d says for which images a network is counted: classes, "
-                f"channels and size, each a whole number from 1; got {name}={value!r}."
-            )
-    return Task(**{**numbers, **options})
+                f"channels and size, each a whole number from 1 (size also as HEIGHTxWIDTH, such "
+                f"as 24x32); got {name}={value!r}."
+            ) from None
+    return Task(**found)
+
+
+def _count(value: Any) -> int:
+    """A whole number from 1.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if type(value) is not int or value < 1:
+        raise ValueError(value)
+    return value
 
 
 def _nothing(task: Task) -> Splits:
     """Splits without images, for evaluators that look at none."""
-    images = torch.zeros(0, task.channels, task.size, task.size, dtype=torch.uint8)
+    images = torch.zeros(0, *task.shape, dtype=torch.uint8)
     channels = (0.0,) * task.channels, (1.0,) * task.channels
     empty = Split(images, torch.zeros(0, dtype=torch.long), Augmentation(*channels))
     return Splits(empty, empty, empty)

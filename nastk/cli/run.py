@@ -102,6 +102,7 @@ def forecast(config: SearchConfig, json: bool) -> None:
     free = ""
     if found.available_memory is not None:
         free = f"; {size(found.available_memory)} were free"
+    task = assembly.task
     output.line(
         f"{config.space.name} with {config.updater.name} on {data_name(vars(config.data))}: "
         "everything fits together.\n"
@@ -109,6 +110,8 @@ def forecast(config: SearchConfig, json: bool) -> None:
         f"  training     {counted(found.epochs, 'pass', 'passes')}, "
         f"{counted(found.steps, 'step')}, "
         f"{count(found.images_forward)} images forward and backward\n"
+        f"  images       {task.form}, {counted(task.classes, 'class', 'classes')}; "
+        f"trained on {task.objective.words()}\n"
         f"  measuring    {updater}\n"
         f"{_judging(found, assembly)}"
         f"  time         about {seconds(found.seconds)} without judging, if nothing is cut short\n"
@@ -138,8 +141,8 @@ def _judging(found: Forecast, assembly: Assembly) -> str:
 def _full_size(assembly: Assembly) -> str:
     """What to say where nothing was made smaller for a first look."""
     smaller = ""
-    if "size" in assembly.config.data.options and assembly.task.size > SMALL:
-        smaller = f"; `-d size={SMALL}` takes smaller images than {assembly.task.size} pixels"
+    if "size" in assembly.config.data.options and assembly.task.shorter > SMALL:
+        smaller = f"; `-d size={SMALL}` takes smaller images than {assembly.task.shorter} pixels"
     return (
         "what is not given is the component's default, of full size. `--preset quick` is a look "
         f"in minutes{smaller}"

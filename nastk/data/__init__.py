@@ -1,6 +1,7 @@
 """Labelled images: what a data source offers and how a run reads it.
 
-`task.py` says what a network must fit; `splits.py` holds the images of train, valid and test as a
+`task.py` says what a network must fit, `image_size.py` how sizes are written, `objective.py` what
+training minimises and what is reported; `splits.py` holds the images of train, valid and test as a
 `DataSource` gives them; `source.py` is the interface that plugins implement and `pair.py` the
 source for datasets that exist in Python, whose items `items.py` reads; `transparency.py` lays
 pictures over grey. `order.py` says which images make up which batch,

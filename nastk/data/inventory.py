@@ -42,13 +42,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The images of a run: class names, form (channels, size), and each split's `Part`.
+    """The images of a run: class names, form, and each split's `Part`.
+
+    `form` is (channels, side), of rectangles (channels, height, width).
 
     Example: `Inventory.of(splits, task).difference(stored)` is None where they are the same.
     """
 
     labels: tuple[str, ...]
-    form: tuple[int, int]
+    form: tuple[int, ...]
     parts: Mapping[str, Part]
 
     @classmethod
@@ -60,8 +62,7 @@ class Inventory:
         """
         listed = sum(len(getattr(splits, name)) for name in NAMES) <= LISTED
         parts = {name: _part(getattr(splits, name), task.classes, listed) for name in NAMES}
-        labels = task.labels or tuple(map(str, range(task.classes)))
-        return cls(labels, (task.channels, task.size), parts)
+        return cls(task.names, _form(task), parts)
 
     @property
     def digest(self) -> str:
@@ -76,7 +77,7 @@ class Inventory:
         if self.labels != before.labels:
             return f"the classes are {_few(self.labels)}; they were {_few(before.labels)}"
         if self.form != before.form:
-            now, then = (f"{one[0]} x {one[1]} x {one[1]}" for one in (self.form, before.form))
+            now, then = (f"{one[0]} x {one[1]} x {one[-1]}" for one in (self.form, before.form))
             return f"images are read as {now} pixels; they were {then}"
         return self._by_name(before) or self._by_class(before) or _ORDER
 
@@ -168,14 +169,22 @@ class Inventory:
                 )
                 for name, one in value["splits"].items()
             }
-            channels, size = map(int, value["form"])
-            found = cls(tuple(map(str, value["labels"])), (channels, size), parts)
-            whole = found.digest == value["digest"] and tuple(parts) == NAMES
+            form = tuple(map(int, value["form"]))
+            found = cls(tuple(map(str, value["labels"])), form, parts)
+            whole = (
+                len(form) in (2, 3) and found.digest == value["digest"] and tuple(parts) == NAMES
+            )
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"it is no inventory of images ({error!r})") from None
         if not whole:
             raise DataError("its digest does not fit what it holds")
         return found
+
+
+def _form(task: Task) -> tuple[int, ...]:
+    """A task's form; that of squares has the side once, as in every record before rectangles."""
+    sides = (task.size,) if isinstance(task.size, int) else task.size
+    return (task.channels, *sides)
 
 
 _ORDER = "the images are divided or ordered in another way"

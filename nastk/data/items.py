@@ -1,7 +1,7 @@
 """An item of a dataset in Python: `as_pair`, `as_label` and `as_pixels` check and read it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from nastk.data.transparency import is_clear, opaque
 
 DEEP = ("I", "F")
 """PIL's modes that begin so have more than 8 bits, which converting would clip."""
+FEW_CHANNELS = 4
+"""An axis of so few numbers, where the others have more, holds channels and no pixels."""
 
 
 def as_pair(item: Any, where: str) -> tuple[Any, Any]:
@@ -67,24 +69,42 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def as_pixels(image: Any, where: str) -> UInt8[Tensor, "channels size size"]:
-    """A PIL image, tensor or array as uint8 pixels, channels first, square, with 1 or 3 channels.
+def as_pixels(image: Any, where: str) -> UInt8[Tensor, "channels height width"]:
+    """A PIL image, tensor or array as uint8 pixels, channels first; any number of channels.
 
-    Floats are read as 0..1. Tensors have channels first, arrays last (or none, if grey).
-    Transparent parts of PIL images are laid over grey.
+    Floats are read as 0..1. Tensors have channels first, arrays last (or none, if grey); what looks
+    like the other way round is refused. PIL images become grey or RGB, their transparent parts are
+    laid over grey.
 
     Raises:
         DataError: begins with `where`.
     """
     values = _as_tensor(image, where)
     form = tuple(values.shape)
-    if len(form) != 3 or form[0] not in (1, 3) or form[1] != form[2] or form[1] == 0:
+    if len(form) != 3 or 0 in form:
         raise DataError(
-            f"{where} has the form {form}; "
-            "expected 1 or 3 channels of a square image. "
-            "Crop or resize in the dataset's transform."
+            f"{where} has the form {form}; expected channels, height and width of an image."
         )
+    _check_order(form, isinstance(image, Tensor), where)
     return _as_bytes(values, where)
+
+
+def _check_order(form: Sequence[int], first: bool, where: str) -> None:
+    """Raise where channels stand at the other end of the axes.
+
+    `form` is (channels, height, width) as it was read; the axis that would then have been read as
+    channels is the last of a tensor (`first`), the first of an array.
+    """
+    channels, height, width = form
+    few, others = (width, (channels, height)) if first else (height, (channels, width))
+    if few <= FEW_CHANNELS < min(others):
+        given = form if first else (height, width, channels)
+        said = "A tensor has channels first" if first else "An array has channels last"
+        how = "permute(2, 0, 1)" if first else "transpose(1, 2, 0)"
+        raise DataError(
+            f"{where} has the form {tuple(given)}, which would be {channels} channels of "
+            f"{height} x {width} pixels. {said}: use {how} in the dataset's transform."
+        )
 
 
 def _as_tensor(image: Any, where: str) -> Tensor:
@@ -116,7 +136,7 @@ def _plain(picture: Image.Image) -> Image.Image:
     return picture if picture.mode == mode else picture.convert(mode)
 
 
-def _as_bytes(values: Tensor, where: str) -> UInt8[Tensor, "channels size size"]:
+def _as_bytes(values: Tensor, where: str) -> UInt8[Tensor, "channels height width"]:
     """Pixels as uint8; floats from the scale 0..1."""
     if values.dtype == torch.uint8:
         return values

@@ -73,11 +73,10 @@ class PairSource(DataSource):
             self._compare(role, others, their_labels, images, len(seen))
         names = getattr(self._sets["train"], "classes", None)
         named = isinstance(names, Sequence) and len(names) == len(seen)
+        channels, height, width = images.shape[1:]
+        self._tell_of_channels(channels, height, width)
         return Task(
-            len(seen),
-            images.shape[1],
-            images.shape[2],
-            tuple(map(str, names)) if names and named else (),
+            len(seen), channels, (height, width), tuple(map(str, names)) if names and named else ()
         )
 
     def splits(self, seed: int) -> Splits:
@@ -86,7 +85,7 @@ class PairSource(DataSource):
         images, labels = self._stored["train"]
         self._tell_of_levels(images)
         mean, std = statistics(images)
-        treatment = self.augmentation(mean, std, crop_padding=task.size // 8, flip=True)
+        treatment = self.augmentation(mean, std, crop_padding=task.shorter // 8, flip=True)
         training = Split(images, labels, treatment)
         given = {role: Split(*stored, treatment) for role, stored in self._stored.items()}
         fraction = 1.0 if "valid" in given else self.options.train_fraction
@@ -111,6 +110,14 @@ class PairSource(DataSource):
                 f"{high - low + 1} levels are left of them. Scale the images to the whole range."
             )
             self.notes.extend([note] if note not in self.notes else [])
+
+    def _tell_of_channels(self, channels: int, height: int, width: int) -> None:
+        """Note how images were read that have neither one channel nor three."""
+        if channels not in (1, 3):
+            self.notes.append(
+                f"The images are read as {channels} channels of {height}x{width} pixels (height x "
+                "width): tensors have channels first, arrays last."
+            )
 
     def _compare(
         self, role: str, images: Tensor, labels: Tensor, train_images: Tensor, classes: int

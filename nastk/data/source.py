@@ -1,15 +1,20 @@
 """Labelled images in three splits: `DataSource`, what a data plugin implements."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nastk.base.component import Component
 from nastk.base.errors import ConfigurationError
 from nastk.data.augment import Augmentation
+from nastk.data.objective import BALANCED, objective_for
 from nastk.data.splits import Splits
 from nastk.data.task import Task
+
+SMALLEST = 1e-6
+"""The smallest weight that a class can be given; the largest is its inverse."""
 
 
 class DataSource(Component, ABC):
@@ -46,6 +51,33 @@ class DataSource(Component, ABC):
         flip: bool | None = Field(
             None, description="mirror training images at random; unset: the source's own"
         )
+        label_smoothing: float = Field(
+            0.0,
+            ge=0,
+            lt=1,
+            description="share of each label that is spread over all classes where weights and "
+            "architectures are trained; reported losses are of labels as they are",
+        )
+        class_weights: Literal["balanced"] | tuple[Annotated[float, Field(gt=0)], ...] | None = (
+            Field(
+                None,
+                description="how much an image counts in training, by its class: balanced (in "
+                "inverse proportion to the class's train images) or a list with a number for each "
+                "class; unset: all alike",
+            )
+        )
+
+        @field_validator("class_weights", mode="before")
+        @classmethod
+        def _weights(cls, value: Any) -> Any:
+            """One complaint for all that is neither of the three."""
+            numbers = isinstance(value, (list, tuple)) and bool(value)
+            if value is None or value == BALANCED or (numbers and all(map(_is_weight, value))):
+                return value
+            raise ValueError(
+                f"{BALANCED}, or a list of numbers from {SMALLEST:g} to {1 / SMALLEST:g}, such as "
+                "[1,2.5,1]"
+            )
 
     def __init__(self, options: Any = None) -> None:
         self.options = self.parse_options() if options is None else options
@@ -54,7 +86,10 @@ class DataSource(Component, ABC):
     @property
     @abstractmethod
     def task(self) -> Task:
-        """Called when a run is assembled: classes, channels, size, inferred from the images."""
+        """Called when a run is assembled: classes, channels, size, inferred from the images.
+
+        Without the objective that the options ask for, which `task_of` adds.
+        """
 
     @abstractmethod
     def splits(self, seed: int) -> Splits:
@@ -66,6 +101,22 @@ class DataSource(Component, ABC):
             DataError: files missing, unreadable, of a wrong form; says which and what to do.
         """
 
+    def task_of(self, splits: Splits) -> Task:
+        """Called after `splits`: the task, with what training on its train part minimises.
+
+        Raises:
+            ConfigurationError: class weights that do not fit the classes or the train images.
+        """
+        task, options = self.task, self.options
+        objective = objective_for(
+            options.label_smoothing,
+            options.class_weights,
+            splits.train.labels,
+            task.names,
+            self.name,
+        )
+        return replace(task, objective=objective)
+
     def augmentation(
         self,
         mean: tuple[float, ...],
@@ -76,17 +127,29 @@ class DataSource(Component, ABC):
         """Called in `splits`: this source's own treatment, with the user's options in its place.
 
         Raises:
-            ConfigurationError: a crop or a cutout as large as the image, which would leave nothing.
+            ConfigurationError: a crop or a cutout as large as the image's shorter side.
         """
-        options, size = self.options, self.task.size
+        options, size = self.options, self.task.shorter
         padding = crop_padding if options.crop_padding is None else options.crop_padding
         for name, pixels in (("crop_padding", padding), ("cutout", options.cutout)):
             if pixels >= size:
                 raise ConfigurationError(
-                    f"{self.name}: {name} must be less than the image's {size} pixels, "
-                    f"got {pixels}. "
+                    f"{self.name}: {name} must be less than the image's {size} pixels"
+                    f"{_side(self.task)}, got {pixels}. "
                     f"Set it with `-d {name}={size // 4}`."
                 )
         return Augmentation(
             mean, std, padding, flip if options.flip is None else options.flip, options.cutout
         )
+
+
+def _side(task: Task) -> str:
+    """Which side is meant, where the two differ."""
+    return "" if task.height == task.width else " of the shorter side"
+
+
+def _is_weight(value: object) -> bool:
+    """True if it is a number that can be a class's weight."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return SMALLEST <= value <= 1 / SMALLEST

@@ -81,9 +81,9 @@ def assemble(
         config.device, config.precision, config.deterministic, config.trainer.threads
     )
     space: SearchSpace = _made(installed, "space", config.space.name, config.space.options)
-    source, splits = _opened(config, data, installed)
+    source, splits, task = _opened(config, data, installed)
     make_updater = _updater_factory(config, splits, installed)
-    setting = Setting(space, source.task, splits, config.seed, execution.device)
+    setting = Setting(space, task, splits, config.seed, execution.device)
 
     # From here on the space is the one within the limits, for updaters and evaluators alike.
     limited = _limited(installed, config, setting)
@@ -93,13 +93,13 @@ def assemble(
     plan = _plan(config, splits, train)
     with blamed(installed.called("updater", config.updater.name), "it was made and shown the plan"):
         _check_plan(make_updater(space, generator(config.seed, "check"), torch.device("cpu")), plan)
-    weight_bytes = _rehearse(space, source.task, installed.called("space", config.space.name))
+    weight_bytes = _rehearse(space, task, installed.called("space", config.space.name))
 
     setting = replace(setting, space=space, caller=_caller(context, plan.epochs))
     watchers = _watchers(installed, config, setting, limited)
     trainer = Trainer(
         space,
-        source.task,
+        task,
         make_updater,
         train,
         valid,
@@ -114,7 +114,7 @@ def assemble(
     return Assembly(
         config,
         space,
-        source.task,
+        task,
         splits,
         trainer,
         evaluators,
@@ -145,11 +145,14 @@ def evaluator(
     return _evaluator(installed or catalogue(), name, options, setting)
 
 
-def _opened(config: SearchConfig, data: Any, installed: Catalogue) -> tuple[DataSource, Splits]:
-    """The source of images, and its splits."""
+def _opened(
+    config: SearchConfig, data: Any, installed: Catalogue
+) -> tuple[DataSource, Splits, Task]:
+    """The source of images, its splits, and the task that they pose."""
     with blamed(installed.called("data", config.data.name), "opening the images"):
         source = _source(config, data, installed)
-        return source, source.splits(seed_of(config.seed, "data"))
+        splits = source.splits(seed_of(config.seed, "data"))
+        return source, splits, source.task_of(splits)
 
 
 def _updater_factory(config: SearchConfig, splits: Splits, installed: Catalogue) -> UpdaterFactory:
@@ -306,7 +309,7 @@ def _rehearse(space: SearchSpace, task: Task, who: str) -> int:
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             supernet = space.supernet(task)
-            images = torch.randn(2, task.channels, task.size, task.size)
+            images = torch.randn(2, *task.shape)
             logits = supernet(images, Mixture.uniform(space.full()))
     except NastkError:
         raise
@@ -314,8 +317,7 @@ def _rehearse(space: SearchSpace, task: Task, who: str) -> int:
         if out_of_memory(error) or not isinstance(error, (RuntimeError, ValueError)):
             raise told(error, who, "making a supernet") from error
         raise ConfigurationError(
-            f"{who} with these options cannot take images of "
-            f"{task.channels} x {task.size} x {task.size}: {error}"
+            f"{who} with these options cannot take images of {task.form}: {error}"
         ) from error
     if tuple(logits.shape) != (2, task.classes):
         raise ConfigurationError(

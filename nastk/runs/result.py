@@ -1,7 +1,7 @@
 """What a finished run found, read from its folder: `Result`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +82,7 @@ class Result:
     @property
     def task(self) -> Task:
         """What a network of the architecture must fit: the images of the run."""
-        values = dict(self._values["task"])
-        return Task(**{**values, "labels": tuple(values["labels"])})
+        return Task.from_json(self._values["task"])
 
     def network(self, **options: Any) -> "nn.Module":
         """A fresh stand-alone network of the architecture, for the run's images: to be trained.
@@ -112,7 +111,7 @@ class Result:
             "architecture": found,
             "text": text,
             "branch": branch,
-            "task": asdict(task),
+            "task": task.to_json(),
             "evaluations": [one.to_json() for one in evaluations],
             "cost": cost.to_json(),
             **({"finished_early": dict(finished_early)} if finished_early else {}),

@@ -6,7 +6,7 @@ no torch, as all that only looks at runs.
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -55,13 +55,21 @@ class _Architecture(_Open):
     edges: list[_Edge]
 
 
+class _Objective(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    label_smoothing: float
+    class_weights: list[float] | None
+
+
 class _Task(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     classes: int
     channels: int
-    size: int
+    size: int | Annotated[list[int], Field(min_length=2, max_length=2)]
     labels: list[str]
+    objective: _Objective | None = None
 
 
 class _Evaluation(_Open):

@@ -199,7 +199,7 @@ class SearchSpaceContract:
     def images(self, count: int = 4) -> torch.Tensor:
         """Random images that fit the task."""
         rng = torch.Generator().manual_seed(0)
-        return torch.randn(count, self.task.channels, self.task.size, self.task.size, generator=rng)
+        return torch.randn(count, *self.task.shape, generator=rng)
 
     def test_declares_itself(self) -> None:
         check_component(self.space)
@@ -380,7 +380,7 @@ class DataSourceContract:
             if len(split):
                 assert 0 <= int(split.labels.min()) <= int(split.labels.max()) < task.classes
         batch = stream(splits.train, 4, 0, "train", torch.device("cpu")).at(0)
-        assert batch.images.shape[1:] == (task.channels, task.size, task.size)
+        assert batch.images.shape[1:] == task.shape
         assert torch.isfinite(batch.images).all()
 
     def test_the_test_split_does_not_depend_on_the_seed(self) -> None:

@@ -60,7 +60,7 @@ class Harness:
 
         self.trainer = Trainer(
             self.space,
-            self.data.task,
+            self.data.task_of(self.splits),
             lambda space, rng, device: self.updater(space, parsed, rng, device),
             batches("train"),
             batches("valid"),

@@ -160,10 +160,10 @@ class CapturedStep:
         parameters = list(branch.supernet.parameters())
 
         def work() -> StepTensors:
-            loss, hits = forward(branch, self._mixture, self._piece)
+            minimised, loss, hits = forward(branch, self._mixture, self._piece)
             asked = [*parameters, *([weights] if weights.requires_grad else [])]
-            found = torch.autograd.grad(loss, asked, allow_unused=True)
-            return loss.detach(), hits, list(found)
+            found = torch.autograd.grad(minimised, asked, allow_unused=True)
+            return loss, hits, list(found)
 
         self._launch, (self._loss, self._hits, found) = recorder(work)
         self._slope = found[len(parameters)] if weights.requires_grad else None

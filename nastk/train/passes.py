@@ -1,4 +1,4 @@
-"""The gradient of one weight step: the mean loss of some mixtures, in one pass or in several.
+"""The gradient of one weight step: the mean objective of some mixtures, in one pass or in several.
 
 A pass is one piece of the batch forward and backward under one mixture. `eager` carries it out in
 the plain way; `graphs.py` may capture it once and replay it. `mean_gradient` adds passes up.
@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from math import ceil
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nastk.base.cost import Ledger
@@ -17,24 +16,29 @@ from nastk.spaces.mixture import Mixture
 from nastk.train.branch import Branch
 
 Pass = Callable[[Branch, Mixture, Batch, float], tuple[Tensor, Tensor]]
-"""Called with (branch, mixture, piece, parts): adds the gradient of the piece's mean loss, divided
+"""Called with (branch, mixture, piece, parts): adds the gradient of the piece's objective, divided
 by `parts`, to the `.grad` of the weights and, where it asks for one, of the mixture's weights.
-Answers that divided loss and the number of correct answers, both 0-dimensional on the device."""
+Answers the loss that is reported, divided likewise, and the number of correct answers, both
+0-dimensional on the device."""
 
 
 def eager(branch: Branch, mixture: Mixture, piece: Batch, parts: float) -> tuple[Tensor, Tensor]:
     """The pass as torch does it, one operation after the other; see `Pass`."""
-    loss, hits = forward(branch, mixture, piece)
-    loss = loss / parts
-    loss.backward()  # type: ignore[no-untyped-call]
-    return loss.detach(), hits
+    minimised, loss, hits = forward(branch, mixture, piece)
+    (minimised / parts).backward()  # type: ignore[no-untyped-call]
+    return loss / parts, hits
 
 
-def forward(branch: Branch, mixture: Mixture, piece: Batch) -> tuple[Tensor, Tensor]:
-    """The first half of a pass: mean cross-entropy, with its graph, and correct answers."""
+def forward(branch: Branch, mixture: Mixture, piece: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """The first half of a pass: the objective, with its graph, reported loss and correct answers.
+
+    The loss that is reported is cross-entropy, whatever is minimised.
+    """
+    objective, labels = branch.objective, piece.labels
     logits = branch.logits(mixture, piece.images)
-    hits = (logits.detach().argmax(1) == piece.labels).sum()
-    return F.cross_entropy(logits, piece.labels), hits
+    minimised, seen = objective.loss(logits, labels), logits.detach()
+    loss = minimised.detach() if objective.is_plain else objective.reported(seen, labels)
+    return minimised, loss, objective.hits(seen, labels).sum()
 
 
 def mean_gradient(
@@ -45,7 +49,7 @@ def mean_gradient(
     micro_batch: int | None = None,
     run: Pass = eager,
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of the mean loss of `mixtures` on `batch`, one graph at a time; loss and hits.
+    """Gradients of the mean objective of `mixtures` on `batch`, a graph at a time; loss and hits.
 
     With `micro_batch`, one graph holds at most so many images. Pieces weigh by their images, so the
     gradient is that of the whole batch, except that norms see the statistics of a piece.

@@ -18,7 +18,6 @@ from copy import copy
 from typing import Any, Literal, Self, TypeVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -169,8 +168,13 @@ class Probe:
         weights: NamedWeights | None = None,
         exact: bool = False,
     ) -> Float[Tensor, ""]:
-        """Mean cross-entropy on `batch`: differentiable in `mixture.weights` and in `weights`."""
-        return F.cross_entropy(self.logits(mixture, batch.images, weights, exact), batch.labels)
+        """What a weight step on `batch` would minimise: the task's objective.
+
+        Mean cross-entropy, smoothed and weighted where the run says so, of train and valid batches
+        alike. Differentiable in `mixture.weights` and in `weights`.
+        """
+        logits = self.logits(mixture, batch.images, weights, exact)
+        return self._own.objective.loss(logits, batch.labels)
 
     def gradients(
         self,
@@ -210,7 +214,9 @@ class Probe:
         weights: NamedWeights | None = None,
         norms: NormMode = "batch",
     ) -> Iterator[float]:
-        """Accuracy (0..1) or mean loss over `batches` for each mixture, in their order.
+        """Accuracy (0..1) or mean cross-entropy over `batches` for each mixture, in their order.
+
+        The cross-entropy is that of labels as they are, whatever training minimises.
 
         Lazy: no mixture is asked for before its answer is, so a caller may stop early. Of a
         sequence, such as a list, the supernet may measure several at once. Several mixtures need
@@ -222,6 +228,7 @@ class Probe:
         only = batches if isinstance(batches, Sequence) and len(batches) == 1 else ()
         keeping = bool(only) and weights is None
         measures: dict[int, Measure] = {}
+        objective = self._own.objective
         for some in self._portions(mixtures, only if keeping else (), norms):
             totals: Tensor | None = None
             images = 0
@@ -233,7 +240,8 @@ class Probe:
                         measure = self._measure(batch, weights, norms, keeping)
                         if keeping or norms == "frozen":
                             measures[number] = measure
-                    found = torch.stack([_sum(each, batch.labels, of) for each in measure(some)])
+                    sums = (objective.total(each, batch.labels, of) for each in measure(some))
+                    found = torch.stack(list(sums))
                     totals = found if totals is None else totals + found
                 images += len(batch.labels)
             yield from [0.0] * len(some) if totals is None else (totals / images).tolist()
@@ -248,7 +256,8 @@ class Probe:
             measure = self._measure(batch, None, "batch", len(mixtures) > 1)
             portions = self._portions(mixtures, [batch], "batch")
             answers = [answer for some in portions for answer in measure(some)]
-        return torch.stack([answer.argmax(1) == batch.labels for answer in answers]).cpu()
+        objective, labels = self._own.objective, batch.labels
+        return torch.stack([objective.hits(answer, labels) for answer in answers]).cpu()
 
     def accuracies(
         self,
@@ -388,12 +397,3 @@ class Probe:
 
     def _charge_backward(self, gradient: Tensor) -> None:
         self._ledger.charge(backward=len(gradient))
-
-
-def _sum(
-    logits: Float[Tensor, "batch classes"], labels: Tensor, of: Literal["accuracy", "loss"]
-) -> Float[Tensor, ""]:
-    """Over the batch: how many are right, or the losses."""
-    if of == "accuracy":
-        return (logits.argmax(1) == labels).sum().double()
-    return F.cross_entropy(logits, labels, reduction="sum").double()

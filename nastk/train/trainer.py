@@ -113,6 +113,7 @@ class Trainer:
             self.execution,
             epoch,
             resting=self.options.resting,
+            objective=self.task.objective,
             updater=updater,
             schedule=schedule,
         )

@@ -5,12 +5,13 @@ Nothing here knows the updater: `branch.py` adds it, `probe.py` shows an updater
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from nastk.data.objective import Objective
 from nastk.nn.execution import Execution
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.subspace import Subspace
@@ -27,7 +28,7 @@ class Weights:
     `epoch` counts finished epochs, `step` weight steps; `step` may be ahead of `epoch` inside an
     epoch. `subspace` is what is alive in the supernet, `rng` the random stream of its updater.
     Where weights are not `resting`, momentum and decay move those that a step leaves out, if they
-    were ever trained.
+    were ever trained. `objective` is what a step minimises.
 
     Example: `Weights("0", space.full(), supernet, optimizer, rng, execution).logits(mixture, x)`
     """
@@ -41,6 +42,7 @@ class Weights:
     epoch: int = 0
     step: int = 0
     resting: bool = True
+    objective: Objective = field(default_factory=Objective)
 
     def logits(
         self,

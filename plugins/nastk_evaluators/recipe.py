@@ -52,8 +52,12 @@ class Recipe(Options):
     gradient_clip: float | None = Field(
         5.0, gt=0, description="largest L2 norm of a step's gradient; null is off"
     )
-    label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="share of each label that is spread over all classes"
+    label_smoothing: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="share of each label that is spread over all classes; unset: the data's own, "
+        "which is 0 where nobody sets it",
     )
     drop_path: float | None = Field(
         None,

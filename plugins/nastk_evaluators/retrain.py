@@ -227,7 +227,7 @@ class Retrain(Evaluator):
 
     def _check_images(self) -> None:
         """Refuse what could not be trained or measured, before a search is spent on it."""
-        recipe, images, size = self.recipe, len(self._train), self.setting.task.size
+        recipe, images, size = self.recipe, len(self._train), self.setting.task.shorter
         if images < 2:
             raise ConfigurationError(
                 f"Evaluator 'retrain' trains on the {recipe.split} split, which holds {images} "
@@ -244,9 +244,11 @@ class Retrain(Evaluator):
                 "are held out and the test split is empty. Set `-d train_fraction=0.5` and "
                 "split=train, or give test images."
             )
+        task = self.setting.task
+        side = "" if task.height == task.width else " of the shorter side"
         if recipe.cutout is not None and recipe.cutout >= size:
             raise ConfigurationError(
-                f"retrain: cutout must be less than the image's {size} pixels, got "
+                f"retrain: cutout must be less than the image's {size} pixels{side}, got "
                 f"{recipe.cutout}. Set cutout={size // 4}."
             )
 

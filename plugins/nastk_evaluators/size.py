@@ -32,8 +32,7 @@ class Size(Evaluator):
             "parameters": parameters(network),
             "multiply_adds": multiply_adds(network, task),
         }
-        image = f"{task.channels} x {task.size} x {task.size}"
-        note = f"Counted for one image of {image}, without an auxiliary head."
+        note = f"Counted for one image of {task.form}, without an auxiliary head."
         return Evaluation(self.name, metrics, (note,))
 
 
@@ -55,7 +54,7 @@ def multiply_adds(network: nn.Module, task: Task) -> int:
     Norms, pools, activations and additions are not counted. `network` is on the meta device; it is
     left in evaluation mode.
     """
-    image = torch.empty(1, task.channels, task.size, task.size, device="meta")
+    image = torch.empty(1, *task.shape, device="meta")
     network.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(image)

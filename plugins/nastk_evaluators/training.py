@@ -8,10 +8,10 @@ several trainings may take turns; torch's global stream is as it was after every
 
 import math
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from time import perf_counter
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -50,6 +50,9 @@ class Training:
     ) -> None:
         self._caller, self._recipe, self._execution = setting.caller, recipe, execution
         self._train, self._name, self._turn = train, name, turn
+        own = setting.task.objective
+        smoothing = recipe.label_smoothing
+        self._objective = own if smoothing is None else replace(own, label_smoothing=smoothing)
         self._seed = setting.seed if recipe.seed is None else recipe.seed
         with self._own_randomness("weights"):
             network = setting.space.network(architecture, setting.task)
@@ -85,7 +88,7 @@ class Training:
         for batch in stream.once():
             self._caller.check()
             with torch.no_grad(), self._execution.autocast():
-                hits += (self.network(batch.images).argmax(1) == batch.labels).sum()
+                hits += self._objective.hits(self.network(batch.images), batch.labels).sum()
             images += len(batch.labels)
         self._caller.charge(images, 0)
         found = int(hits) / images
@@ -123,8 +126,8 @@ class Training:
         with self._own_randomness("noise", step):
             with self._execution.autocast():
                 answer = self.network(batch.images)
-            loss, objective = self._losses(answer, batch.labels)
-            objective.backward()  # type: ignore[no-untyped-call]
+            loss, minimised = self._losses(answer, batch.labels)
+            minimised.backward()  # type: ignore[no-untyped-call]
         if self._recipe.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self._recipe.gradient_clip)
         self._optimizer.step()
@@ -134,16 +137,16 @@ class Training:
     def _losses(
         self, answer: Logits | tuple[Logits, Logits], labels: Int[Tensor, "batch"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Cross-entropy, and what is minimised: of smoothed labels, with an auxiliary head's."""
+        """What is reported, and what is minimised: the objective, with an auxiliary head's."""
         logits, *auxiliary = answer if isinstance(answer, tuple) else (answer,)
-        smoothing = self._recipe.label_smoothing
-        loss = objective = F.cross_entropy(logits.float(), labels)
-        if smoothing:
-            objective = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+        objective = self._objective
+        loss = minimised = objective.loss(logits.float(), labels)
+        if not objective.is_plain:
+            loss = objective.reported(logits.detach().float(), labels)
         for each in auxiliary:
-            extra = F.cross_entropy(each.float(), labels, label_smoothing=smoothing)
-            objective = objective + self._recipe.auxiliary_weight * extra
-        return loss, objective
+            extra = objective.loss(each.float(), labels)
+            minimised = minimised + self._recipe.auxiliary_weight * extra
+        return loss, minimised
 
     def _own_randomness(self, *name: str | int) -> AbstractContextManager[None]:
         return seeded(seed_of(self._seed, "retrain", *name), self._execution.device)

@@ -1,18 +1,19 @@
 """Any folder of images as a data source: `--data folder:PATH`."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nastk import Augmentation, DataSource, Split, Splits, Task
 from nastk.base import generator
-from nastk.data import Files, divide, statistics, stratified
+from nastk.data import Files, divide, read_size, statistics, stratified
 from nastk_images.form import Form, form_of
 from nastk_images.levels import MEASURED, Levels, measured
 from nastk_images.listing import Listing, Tree, check_enough, scan
@@ -41,11 +42,10 @@ class Folder(DataSource):
         """Which folder, and how to read it."""
 
         path: Path = Field(description="the folder; `--data folder:PATH` sets it")
-        size: int | None = Field(
+        size: int | tuple[int, int] | None = Field(
             None,
-            ge=4,
-            le=1024,
-            description="pixels of the square images; unset: inferred from the images",
+            description="pixels a side of square images, or HEIGHTxWIDTH such as 24x32, from 4 to "
+            "1024; unset: inferred from the images, square",
         )
         layout: Literal["auto", "classes"] = Field(
             "auto",
@@ -61,6 +61,11 @@ class Folder(DataSource):
                 "GiB that decoded images may take; larger sets are read while the run goes on"
             ),
         )
+
+        @field_validator("size", mode="before")
+        @classmethod
+        def _read_size(cls, value: Any) -> Any:
+            return None if value is None else read_size(value, 4, 1024)
 
     @cached_property
     def task(self) -> Task:
@@ -114,7 +119,7 @@ class Folder(DataSource):
         """Whether all decoded images fit in what `memory` allows."""
         listings = (self._tree.train, self._tree.valid, self._tree.test)
         count = sum(len(listing.files) for listing in listings if listing)
-        needed = count * self.task.size**2 * self.task.channels
+        needed = count * math.prod(self.task.shape)
         return bool(needed <= self.options.memory * 2**30)
 
     @cached_property
@@ -123,7 +128,7 @@ class Folder(DataSource):
         with overheard() as warned:
             training, valid, test = self._read()
             # Files that are cropped at random while they are read need no second random crop.
-            padding = 0 if self._crops else self.task.size // 8
+            padding = 0 if self._crops else self.task.shorter // 8
             treatment = self.augmentation(
                 *statistics(training.images), crop_padding=padding, flip=True
             )
@@ -159,7 +164,7 @@ class Folder(DataSource):
     @property
     def _crops(self) -> bool:
         """Whether pictures are cropped at random places and scales while they are read."""
-        return not self._in_memory and self.task.size >= RANDOM_CROP_FROM
+        return not self._in_memory and self.task.shorter >= RANDOM_CROP_FROM
 
     def _tell(self, warned: Sequence[str]) -> None:
         """Note what PIL warned of, once."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median_low
 
-from nastk.data import BEHIND
+from nastk.data import BEHIND, ImageSize
 from nastk_images.pictures import Look, look
 
 LOOKED_AT = 100_000
@@ -16,18 +16,18 @@ SIZES = (32, 64, 224)
 
 @dataclass(frozen=True)
 class Form:
-    """`size` x `size` pixels with 1 or 3 `channels`, and what the user should know of why.
+    """Images of this `size` with 1 or 3 `channels`, and what the user should know of why.
 
     `deep`: some pictures are grey with more than 8 bits.
     """
 
-    size: int
+    size: ImageSize
     channels: int
     deep: bool = False
     notes: tuple[str, ...] = ()
 
 
-def form_of(files: Sequence[str], size: int | None) -> Form:
+def form_of(files: Sequence[str], size: ImageSize | None) -> Form:
     """Look at the pictures' headers and decide.
 
     Without `size`: pictures that are all square, of one size and at most 64 pixels keep it. All
@@ -42,19 +42,17 @@ def form_of(files: Sequence[str], size: int | None) -> Form:
     looks = [look(file) for file in files[::step]]
     grey = sum(each.grey for each in looks)
     notes = _of_pixels(looks)
-    sides = Counter((each.width, each.height) for each in looks)
+    sides = Counter((each.height, each.width) for each in looks)
     if size is None:
         size = _usual_size(sides)
-    if set(sides) != {(size, size)}:
-        (width, height), _ = sides.most_common(1)[0]
-        have = (
-            f"{width}x{height} pixels"
-            if len(sides) == 1
-            else f"{len(sides)} sizes, most often {width}x{height}"
-        )
+    wanted = (size, size) if isinstance(size, int) else size
+    if set(sides) != {wanted}:
+        usual = "x".join(map(str, sides.most_common(1)[0][0]))
+        have = f"{usual} pixels" if len(sides) == 1 else f"{len(sides)} sizes, most often {usual}"
+        how = "scaled" if _similar(sides, wanted) else "scaled and cut"
         notes.append(
-            f"The images have {have}; they are scaled and cut to {size}x{size} (`-d size=N` "
-            "changes it)."
+            f"The images have {have} (height x width); they are {how} to {wanted[0]}x{wanted[1]} "
+            "(`-d size=N` or `-d size=HEIGHTxWIDTH` changes it)."
         )
     deep = any(each.deep for each in looks)
     return Form(size, 1 if grey == len(looks) else 3, deep, tuple(notes))
@@ -84,9 +82,14 @@ def _of_pixels(looks: Sequence[Look]) -> list[str]:
     return notes
 
 
+def _similar(sides: Counter[tuple[int, int]], wanted: tuple[int, int]) -> bool:
+    """True if all pictures are as wide for their height as they are to be."""
+    return all(height * wanted[1] == width * wanted[0] for height, width in sides)
+
+
 def _usual_size(sides: Counter[tuple[int, int]]) -> int:
     """The size by the rule of `form_of`."""
-    width, height = next(iter(sides))
+    height, width = next(iter(sides))
     if len(sides) == 1 and width == height <= 64:
         return width
     shorter = median_low(min(pair) for pair in sides.elements())

@@ -2,12 +2,13 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nastk import DataError, DataSource, Split, Splits, Task
-from nastk.data import Files, divide
+from nastk.data import Files, divide, read_size
 from nastk_images.listing import Listing, Tree, scan
 from nastk_images.pictures import RANDOM_CROP_FROM, PictureFiles
 from nastk_images.published import data_root
@@ -41,7 +42,16 @@ class ImageNet(DataSource):
             None,
             description="folder of the photos; unset: $NASTK_DATA, or else ~/.cache/nastk/data",
         )
-        size: int = Field(224, ge=32, le=1024, description="pixels of the square images")
+        size: int | tuple[int, int] = Field(
+            224,
+            description="pixels a side of square images, or HEIGHTxWIDTH such as 192x256, from 32 "
+            "to 1024",
+        )
+
+        @field_validator("size", mode="before")
+        @classmethod
+        def _read_size(cls, value: Any) -> Any:
+            return read_size(value, 32, 1024)
 
     @cached_property
     def task(self) -> Task:
@@ -57,8 +67,9 @@ class ImageNet(DataSource):
         return Splits(train, valid, test)
 
     def _split(self, listing: Listing) -> Split:
-        crops = self.options.size >= RANDOM_CROP_FROM
-        padding = 0 if crops else self.options.size // 8
+        shorter = self.task.shorter
+        crops = shorter >= RANDOM_CROP_FROM
+        padding = 0 if crops else shorter // 8
         treatment = self.augmentation(
             (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), padding, flip=True
         )

@@ -13,7 +13,7 @@ from jaxtyping import Int, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from nastk.data import is_clear, opaque, usual_workers
+from nastk.data import ImageSize, is_clear, opaque, usual_workers
 from nastk_images.levels import DEEP_MODES, MEASURED, Levels, deep_values, measured
 from nastk_images.reading import BROKEN, unreadable
 
@@ -63,19 +63,19 @@ def look(file: str) -> Look:
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """Picture files as an `ImageFile`: each is read at `size` x `size`, with 1 or 3 `channels`.
+    """Picture files as an `ImageFile`: each is read at `size`, with 1 or 3 `channels`.
 
-    Whole pictures are scaled until the shorter side fits, then cut to the middle. With
-    `random_crop`, reading with a seed takes a random part instead: 8 to 100 % of the area, sides
-    from 3:4 to 4:3 (Szegedy et al. 2015); reading without one takes the middle seven eighths, as is
-    usual for ImageNet. `levels` is the range of grey pictures with more than 8 bits; unset, it is
-    measured on these files when the first of them is read.
+    Whole pictures are scaled until they cover the size, then cut to the middle. With `random_crop`,
+    reading with a seed takes a random part instead: 8 to 100 % of the area, sides from 3:4 to 4:3
+    of those of the size (Szegedy et al. 2015); reading without one takes the middle seven eighths,
+    as is usual for ImageNet. `levels` is the range of grey pictures with more than 8 bits; unset,
+    it is measured on these files when the first of them is read.
 
     Example: `PictureFiles(("a.jpg", "b.png"), size=32, channels=3).read(0, seed=None).shape`
     """
 
     files: tuple[str, ...]
-    size: int
+    size: ImageSize
     channels: int
     random_crop: bool = False
     levels: Levels | None = None
@@ -83,7 +83,7 @@ class PictureFiles:
     def __len__(self) -> int:
         return len(self.files)
 
-    def read(self, index: int, seed: int | None) -> UInt8[Tensor, "channels size size"]:
+    def read(self, index: int, seed: int | None) -> UInt8[Tensor, "channels height width"]:
         """See `ImageFile.read`."""
         return torch.from_numpy(self._pixels(index, seed)).permute(2, 0, 1)
 
@@ -91,9 +91,9 @@ class PictureFiles:
         """See `Selectable.select`."""
         return replace(self, files=tuple(self.files[index] for index in indices.tolist()))
 
-    def read_all(self) -> UInt8[Tensor, "images channels size size"]:
+    def read_all(self) -> UInt8[Tensor, "images channels height width"]:
         """Called for sets that fit in memory: every picture, whole."""
-        pixels = np.empty((len(self), self.size, self.size, self.channels), dtype=np.uint8)
+        pixels = np.empty((len(self), *self._sides, self.channels), dtype=np.uint8)
 
         def block(start: int) -> None:
             for index in range(start, min(start + 64, len(self))):
@@ -114,42 +114,49 @@ class PictureFiles:
         self, index: int, seed: int | None
     ) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
         """One picture, height x width x channels."""
-        file, size = self.files[index], self.size
+        file, (height, width) = self.files[index], self._sides
         part = self.random_crop and seed is not None
         try:
             with Image.open(file) as picture:
                 if not part:
                     # A large JPEG decodes faster at a fraction of its size; enough is left to scale
                     # well.
-                    picture.draft(None, (4 * size, 4 * size))
+                    picture.draft(None, (4 * width, 4 * height))
                 upright = _upright(picture)
                 if upright.mode in DEEP_MODES:
                     upright = Image.fromarray(self._range.scaled(deep_values(upright)))
                 plain = _plain(upright, self.channels)
                 box = (
-                    _random_box(plain.size, seed)
+                    _random_box(plain.size, seed, width / height)
                     if part and seed is not None
                     else self._middle(plain.size)
                 )
-                whole = plain.size == (size, size) and box == (0, 0, size, size)
+                whole = plain.size == (width, height) and box == (0, 0, width, height)
                 fitted = (
                     plain
                     if whole
-                    else plain.resize((size, size), Image.Resampling.BILINEAR, box=box)
+                    else plain.resize((width, height), Image.Resampling.BILINEAR, box=box)
                 )
-                return np.array(fitted, dtype=np.uint8).reshape(size, size, self.channels)
+                return np.array(fitted, dtype=np.uint8).reshape(height, width, self.channels)
         except BROKEN as error:
             raise unreadable(file, error) from None
+
+    @property
+    def _sides(self) -> tuple[int, int]:
+        """Height and width."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
 
     @cached_property
     def _range(self) -> Levels:
         return self.levels or measured(self.files, MEASURED) or Levels(0, 2**16 - 1)
 
     def _middle(self, sides: tuple[int, int]) -> tuple[float, float, float, float]:
-        """The middle square of a picture: all of its shorter side, or seven eighths."""
-        width, height = sides
-        side = min(sides) * (7 / 8 if self.random_crop else 1.0)
-        return _centred(width, height, side, side)
+        """The largest middle part of a picture in the proportions of the size, or 7/8 of it."""
+        (width, height), (high, wide) = sides, self._sides
+        part = 7 / 8 if self.random_crop else 1.0
+        if width * high <= height * wide:
+            return _centred(width, height, width * part, width * high / wide * part)
+        return _centred(width, height, height * wide / high * part, height * part)
 
 
 def _centred(
@@ -189,16 +196,20 @@ def _plain(picture: Image.Image, channels: int) -> Image.Image:
     return picture if picture.mode == mode else picture.convert(mode)
 
 
-def _random_box(sides: Sequence[int], seed: int) -> tuple[float, float, float, float]:
-    """A random part of a picture; after ten misfits, its middle at the nearest allowed form."""
+def _random_box(sides: Sequence[int], seed: int, ratio: float) -> tuple[float, float, float, float]:
+    """A random part of a picture; after ten misfits, its middle at the nearest allowed form.
+
+    `ratio` is the width of what it is scaled to in its heights: 1 for squares.
+    """
     rng = random.Random(seed)
     width, height = sides
     for _ in range(10):
         area = width * height * rng.uniform(0.08, 1.0)
-        form = (4 / 3) ** rng.uniform(-1.0, 1.0)
+        form = ratio * (4 / 3) ** rng.uniform(-1.0, 1.0)
         wide, high = round((area * form) ** 0.5), round((area / form) ** 0.5)
         if 0 < wide <= width and 0 < high <= height:
             left, top = rng.randint(0, width - wide), rng.randint(0, height - high)
             return (float(left), float(top), float(left + wide), float(top + high))
-    most_wide, most_high = min(float(width), height * 4 / 3), min(float(height), width * 4 / 3)
+    most_wide = min(float(width), height * 4 / 3 * ratio)
+    most_high = min(float(height), width * 4 / 3 / ratio)
     return _centred(width, height, most_wide, most_high)

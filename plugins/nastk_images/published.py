@@ -25,7 +25,9 @@ def data_root(option: Path | None) -> Path:
     return Path(os.path.expanduser(option or os.environ.get("NASTK_DATA") or "~/.cache/nastk/data"))
 
 
-Opened = tuple[UInt8[Tensor, "images channels size size"], Int[Tensor, "images"], tuple[str, ...]]
+Opened = tuple[
+    UInt8[Tensor, "images channels height width"], Int[Tensor, "images"], tuple[str, ...]
+]
 
 
 class Published(DataSource, ABC):
@@ -58,7 +60,8 @@ class Published(DataSource, ABC):
     def task(self) -> Task:
         """See `DataSource.task`; opens the files."""
         images, _, classes = self._opened[True]
-        return Task(len(classes), images.shape[1], images.shape[2], classes)
+        channels, height, width = images.shape[1:]
+        return Task(len(classes), channels, (height, width), classes)
 
     def splits(self, seed: int) -> Splits:
         """See `DataSource.splits`."""

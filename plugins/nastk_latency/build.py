@@ -106,7 +106,7 @@ def timed(
     def network(architecture: Architecture) -> nn.Module:
         return execution.place(space.network(architecture, task))
 
-    images = torch.randn(effort.batch, task.channels, task.size, task.size)
+    images = torch.randn(effort.batch, *task.shape)
     images = images.to(execution.device, memory_format=torch.channels_last)
     clock = clock_of(execution.device, torch.get_num_threads())
     watch = Stopwatch(network(architectures[0]), images, effort.repeats, clock)
@@ -117,7 +117,7 @@ def timed(
         except (RuntimeError, ValueError) as error:
             raise ConfigurationError(
                 f"A network of space {space.name!r} cannot take {effort.batch} images of "
-                f"{task.channels} x {task.size} x {task.size}: {error}"
+                f"{task.form}: {error}"
             ) from error
         tick(done, len(architectures))
     return [multiple * watch.seconds for multiple in multiples]

@@ -99,7 +99,7 @@ def _show(path: Path, table: "LatencyTable", json: bool) -> None:
     shape, check = table.task, table.check
     print(f"{path}: {table.space} on {table.device}, {table.date}, torch {table.torch}")
     print(
-        f"  a batch of {table.batch} x {shape.channels} x {shape.size} x {shape.size}, "
+        f"  a batch of {table.batch} x {shape.task.form}, "
         f"threads: {table.threads}; {table.networks} networks, {table.repeats} passes each"
     )
     print(f"  {1e3 * table.rest:.4g} ms whatever is chosen, and for each operation (ms):")

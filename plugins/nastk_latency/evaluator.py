@@ -70,13 +70,12 @@ class Latency(Evaluator):
                 f"The latency table {path} has other edges or operations than the run's space"
                 f"{self._differing()}. Build one for it with `nastk latency build`."
             )
-        wanted = (task.classes, task.channels, task.size)
-        if (table.task.classes, table.task.channels, table.task.size) != wanted:
+        timed = table.task.task
+        if (timed.classes, timed.shape) != (task.classes, task.shape):
             raise ConfigurationError(
-                f"The latency table {path} is for {table.task.classes} classes and images of "
-                f"{table.task.channels} x {table.task.size} x {table.task.size}, the run has "
-                f"{task.classes} classes and images of {task.channels} x {task.size} x "
-                f"{task.size}. Build one for its data with `nastk latency build`."
+                f"The latency table {path} is for {timed.classes} classes and images of "
+                f"{timed.form}, the run has {task.classes} classes and images of {task.form}. "
+                "Build one for its data with `nastk latency build`."
             )
         try:
             found = parameters(space, task, space.from_text(table.reference.text))

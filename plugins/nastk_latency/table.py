@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from nastk import Architecture, ConfigurationError, DataError, Options
+from nastk import Architecture, ConfigurationError, DataError, Options, Task
 from nastk.base import UnreadableError, parse, read_json, write_atomically
+from nastk.data import read_size
 
 ADVICE = "Make it anew with `nastk latency build`."
 
@@ -39,7 +40,17 @@ class Shape(Options):
 
     classes: int = Field(ge=1, description="classes")
     channels: int = Field(ge=1, description="channels of an image")
-    size: int = Field(ge=1, description="pixels a side")
+    size: int | tuple[int, int] = Field(description="pixels a side, or (height, width)")
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _read_size(cls, value: Any) -> Any:
+        return read_size(value)
+
+    @property
+    def task(self) -> Task:
+        """The same as a task."""
+        return Task(self.classes, self.channels, self.size)
 
 
 class Reference(Options):

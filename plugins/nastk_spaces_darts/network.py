@@ -59,9 +59,10 @@ class DartsNetwork(nn.Module):
         self.auxiliary_after = reductions(cells)[1]
         self.auxiliary: nn.Module | None = None
         if options.auxiliary:
+            sides = (task.height, task.width)
             width = options.nodes * plans[self.auxiliary_after].channels
             self.auxiliary = auxiliary_head(
-                width, task.classes, imagenet, side_after(task.size, imagenet, 2)
+                width, task.classes, imagenet, [side_after(side, imagenet, 2) for side in sides]
             )
 
     def forward(self, images: State) -> Logits | tuple[Logits, Logits]:
@@ -118,19 +119,20 @@ def dropped(x: State, probability: float) -> State:
     return x * (torch.rand(len(x), 1, 1, 1, device=x.device) < keep).to(x.dtype).div(keep)
 
 
-def auxiliary_head(channels: int, classes: int, imagenet: bool, side: int) -> nn.Module:
-    """DARTS's auxiliary classifier, for features of `side` pixels after the second reduction.
+def auxiliary_head(channels: int, classes: int, imagenet: bool, sides: Sequence[int]) -> nn.Module:
+    """DARTS's auxiliary classifier, for features of `sides` pixels after the second reduction.
 
     The ImageNet head has no second norm, as in the networks whose results DARTS published.
 
     Raises:
         ConfigurationError: the head's pooling does not leave the 2x2 positions that it is made for.
     """
-    stride, sides = (2, (7, 8)) if imagenet else (3, (8, 10))
-    if not sides[0] <= side <= sides[1]:
+    stride, (least, most) = (2, (7, 8)) if imagenet else (3, (8, 10))
+    if not least <= min(sides) <= max(sides) <= most:
+        left = " x ".join(map(str, sides)) if len(set(sides)) > 1 else str(sides[0])
         raise ConfigurationError(
-            f"The auxiliary head needs {sides[0]} to {sides[1]} pixels a side after the second "
-            f"reduction, and these images leave {side} (CIFAR's 32 leave 8, ImageNet's 224 leave "
+            f"The auxiliary head needs {least} to {most} pixels a side after the second "
+            f"reduction, and these images leave {left} (CIFAR's 32 leave 8, ImageNet's 224 leave "
             "7). Use -s auxiliary=false."
         )
     second_norm = [] if imagenet else [nn.BatchNorm2d(768)]

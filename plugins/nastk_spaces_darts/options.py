@@ -24,7 +24,8 @@ class DartsOptions(Options):
     stem: Literal["auto", "small", "imagenet"] = Field(
         "auto",
         description=(
-            "small keeps the images' size, imagenet an eighth; auto: imagenet from 128 pixels"
+            "small keeps the images' size, imagenet an eighth; auto: imagenet where the shorter "
+            "side has 128 pixels"
         ),
     )
     partial_channels: int = Field(
@@ -71,7 +72,7 @@ class DartsOptions(Options):
 
     def is_imagenet(self, task: Task) -> bool:
         """Called when networks are built: whether they begin with the stem for large images."""
-        return task.size >= 128 if self.stem == "auto" else self.stem == "imagenet"
+        return task.shorter >= 128 if self.stem == "auto" else self.stem == "imagenet"
 
     @model_validator(mode="after")
     def _divisible(self) -> "DartsOptions":

@@ -62,7 +62,8 @@ class MobileNetOptions(Options):
     stem: Literal["auto", "small", "imagenet"] = Field(
         "auto",
         description=(
-            "small: neither stem nor first stage halve the side; auto: imagenet from 128 pixels"
+            "small: neither stem nor first stage halve the side; auto: imagenet where the shorter "
+            "side has 128 pixels"
         ),
     )
     style: Style | None = Field(
@@ -89,7 +90,7 @@ class MobileNetOptions(Options):
 
     def is_small(self, task: Task) -> bool:
         """Called when networks are built: whether they begin with the stem for small images."""
-        return task.size < 128 if self.stem == "auto" else self.stem == "small"
+        return task.shorter < 128 if self.stem == "auto" else self.stem == "small"
 
     @model_validator(mode="after")
     def _one_entry_a_stage(self) -> "MobileNetOptions":

@@ -30,16 +30,16 @@ def count(names: Sequence[str], channels: int, cells: int, task: Task) -> Networ
     `channels` are those of the first stage, `cells` those of each stage.
     """
     convolutions = [TAPS[name] for name in names if name in TAPS]
-    side = task.size
-    parameters, multiply_adds = _convolution(9, task.channels, channels, side)
+    height, width = task.height, task.width
+    parameters, multiply_adds = _convolution(9, task.channels, channels, height * width)
     for stage in range(3):
         if stage:
-            side = (side + 1) // 2
-            added = _reduction(channels, side)
+            height, width = (height + 1) // 2, (width + 1) // 2
+            added = _reduction(channels, height * width)
             channels *= 2
             parameters, multiply_adds = parameters + added[0], multiply_adds + added[1]
         for taps in convolutions:
-            added = _convolution(taps, channels, channels, side)
+            added = _convolution(taps, channels, channels, height * width)
             parameters, multiply_adds = (
                 parameters + cells * added[0],
                 multiply_adds + cells * added[1],
@@ -48,15 +48,15 @@ def count(names: Sequence[str], channels: int, cells: int, task: Task) -> Networ
     return NetworkSize(parameters + 2 * channels + classifier, multiply_adds + classifier)
 
 
-def _convolution(taps: int, channels_in: int, channels: int, side: int) -> tuple[int, int]:
-    """Parameters and multiply-adds of a convolution and its norm; `side` is the output's."""
+def _convolution(taps: int, channels_in: int, channels: int, positions: int) -> tuple[int, int]:
+    """Parameters and multiply-adds of a convolution and its norm; `positions` are the output's."""
     weights = taps * channels_in * channels
-    return weights + 2 * channels, weights * side * side
+    return weights + 2 * channels, weights * positions
 
 
-def _reduction(channels: int, side: int) -> tuple[int, int]:
+def _reduction(channels: int, positions: int) -> tuple[int, int]:
     """The same for a reduction block: two 3x3 convolutions, beside them a 1x1 without a norm."""
-    first = _convolution(9, channels, 2 * channels, side)
-    second = _convolution(9, 2 * channels, 2 * channels, side)
+    first = _convolution(9, channels, 2 * channels, positions)
+    second = _convolution(9, 2 * channels, 2 * channels, positions)
     beside = channels * 2 * channels
-    return first[0] + second[0] + beside, first[1] + second[1] + beside * side * side
+    return first[0] + second[0] + beside, first[1] + second[1] + beside * positions

@@ -99,6 +99,25 @@ def test_dry_run_forecasts_and_writes_nothing(nastk, tmp_path):
     assert list(tmp_path.iterdir()) == []
     code, out, _ = nastk(*TOY, "--dry-run")
     assert code == 0 and "time" in out and "memory" in out
+    assert "images       3 x 8 x 8, 3 classes; trained on cross-entropy\n" in out
+
+
+def test_what_training_minimises_is_asked_for_written_down_and_shown(nastk, tmp_path):
+    asked = [*TOY, "-d", "label_smoothing=0.1", "-d", "class_weights=[1,1,2]"]
+    code, out, _ = nastk(*asked, "--dry-run")
+    assert code == 0
+    said = "trained on cross-entropy, label smoothing 0.1, class weights from 0.75 to 1.5\n"
+    assert said in out
+    assert nastk(*asked, "--out", "a", "-q")[0] == 0
+    options = json.loads((tmp_path / "a" / "config.json").read_text())["data"]["options"]
+    assert (options["label_smoothing"], options["class_weights"]) == (0.1, [1.0, 1.0, 2.0])
+    task = json.loads((tmp_path / "a" / "result.json").read_text())["task"]
+    assert task["objective"] == {"label_smoothing": 0.1, "class_weights": [0.75, 0.75, 1.5]}
+    assert nastk("show", "a")[0] == 0
+    code, out, _ = nastk("search", "--config", "a/config.json", "--dry-run")
+    assert code == 0 and said in out
+    code, _, err = nastk(*TOY, "-d", "class_weights=[1,2]", "--dry-run")
+    assert code == 2 and "2 numbers for 3 classes (zero, one, two)" in " ".join(err.split())
 
 
 def test_show_runs_and_evaluate(nastk):

@@ -134,6 +134,14 @@ BAD = {
         ["evaluate", "DARTS_V2", "-e", "size", "-d", "limit=3"],
         "classes, channels and size",
     ),
+    "a size that is none": (
+        ["evaluate", "DARTS_V2", "-e", "size", "-d", "size=24x"],
+        "each a whole number from 1 .size also as HEIGHTxWIDTH, such as 24x32.; got size='24x'",
+    ),
+    "channels that are none": (
+        ["evaluate", "DARTS_V2", "-e", "size", "-d", "channels=1x2"],
+        "got channels='1x2'",
+    ),
     "an evaluator twice": (
         ["evaluate", "DARTS_V2", "-e", "size", "-e", "size"],
         "'size' is named twice",
@@ -153,6 +161,16 @@ def test_what_cannot_be_read_or_judged_is_one_message(what, nastk):
     said = " ".join(err.split())
     assert (code, out) == (2, "") and err.startswith("error: ") and err.count("\n") == 1
     assert re.search(message, said), said
+
+
+def test_a_network_is_counted_for_rectangles(nastk):
+    asked = ["evaluate", TOY, "--space", "toy", "-e", "size", "--json"]
+    counts = []
+    for size in ("8", "8x12", "12x8", "[8,12]"):
+        code, out, _ = nastk(*asked, "-d", f"size={size}", "-d", "channels=5")
+        assert code == 0
+        counts.append(json.loads(out)["metrics"]["multiply_adds"])
+    assert counts[1] == counts[2] == counts[3] > counts[0]
 
 
 def test_evaluate_prints_what_is_new_and_keeps_it(nastk):

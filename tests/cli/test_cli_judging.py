@@ -80,7 +80,7 @@ def test_a_dry_run_says_what_judging_takes(nastk):
     judges = ["-e", "retrain,epochs=3,batch_size=16", "-e", "size"]
     code, out, _ = nastk(*TOY, *judges, "--leaf-judge", judges[1], "--dry-run")
     assert code == 0
-    assert [line.strip() for line in out.splitlines()[4:8]] == [
+    assert [line.strip() for line in out.splitlines()[5:9]] == [
         "judging      retrain: at most 240 images forward, 144 backward",
         "size: no images",
         "leaves: unknown (retrain judges each leaf of a run that splits)",

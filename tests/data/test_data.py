@@ -159,6 +159,24 @@ def test_once_holds_every_image_exactly_once_and_no_batch_of_one(
     assert max(map(len, batches)) <= batch_size + 1
 
 
+@pytest.mark.parametrize(
+    ("images", "batch_size", "sizes"),
+    [
+        (8, 4, [4, 4]),
+        (9, 4, [4, 4]),  # a rest of one image is dropped
+        (5, 4, [4]),
+        (10, 4, [4, 4, 2]),
+        (1, 4, [1]),  # but a single image that is all there is
+        (2, 1, [1, 1]),
+        (4, 4, [4]),
+        (3, 4, [3]),
+    ],
+)
+def test_a_rest_of_one_image_is_dropped(images: int, batch_size: int, sizes: list[int]) -> None:
+    order = Order(images, batch_size, seed=0, name="train")
+    assert [len(order.batch(step)) for step in range(len(order))] == sizes
+
+
 def test_passes_seeds_and_names_have_orders_of_their_own() -> None:
     orders = [
         Order(50, 50, seed, name).batch(step) for seed in (0, 1) for name in "ab" for step in (0, 1)

@@ -181,7 +181,7 @@ def test_a_single_set_is_divided_and_a_test_set_is_kept() -> None:
             None,
             r"Item 12 of the train set has the form \(3, 5, 5\), item 0",
         ),
-        (Listed([(torch.zeros(1, 4, 5), 0)]), None, "expected 1 or 3 channels of a square image"),
+        (Listed([(torch.zeros(8, 9, 3), 0)]), None, "which would be 8 channels of 9 x 3 pixels"),
         (
             Listed([(torch.full((1, 4, 4), -2.0), 0)]),
             None,
@@ -198,7 +198,7 @@ def test_a_single_set_is_divided_and_a_test_set_is_kept() -> None:
             None,
             r"pixels of type torch.uint16; expected uint8.*Divide by the largest value",
         ),
-        (Listed([(torch.zeros(3, 0, 0), 0)]), None, r"has the form \(3, 0, 0\); expected 1 or 3"),
+        (Listed([(torch.zeros(3, 0, 0), 0)]), None, r"has the form \(3, 0, 0\); expected channels"),
         (None, None, "The train set is of type NoneType; expected a dataset"),
     ],
 )

@@ -135,11 +135,11 @@ def test_grey_and_colour_together_become_colour_with_a_note(tmp_path: Path) -> N
     [
         ([(8, 8)], None, 8, ""),
         ([(64, 64)], None, 64, ""),
-        ([(96, 96)], None, 64, "have 96x96 pixels; they are scaled and cut to 64x64"),
-        ([(300, 240)], None, 224, "have 300x240 pixels"),
+        ([(96, 96)], None, 64, "have 96x96 pixels (height x width); they are scaled to 64x64"),
+        ([(300, 240)], None, 224, "have 240x300 pixels"),
         ([(40, 33), (50, 60), (90, 70)], None, 32, "have 3 sizes"),
         ([(10, 20), (30, 12)], None, 10, "have 2 sizes"),
-        ([(8, 8)], 16, 16, "have 8x8 pixels; they are scaled and cut to 16x16"),
+        ([(8, 8)], 16, 16, "have 8x8 pixels (height x width); they are scaled to 16x16"),
     ],
 )
 def test_the_size_is_what_the_rule_says(
@@ -189,8 +189,8 @@ def test_a_large_jpeg_is_read_nearly_as_if_decoded_in_full(tmp_path: Path) -> No
 def test_random_crops_lie_inside_differ_and_depend_on_the_seed_alone(
     sides: tuple[int, int],
 ) -> None:
-    boxes = [pictures_module._random_box(sides, seed) for seed in range(300)]
-    assert boxes == [pictures_module._random_box(sides, seed) for seed in range(300)]
+    boxes = [pictures_module._random_box(sides, seed, 1.0) for seed in range(300)]
+    assert boxes == [pictures_module._random_box(sides, seed, 1.0) for seed in range(300)]
     for left, top, right, bottom in boxes:
         assert 0 <= left < right <= sides[0] and 0 <= top < bottom <= sides[1]
         wide, high = right - left, bottom - top

@@ -308,6 +308,27 @@ class TestLatency(EvaluatorContract):
         monkeypatch.setattr(type(self), "options", {"table": str(file)})
 
 
+def test_a_table_of_rectangles_is_timed_kept_and_known_again(monkeypatch, tmp_path):
+    seen, task = [], Task(3, 5, (8, 12))
+
+    class Watch(Stopwatch):
+        def __init__(self, network, images, repeats, clock):
+            seen.append(tuple(images.shape))
+            super().__init__(network, images, repeats, clock)
+
+    monkeypatch.setattr(building, "Stopwatch", Watch)
+    build(ToySpace(), task, CPU, Effort(batch=2, repeats=1, samples=1)).store(tmp_path / "a.json")
+    assert seen == [(2, 5, 8, 12)]
+    assert json.loads((tmp_path / "a.json").read_text())["task"]["size"] == [8, 12]
+    table = Latency(setting(task=task), Latency.Options(table=tmp_path / "a.json")).table
+    assert table.task.task == task
+    said = CliRunner().invoke(latency, ["info", str(tmp_path / "a.json")]).output
+    assert "a batch of 2 x 5 x 8 x 12, threads" in said
+    with pytest.raises(ConfigurationError, match=r"of 5 x 8 x 12, the run has .* of 5 x 12 x 8"):
+        wrong = setting(task=Task(3, 5, (12, 8)))
+        Latency(wrong, Latency.Options(table=tmp_path / "a.json"))
+
+
 def test_it_foretells_the_sum(file):
     judge = Latency(setting(), Latency.Options(table=file))
     for text in ("conv,skip,pool,skip,conv", "skip,skip,skip,skip,skip"):
@@ -323,6 +344,8 @@ def test_it_foretells_the_sum(file):
     [
         ({"task": Task(3, 1, 8)},
          r"for 3 classes and images of 3 x 8 x 8, the run has 3 classes and images of 1 x 8 x 8"),
+        ({"task": Task(3, 3, (8, 12))}, r"images of 3 x 8 x 8, the run has 3 classes and images of "
+         r"3 x 8 x 12. Build one for its data"),
         ({"space": ToySpace(ToySpace.Options(channels=5))},
          r"timed other networks: its reference has [\d,]+ parameters, in this run it has [\d,]+ "
          r"\(channels=4, here 5\)"),

@@ -225,18 +225,29 @@ def test_a_network_trains_and_answers(name, size, channels):
     )  # running statistics: no image sees another
 
 
-@pytest.mark.parametrize("options, size", [({}, 32), ({}, 40), ({"stem": "imagenet"}, 224)])
+@pytest.mark.parametrize(
+    "options, size",
+    [({}, 32), ({}, 40), ({}, (32, 40)), ({"stem": "imagenet"}, 224), ({}, (250, 224))],
+)
 def test_the_auxiliary_head_answers_in_training_only(options, size):
     space, task = make(**NETWORK, auxiliary=True, **options), Task(3, 1, size)
     network = space.network(space.from_text("DARTS_V1"), task)
-    images = torch.randn(2, 1, size, size)
+    images = torch.randn(2, *task.shape)
     logits, auxiliary = network.train()(images)
     assert logits.shape == auxiliary.shape == (2, 3)
     assert network.eval()(images).shape == (2, 3)
 
 
 @pytest.mark.parametrize(
-    "options, size, left", [({}, 8, 2), ({}, 28, 7), ({}, 64, 16), ({"stem": "imagenet"}, 128, 4)]
+    "options, size, left",
+    [
+        ({}, 8, 2),
+        ({}, 28, 7),
+        ({}, 64, 16),
+        ({}, (32, 64), "8 x 16"),
+        ({}, (28, 32), "7 x 8"),
+        ({"stem": "imagenet"}, 128, 4),
+    ],
 )
 def test_an_auxiliary_head_that_does_not_fit_is_refused(options, size, left):
     space = make(**NETWORK, auxiliary=True, **options)

@@ -20,7 +20,7 @@ def built(space, architecture, task):
     """(parameters, multiply-adds with the classifier's bias) of the network itself."""
     with torch.device("meta"):
         network = space.network(architecture, task).eval()
-        images = torch.empty(1, task.channels, task.size, task.size)
+        images = torch.empty(1, *task.shape)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(images)
     parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -59,6 +59,8 @@ def test_built_and_counted_sizes_are_the_benchmarks(choices, sizes):
         ({"network_channels": 6, "network_cells": 1}, Task(100, 3, 32)),
         ({"network_channels": 4, "network_cells": 3, "exclude_none": True}, Task(7, 1, 28)),
         ({"network_channels": 4, "network_cells": 1}, Task(3, 2, 9)),
+        ({"network_channels": 4, "network_cells": 2}, Task(3, 13, (9, 30))),
+        ({"network_channels": 4, "network_cells": 2}, Task(3, 1, (40, 17))),
     ],
 )
 def test_counted_sizes_are_those_of_the_built_network(options, task):

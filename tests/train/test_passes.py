@@ -9,7 +9,7 @@ from torch import nn
 from nastk import Batch, ConfigurationError, Mixture, Trainer
 from nastk.base.cost import Ledger
 from nastk.base.events import EpochDone
-from nastk.testing import ToySpace, fingerprint
+from nastk.testing import ToyData, ToySpace, fingerprint
 from nastk.train.passes import mean_gradient, pieces
 
 
@@ -73,9 +73,9 @@ def test_no_piece_is_single_or_larger_than_asked_but_for_an_odd_batch_in_twos():
             assert max(sizes) <= micro_batch or (micro_batch == 2 and max(sizes) == 3)
 
 
-def gradients(space, micro_batch, run=None):
+def gradients(space, micro_batch, run=None, **changes):
     """(loss, hits, gradients by name and of alpha) of two mixtures on 16 images, in float64."""
-    harness, branch, probe = started(Learning, space=space)
+    harness, branch, probe = started(Learning, space=space, **changes)
     branch.supernet.double()
     alpha = branch.updater.alpha.detach().double().requires_grad_()
     mixtures = [Mixture.softmax(scale * alpha, probe.subspace) for scale in (1.0, 2.0)]
@@ -98,6 +98,20 @@ def test_without_norms_micro_batches_have_the_gradient_of_the_whole_batch(micro_
     torch.testing.assert_close(again, loss, rtol=1e-12, atol=1e-12)
     assert float(hit_again) == pytest.approx(float(hits))
     assert float(whole["stem.weight"].norm()) > 1e-3 and float(whole["alpha"].norm()) > 1e-3
+
+
+@pytest.mark.parametrize("micro_batch", [3, 8])
+def test_micro_batches_add_up_with_class_weights_and_smoothing(micro_batch):
+    options = {"class_weights": [1, 2, 5], "label_smoothing": 0.2}
+    data = ToyData(ToyData.parse_options(options))
+    loss, hits, whole = gradients(NormFree(), None, data=data)
+    again, hit_again, cut = gradients(NormFree(), micro_batch, data=data)
+    torch.testing.assert_close(cut, whole, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(again, loss, rtol=1e-12, atol=1e-12)
+    assert float(hit_again) == pytest.approx(float(hits))
+    plain_loss, _, plain = gradients(NormFree(), None)
+    assert float((plain["alpha"] - whole["alpha"]).norm()) > 1e-4
+    torch.testing.assert_close(loss, plain_loss)  # what is reported is cross-entropy
 
 
 def test_with_norms_the_gradient_is_the_mean_of_the_pieces_by_their_images():

@@ -74,7 +74,7 @@ class ModularSupernet(Supernet):
         for edge, decision in enumerate(self._decisions):
             active[edge, len(decision.operations) :] = False
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            images = torch.randn(2, task.channels, task.size, task.size)
+            images = torch.randn(2, *task.shape)
             self(images, Mixture(active.float(), active))
         for name, value in self.named_buffers():
             if not torch.equal(value, before[name]):
