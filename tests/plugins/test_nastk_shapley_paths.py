@@ -80,6 +80,7 @@ def test_values_by_main_effects_are_the_shapley_values_of_all_coalitions(operati
     assert found.full_values[0] == pytest.approx(worth(table, operations, set()))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # what shapiq's own imports warn of is not ours
 def test_they_agree_with_shapiq() -> None:
     import shapiq
@@ -305,6 +306,7 @@ def test_risk_takes_off_deviations_over_sets() -> None:
 FEW = {"samples": 3, "warmup": 1, "batch_size": 16, "game": "paths"}
 
 
+@pytest.mark.slow  # `TestShapleyOverPaths` is in the quick suite
 class TestShapleyOfPaths(ShortContract):
     updater = Shapley
     options: ClassVar = {**FEW, "value": "neg_loss"}
