@@ -81,7 +81,7 @@ class Pair:
 
     def order(self, run: int) -> list[tuple[int, int]]:
         """A removal order of all players, another one for each run."""
-        players = self.subspace.players()
+        players = self.subspace.alive_operations()
         rng = generator(run, "benchmarks", "order")
         return [players[int(place)] for place in torch.randperm(len(players), generator=rng)]
 

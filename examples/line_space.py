@@ -70,7 +70,7 @@ class LineSpace(nastk.SingleChoiceSpace):
     def __init__(self, options=None):
         super().__init__(options)
         self.edges = tuple(
-            nastk.Edge(f"layer:{layer}", OPERATIONS, "layers", source=layer, node=layer + 1)
+            nastk.Edge(f"layer:{layer}", OPERATIONS, "layers", tail=layer, head=layer + 1)
             for layer in range(self.options.layers)
         )
 

@@ -1,7 +1,7 @@
 from .base.component import Component as Component
+from .base.component import ComponentSpec as ComponentSpec
 from .base.component import Options as Options
 from .base.component import Preset as Preset
-from .base.component import Use as Use
 from .base.component import use as use
 from .base.correlation import Agreement as Agreement
 from .base.correlation import agreement as agreement
@@ -54,12 +54,12 @@ from .spaces.subspace import Edge as Edge
 from .spaces.subspace import Subspace as Subspace
 from .spaces.supernet import Supernet as Supernet
 from .train.branch import Branch as Branch
-from .train.cautions import Caution as Caution
-from .train.cautions import warnings_of as warnings_of
 from .train.context import RunContext as RunContext
+from .train.diagnostic import Diagnostic as Diagnostic
+from .train.diagnostic import warnings_of as warnings_of
 from .train.evaluator import Evaluation as Evaluation
+from .train.evaluator import EvaluationContext as EvaluationContext
 from .train.evaluator import Evaluator as Evaluator
-from .train.evaluator import Setting as Setting
 from .train.options import Schedule as Schedule
 from .train.options import TrainerOptions as TrainerOptions
 from .train.probe import Probe as Probe
@@ -67,7 +67,7 @@ from .train.ranking import RankingOptions as RankingOptions
 from .train.trainer import Trainer as Trainer
 from .train.updater import ArchitectureUpdater as ArchitectureUpdater
 from .train.updater import Continuation as Continuation
-from .train.updater import Cosine as Cosine
+from .train.updater import CosineRestart as CosineRestart
 from .train.updater import Plan as Plan
 from .train.wrapper import Wrapper as Wrapper
 

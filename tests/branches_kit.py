@@ -36,15 +36,15 @@ def report(branch, number, edge, operations, groups, **changes):
 
 
 def continued(branch, number, subspaces, fresh=False):
-    heirs = [f"{branch}.{place}" for place in range(len(subspaces))]
-    heirs = heirs if len(heirs) > 1 else [branch] * len(heirs)
+    children = [f"{branch}.{place}" for place in range(len(subspaces))]
+    children = children if len(children) > 1 else [branch] * len(children)
     return {
         "kind": "branch-continued",
         "branch": branch,
         "epoch": number,
-        "heirs": heirs,
+        "children": children,
         "subspaces": subspaces,
-        "fresh": [fresh] * len(heirs),
+        "fresh": [fresh] * len(children),
     }
 
 
@@ -74,7 +74,7 @@ def run(times, parts, operations=NB201, end=True, **changes):
     """A run of an epoch before each split and one after the last; edges `cell:0->1`, 0->2, ..."""
     history, alive = [{"kind": "run-started", "branch": "0"}], {"0": ["1" * len(operations)] * 6}
     for number in range(1, times + 1):
-        groups, heirs = divided(operations, parts), {}
+        groups, children = divided(operations, parts), {}
         for branch, rows in alive.items():
             history.append(report(branch, number, f"cell:0->{number}", operations, groups))
             history[-1]["values"] |= changes
@@ -83,8 +83,8 @@ def run(times, parts, operations=NB201, end=True, **changes):
                 [*rows[: number - 1], ones(operations, group), *rows[number:]] for group in groups
             ]
             history.append(continued(branch, number, tables, fresh=number == times))
-            heirs |= dict(zip(history[-1]["heirs"], tables, strict=True))
-        alive = heirs
+            children |= dict(zip(history[-1]["children"], tables, strict=True))
+        alive = children
     history += [epoch(branch, times + 1, 0.25 + n / 100) for n, branch in enumerate(alive)]
     scores = {branch: 0.5 + 0.01 * (n % 3) for n, branch in enumerate(alive)}
     return history + (finished(scores) if end else [])

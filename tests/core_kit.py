@@ -74,9 +74,9 @@ def started(
     return harness, branches[0], harness.trainer.probe(branches[0])
 
 
-def searched(out: Any, **wishes: Any) -> nastk.Result:
+def searched(out: Any, **request: Any) -> nastk.Result:
     """A finished search on the toy, two epochs long."""
-    return nastk.search(**{**WISHES, **wishes}, out=out)
+    return nastk.search(**{**WISHES, **request}, out=out)
 
 
 def rewrite(path: Any, change: Callable[[dict[str, Any]], Any]) -> None:

@@ -2,9 +2,9 @@
 
 import torch
 
-from nastk import Evaluation, Evaluator, Setting, Task
+from nastk import Evaluation, EvaluationContext, Evaluator, Task
 from nastk.limits.limit import LimitOptions, read
-from nastk.limits.space import Limited
+from nastk.limits.space import ConstrainedSpace
 from nastk.testing import ToyData, ToySpace
 
 REST, CONV = 127, 144  # parameters of a toy network for three classes, and of one convolution
@@ -56,7 +56,7 @@ class Closed(Evaluator):
     name, summary = "closed", "sizes in closed form"
 
     def evaluate(self, architecture, probe):
-        size = self.setting.space.size(architecture, self.setting.task)
+        size = self.context.space.size(architecture, self.context.task)
         metrics = {"parameters": size.parameters, "multiply_adds": size.multiply_adds}
         return Evaluation(self.name, {name: float(value) for name, value in metrics.items()})
 
@@ -73,9 +73,11 @@ class Crooked(Closed):
         return Evaluation(self.name, {name: scale * value for name, value in found.items()})
 
 
-def limited(space, judge, *texts):
-    """`space` with limits written as on the command line, all known by `judge`."""
-    return Limited(space, [(LimitOptions(**read(f"{text}:judge")), judge) for text in texts])
+def limited(space, evaluator, *texts):
+    """`space` with limits written as on the command line, all known by `evaluator`."""
+    return ConstrainedSpace(
+        space, [(LimitOptions(**read(f"{text}:judge")), evaluator) for text in texts]
+    )
 
 
 def limited_toy(text="params=415"):
@@ -85,4 +87,4 @@ def limited_toy(text="params=415"):
 
 def setting_of(space):
     """What an evaluator judges in: images of CIFAR-10's form (the splits are others)."""
-    return Setting(space, Task(10, 3, 32), ToyData().splits(0))
+    return EvaluationContext(space, Task(10, 3, 32), ToyData().splits(0))

@@ -32,12 +32,12 @@ def trained(branch, epoch):
 EVENTS = [
     event("run-started", "0", 0, epochs=2, steps_per_epoch=1, config=CONFIG),
     trained("0", 1),
-    event("branch-continued", "0", 1, heirs=["0.0", "0.1"], fresh=[False, False],
+    event("branch-continued", "0", 1, children=["0.0", "0.1"], fresh=[False, False],
           subspaces=[["11111"] * 6, ["11100", *["11111"] * 5]], schedules=[]),
     trained("0.0", 2),
     trained("0.1", 2),
     event("watched", "0.1", 2, parameter_free=0.5, entropy=0.5, scores=None, warnings=[]),
-    event("ranked", "0.1", 2, judge="table", metric="accuracy",
+    event("ranked", "0.1", 2, evaluator="table", metric="accuracy",
           by={"scores": RANKED, "supernet": None}),
     event("run-finished", "0.1", 2, architecture="a", architecture_id=BENCH.id),
 ]  # fmt: skip

@@ -48,8 +48,8 @@ WHOLE = {
     "data": {"name": "toy", "options": {"images": 96, "train_fraction": 0.5}},
     "evaluators": ["size", {"name": "supernet", "options": {"batch_size": 24}}],
     "limits": [{"metric": "params", "value": 0.5}],
-    "ranking": {"every": 1, "judge": "size", "sample": 10, "images": 24},
-    "leaf_judge": "supernet",
+    "ranking": {"every": 1, "evaluator": "size", "sample": 10, "images": 24},
+    "leaf_evaluator": "supernet",
     "seed": 1,
     "device": "cpu",
     "precision": "fp32",
@@ -64,13 +64,13 @@ def test_every_option_of_every_component_takes_or_refuses_any_value():
         for option in fields:
             for number, value in enumerate(VALUES):
                 use = {"name": one.offer.name, "options": {option: value}}
-                wishes = TOY | (
+                request = TOY | (
                     {"evaluators": [use]} if one.kind == "evaluator" else {one.kind: use}
                 )
                 attempt(
                     endings,
                     f"{one.kind} {one.offer.name} {option}={value!r} (value {number})",
-                    lambda wishes=wishes: resolved_twice(wishes),
+                    lambda request=request: resolved_twice(request),
                 )
     for section in ("trainer", "ranking"):
         from nastk.train import options, ranking
@@ -78,19 +78,19 @@ def test_every_option_of_every_component_takes_or_refuses_any_value():
         model = {"trainer": options.TrainerOptions, "ranking": ranking.RankingOptions}[section]
         for option in model.model_fields:
             for value in VALUES:
-                wishes = TOY | {section: {option: value}}
+                request = TOY | {section: {option: value}}
                 attempt(
                     endings,
                     f"{section} {option}={value!r}",
-                    lambda wishes=wishes: resolved_twice(wishes),
+                    lambda request=request: resolved_twice(request),
                 )
     assert endings.cases > 5000
     endings.check()
 
 
-def resolved_twice(wishes):
+def resolved_twice(request):
     """A configuration that is taken is strict JSON, and says the same when it is read again."""
-    config = resolve(wishes)
+    config = resolve(request)
     text = to_json(config)
     json.dumps(json.loads(text), allow_nan=False)
     assert resolve(json.loads(text)) == config
@@ -154,8 +154,8 @@ def runs(tmp_path_factory):
     """A finished run and one that was stopped after its first epoch."""
     place = tmp_path_factory.mktemp("fuzz")
     nastk.search(**TOY, out=place / "finished")
-    wishes = TOY | {"trainer": {**TOY["trainer"], "epochs": 2}}
-    events = nastk.stream(wishes, out=place / "stopped")
+    request = TOY | {"trainer": {**TOY["trainer"], "epochs": 2}}
+    events = nastk.stream(request, out=place / "stopped")
     for event in events:
         if event.kind == "checkpoint-saved" and event.epoch == 1:
             break

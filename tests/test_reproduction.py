@@ -13,10 +13,10 @@ import torch
 from typer.testing import CliRunner
 
 from nastk import Task, catalogue, resolve
-from nastk.cli import judge, run
+from nastk.cli import evaluate, run
 from nastk.cli.app import build
 from nastk.runs.config import evaluator_config, merge
-from nastk.runs.judging import evaluator_use
+from nastk.runs.evaluating import evaluator_use
 from nastk_evaluators.size import parameters, without_auxiliary
 
 ROOT = Path(__file__).parent.parent
@@ -41,16 +41,16 @@ def printed(page):
         commands = [one or other for one, other in CODE.findall(line)]
         commands = [one.split(" #")[0] for one in commands if not OTHERS.search(one)]
         searches = [one for one in commands if one.startswith("nastk search")]
-        judged = [one for one in commands if one.startswith("nastk evaluate")]
-        if searches and judged:
-            found.append((searches[-1], judged[-1]))
+        evaluated = [one for one in commands if one.startswith("nastk evaluate")]
+        if searches and evaluated:
+            found.append((searches[-1], evaluated[-1]))
         else:
             found += [(one, None) for one in searches]
     return found
 
 
 LINES = [(page, *pair) for page in PAGES for pair in printed(page)]
-REPRODUCTIONS = [(search, judged) for _, search, judged in LINES if judged is not None]
+REPRODUCTIONS = [(search, evaluated) for _, search, evaluated in LINES if evaluated is not None]
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def asked(app, monkeypatch):
     """A function that gives what the command line hands on for a command, and runs nothing."""
     heard = []
     monkeypatch.setattr(run, "search", lambda *given: heard.append(given))
-    monkeypatch.setattr(judge, "evaluate", lambda *given: heard.append(given))
+    monkeypatch.setattr(evaluate, "evaluate", lambda *given: heard.append(given))
 
     def ask(command):
         done = CliRunner().invoke(app, shlex.split(command)[1:])
@@ -93,11 +93,11 @@ def test_every_search_that_is_printed_resolves(page, search, asked):
 
 
 @pytest.mark.quick_cases(4)
-@pytest.mark.parametrize(("search", "judged"), REPRODUCTIONS, ids=lambda text: text[6:])
-def test_a_reproduction_trains_the_published_network(search, judged, asked):
+@pytest.mark.parametrize(("search", "evaluated"), REPRODUCTIONS, ids=lambda text: text[6:])
+def test_a_reproduction_trains_the_published_network(search, evaluated, asked):
     given = asked(search)
     config = config_of(given)
-    word, request, _ = asked(judged)
+    word, request, _ = asked(evaluated)
     assert Path(word) == given[4]  # the folder that the search was told to write
     assert config.preset is not None and not request.options
     (use,) = request.uses()
@@ -156,6 +156,6 @@ def test_every_published_search_on_darts_cells_can_be_retrained_as_the_paper_did
         if preset.name == "quick" or "darts" not in preset.space:
             continue
         for data in preset.data:
-            wishes = {"space": "darts", "updater": updater, "data": data, "preset": preset.name}
-            recipe = evaluator_config(evaluator_use("retrain,preset=paper"), resolve(wishes))
+            request = {"space": "darts", "updater": updater, "data": data, "preset": preset.name}
+            recipe = evaluator_config(evaluator_use("retrain,preset=paper"), resolve(request))
             assert recipe.options["network"] == {"auxiliary": True}

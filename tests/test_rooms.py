@@ -29,7 +29,7 @@ COMPONENTS = {
 ENGLISH = {"digits", "fair", "folder", "latency", "random", "size", "smooth", "supernet", "table"}
 EXAMPLE = r"(?:such as|e\.g\.|Default:|one that does not, as|--\w+|-e) "
 OTHER_MEANING = {
-    ("cli/judge.py", "size"): "the side of an image, of `Task`",
+    ("cli/evaluate.py", "size"): "the side of an image, of `Task`",
     ("cli/run.py", "size"): "an option of data: the side of an image",
     ("data/task.py", "size"): "the side of an image, of `Task`",
     ("limits/limit.py", "latency"): "a metric",
@@ -150,3 +150,15 @@ def test_a_file_is_short_begins_with_what_it_is_for_and_postpones_nothing(source
     assert ast.get_docstring(ast.parse(text))
     assert "from __future__" not in text
     assert not re.search(r"\b(TODO|FIXME|XXX)\b", text)
+
+
+def test_the_walk_through_the_house_meets_no_module_twice():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    walk = page.split("## Through the house\n")[1].split("\n## ")[0]
+    stops = re.findall(r"`(\w+/\w+)`", walk)
+    assert len(stops) > 30 and {stop.split("/")[0] for stop in stops} >= {
+        "cli", "runs", "report", "limits", "train", "spaces", "nn", "data", "base"
+    }  # fmt: skip
+    assert len(stops) == len(set(stops))
+    missing = [stop for stop in stops if not (CORE / f"{stop}.py").exists()]
+    assert missing == []

@@ -81,12 +81,12 @@ class Cell(nn.Module):
         group = "reduce" if reduction else "normal"
         own = [(row, edge) for row, edge in enumerate(edges) if edge.group == group]
         self.rows = [row for row, _ in own]
-        self.nodes = own[-1][1].node - 1
+        self.nodes = own[-1][1].head - 1
         self.preprocess0 = Halve(before, channels) if halved else convolution(before, channels, 1)
         self.preprocess1 = convolution(previous, channels, 1)
         self.edges = nn.ModuleList()
         for _, edge in own:
-            stride = 2 if reduction and edge.source < 2 else 1
+            stride = 2 if reduction and edge.tail < 2 else 1
             self.edges.append(
                 MixedEdge(
                     edge.operations,

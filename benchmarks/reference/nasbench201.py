@@ -58,7 +58,7 @@ class Cell(nn.Module):
 
     def __init__(self, edges: Sequence[Edge], channels: int) -> None:
         super().__init__()
-        self.ends = [(edge.source, edge.node) for edge in edges]
+        self.ends = [(edge.tail, edge.head) for edge in edges]
         make = partial(nasbench201_operation, channels=channels)
         self.edges = nn.ModuleList(MixedEdge(edge.operations, make) for edge in edges)
 

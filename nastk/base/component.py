@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from nastk.base.errors import ConfigurationError, NastkError, PluginError, near_miss
 from nastk.base.reading import json_value
+from nastk.base.renamed import renamed_fields
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -59,12 +60,13 @@ class Options(BaseModel):
         return value
 
 
+@renamed_fields(source="citation")
 @dataclass(frozen=True)
 class Preset:
     """A named setting that a component brings: `--preset NAME` fills in what the user left open.
 
     `space` and `data` restrict it to names (empty: any). The mappings hold option values for the
-    space, the updater, the data source and the trainer. `source` cites where they are from.
+    space, the updater, the data source and the trainer. `citation` says where they are from.
     `evaluators` are who judges where the user names nobody, written as in a configuration; of an
     evaluator that is not installed nothing is heard.
 
@@ -75,7 +77,7 @@ class Preset:
     """
 
     name: str
-    source: str
+    citation: str
     space: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     space_options: Mapping[str, Any] = field(default_factory=dict)
@@ -116,7 +118,7 @@ class Component:
 
 
 @dataclass(frozen=True)
-class Use:
+class ComponentSpec:
     """A component named together with the options it is to be used with; `nastk.use` makes one."""
 
     name: str
@@ -125,7 +127,7 @@ class Use:
     @classmethod
     def of(cls, value: Any) -> Self:
         """A `Use` from what people write: a name, a `Use`, or `{"name": ..., "options": {...}}`."""
-        if isinstance(value, Use):
+        if isinstance(value, ComponentSpec):
             return cls(value.name, dict(value.options))
         if isinstance(value, Mapping):
             options = value.get("options") or {}
@@ -145,13 +147,13 @@ class Use:
         return cls(value)
 
 
-def use(name: str, **options: Any) -> Use:
+def use(name: str, **options: Any) -> ComponentSpec:
     """Name a component together with its options, for `nastk.search` and `nastk.stream`.
 
     >>> use("shapley", samples=20)
-    Use(name='shapley', options={'samples': 20})
+    ComponentSpec(name='shapley', options={'samples': 20})
     """
-    return Use(name, options)
+    return ComponentSpec(name, options)
 
 
 def _kinds(annotation: Any) -> set[Any]:

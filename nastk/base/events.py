@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nastk.base.renamed import renamed_fields
+
 if TYPE_CHECKING:  # the command line shows events without waiting for torch
     from torch import Tensor
 
@@ -149,29 +151,31 @@ class Watched(Event):
     warnings: Sequence[Mapping[str, str]] = ()
 
 
+@renamed_fields(judge="evaluator")
 @dataclass(frozen=True)
 class Ranked(Event):
     """Ranking quality after an epoch, by kind (`scores`, `supernet`): `Agreement` as JSON, or None.
 
-    `judge` and `metric` say whose accuracy is the truth.
+    `evaluator` and `metric` say whose accuracy is the truth.
     """
 
     kind: ClassVar[str] = "ranked"
-    judge: str = ""
+    evaluator: str = ""
     metric: str = ""
     by: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
 
 
+@renamed_fields(heirs="children")
 @dataclass(frozen=True)
 class BranchContinued(Event):
-    """The branch shrank, split or ended: the names and subspaces of its heirs (none: it ended).
+    """The branch shrank, split or ended: the names and subspaces of its children (none: it ended).
 
-    `schedules` are the learning rates that begin anew, as JSON; None for an heir whose rate goes
+    `schedules` are the learning rates that begin anew, as JSON; None for a child whose rate goes
     on, empty where all do.
     """
 
     kind: ClassVar[str] = "branch-continued"
-    heirs: Sequence[str] = ()
+    children: Sequence[str] = ()
     subspaces: Sequence[Sequence[str]] = ()
     fresh: Sequence[bool] = ()
     schedules: Sequence[Mapping[str, Any] | None] = ()

@@ -27,7 +27,7 @@ def generator(seed: int, *name: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(seed, *name))
 
 
-def begin(seed: int, device: torch.device) -> None:
+def set_seed(seed: int, device: torch.device) -> None:
     """Torch's global streams of the CPU and of `device` start at `seed`; other devices keep theirs.
 
     `torch.manual_seed` visits every kind of device there is, and for each one that is not in use it
@@ -48,5 +48,5 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     Example: `with seeded(seed_of(0, "weights"), device): network = make()`
     """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        begin(seed, device)
+        set_seed(seed, device)
         yield

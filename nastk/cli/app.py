@@ -19,7 +19,7 @@ from nastk.cli.parameters import (
     EVALUATORS,
     ITS_SPACE,
     JSON,
-    LEAF_JUDGE,
+    LEAF_EVALUATOR,
     LEAF_RACE,
     LIMITS,
     QUIET,
@@ -136,7 +136,7 @@ def search(
     limit: LIMITS = None,
     ranking: RANKING = None,
     r: RANKING_OPTIONS = None,
-    leaf_judge: LEAF_JUDGE = None,
+    leaf_evaluator: LEAF_EVALUATOR = None,
     leaf_metric: Annotated[Text, typer.Option(help="The metric that it chooses by.")] = None,
     leaf_race: LEAF_RACE = None,
     epochs: EPOCHS = None,
@@ -180,7 +180,7 @@ def search(
         "data": data,
         "preset": preset,
         "ranking": ranking,
-        "leaf_judge": leaf_judge,
+        "leaf_evaluator": leaf_evaluator,
         "leaf_metric": leaf_metric,
         "leaf_race": leaf_race,
         "seed": seed,
@@ -327,10 +327,10 @@ def evaluate(
     from nastk.cli import output
 
     with output.waiting("starting: torch takes some seconds to load"):
-        from nastk.cli import judge
+        from nastk.cli import evaluate as commands
 
-    asked = judge.Request(evaluator, o or [], space, s or [], data, d or [], seed, device)
-    judge.evaluate(architecture, asked, json)
+    asked = commands.Request(evaluator, o or [], space, s or [], data, d or [], seed, device)
+    commands.evaluate(architecture, asked, json)
 
 
 @app.command()

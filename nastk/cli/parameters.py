@@ -45,9 +45,11 @@ RUN = Annotated[
         autocompletion=offered("run_folders"),
     ),
 ]
-LEAF_JUDGE = Annotated[
+LEAF_EVALUATOR = Annotated[
     Text,
     typer.Option(
+        "--leaf-evaluator",
+        "--leaf-judge",  # its name in version 0.1
         help="Who chooses among leaves; default: supernet accuracy on valid.",
         autocompletion=offered("evaluators"),
     ),

@@ -126,8 +126,8 @@ class ProgressView:
                 f"learning rate {event.learning_rate:.4f}  images {event.images_forward:,}"
             )
         if isinstance(event, BranchContinued):
-            heirs = ", ".join(event.heirs) or "none: it ended"
-            return f"branch {event.branch} goes on as {heirs}"
+            children = ", ".join(event.children) or "none: it ended"
+            return f"branch {event.branch} goes on as {children}"
         if isinstance(event, Evaluated):
             return f"evaluated by {event.evaluator}"
         if isinstance(event, EvaluatorWorking) and not self._live:

@@ -39,8 +39,8 @@ def search(
 ) -> None:
     """`nastk search`: resolve, check, train, show."""
     output.warn(catalogue().problems)
-    wishes = merge(read_config(file) if file else {}, wishes_of(flags, options, epochs))
-    config = resolve(wishes)
+    request = merge(read_config(file) if file else {}, wishes_of(flags, options, epochs))
+    config = resolve(request)
     if dry_run:
         RunFolder.new(out, "check")
         forecast(config, json)
@@ -132,8 +132,8 @@ def _judging(found: Forecast, assembly: Assembly) -> str:
             ahead, back = images["images_forward"], images["images_backward"]
             trained = f", {count(back)} backward" if back else ""
             said.append(f"{name}: at most {count(ahead)} images forward{trained}")
-    if (judge := assembly.chooser.judge) is not None:
-        said.append(f"leaves: unknown ({judge.name} judges each leaf of a run that splits)")
+    if (evaluator := assembly.chooser.evaluator) is not None:
+        said.append(f"leaves: unknown ({evaluator.name} judges each leaf of a run that splits)")
     heads = ["judging", *[""] * len(said)]
     return "".join(f"  {head:<12} {line}\n" for head, line in zip(heads, said, strict=False))
 
@@ -153,20 +153,20 @@ def wishes_of(
     flags: Mapping[str, Any], options: Mapping[str, Sequence[str] | None], epochs: int | None
 ) -> dict[str, Any]:
     """What the command line asks for, in the form of a config file."""
-    wishes: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
+    request: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
     for section, pairs in options.items():
         given = assignments(pairs or [], FLAGS[section])
         if section == "trainer":
             given |= {} if epochs is None else {"epochs": epochs}
             if given:
-                wishes["trainer"] = given
+                request["trainer"] = given
         elif section == "ranking":
-            given |= {"judge": wishes.pop(section)} if section in wishes else {}
+            given |= {"evaluator": request.pop(section)} if section in request else {}
             if given:
-                wishes[section] = given
+                request[section] = given
         elif given:
-            wishes[section] = {"name": wishes.get(section), "options": given}
-    return wishes
+            request[section] = {"name": request.get(section), "options": given}
+    return request
 
 
 def _drive(run: Run, quiet: bool, json: bool) -> None:
@@ -183,8 +183,8 @@ def _drive(run: Run, quiet: bool, json: bool) -> None:
     _show_result(run.folder, json, run.assembly.evaluators)
 
 
-def _show_result(folder: RunFolder, json: bool, judges: Sequence[Evaluator] = ()) -> None:
-    """The result, and commands to type next: those for every run, and what its judges advise."""
+def _show_result(folder: RunFolder, json: bool, evaluators: Sequence[Evaluator] = ()) -> None:
+    """The result, and commands to type next: for every run, and what its evaluators advise."""
     if json:
         output.print_json({"run": str(folder.path), **folder.result()})
         return
@@ -196,5 +196,5 @@ def _show_result(folder: RunFolder, json: bool, judges: Sequence[Evaluator] = ()
         f"  {command('nastk', 'draw', folder.path, '-o', 'cell.svg')}"
     )
     run = shlex.quote(str(folder.path))
-    for advised, use in [pair for judge in judges for pair in judge.advice(run)]:
+    for advised, use in [pair for evaluator in evaluators for pair in evaluator.advice(run)]:
         output.line(f"  {advised}  # {use}")

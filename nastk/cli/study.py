@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nastk.base import defaults
-from nastk.base.component import Use, assignments
+from nastk.base.component import ComponentSpec, assignments
 from nastk.base.errors import ConfigurationError
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
@@ -37,18 +37,18 @@ def run_study(
     """Run what is missing of a study, and show its table."""
     given = dict(options)
     uses = _uses(updaters, given.pop("updater") or [])
-    wishes = merge(read_config(file) if file else {}, wishes_of(flags, given, epochs))
-    wishes.pop("updater", None)
-    budget = budget or wishes.pop("budget", None)
+    request = merge(read_config(file) if file else {}, wishes_of(flags, given, epochs))
+    request.pop("updater", None)
+    budget = budget or request.pop("budget", None)
     study = compare(
-        wishes.pop("space", None),
+        request.pop("space", None),
         uses,
-        wishes.pop("data", None),
+        request.pop("data", None),
         seeds=seed_range(seeds),
         budget=budget,
         out=out,
         around=_quietly if quiet else _watched,
-        **wishes,
+        **request,
     )
     if json:
         output.print_json({"study": str(out), "rows": study.rows})
@@ -98,7 +98,7 @@ def seed_range(text: str) -> list[int]:
     return seeds
 
 
-def _uses(updaters: Sequence[str], pairs: Sequence[str]) -> list[Use]:
+def _uses(updaters: Sequence[str], pairs: Sequence[str]) -> list[ComponentSpec]:
     """The updaters with the options that `-u NAME.OPTION=VALUE` gives them, `random` included."""
     options: dict[str, dict[str, Any]] = {name: {} for name in [*updaters, defaults.BASELINE]}
     for path, value in assignments(pairs, "-u").items():
@@ -110,4 +110,8 @@ def _uses(updaters: Sequence[str], pairs: Sequence[str]) -> list[Use]:
             )
         options[name][option] = value
     added = {defaults.BASELINE} - set(updaters)
-    return [Use(name, values) for name, values in options.items() if values or name not in added]
+    return [
+        ComponentSpec(name, values)
+        for name, values in options.items()
+        if values or name not in added
+    ]

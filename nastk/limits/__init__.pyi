@@ -1,4 +1,4 @@
-from .model import TYINGS as TYINGS
+from .model import GROUPINGS as GROUPINGS
 from .model import Additive as Additive
 from .model import Structure as Structure
 from .model import features as features

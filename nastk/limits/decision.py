@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from nastk.limits.limit import Meter
+from nastk.limits.limit import Limit
 from nastk.limits.model import Structure, table_of
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.space import SearchSpace
@@ -38,7 +38,7 @@ Table = Float64[Tensor, "edges ops"]
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class ConstrainedDecision:
     """Which architecture of `subspace` has the largest sum of finite `scores` within the limits.
 
     `space` is the space without limits. `trust`: exact sums are believed without asking.
@@ -46,7 +46,7 @@ class Question:
 
     space: SearchSpace
     structure: Structure
-    meters: Sequence[Meter]
+    meters: Sequence[Limit]
     subspace: Subspace
     scores: Table
     trust: bool = True
@@ -64,37 +64,39 @@ class Question:
         return all(meter.keeps(architecture, self.trust) for meter in self.meters)
 
 
-def best(question: Question) -> Architecture | None:
+def best(decision: ConstrainedDecision) -> Architecture | None:
     """The best architecture that was found within the limits; None where there is none."""
-    found = list(kept(question))
-    return _exchanged(question, max(found, key=question.score)) if found else None
+    found = list(kept(decision))
+    return _exchanged(decision, max(found, key=decision.score)) if found else None
 
 
-def kept(question: Question) -> Iterator[Architecture]:
+def kept(decision: ConstrainedDecision) -> Iterator[Architecture]:
     """Architectures within the limits, good ones for each weighting of several limits.
 
     None at all where the cheapest of every weighting exceeds a limit.
     """
-    weights = torch.ones(len(question.meters), dtype=torch.float64)
-    for _ in range(WEIGHTINGS if len(question.meters) > 1 else 1):
-        shares = torch.stack([meter.shares for meter in question.meters])
-        inside, over = _priced(question, (weights[:, None, None] * shares).sum(0))
+    weights = torch.ones(len(decision.meters), dtype=torch.float64)
+    for _ in range(WEIGHTINGS if len(decision.meters) > 1 else 1):
+        shares = torch.stack([meter.shares for meter in decision.meters])
+        inside, over = _priced(decision, (weights[:, None, None] * shares).sum(0))
         if inside is not None:
             yield inside
         # A limit that is still exceeded counts more in the next round.
-        taken = torch.tensor([meter.share(over) for meter in question.meters], dtype=torch.float64)
+        taken = torch.tensor([meter.share(over) for meter in decision.meters], dtype=torch.float64)
         weights = weights * taken.clamp(min=0.5) ** 4
         weights = weights / weights.max()
 
 
-def _priced(question: Question, costs: Table) -> tuple[Architecture | None, Architecture]:
+def _priced(
+    decision: ConstrainedDecision, costs: Table
+) -> tuple[Architecture | None, Architecture]:
     """(the best that keeps the limits at some price of `costs`, the last that does not).
 
     Goes along the upper hull of (cost, score): the next price is the slope between the best
     architectures known on either side of the limit.
     """
-    over, inside = question.decide(question.scores), question.decide(-costs)
-    if not question.keeps(inside):
+    over, inside = decision.decide(decision.scores), decision.decide(-costs)
+    if not decision.keeps(inside):
         return None, inside
 
     def cost(architecture: Architecture) -> float:
@@ -103,53 +105,53 @@ def _priced(question: Question, costs: Table) -> tuple[Architecture | None, Arch
     for _ in range(ROUNDS):
         if cost(over) <= cost(inside):
             break
-        price = (question.score(over) - question.score(inside)) / (cost(over) - cost(inside))
-        between = question.decide(question.scores - price * costs)
-        gain = (question.score(between) - price * cost(between)) - (
-            question.score(inside) - price * cost(inside)
+        price = (decision.score(over) - decision.score(inside)) / (cost(over) - cost(inside))
+        between = decision.decide(decision.scores - price * costs)
+        gain = (decision.score(between) - price * cost(between)) - (
+            decision.score(inside) - price * cost(inside)
         )
-        if gain <= 1e-12 * max(abs(question.score(inside)), 1e-300):
+        if gain <= 1e-12 * max(abs(decision.score(inside)), 1e-300):
             break
-        if question.keeps(between):
+        if decision.keeps(between):
             inside = between
         else:
             over = between
     return inside, over
 
 
-def _exchanged(question: Question, start: Architecture) -> Architecture:
+def _exchanged(decision: ConstrainedDecision, start: Architecture) -> Architecture:
     """`start` after all exchanges of one or two operations that raise its score within limits."""
     here = start
     for _ in range(ROUNDS):
-        following = next(_better(question, here), None)
+        following = next(_better(decision, here), None)
         if following is None:
             break
         here = following
     return here
 
 
-def _better(question: Question, here: Architecture) -> Iterator[Architecture]:
+def _better(decision: ConstrainedDecision, here: Architecture) -> Iterator[Architecture]:
     """Neighbours of `here` that keep the limits and score higher, the highest first."""
-    for change in _exchanges(question, here):
+    for change in _exchanges(decision, here):
         wanted = table_of(here).clone()
         for gone, come in change:
             wanted.view(-1)[gone], wanted.view(-1)[come] = False, True
-        there = question.decide(wanted.double())
+        there = decision.decide(wanted.double())
         # The space's rule may not allow what was wanted, and answers something else.
-        if torch.equal(table_of(there), wanted) and question.keeps(there):
+        if torch.equal(table_of(there), wanted) and decision.keeps(there):
             yield there
 
 
-def _exchanges(question: Question, here: Architecture) -> list[list[tuple[int, int]]]:
+def _exchanges(decision: ConstrainedDecision, here: Architecture) -> list[list[tuple[int, int]]]:
     """The most promising exchanges, each a list of (operation that goes, one that comes)."""
-    moves = _moves(question, here)
+    moves = _moves(decision, here)
     if not len(moves):
         return []
-    scores = question.scores.flatten()
+    scores = decision.scores.flatten()
     gain = scores[moves[:, 1]] - scores[moves[:, 0]]
-    shares = torch.stack([meter.shares.flatten() for meter in question.meters])
+    shares = torch.stack([meter.shares.flatten() for meter in decision.meters])
     more = shares[:, moves[:, 1]] - shares[:, moves[:, 0]]
-    left = torch.tensor([1 - meter.share(here) for meter in question.meters], dtype=torch.float64)
+    left = torch.tensor([1 - meter.share(here) for meter in decision.meters], dtype=torch.float64)
     fits = (more <= left[:, None] + 1e-6).all(0)
     least = 1e-12 * float(scores.abs().max())
     singles = _ranked(gain.masked_fill(~fits, -torch.inf), least)
@@ -165,14 +167,14 @@ def _exchanges(question: Question, here: Architecture) -> list[list[tuple[int, i
     return [[(table[one][0], table[one][1]) for one in change] for _, change in found[:TRIED]]
 
 
-def _moves(question: Question, here: Architecture) -> Int64[Tensor, "moves 2"]:
+def _moves(decision: ConstrainedDecision, here: Architecture) -> Int64[Tensor, "moves 2"]:
     """Every (operation that goes, rival that comes), numbered row by row through the table."""
     chosen = table_of(here)
-    free = question.subspace.mask & question.structure.choosable & ~chosen
+    free = decision.subspace.mask & decision.structure.choosable & ~chosen
     found = []
-    for rivals in question.structure.rivals:
+    for exclusive in decision.structure.exclusive:
         mine = torch.zeros_like(chosen)
-        mine[list(rivals.edges)] = True
+        mine[list(exclusive.edges)] = True
         gone = (chosen & mine).flatten().nonzero().flatten()
         come = (free & mine).flatten().nonzero().flatten()
         found.append(torch.cartesian_prod(gone, come).reshape(-1, 2))

@@ -1,6 +1,6 @@
 """One limit: how it is written (`params=4M`), and the evaluator that knows its metric.
 
-`LimitOptions` and `read` are what people write; a `Meter` measures architectures of a space.
+`LimitOptions` and `read` are what people write; a `Limit` measures architectures of a space.
 """
 
 import re
@@ -18,7 +18,7 @@ from nastk.base.failures import blamed
 from nastk.limits.model import Additive, Structure, Table, measured
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.space import SearchSpace
-from nastk.train.evaluator import Evaluator, judged
+from nastk.train.evaluator import Evaluator, evaluated
 
 ALIASES = {"params": "parameters", "madds": "multiply_adds"}
 """Short names of metrics."""
@@ -40,8 +40,8 @@ class LimitOptions(Options):
 
     metric: str = Field(description="the metric, as its evaluator calls it, e.g. parameters")
     at_most: float = Field(gt=0, description="its largest value: a count, or seconds")
-    judge: str = Field(description="the evaluator that knows the metric, without a supernet")
-    judge_options: dict[str, object] = Field(
+    evaluator: str = Field(description="the evaluator that knows the metric, without a supernet")
+    evaluator_options: dict[str, object] = Field(
         default_factory=dict, description="options of that evaluator"
     )
 
@@ -53,7 +53,7 @@ def read(given: Any) -> dict[str, Any]:
         ConfigurationError: it is neither, its value is no number, or nobody knows the metric.
 
     >>> read("params=4M")
-    {'metric': 'parameters', 'at_most': 4000000.0, 'judge': 'size', 'judge_options': {}}
+    {'metric': 'parameters', 'at_most': 4000000.0, 'evaluator': 'size', 'evaluator_options': {}}
     """
     if isinstance(given, LimitOptions):
         return given.model_dump()
@@ -61,8 +61,8 @@ def read(given: Any) -> dict[str, Any]:
     if not isinstance(fields, Mapping) or not {"metric", "at_most"} <= set(fields):
         raise ConfigurationError(f"{FORM}, or as {{metric: ..., at_most: ...}}; got {given!r}.")
     metric = ALIASES.get(str(fields["metric"]), str(fields["metric"]))
-    judge = fields.get("judge") or defaults.LIMIT_EVALUATORS.get(metric)
-    if judge is None:
+    evaluator = fields.get("evaluator") or defaults.LIMIT_EVALUATORS.get(metric)
+    if evaluator is None:
         raise ConfigurationError(
             f"Who knows the metric {metric!r}? Name the evaluator: --limit "
             f"{metric}={fields['at_most']}:EVALUATOR. Without one nastk knows "
@@ -72,8 +72,8 @@ def read(given: Any) -> dict[str, Any]:
         **fields,
         "metric": metric,
         "at_most": amount(fields["at_most"], metric),
-        "judge": judge,
-        "judge_options": fields.get("judge_options") or {},
+        "evaluator": evaluator,
+        "evaluator_options": fields.get("evaluator_options") or {},
     }
 
 
@@ -101,11 +101,16 @@ def amount(value: Any, metric: str) -> float:
 
 def _of_text(text: str) -> dict[str, Any]:
     metric, equals, rest = text.partition("=")
-    value, colon, judged = rest.partition(":")
-    if not equals or not metric.strip() or (colon and not judged):
+    value, colon, evaluated = rest.partition(":")
+    if not equals or not metric.strip() or (colon and not evaluated):
         raise ConfigurationError(f"{FORM}; got {text!r}.")
-    judge, options = name_and_options(judged, FORM) if judged else ("", {})
-    return {"metric": metric.strip(), "at_most": value, "judge": judge, "judge_options": options}
+    evaluator, options = name_and_options(evaluated, FORM) if evaluated else ("", {})
+    return {
+        "metric": metric.strip(),
+        "at_most": value,
+        "evaluator": evaluator,
+        "evaluator_options": options,
+    }
 
 
 NEAR = 1e-6
@@ -113,23 +118,23 @@ NEAR = 1e-6
 
 
 @dataclass(eq=False)
-class Known:
+class CachedEvaluator:
     """What an evaluator says of architectures, each asked about once; for all its metrics."""
 
-    judge: Evaluator
+    evaluator: Evaluator
     _metrics: dict[str, dict[str, float | int]] = field(default_factory=dict)
 
     def metrics(self, architecture: Architecture) -> dict[str, float | int]:
         """All metrics of an architecture."""
         if architecture.id not in self._metrics:
-            who = f"Evaluator {self.judge.name!r}"
+            who = f"Evaluator {self.evaluator.name!r}"
             with torch.random.fork_rng(devices=[]), blamed(who, "judging for a limit"):
-                found = judged(self.judge, architecture, None).metrics
+                found = evaluated(self.evaluator, architecture, None).metrics
             self._metrics[architecture.id] = dict(found)
         return self._metrics[architecture.id]
 
 
-class Meter:
+class Limit:
     """A limit on architectures of `space`, and what each operation adds to its metric.
 
     Args:
@@ -142,21 +147,21 @@ class Meter:
         ConfigurationError: the evaluator has no such metric, it is of the test split, or the
             evaluator needs a supernet.
 
-    Example: `Meter(space, LimitOptions(**read("params=4M")), Known(size)).keeps(architecture)`
+    Example: `Limit(space, LimitOptions(**read("params=4M")), CachedEvaluator(size)).keeps(found)`
     """
 
     def __init__(
-        self, space: SearchSpace, limit: LimitOptions, known: Known, structure: Structure
+        self, space: SearchSpace, limit: LimitOptions, known: CachedEvaluator, structure: Structure
     ) -> None:
-        if known.judge.needs_supernet:
+        if known.evaluator.needs_supernet:
             raise ConfigurationError(
                 f"A limit is checked before anything is trained, and evaluator "
-                f"{known.judge.name!r} needs a trained supernet. Use one that does not, as "
+                f"{known.evaluator.name!r} needs a trained supernet. Use one that does not, as "
                 f"{defaults.NETWORK_EVALUATORS[0]}."
             )
-        if known.judge.of_test(limit.metric):
+        if known.evaluator.of_test(limit.metric):
             raise ConfigurationError(
-                f"The metric {limit.metric!r} of evaluator {known.judge.name!r} is of the test "
+                f"The metric {limit.metric!r} of evaluator {known.evaluator.name!r} is of the test "
                 "split, and what is limited steers the decision: the accuracy on test would mean "
                 "nothing any more. Limit what needs no test images, such as params=4M."
             )
@@ -168,7 +173,7 @@ class Meter:
         metrics = self._known.metrics(architecture)
         if self.limit.metric not in metrics:
             raise ConfigurationError(
-                f"Evaluator {self.limit.judge!r} has no metric {self.limit.metric!r} to limit. "
+                f"Evaluator {self.limit.evaluator!r} has no metric {self.limit.metric!r} to limit. "
                 f"It has: {', '.join(metrics)}."
             )
         return float(metrics[self.limit.metric])

@@ -6,7 +6,7 @@ from the values of a few architectures.
     value(a) = rest + sum of costs[e, o] over the chosen (e, o)
 
 Sizes and tables of times are such sums. Few architectures suffice where an operation costs the
-same on many edges, so the coarsest of `TYINGS` is taken that foretells more than it was fitted to.
+same on many edges, so the coarsest of `GROUPINGS` is taken that predicts what it was not fitted to.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -24,7 +24,7 @@ RANDOM = 32
 
 
 @dataclass(frozen=True)
-class Rivals:
+class ExclusiveEdges:
     """Edges of which every architecture takes the same number of operations, `taken`.
 
     None where that number differs; then `edges` is one edge.
@@ -39,20 +39,20 @@ class Structure:
     """Which operations can be chosen at all, and which edges compete for being chosen.
 
     `choosable` is true for each (edge, operation) that some architecture has. An edge that always
-    has one operation is alone in its `rivals`; in the DARTS space the edges into a node are
+    has one operation is alone in its `exclusive`; in the DARTS space the edges into a node are
     together, and two operations of theirs are taken.
 
-    Example: `Structure.of(space).rivals`
+    Example: `Structure.of(space).exclusive`
     """
 
     choosable: Bool[Tensor, "edges ops"]
-    rivals: tuple[Rivals, ...]
+    exclusive: tuple[ExclusiveEdges, ...]
 
     @classmethod
     def of(cls, space: SearchSpace) -> "Structure":
         """Ask `space` for an architecture with each operation, and for random ones."""
         full, rng = space.full(), torch.Generator().manual_seed(0)
-        asked = [with_operation(space, *player, rng) for player in full.players()]
+        asked = [with_operation(space, *player, rng) for player in full.alive_operations()]
         drawn = [space.sample(full, rng) for _ in range(RANDOM)]
         tables = torch.stack([table_of(each) for each in (*asked, *drawn)])
         return cls(tables.any(0), tuple(_rivals(space.edges, tables)))
@@ -65,7 +65,7 @@ class Structure:
         What no architecture can have costs zero.
         """
         costs = costs.masked_fill(~self.choosable, 0.0)
-        for each in self.rivals:
+        for each in self.exclusive:
             here = torch.zeros_like(self.choosable)
             here[list(each.edges)] = self.choosable[list(each.edges)]
             if each.taken is not None:
@@ -90,20 +90,22 @@ def table_of(architecture: Architecture) -> Bool[Tensor, "edges ops"]:
     return torch.tensor(architecture.table(), dtype=torch.bool)
 
 
-def _rivals(edges: Sequence[Edge], tables: Bool[Tensor, "samples edges ops"]) -> list[Rivals]:
+def _rivals(
+    edges: Sequence[Edge], tables: Bool[Tensor, "samples edges ops"]
+) -> list[ExclusiveEdges]:
     """The edges alone, else by node, where the number taken is the same in all samples."""
     taken = {row: _number(tables, [row]) for row in range(len(edges))}
-    found = [Rivals((row,), number) for row, number in taken.items() if number]
+    found = [ExclusiveEdges((row,), number) for row, number in taken.items() if number]
     nodes: dict[tuple[str, int], list[int]] = {}
     for row, edge in enumerate(edges):
         if not taken[row]:
-            nodes.setdefault((edge.group, edge.node), []).append(row)
+            nodes.setdefault((edge.group, edge.head), []).append(row)
     for rows in nodes.values():
         together = _number(tables, rows)
         if together:
-            found.append(Rivals(tuple(rows), together))
+            found.append(ExclusiveEdges(tuple(rows), together))
         else:
-            found += [Rivals((row,), None) for row in rows]
+            found += [ExclusiveEdges((row,), None) for row in rows]
     return found
 
 
@@ -123,10 +125,10 @@ EXACT = 1e-9
 """Largest error, as a share of the largest value, at which a fit counts as exact."""
 
 Table = Float64[Tensor, "edges ops"]
-Tying = Callable[[Sequence[Edge], int, str], Hashable]
+Grouping = Callable[[Sequence[Edge], int, str], Hashable]
 """Which (edge, operation name) are taken to cost the same."""
 
-TYINGS: tuple[Tying, ...] = (
+GROUPINGS: tuple[Grouping, ...] = (
     lambda edges, row, name: (edges[row].group, name),
     lambda edges, row, name: (edges[row].group, _enters(edges, row), name),
     lambda edges, row, name: (row, name),
@@ -159,8 +161,8 @@ def measured(
 ) -> Additive:
     """Ask `value` for as few architectures as it takes, and fit the sum to them."""
     known: dict[Architecture, float] = {}
-    for tying in TYINGS:
-        keys = keys_of(space.edges, tying)
+    for grouping in GROUPINGS:
+        keys = keys_of(space.edges, grouping)
         for architecture in _needed(space, keys, structure, list(known)):
             known[architecture] = value(architecture)
         found = fit(list(known), list(known.values()), structure, keys)
@@ -187,14 +189,14 @@ def fit(
     return Additive(rest, costs, error <= EXACT, len(architectures))
 
 
-def keys_of(edges: Sequence[Edge], tying: Tying = TYINGS[-1]) -> list[list[int]]:
+def keys_of(edges: Sequence[Edge], grouping: Grouping = GROUPINGS[-1]) -> list[list[int]]:
     """A number for each (edge, operation): equal ones cost the same. Padding has one of its own."""
     width = max(len(edge.operations) for edge in edges)
     numbers: dict[Hashable, int] = {}
     return [
         [
             numbers.setdefault(
-                tying(edges, row, edge.operations[column])
+                grouping(edges, row, edge.operations[column])
                 if column < len(edge.operations)
                 else None,
                 len(numbers),
@@ -286,5 +288,5 @@ class Span:
 
 def _enters(edges: Sequence[Edge], row: int) -> bool:
     """Whether an edge comes from an input of its cell: a node that no edge enters."""
-    entered = {edge.node for edge in edges if edge.group == edges[row].group}
-    return edges[row].source not in entered
+    entered = {edge.head for edge in edges if edge.group == edges[row].group}
+    return edges[row].tail not in entered

@@ -1,6 +1,6 @@
-"""A space that decides and draws within limits, `Limited`, and the check that they are kept.
+"""A space that decides and draws within limits, `ConstrainedSpace`, and the check that it does.
 
-`LimitWatch` asks after every epoch; `Kept` says in a run's result what was limited.
+`LimitWatch` asks after every epoch; `LimitReport` says in a run's result what was limited.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from nastk.base.errors import ConfigurationError, PluginError
 from nastk.data.task import Task
-from nastk.limits.decision import Question, best, kept
-from nastk.limits.limit import Known, LimitOptions, Meter
+from nastk.limits.decision import ConstrainedDecision, best, kept
+from nastk.limits.limit import CachedEvaluator, Limit, LimitOptions
 from nastk.limits.model import Structure
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.space import SearchSpace
 from nastk.spaces.subspace import Subspace
 from nastk.spaces.supernet import Supernet
-from nastk.train.evaluator import Evaluation, Evaluator, Setting
+from nastk.train.evaluator import Evaluation, EvaluationContext, Evaluator
 from nastk.train.probe import Probe
 from nastk.train.watching import FinishedEpoch
 
@@ -30,7 +30,7 @@ REMEMBERED = 4096
 """Decisions that are kept, since updaters often ask again for the same scores."""
 
 
-class Limited(SearchSpace):
+class ConstrainedSpace(SearchSpace):
     """`space` with limits: its decisions and its random architectures keep them.
 
     Where the space's own decision keeps the limits it stands, bit for bit; so does a random draw.
@@ -43,7 +43,7 @@ class Limited(SearchSpace):
     Raises:
         ConfigurationError: no architecture keeps the limits, or an evaluator lacks the metric.
 
-    Example: `Limited(space, [(LimitOptions(**read("params=4M")), Size(setting))])`
+    Example: `ConstrainedSpace(space, [(LimitOptions(**read("params=4M")), Size(context))])`
     """
 
     def __init__(
@@ -54,10 +54,15 @@ class Limited(SearchSpace):
         vars(self).update(name=space.name, summary=space.summary)
         self.inner, self.edges = space, space.edges
         self.structure = Structure.of(space)
-        known: dict[int, Known] = {}
+        known: dict[int, CachedEvaluator] = {}
         self.meters = [
-            Meter(space, limit, known.setdefault(id(judge), Known(judge)), self.structure)
-            for limit, judge in limits
+            Limit(
+                space,
+                limit,
+                known.setdefault(id(evaluator), CachedEvaluator(evaluator)),
+                self.structure,
+            )
+            for limit, evaluator in limits
         ]
         self.costs = torch.stack([meter.shares for meter in self.meters]).sum(0)
         self._decided: dict[tuple[Subspace, tuple[float, ...]], Architecture] = {}
@@ -109,7 +114,7 @@ class Limited(SearchSpace):
                 return architecture
         return self.decide(torch.rand(subspace.mask.shape, generator=rng), subspace)
 
-    def complaint(self, subspace: Subspace) -> str | None:
+    def why_empty(self, subspace: Subspace) -> str | None:
         """Called on each subspace an updater returns: nothing is left, or nothing small enough."""
         if subspace not in self._complaints:
             self._complaints[subspace] = self._complaint(subspace)
@@ -136,7 +141,7 @@ class Limited(SearchSpace):
         return all(meter.keeps(architecture) for meter in self.meters)
 
     def _best(self, scores: Float64[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
-        found = best(self._question(scores, subspace))
+        found = best(self._decision(scores, subspace))
         if found is None:
             raise PluginError(
                 "No architecture within the limits lies in this subspace: "
@@ -145,15 +150,17 @@ class Limited(SearchSpace):
         return found
 
     def _complaint(self, subspace: Subspace) -> str | None:
-        if why := self.inner.complaint(subspace):
+        if why := self.inner.why_empty(subspace):
             return why
         zeros = torch.zeros(subspace.mask.shape, dtype=torch.float64)
-        if next(kept(self._question(zeros, subspace)), None) is not None:
+        if next(kept(self._decision(zeros, subspace)), None) is not None:
             return None
         return f"none within the limits is left, {self._smallest(subspace)}"
 
-    def _question(self, scores: Float64[Tensor, "edges ops"], subspace: Subspace) -> Question:
-        return Question(self.inner, self.structure, self.meters, subspace, scores)
+    def _decision(
+        self, scores: Float64[Tensor, "edges ops"], subspace: Subspace
+    ) -> ConstrainedDecision:
+        return ConstrainedDecision(self.inner, self.structure, self.meters, subspace, scores)
 
     def _smallest(self, subspace: Subspace) -> str:
         """The smallest value of every metric, and its limit, in words."""
@@ -168,7 +175,7 @@ class Limited(SearchSpace):
 
     def _refuse_impossible(self) -> None:
         full = self.full()
-        if self.inner.complaint(full) is None and self.complaint(full) is not None:
+        if self.inner.why_empty(full) is None and self.why_empty(full) is not None:
             together = " together" if len(self.meters) > 1 else ""
             raise ConfigurationError(
                 f"No architecture of space {self.name!r} that was found keeps the "
@@ -195,19 +202,19 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.6g}"
 
 
-class Kept(Evaluator):
+class LimitReport(Evaluator):
     """Each limited metric of what was found, beside its limit; the evaluators know the metrics.
 
     Metrics: the limited ones, each followed by its largest value as `most_<metric>`.
 
-    Example: `Kept(setting, space).evaluate(architecture, None).metrics["most_parameters"]`
+    Example: `LimitReport(context, space).evaluate(architecture, None).metrics["most_parameters"]`
     """
 
     name = "limits"
     summary = "limited metrics of the architecture, beside their limits"
 
-    def __init__(self, setting: Setting, space: Limited) -> None:
-        super().__init__(setting)
+    def __init__(self, context: EvaluationContext, space: ConstrainedSpace) -> None:
+        super().__init__(context)
         self.space = space
 
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
@@ -224,7 +231,7 @@ class Kept(Evaluator):
             metrics[f"most_{limit.metric}"] = limit.at_most
             kind = "exactly" if meter.sum.exact else "about"
             notes.append(
-                f"{limit.metric} is that of evaluator {limit.judge!r}, {kind} a sum over the "
+                f"{limit.metric} is that of evaluator {limit.evaluator!r}, {kind} a sum over the "
                 f"operations, found from {meter.sum.asked} architectures."
             )
         return Evaluation(self.name, metrics, tuple(notes))
@@ -236,7 +243,7 @@ class LimitWatch:
     Example: `Harness(updater, watchers=[LimitWatch(space)]).run()`
     """
 
-    def __init__(self, space: Limited) -> None:
+    def __init__(self, space: ConstrainedSpace) -> None:
         self.space = space
 
     def __call__(self, epoch: FinishedEpoch) -> None:
@@ -248,7 +255,7 @@ class LimitWatch:
         refuse_larger(self.space, epoch.architecture, f"Updater {epoch.branch.updater.name!r}")
 
 
-def refuse_larger(space: Limited, architecture: Architecture, who: str) -> None:
+def refuse_larger(space: ConstrainedSpace, architecture: Architecture, who: str) -> None:
     """Raise a `PluginError` where an architecture exceeds a limit, as its evaluator says."""
     for meter in space.meters:
         if not meter.holds(architecture):

@@ -8,8 +8,8 @@ from .batch_moments import moments as moments
 from .batch_moments import positions as positions
 from .batch_moments import statistics as statistics
 from .kernels.depthwise import depthwise as depthwise
-from .kernels.plain import takes_plain_form as takes_plain_form
 from .kernels.pointwise import pointwise as pointwise
+from .kernels.reference import takes_plain_form as takes_plain_form
 from .kernels.terms import added as added
 from .kernels.terms import has_covariance as has_covariance
 from .norms import BatchNorm as BatchNorm

@@ -1,6 +1,6 @@
-"""How much room there is: memory with a lid on it (`available`, `lid`), and disk (`check_disk`).
+"""How much memory there is (`available`), a limit on it (`memory_limit`), and disk (`check_disk`).
 
-Linux hands out more memory than it has, and ends a process that uses it. Under a lid torch is
+Linux hands out more memory than it has, and ends a process that uses it. Under a limit torch is
 refused instead, and a rehearsal that does not fit ends in an error that can be read.
 """
 
@@ -31,7 +31,7 @@ def available(device: torch.device) -> int | None:
 
 
 @contextmanager
-def lid(device: torch.device, more: int | None) -> Iterator[None]:
+def memory_limit(device: torch.device, more: int | None) -> Iterator[None]:
     """While inside, this process gets at most `more` bytes beyond those that it has now.
 
     Nothing is limited where `more` is None, on CUDA (which refuses by itself), or without Linux.

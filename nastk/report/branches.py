@@ -1,6 +1,6 @@
 """Which branch came from which, read from a run's events: `lineage`, for the trees of a report.
 
-Any updater that splits has one: the trainer records every split with the subspaces of the heirs.
+Any updater that splits has one: the trainer records every split with the subspaces of the children.
 One that measured how far operations are apart adds its distances (`SplitReport`). Next: `tree.py`
 shows a lineage in the terminal.
 """
@@ -18,7 +18,7 @@ Edges = Sequence[tuple[str, Sequence[str]]]
 
 @dataclass(frozen=True)
 class BranchSplit:
-    """Where a branch split: the edge that was divided, and one group of operations for each heir.
+    """Where a branch split: the edge that was divided, and one group of operations for each child.
 
     `edge` is a name; what was divided otherwise (several edges, none) is told by `edge` alone and
     `groups` are empty. `value` is what the updater compared edges by: the distance between groups,
@@ -47,7 +47,7 @@ class BranchRecord:
     group: tuple[str, ...] = ()
     origin: BranchSplit | None = None
     split: BranchSplit | None = None
-    heirs: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
     first: int | None = None
     last: int | None = None
     train: float | None = None
@@ -65,7 +65,7 @@ class BranchRecord:
 
 @dataclass(frozen=True)
 class Lineage:
-    """The branches of a run by name, parents before heirs, heirs in their order."""
+    """The branches of a run by name, parents before children, children in their order."""
 
     branches: Mapping[str, BranchRecord]
 
@@ -77,11 +77,11 @@ class Lineage:
     @property
     def leaves(self) -> list[BranchRecord]:
         """The branches that did not split."""
-        return [each for each in self.branches.values() if not each.heirs]
+        return [each for each in self.branches.values() if not each.children]
 
-    def heirs(self, branch: BranchRecord) -> list[BranchRecord]:
+    def children(self, branch: BranchRecord) -> list[BranchRecord]:
         """What a branch split into."""
-        return [self.branches[name] for name in branch.heirs]
+        return [self.branches[name] for name in branch.children]
 
     def chosen(self) -> list[str]:
         """The names on the way from the root to the chosen leaf; empty where none is chosen yet."""
@@ -104,7 +104,7 @@ def lineage(history: Sequence[Event], architecture: Any = None) -> Lineage | Non
     splits = [
         event
         for event in history
-        if event.get("kind") == "branch-continued" and len(event.get("heirs", ())) > 1
+        if event.get("kind") == "branch-continued" and len(event.get("children", ())) > 1
     ]
     if not splits:
         return None
@@ -119,12 +119,12 @@ def lineage(history: Sequence[Event], architecture: Any = None) -> Lineage | Non
         report = known.get((event["branch"], event["epoch"]))
         split = _reported(event, report) or _derived(event, _edges(architecture))
         records[name] = replace(
-            records.get(name, BranchRecord(name)), split=split, heirs=tuple(event["heirs"])
+            records.get(name, BranchRecord(name)), split=split, children=tuple(event["children"])
         )
-        for number, heir in enumerate(event["heirs"]):
+        for number, child in enumerate(event["children"]):
             group = split.groups[number] if split.groups else ()
             fresh = bool(event["fresh"][number])
-            records[heir] = BranchRecord(heir, name, group, split, fresh=fresh)
+            records[child] = BranchRecord(child, name, group, split, fresh=fresh)
     _add_epochs(records, history)
     _add_leaves(records, history)
     root = next(each for each in records.values() if each.parent is None)
@@ -141,13 +141,13 @@ def _reports(history: Sequence[Event], topic: str) -> list[Event]:
 
 def _walk(records: Mapping[str, BranchRecord], start: BranchRecord) -> Iterator[BranchRecord]:
     yield start
-    for heir in start.heirs:
-        yield from _walk(records, records[heir])
+    for child in start.children:
+        yield from _walk(records, records[child])
 
 
 def _reported(event: Event, report: SplitReport | None) -> BranchSplit | None:
     """The split as the updater reported it; None if that is not the one that the trainer made."""
-    if report is None or not report.edge or len(report.groups) != len(event["heirs"]):
+    if report is None or not report.edge or len(report.groups) != len(event["children"]):
         return None
     edge: Event = next((each for each in report.edges if each["edge"] == report.edge), {})
     table, groups = edge.get("distances"), tuple(map(tuple, report.groups))
@@ -163,7 +163,7 @@ def _reported(event: Event, report: SplitReport | None) -> BranchSplit | None:
 
 
 def _derived(event: Event, edges: Edges) -> BranchSplit:
-    """The split that the subspaces of the heirs tell: on the one edge where they differ."""
+    """The split that the subspaces of the children tell: on the one edge where they differ."""
     tables, epoch = event["subspaces"], int(event["epoch"])
     rows = [row for row, each in enumerate(zip(*tables, strict=True)) if len(set(each)) > 1]
     if len(rows) != 1:

@@ -62,7 +62,7 @@ def of_class(component: type[Component]) -> Description:
         [
             {
                 "name": one.name,
-                "source": one.source,
+                "source": one.citation,
                 "space": list(one.space),
                 "data": list(one.data),
             }

@@ -100,9 +100,9 @@ def graphs(
 
 def _check(architecture: Architecture, scores: Sequence[Sequence[float]] | None) -> None:
     for edge in architecture.edges:
-        if edge.node <= edge.source:
+        if edge.head <= edge.tail:
             raise DataError(
-                f"Edge {edge.name} leads from node {edge.source} to node {edge.node}. "
+                f"Edge {edge.name} leads from node {edge.tail} to node {edge.head}. "
                 "To be drawn, edges must lead to a higher number: renumber the nodes of the space."
             )
     if scores is not None and len(scores) != len(architecture.edges):
@@ -114,21 +114,21 @@ def _check(architecture: Architecture, scores: Sequence[Sequence[float]] | None)
 
 def _link(edge: Edge, operation: str, scores: Sequence[float] | None) -> Link:
     score = None if scores is None else float(scores[edge.operations.index(operation)])
-    return Link(edge.source, edge.node, operation, score)
+    return Link(edge.tail, edge.head, operation, score)
 
 
 def _is_chain(edges: Sequence[Edge]) -> bool:
     """Whether each edge joins a node to the next, and inner nodes have one edge in, one out."""
-    sources = sorted(edge.source for edge in edges)
+    sources = sorted(edge.tail for edge in edges)
     if not sources:
         return False
-    steps = all(edge.node == edge.source + 1 for edge in edges)
+    steps = all(edge.head == edge.tail + 1 for edge in edges)
     return steps and sources == list(range(sources[0], sources[0] + len(sources)))
 
 
 def _graph(group: str, edges: Sequence[Edge], links: Sequence[Link]) -> Graph:
-    nodes = sorted({edge.source for edge in edges} | {edge.node for edge in edges})
-    targets, sources = {edge.node for edge in edges}, {edge.source for edge in edges}
+    nodes = sorted({edge.tail for edge in edges} | {edge.head for edge in edges})
+    targets, sources = {edge.head for edge in edges}, {edge.tail for edge in edges}
     inputs = tuple(node for node in nodes if node not in targets)
     ends = tuple(node for node in nodes if node not in sources)
     inner = tuple(node for node in nodes if node not in inputs)

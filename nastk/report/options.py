@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nastk.report.plain import Plain
+from nastk.report.ascii import Plain
 
 BOUNDS = {
     "ge": ">= {}",

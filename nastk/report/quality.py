@@ -13,7 +13,7 @@ from rich.text import Text
 
 from nastk.report.curves import sparkline
 from nastk.report.numbers import percent
-from nastk.train.cautions import branch_of, changes_of, warnings_of
+from nastk.train.diagnostic import branch_of, changes_of, warnings_of
 
 FIRST = ("scores", "supernet")
 """The rankers that know of the search; those that only count come after them."""
@@ -65,13 +65,15 @@ def rankings(history: History) -> RenderableType | None:
             if found := event["by"].get(kind):
                 epoch = str(event["epoch"]) if kind in FIRST else ""
                 table.add_row(kind.replace("_", " "), epoch, *_cells(found))
-    judge, metric = ranked[-1]["judge"], str(ranked[-1]["metric"]).replace("_", " ")
+    evaluator, metric = ranked[-1]["evaluator"], str(ranked[-1]["metric"]).replace("_", " ")
     by = ranked[-1]["by"].items()
     counts = ", ".join(
         f"{found['architectures']} by {kind}" for kind, found in by if found and kind in FIRST
     )
     of = f"architectures: {counts}, " if counts else ""
-    note = f"{of}against {metric} of {judge}; intervals hold 95 % of the bootstrap's resamples; "
+    note = (
+        f"{of}against {metric} of {evaluator}; intervals hold 95 % of the bootstrap's resamples; "
+    )
     note += "best: tau among the truly best tenth; top 10 and regret in %"
     notes = [Text(note, "dim")]
     supernet = ranked[-1]["by"].get("supernet") or {}

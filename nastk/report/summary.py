@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from nastk.base.cost import Cost, PhaseCost
+from nastk.report.ascii import Plain
 from nastk.report.branches import lineage
 from nastk.report.curves import Curves
 from nastk.report.numbers import count, counted, metric, percent, seconds, size
-from nastk.report.plain import Plain
 from nastk.report.quality import decisions, rankings
 from nastk.report.terminal import cell
 from nastk.report.tree import Tree

@@ -9,9 +9,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from nastk.report.ascii import Plain
 from nastk.report.names import data_name
 from nastk.report.numbers import percent
-from nastk.report.plain import Plain
 from nastk.report.summary import STATES
 
 

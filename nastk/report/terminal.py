@@ -14,9 +14,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from nastk.report.ascii import Plain
 from nastk.report.families import family
 from nastk.report.graph import Graph, Link, graphs
-from nastk.report.plain import Plain
 from nastk.spaces.architecture import Architecture
 
 ARROW = " ─▶ "

@@ -16,11 +16,11 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from nastk.report.ascii import Plain
 from nastk.report.branches import BranchRecord, Lineage
 from nastk.report.curves import branch_tree
 from nastk.report.families import family
 from nastk.report.numbers import percent
-from nastk.report.plain import Plain
 
 CHOSEN = "bold green"
 """How the branch of the run's architecture stands out."""
@@ -50,7 +50,7 @@ class Tree:
             yield Plain(Text(f"◀ the branch of the architecture{why}", "dim"))
 
     def _by_accuracy(self) -> bool:
-        """Whether the chosen leaf is the most accurate one; a judge may go by something else."""
+        """True if the chosen leaf is the most accurate; an evaluator may go by something else."""
         leaves = self._branches.leaves
         known = [each.valid for each in leaves if each.valid is not None]
         return any(each.chosen and each.valid == max(known) for each in leaves if known)

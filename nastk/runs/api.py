@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from nastk.base.component import Use
+from nastk.base.component import ComponentSpec
 from nastk.base.errors import NastkError
 from nastk.base.events import Event
 from nastk.data.pair import PairSource
@@ -22,14 +22,14 @@ from nastk.runs.run import Run
 
 
 def search(
-    space: str | Use | Mapping[str, Any] | None = None,
-    updater: str | Use | Mapping[str, Any] | None = None,
+    space: str | ComponentSpec | Mapping[str, Any] | None = None,
+    updater: str | ComponentSpec | Mapping[str, Any] | None = None,
     data: Any = None,
     *,
     epochs: int | None = None,
     out: str | Path | None = None,
     observers: Iterable[Observer] = (),
-    **wishes: Any,
+    **request: Any,
 ) -> Result:
     """Search for an architecture and wait for the result.
 
@@ -41,7 +41,7 @@ def search(
         epochs: short for `trainer={"epochs": epochs}`.
         out: the run folder; the first free one under `runs/` where None.
         observers: functions that hear every event.
-        **wishes: other keys of `SearchConfig`: seed, preset, evaluators, device, precision ...
+        **request: other keys of `SearchConfig`: seed, preset, evaluators, device, precision ...
 
     Raises:
         ConfigurationError: what was asked for cannot be done; nothing has run.
@@ -49,13 +49,13 @@ def search(
 
     Example: `nastk.search(space="darts", updater=nastk.use("shapley", samples=20), epochs=10)`
     """
-    wishes = {**wishes, "space": space, "updater": updater}
+    request = {**request, "space": space, "updater": updater}
     if epochs is not None:
-        wishes["trainer"] = {**(wishes.get("trainer") or {}), "epochs": epochs}
+        request["trainer"] = {**(request.get("trainer") or {}), "epochs": epochs}
     datasets = None
     if isinstance(data, (list, tuple)):
         datasets, data = data, PairSource.name
-    config = resolve({**wishes, "data": data})
+    config = resolve({**request, "data": data})
     run = Run.new(config, out, datasets, observers)
     for _ in run.events():
         pass

@@ -22,14 +22,14 @@ from nastk.data.source import DataSource
 from nastk.data.splits import Splits
 from nastk.data.streams import Stream
 from nastk.data.task import Task
-from nastk.limits.space import Kept, Limited, LimitWatch
+from nastk.limits.space import ConstrainedSpace, LimitReport, LimitWatch
 from nastk.nn.execution import Execution
 from nastk.runs.config import SearchConfig
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.space import SearchSpace
 from nastk.train.context import RunContext
-from nastk.train.diagnostics import Watch
-from nastk.train.evaluator import Caller, Evaluator, Setting, judged
+from nastk.train.diagnostics import Diagnostics
+from nastk.train.evaluator import EvaluationContext, Evaluator, RunHandle, evaluated
 from nastk.train.leaf_selection import Chooser
 from nastk.train.ranking import Ranking
 from nastk.train.trainer import Trainer, UpdaterFactory
@@ -83,7 +83,7 @@ def assemble(
     space: SearchSpace = _made(installed, "space", config.space.name, config.space.options)
     source, splits, task = _opened(config, data, installed)
     make_updater = _updater_factory(config, splits, installed)
-    setting = Setting(space, task, splits, config.seed, execution.device)
+    setting = EvaluationContext(space, task, splits, config.seed, execution.device)
 
     # From here on the space is the one within the limits, for updaters and evaluators alike.
     limited = _limited(installed, config, setting)
@@ -95,7 +95,7 @@ def assemble(
         _check_plan(make_updater(space, generator(config.seed, "check"), torch.device("cpu")), plan)
     weight_bytes = _rehearse(space, task, installed.called("space", config.space.name))
 
-    setting = replace(setting, space=space, caller=_caller(context, plan.epochs))
+    setting = replace(setting, space=space, run=_caller(context, plan.epochs))
     watchers = _watchers(installed, config, setting, limited)
     trainer = Trainer(
         space,
@@ -134,7 +134,7 @@ def evaluator(
     installed: Catalogue | None = None,
 ) -> Evaluator:
     """Another evaluator for an assembled run; its cost and events go to `context`, or the run's."""
-    setting = Setting(
+    setting = EvaluationContext(
         assembly.space,
         assembly.task,
         assembly.splits,
@@ -175,34 +175,40 @@ def _plan(config: SearchConfig, splits: Splits, train: Stream) -> Plan:
 
 
 def _watchers(
-    installed: Catalogue, config: SearchConfig, setting: Setting, limited: Limited | None
+    installed: Catalogue,
+    config: SearchConfig,
+    setting: EvaluationContext,
+    limited: ConstrainedSpace | None,
 ) -> list[Watcher]:
     """What looks at each branch after an epoch: diagnostics, limits, ranking quality."""
-    watchers: list[Watcher] = [Watch(), *([LimitWatch(limited)] if limited else [])]
+    watchers: list[Watcher] = [Diagnostics(), *([LimitWatch(limited)] if limited else [])]
     if config.ranking is not None:
-        options = dict(config.ranking.judge_options)
-        judge = _evaluator(installed, config.ranking.judge, options, setting)
+        options = dict(config.ranking.evaluator_options)
+        evaluator = _evaluator(installed, config.ranking.evaluator, options, setting)
         counter = config.ranking.counter
         counts = None if counter is None else _evaluator(installed, counter, {}, setting)
-        watchers.append(Ranking(config.ranking, setting.space, judge, counts))
+        watchers.append(Ranking(config.ranking, setting.space, evaluator, counts))
     return watchers
 
 
 def _evaluators(
-    installed: Catalogue, config: SearchConfig, setting: Setting, limited: Limited | None
+    installed: Catalogue,
+    config: SearchConfig,
+    setting: EvaluationContext,
+    limited: ConstrainedSpace | None,
 ) -> list[Evaluator]:
     """What judges the architecture at the end of the run; its limits come last."""
     asked = [_evaluator(installed, one.name, one.options, setting) for one in config.evaluators]
-    return [*asked, Kept(setting, limited)] if limited else asked
+    return [*asked, LimitReport(setting, limited)] if limited else asked
 
 
-def _caller(context: RunContext, epochs: int) -> Caller:
+def _caller(context: RunContext, epochs: int) -> RunHandle:
     """The run as its evaluators see it; what they do is shown as after the last of its epochs."""
 
     def tell(message: str, done: int, total: int) -> None:
         context.emit(EvaluatorWorking("0", epochs, 0, message, done, total))
 
-    return Caller(context.ledger.charge, tell, context.stopping)
+    return RunHandle(context.ledger.charge, tell, context.stopping)
 
 
 def _made(installed: Catalogue, kind: str, name: str, options: dict[str, Any]) -> Any:
@@ -212,45 +218,47 @@ def _made(installed: Catalogue, kind: str, name: str, options: dict[str, Any]) -
 
 
 def _evaluator(
-    installed: Catalogue, name: str, options: dict[str, Any], setting: Setting
+    installed: Catalogue, name: str, options: dict[str, Any], setting: EvaluationContext
 ) -> Evaluator:
     found: type[Evaluator] = installed.load("evaluator", name)
     with blamed(installed.called("evaluator", name), "it was made with these options"):
         return found(setting, found.parse_options(options))
 
 
-def _chooser(installed: Catalogue, config: SearchConfig, setting: Setting) -> Chooser:
+def _chooser(installed: Catalogue, config: SearchConfig, setting: EvaluationContext) -> Chooser:
     """Who chooses among leaves; a metric that does not exist is said now, where that is known."""
-    one = config.leaf_judge
-    judge = None if one is None else _evaluator(installed, one.name, one.options, setting)
-    chooser, space = Chooser(judge, config.leaf_metric, config.leaf_race), setting.space
-    if judge is None:
+    one = config.leaf_evaluator
+    evaluator = None if one is None else _evaluator(installed, one.name, one.options, setting)
+    chooser, space = Chooser(evaluator, config.leaf_metric, config.leaf_race), setting.space
+    if evaluator is None:
         chooser.named(["valid_accuracy"])
-    elif judge.criteria is not None:
-        chooser.named(judge.criteria)
-    elif not judge.needs_supernet:
+    elif evaluator.criteria is not None:
+        chooser.named(evaluator.criteria)
+    elif not evaluator.needs_supernet:
         some = space.sample(space.full(), generator(config.seed, "check"))
         # A table need not hold this one.
-        who = installed.called("evaluator", judge.name)
+        who = installed.called("evaluator", evaluator.name)
         with suppress(DataError), blamed(who, "naming its metrics"):
-            chooser.named(judged(judge, some, None).metrics)
+            chooser.named(evaluated(evaluator, some, None).metrics)
     return chooser
 
 
-def _limited(installed: Catalogue, config: SearchConfig, setting: Setting) -> Limited | None:
+def _limited(
+    installed: Catalogue, config: SearchConfig, setting: EvaluationContext
+) -> ConstrainedSpace | None:
     """The space within the run's limits; None where there are none. One judge for equal ones.
 
     Updaters hold the space, and with it the judges: they get no test images.
     """
     setting = replace(setting, splits=setting.splits.without_test())
-    judges: dict[str, Evaluator] = {}
+    known: dict[str, Evaluator] = {}
     limits = []
     for one in config.limits or []:
-        key = f"{one.judge} {sorted(one.judge_options.items())}"
-        if key not in judges:
-            judges[key] = _evaluator(installed, one.judge, dict(one.judge_options), setting)
-        limits.append((one, judges[key]))
-    return Limited(setting.space, limits) if limits else None
+        key = f"{one.evaluator} {sorted(one.evaluator_options.items())}"
+        if key not in known:
+            known[key] = _evaluator(installed, one.evaluator, dict(one.evaluator_options), setting)
+        limits.append((one, known[key]))
+    return ConstrainedSpace(setting.space, limits) if limits else None
 
 
 def _source(config: SearchConfig, data: Any, installed: Catalogue) -> DataSource:
@@ -293,9 +301,9 @@ def _check_splits(updater: type[ArchitectureUpdater], splits: Splits, config: Se
 
 
 def _check_plan(updater: ArchitectureUpdater, plan: Plan) -> None:
-    if why := updater.complaint(plan):
+    if why := updater.incompatibility(plan):
         raise ConfigurationError(why)
-    if why := updater.space.complaint(updater.space.full()):
+    if why := updater.space.why_empty(updater.space.full()):
         raise ConfigurationError(
             f"Space {updater.space.name!r} with these options holds no architecture: {why}."
         )

@@ -1,7 +1,7 @@
 """How long each method may run so that all spend alike: `Budget`, in images or in seconds.
 
 Images are counted forward plus backward, in training and in measuring, as the run's cost counts
-them; an updater's `forecast` says what it will measure. Seconds are predicted from two weight steps
+them; an updater's `max_cost` says what it will measure. Seconds are predicted from two weight steps
 and a forward pass timed on this machine (`preflight.py`). Either way the answer is a whole number
 of epochs, so that schedules end where their methods expect it.
 """
@@ -85,16 +85,16 @@ class Budget:
         """What a number of epochs takes, and the fewest that the updater accepts."""
         branch, plan = assembly.trainer.root(), assembly.plan
         price, updater = self._price(assembly, branch), branch.updater
-        shortest = _shortest(lambda epochs: updater.complaint(replace(plan, epochs=epochs)))
+        shortest = _shortest(lambda epochs: updater.incompatibility(replace(plan, epochs=epochs)))
         return lambda epochs: price(replace(plan, epochs=epochs)), shortest
 
     def _price(self, assembly: Assembly, branch: Branch) -> Callable[[Plan], float]:
         """What a plan costs, in this budget's unit."""
         updater = branch.updater
-        if updater.forecast(assembly.plan) is None:
+        if updater.max_cost(assembly.plan) is None:
             raise ConfigurationError(
                 f"Updater {updater.name!r} does not forecast what it measures, so no budget can be "
-                "kept. Use --epochs, or a method that implements `forecast`."
+                "kept. Use --epochs, or a method that implements `max_cost`."
             )
         passes, forward, backward = len(trained(assembly, branch)), 1.0, 1.0
         if self.unit == "seconds":
@@ -102,7 +102,7 @@ class Budget:
             forward, backward = measured.forward_seconds, measured.backward_seconds
 
         def price(plan: Plan) -> float:
-            own = updater.forecast(plan) or PhaseCost()
+            own = updater.max_cost(plan) or PhaseCost()
             images = plan.epochs * plan.train_images * passes
             ahead, back = images + own.images_forward, images + own.images_backward
             return forward * ahead + backward * back
@@ -128,7 +128,7 @@ def _last(fits: Callable[[int], bool], first: int) -> int:
     return low
 
 
-def _shortest(complaint: Callable[[int], str | None]) -> int:
+def _shortest(incompatibility: Callable[[int], str | None]) -> int:
     """The fewest epochs that an updater accepts.
 
     Raises:
@@ -136,6 +136,6 @@ def _shortest(complaint: Callable[[int], str | None]) -> int:
     """
     tried: list[int] = [*range(1, 1_001), *(1 << power for power in range(10, 20))]
     for epochs in tried:
-        if complaint(epochs) is None:
+        if incompatibility(epochs) is None:
             return epochs
-    raise ConfigurationError(str(complaint(1)))
+    raise ConfigurationError(str(incompatibility(1)))

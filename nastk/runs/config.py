@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from nastk.base import defaults
-from nastk.base.component import Options, Preset, Use, parse, written
+from nastk.base.component import ComponentSpec, Options, Preset, parse, written
 from nastk.base.errors import ConfigurationError, UnreadableError, near_miss
 from nastk.base.plugins import Catalogue, catalogue
 from nastk.base.reading import json_value, read_text
@@ -23,7 +23,8 @@ from nastk.base.spending import spending
 from nastk.data.pair import PairSource
 from nastk.limits.limit import LimitOptions, read
 from nastk.nn.execution import Precision
-from nastk.runs.judging import Judges, cheap, evaluator_use, no_preset
+from nastk.runs.earlier import with_present_names
+from nastk.runs.evaluating import EvaluatorUses, cheap, evaluator_use, no_preset
 from nastk.train.options import TrainerOptions
 from nastk.train.ranking import RankingOptions
 
@@ -62,7 +63,7 @@ class SearchConfig(Options):
     ranking: RankingOptions | None = Field(
         None, description="how well the search ranks architectures; null: not measured"
     )
-    leaf_judge: ComponentConfig | None = Field(
+    leaf_evaluator: ComponentConfig | None = Field(
         None,
         description="who chooses among the leaves of a split run; null: supernet accuracy",
     )
@@ -88,11 +89,11 @@ class SearchConfig(Options):
     deterministic: bool = Field(False, description="deterministic kernels, slower on a GPU")
 
 
-def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> SearchConfig:
+def resolve(request: Mapping[str, Any], installed: Catalogue | None = None) -> SearchConfig:
     """The complete configuration for what was asked.
 
     Args:
-        wishes: keys of `SearchConfig`; `space`, `updater`, `data` and each of `evaluators` as a
+        request: keys of `SearchConfig`; `space`, `updater`, `data` and each of `evaluators` as a
             name, a `Use`, or `{"name": ..., "options": {...}}`; `trainer` as a mapping.
         installed: the catalogue to look names up in; this process's where None.
 
@@ -100,11 +101,11 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
         ConfigurationError: an unknown name or option (with its near miss), a value out of range, a
             preset that does not exist for this combination.
     """
-    installed = installed or catalogue()
-    check_keys(wishes)
-    uses = {section: _use(section, wishes) for section in SECTIONS}
+    installed, request = installed or catalogue(), with_present_names(request)
+    check_keys(request)
+    uses = {section: _use(section, request) for section in SECTIONS}
     classes = {section: _class(section, use.name, installed) for section, use in uses.items()}
-    preset = _preset(wishes, uses["data"].name)
+    preset = _preset(request, uses["data"].name)
     filled = presets(preset, uses, classes) if preset else []
     resolved: dict[str, Any] = {}
     for section, use in uses.items():
@@ -116,19 +117,19 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
         parsed = classes[section].parse_options({**options, **use.options})
         resolved[section] = {"name": use.name, "options": written(parsed)}
     trainer = {key: value for one in filled for key, value in one.trainer_options.items()}
-    _check_budget(wishes)
+    _check_budget(request)
     resolved["trainer"] = parse(
-        TrainerOptions, {**trainer, **(wishes.get("trainer") or {})}, "trainer"
+        TrainerOptions, {**trainer, **(request.get("trainer") or {})}, "trainer"
     )
-    judge = Judges(uses["space"].name, uses["data"].name, installed)
-    asked = [evaluator_use(one) for one in _evaluators(wishes, filled, judge)]
-    resolved["evaluators"] = [judge.config(use) for use in _each_once(asked)]
-    resolved["ranking"] = _ranking(wishes, judge)
-    if wishes.get("leaf_judge") is not None:
-        resolved["leaf_judge"] = judge.config(evaluator_use(wishes["leaf_judge"]))
-    resolved["limits"] = _limits(wishes, judge)
+    evaluator = EvaluatorUses(uses["space"].name, uses["data"].name, installed)
+    asked = [evaluator_use(one) for one in _evaluators(request, filled, evaluator)]
+    resolved["evaluators"] = [evaluator.config(use) for use in _each_once(asked)]
+    resolved["ranking"] = _ranking(request, evaluator)
+    if request.get("leaf_evaluator") is not None:
+        resolved["leaf_evaluator"] = evaluator.config(evaluator_use(request["leaf_evaluator"]))
+    resolved["limits"] = _limits(request, evaluator)
     rest = {
-        key: wishes[key]
+        key: request[key]
         for key in (
             "seed",
             "device",
@@ -138,21 +139,23 @@ def resolve(wishes: Mapping[str, Any], installed: Catalogue | None = None) -> Se
             "leaf_metric",
             "leaf_race",
         )
-        if wishes.get(key) is not None
+        if request.get(key) is not None
     }
     return parse(SearchConfig, {**resolved, **rest, "preset": preset}, "config")
 
 
-def _preset(wishes: Mapping[str, Any], data: str) -> str | None:
+def _preset(request: Mapping[str, Any], data: str) -> str | None:
     """The preset's name: the one given, else `quick` on the default data, whether named or not.
 
     `none`, and a key that is there and null (as in a written configuration), are no preset.
     """
-    given = wishes.get("preset", QUICK.name if data == defaults.DATA else None)
+    given = request.get("preset", QUICK.name if data == defaults.DATA else None)
     return None if given == NO_PRESET else given
 
 
-def presets(name: str, uses: Mapping[str, Use], classes: Mapping[str, Any]) -> list[Preset]:
+def presets(
+    name: str, uses: Mapping[str, ComponentSpec], classes: Mapping[str, Any]
+) -> list[Preset]:
     """The presets called `name` that fit this space and data, of the components and of nastk.
 
     Raises:
@@ -189,6 +192,7 @@ def read_config(path: Path) -> dict[str, Any]:
             f"`space: {defaults.SPACE_EXAMPLE}`, "
             f"got {type(found).__name__}."
         )
+    found = with_present_names(found)
     check_keys(found, f"The config file {path}")
     return found
 
@@ -205,20 +209,20 @@ def _value(text: str) -> Any:
     return yaml_value(text)
 
 
-def check_keys(wishes: Mapping[Any, Any], owner: str = "config") -> None:
+def check_keys(request: Mapping[Any, Any], owner: str = "config") -> None:
     """Refuse an unknown key, with its near miss, and a section or a preset of a wrong form."""
-    if not isinstance(wishes.get("trainer") or {}, Mapping):
+    if not isinstance(request.get("trainer") or {}, Mapping):
         raise ConfigurationError(
-            f"{owner}: trainer is written as {{epochs: 10, ...}}, got {wishes['trainer']!r}."
+            f"{owner}: trainer is written as {{epochs: 10, ...}}, got {request['trainer']!r}."
         )
-    if not isinstance(wishes.get("preset") or "", str):
-        raise ConfigurationError(f"{owner}: preset is a name, got {wishes['preset']!r}.")
-    if not isinstance(wishes.get("ranking") or {}, (Mapping, bool)):
+    if not isinstance(request.get("preset") or "", str):
+        raise ConfigurationError(f"{owner}: preset is a name, got {request['preset']!r}.")
+    if not isinstance(request.get("ranking") or {}, (Mapping, bool)):
         raise ConfigurationError(
-            f"{owner}: ranking is written as {{every: 10, ...}}, got {wishes['ranking']!r}."
+            f"{owner}: ranking is written as {{every: 10, ...}}, got {request['ranking']!r}."
         )
     known = sorted(SearchConfig.model_fields)
-    for key in wishes:
+    for key in request:
         if key not in known:
             raise ConfigurationError(
                 f"{owner} has the unknown key {key!r}.{near_miss(str(key), known)} "
@@ -244,7 +248,7 @@ def merge(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def component_use(section: str, value: Any) -> Use:
+def component_use(section: str, value: Any) -> ComponentSpec:
     """A space, an updater or data as people name it: `cifar10`, `folder:PATH`, with options.
 
     Raises:
@@ -253,7 +257,7 @@ def component_use(section: str, value: Any) -> Use:
     return _named(section, value)
 
 
-def _named(section: str, value: Any, fallback: Any = None) -> Use:
+def _named(section: str, value: Any, fallback: Any = None) -> ComponentSpec:
     """A component as a `Use`.
 
     Options without a name belong to the `fallback`'s name, or the default's.
@@ -268,15 +272,15 @@ def _named(section: str, value: Any, fallback: Any = None) -> Use:
                 f"name one with --{section}."
             )
         value = {**value, "name": name}
-    use = Use.of(value)
+    use = ComponentSpec.of(value)
     if section == "data" and ":" in use.name:
         name, _, path = use.name.partition(":")
-        use = Use(name, {"path": path, **use.options})
+        use = ComponentSpec(name, {"path": path, **use.options})
     return use
 
 
-def _use(section: str, wishes: Mapping[str, Any]) -> Use:
-    value = wishes.get(section)
+def _use(section: str, request: Mapping[str, Any]) -> ComponentSpec:
+    value = request.get(section)
     if value is None and section == "data":
         value = defaults.DATA
     if value is None:
@@ -297,20 +301,20 @@ def _class(section: str, name: str, installed: Catalogue) -> Any:
     )
 
 
-def _check_budget(wishes: Mapping[str, Any]) -> None:
+def _check_budget(request: Mapping[str, Any]) -> None:
     """Refuse what is no budget, and one from which nobody has found the epochs."""
-    budget = wishes.get("budget")
+    budget = request.get("budget")
     if budget is None:
         return
     spending(str(budget))
-    if "epochs" not in (wishes.get("trainer") or {}):
+    if "epochs" not in (request.get("trainer") or {}):
         raise ConfigurationError(
             f"The budget {budget!r} is for studies, which find the epochs that keep it: "
             "use `nastk compare`, or say --epochs."
         )
 
 
-def _each_once(uses: Sequence[Use]) -> Sequence[Use]:
+def _each_once(uses: Sequence[ComponentSpec]) -> Sequence[ComponentSpec]:
     """The evaluators as they are; none twice, as their metrics are known by their names."""
     names = [use.name for use in uses]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -322,57 +326,61 @@ def _each_once(uses: Sequence[Use]) -> Sequence[Use]:
 
 
 def _evaluators(
-    wishes: Mapping[str, Any], filled: Sequence[Preset], known: Judges
+    request: Mapping[str, Any], filled: Sequence[Preset], known: EvaluatorUses
 ) -> Sequence[Any]:
     """The evaluators asked for; where none were, the preset's, or those that need only the run."""
-    given = wishes.get("evaluators")
+    given = request.get("evaluators")
     if given is None:
         named = [one for preset in filled for one in preset.evaluators]
         there = known.installed.names("evaluator")
         return [one for one in named if evaluator_use(one).name in there] or cheap(known.installed)
-    if isinstance(given, (str, Use)) or not isinstance(given, Sequence):
+    if isinstance(given, (str, ComponentSpec)) or not isinstance(given, Sequence):
         raise ConfigurationError(
             f"evaluators is a list, such as [{', '.join(defaults.EVALUATORS)}]; got {given!r}."
         )
     return given
 
 
-def _ranking(wishes: Mapping[str, Any], known: Judges) -> RankingOptions | None:
+def _ranking(request: Mapping[str, Any], known: EvaluatorUses) -> RankingOptions | None:
     """Ranking quality as it is asked for: options, or `True` for the defaults."""
-    given = wishes.get("ranking")
+    given = request.get("ranking")
     if given is None or given is False:
         return None
     options = parse(RankingOptions, {} if given is True else given, "ranking")
-    judge = known.config(Use(options.judge, options.judge_options))
-    return parse(RankingOptions, {**written(options), "judge_options": judge["options"]}, "ranking")
+    evaluator = known.config(ComponentSpec(options.evaluator, options.evaluator_options))
+    return parse(
+        RankingOptions, {**written(options), "evaluator_options": evaluator["options"]}, "ranking"
+    )
 
 
-def _limits(wishes: Mapping[str, Any], known: Judges) -> list[LimitOptions] | None:
-    """The limits asked for, each with all options of its judge; None where there are none."""
-    given = wishes.get("limits") or []
+def _limits(request: Mapping[str, Any], known: EvaluatorUses) -> list[LimitOptions] | None:
+    """The limits asked for, each with all options of its evaluator; None where there are none."""
+    given = request.get("limits") or []
     if not isinstance(given, (list, tuple)):
         raise ConfigurationError(f"limits is a list, such as [params=4M]; got {given!r}.")
     found = [parse(LimitOptions, read(one), "limits") for one in given]
     metrics = [one.metric for one in found]
     if twice := sorted({metric for metric in metrics if metrics.count(metric) > 1}):
         raise ConfigurationError(f"{twice[0]} is limited twice. Leave one of the limits out.")
-    judges = [known.config(Use(one.judge, one.judge_options)) for one in found]
+    evaluators = [
+        known.config(ComponentSpec(one.evaluator, one.evaluator_options)) for one in found
+    ]
     return [
-        one.model_copy(update={"judge_options": judge["options"]})
-        for one, judge in zip(found, judges, strict=True)
+        one.model_copy(update={"evaluator_options": evaluator["options"]})
+        for one, evaluator in zip(found, evaluators, strict=True)
     ] or None
 
 
 def evaluator_config(
-    use: Use, config: SearchConfig, installed: Catalogue | None = None
+    use: ComponentSpec, config: SearchConfig, installed: Catalogue | None = None
 ) -> ComponentConfig:
     """Another evaluator for a run of `config`, with every option written out.
 
     Raises:
         ConfigurationError: an unknown name, option or preset, or a value out of range.
     """
-    judges = Judges(config.space.name, config.data.name, installed or catalogue())
-    return ComponentConfig(**judges.config(use))
+    evaluators = EvaluatorUses(config.space.name, config.data.name, installed or catalogue())
+    return ComponentConfig(**evaluators.config(use))
 
 
 def to_json(config: SearchConfig) -> str:

@@ -23,7 +23,7 @@ from nastk.train.branch import Branch
 from nastk.train.trainer import Trainer
 
 MAY_DIFFER = frozenset(
-    {"device", "evaluators", "leaf_judge", "leaf_metric", "leaf_race", "ranking", "preset"}
+    {"device", "evaluators", "leaf_evaluator", "leaf_metric", "leaf_race", "ranking", "preset"}
 )
 """Keys of a configuration that may change in a run's life: nothing that trains depends on them."""
 MAY_DIFFER_IN = {
@@ -193,7 +193,7 @@ def _settings(key: str, old: Any, new: Any, paths: frozenset[str]) -> list[tuple
 
 
 def _limits(value: Any) -> Any:
-    """Metrics with their largest values; paths of a judge may have moved."""
+    """Metrics with their largest values; paths of an evaluator may have moved."""
     if not isinstance(value, list):
         return value
     return [(one.get("metric"), one.get("at_most")) for one in value if isinstance(one, Mapping)]

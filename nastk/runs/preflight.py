@@ -3,7 +3,7 @@
 Two real weight steps and one forward pass are timed on the assembled run; the updater's own
 forecast says how many images it will measure at most, and an evaluator's how many judging takes.
 Its memory is that of a real process which has done, once, the largest things a run does:
-`largest.py` has them done. Nothing is written.
+`exercise_peak.py` has them done. Nothing is written.
 """
 
 import time
@@ -16,10 +16,10 @@ import torch
 from nastk.base.errors import ConfigurationError, NastkError
 from nastk.base.failures import RAISED, out_of_memory, told
 from nastk.base.plugins import catalogue
-from nastk.nn.memory import available, lid, peak_memory
+from nastk.nn.memory import available, memory_limit, peak_memory
 from nastk.runs.assembly import Assembly
 from nastk.runs.endings import raised_by
-from nastk.runs.largest import largest
+from nastk.runs.peak import exercise_peak
 from nastk.spaces.mixture import Mixture
 from nastk.train.branch import Branch
 from nastk.train.ranking import Ranking
@@ -86,11 +86,11 @@ def _within(assembly: Assembly, free: int | None) -> Forecast | None:
     """The forecast after the largest things were done; None where `free` bytes do not suffice."""
     device = assembly.execution.device
     caller = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-    with lid(device, free):
+    with memory_limit(device, free):
         try:
             found = _timed(assembly)
             with assembly.execution.settings(), caller:
-                largest(assembly)
+                exercise_peak(assembly)
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
@@ -137,7 +137,7 @@ def _timed(assembly: Assembly) -> Forecast:
     weight_seconds, updater_seconds = _time_step(assembly, branch)
     forward = _time_forward(assembly, branch, mixtures[0])
     backward = max(weight_seconds / (plan.batch_size * len(mixtures)) - forward, 0.0)
-    own = branch.updater.forecast(plan)
+    own = branch.updater.max_cost(plan)
     if own is None:
         measuring = steps * updater_seconds
     else:
@@ -164,8 +164,8 @@ def _timed(assembly: Assembly) -> Forecast:
 def _judging(assembly: Assembly) -> dict[str, dict[str, int] | None]:
     """The most images of each evaluator that was asked for; None where it does not say."""
     found: dict[str, dict[str, int] | None] = {}
-    for asked, judge in zip(assembly.config.evaluators, assembly.evaluators, strict=False):
-        own = judge.forecast()
+    for asked, evaluator in zip(assembly.config.evaluators, assembly.evaluators, strict=False):
+        own = evaluator.max_cost()
         found[asked.name] = (
             None
             if own is None

@@ -44,7 +44,7 @@ from nastk.runs.relay import EventRelay, Observer
 from nastk.runs.result import Result
 from nastk.train.branch import Branch
 from nastk.train.context import RunContext
-from nastk.train.evaluator import Evaluation, judged
+from nastk.train.evaluator import Evaluation, evaluated
 from nastk.train.ranking import summary
 
 
@@ -249,13 +249,17 @@ class Run:
             text = space.to_text(architecture)
         evaluations: list[Evaluation] = []
         with trainer.ledger.phase("evaluate"):
-            for judge in self.assembly.evaluators:
-                with self.endings.judging(judge.name):
-                    evaluation = judged(judge, architecture, probe)
+            for evaluator in self.assembly.evaluators:
+                with self.endings.judging(evaluator.name):
+                    evaluation = evaluated(evaluator, architecture, probe)
                 evaluations.append(evaluation)
                 self.relay.emit(
                     Evaluated(
-                        branch.name, branch.epoch, branch.step, judge.name, dict(evaluation.metrics)
+                        branch.name,
+                        branch.epoch,
+                        branch.step,
+                        evaluator.name,
+                        dict(evaluation.metrics),
                     )
                 )
         ranked = [
@@ -302,10 +306,10 @@ class Run:
         """The run's own branch: of several leaves the one that the assembly's chooser takes."""
         leaves = [branch for branch in branches if not branch.ended] or branches
         trainer, chooser = self.assembly.trainer, self.assembly.chooser
-        if len(leaves) == 1 or (trainer.valid is None and chooser.judge is None):
+        if len(leaves) == 1 or (trainer.valid is None and chooser.evaluator is None):
             return leaves[0]
-        judge = defaults.LEAF_EVALUATOR if chooser.judge is None else chooser.judge.name
-        with trainer.ledger.phase("evaluate"), self.endings.judging(judge):
+        evaluator = defaults.LEAF_EVALUATOR if chooser.evaluator is None else chooser.evaluator.name
+        with trainer.ledger.phase("evaluate"), self.endings.judging(evaluator):
             best, values = chooser.choose(leaves, trainer, self._stop.is_set)
         texts = {leaf.name: self._text(leaf) for leaf in leaves}
         record = {**values, "architectures": texts}

@@ -4,6 +4,7 @@ One flipped bit, or an editor, can leave what is still JSON but no longer what r
 no torch, as all that only looks at runs.
 """
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from nastk.base.events import Event
 from nastk.base.reading import json_value
+from nastk.runs.earlier import EVENT_FIELDS
 
 
 class _Open(BaseModel):
@@ -137,7 +139,9 @@ def _event(line: bytes) -> dict[str, Any] | None:
     if known is None:
         return value
     try:
-        return {**known.validate_json(line, strict=True).to_json(), **value}
+        names = EVENT_FIELDS.get(value["kind"], {})
+        value = {names.get(key, key): one for key, one in value.items()}
+        return {**known.validate_json(json.dumps(value), strict=True).to_json(), **value}
     except ValidationError:
         return None
 

@@ -16,15 +16,15 @@ from statistics import fmean, stdev
 from typing import Any
 
 from nastk.base import defaults
-from nastk.base.component import Use
+from nastk.base.component import ComponentSpec
 from nastk.base.errors import ConfigurationError
 from nastk.base.files import write_atomically
 from nastk.base.values import document
 from nastk.runs.assembly import assemble
 from nastk.runs.budget import Budget
 from nastk.runs.config import SearchConfig, resolve
+from nastk.runs.evaluating import cheap
 from nastk.runs.folder import CONFIG, RunFolder
-from nastk.runs.judging import cheap
 from nastk.runs.relay import Observer
 from nastk.runs.result import Result
 from nastk.runs.run import Run
@@ -117,16 +117,16 @@ class Study:
 
 
 def compare(
-    space: str | Use | Mapping[str, Any],
-    updaters: Sequence[str | Use | Mapping[str, Any]],
-    data: str | Use | Mapping[str, Any] | None = None,
+    space: str | ComponentSpec | Mapping[str, Any],
+    updaters: Sequence[str | ComponentSpec | Mapping[str, Any]],
+    data: str | ComponentSpec | Mapping[str, Any] | None = None,
     *,
     seeds: Iterable[int] = range(2),
     budget: str | None = None,
     out: str | Path = "runs/study",
     observers: Iterable[Observer] = (),
     around: Callable[[Cell, Run], AbstractContextManager[None]] = lambda cell, run: nullcontext(),
-    **wishes: Any,
+    **request: Any,
 ) -> Study:
     """Search with every updater and every seed, one after the other, and tabulate the results.
 
@@ -136,11 +136,11 @@ def compare(
         data: the images; `digits` where None.
         seeds: one run of every updater for each.
         budget: what each run may spend, such as `images=400k` or `seconds=15m`: every updater gets
-            the most epochs that keep within it. None: the epochs of `wishes` or of the preset.
+            the most epochs that keep within it. None: the epochs of `request` or of the preset.
         out: the study's folder. Runs that it holds already are kept, half-finished ones go on.
         observers: functions that hear the events of every run.
         around: makes a context for each run from its cell and the run, e.g. to show progress.
-        **wishes: other keys of `SearchConfig`, the same for all: preset, trainer, evaluators ...
+        **request: other keys of `SearchConfig`, the same for all: preset, trainer, evaluators ...
 
     Raises:
         ConfigurationError: a run cannot be assembled, or `out` holds one with other settings;
@@ -148,7 +148,7 @@ def compare(
 
     Example: `nastk.compare("nasbench201", ["darts", "shapley"], seeds=range(4), out="runs/study")`
     """
-    shared = {**wishes, "space": space, "data": data}
+    shared = {**request, "space": space, "data": data}
     cells = plan(shared, updaters, list(seeds), Path(out), budget)
     for cell in _unfinished(cells):
         known = (cell.folder.path / CONFIG).exists()
@@ -166,8 +166,8 @@ def compare(
 
 
 def plan(
-    wishes: Mapping[str, Any],
-    updaters: Sequence[str | Use | Mapping[str, Any]],
+    request: Mapping[str, Any],
+    updaters: Sequence[str | ComponentSpec | Mapping[str, Any]],
     seeds: Sequence[int],
     out: Path,
     budget: str | None = None,
@@ -179,7 +179,7 @@ def plan(
     Raises:
         ConfigurationError: what `compare` says, before anything has run.
     """
-    uses = [Use.of(updater) for updater in updaters]
+    uses = [ComponentSpec.of(updater) for updater in updaters]
     allowed = None if budget is None else Budget.parse(budget)
     added = not any(use.name == defaults.BASELINE for use in uses)
     labels = [_label(use) for use in uses] + [defaults.BASELINE] * added
@@ -189,14 +189,14 @@ def plan(
                 f"A study needs at least one {what}, and each only once; got {values}."
             )
     if added:
-        uses.append(Use(defaults.BASELINE))
+        uses.append(ComponentSpec(defaults.BASELINE))
     cells = []
     for use, name in zip(uses, [_file_name(label) for label in labels], strict=True):
         folders = {seed: RunFolder(out / f"{name}-seed{seed}") for seed in seeds}
         # What a preset would have judged beside the search would be done for every run.
-        given = wishes.get("evaluators")
-        judges = cheap() if given is None else given
-        asked: dict[str, Any] = {**wishes, "evaluators": judges, "updater": use}
+        given = request.get("evaluators")
+        evaluators = cheap() if given is None else given
+        asked: dict[str, Any] = {**request, "evaluators": evaluators, "updater": use}
         if allowed is not None and budget is not None:
             if added and use is uses[-1]:
                 asked["updater"] = use = _affordable(asked, allowed, out / name)
@@ -213,7 +213,7 @@ def plan(
     return cells
 
 
-def _affordable(asked: Mapping[str, Any], budget: Budget, place: Path) -> Use:
+def _affordable(asked: Mapping[str, Any], budget: Budget, place: Path) -> ComponentSpec:
     """Random search as it is, or scoring so few architectures that it keeps the budget.
 
     It was not asked for, so it must not stand in the way of a study: where its shortest run takes
@@ -225,16 +225,16 @@ def _affordable(asked: Mapping[str, Any], budget: Budget, place: Path) -> Use:
     kept = [folder.config()["updater"]["options"][SCORED] for folder in _kept(place)]
     if kept:
         return (
-            Use(defaults.BASELINE)
+            ComponentSpec(defaults.BASELINE)
             if kept[0] == scored
-            else Use(defaults.BASELINE, {SCORED: kept[0]})
+            else ComponentSpec(defaults.BASELINE, {SCORED: kept[0]})
         )
     assembly = assemble(usual)
     if budget.allows(assembly):
-        return Use(defaults.BASELINE)
+        return ComponentSpec(defaults.BASELINE)
     while scored > 1:
         scored //= 2
-        use = Use(defaults.BASELINE, {SCORED: scored})
+        use = ComponentSpec(defaults.BASELINE, {SCORED: scored})
         assembly = assemble(resolve({**asked, "updater": use, "trainer": _long(asked)}))
         if scored == 1 or budget.allows(assembly, half=True):
             break
@@ -293,7 +293,7 @@ def _check_kept(folder: RunFolder, config: SearchConfig) -> None:
         )
 
 
-def _label(use: Use) -> str:
+def _label(use: ComponentSpec) -> str:
     """An updater with its options in words: `shapley(samples=4)`."""
     options = ", ".join(f"{name}={value}" for name, value in use.options.items())
     return f"{use.name}({options})" if options else use.name

@@ -105,8 +105,8 @@ class Architecture:
                 {
                     "name": edge.name,
                     "group": edge.group,
-                    "source": edge.source,
-                    "node": edge.node,
+                    "source": edge.tail,
+                    "node": edge.head,
                     "operations": list(edge.operations),
                     "chosen": list(chosen),
                 }

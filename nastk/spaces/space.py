@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from nastk.base.component import Component
 from nastk.base.errors import ConfigurationError, DataError, PluginError
 from nastk.base.reading import json_value
+from nastk.base.renamed import RenamedMethods
 from nastk.data.task import Task
 from nastk.spaces.architecture import Architecture, Published
 from nastk.spaces.subspace import Edge, Subspace
@@ -26,7 +27,7 @@ ID = re.compile("[0-9a-f]{12}")
 """The form of an `Architecture.id`."""
 
 
-class SearchSpace(Component, ABC):
+class SearchSpace(Component, RenamedMethods, ABC, renamed={"complaint": "why_empty"}):
     """What can be decided (`edges`), and what a decision means (`network`).
 
     A space is made from its options: `Darts(Darts.Options(channels=8))`. `edges` is set in
@@ -116,7 +117,7 @@ class SearchSpace(Component, ABC):
             found = self.architecture(chosen[edge.name] for edge in self.edges)
         return self.check(found)
 
-    def complaint(self, subspace: Subspace) -> str | None:
+    def why_empty(self, subspace: Subspace) -> str | None:
         """Called on each subspace an updater returns: why it has no architecture, else None."""
         for edge, row in zip(self.edges, subspace.alive, strict=True):
             if not any(row):
@@ -251,7 +252,7 @@ class SingleChoiceSpace(SearchSpace):
         Raises:
             PluginError: no architecture lies in `subspace`.
         """
-        if why := self.complaint(subspace):
+        if why := self.why_empty(subspace):
             raise PluginError(f"No architecture lies in this subspace: {why}.")
 
 

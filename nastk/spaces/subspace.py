@@ -9,31 +9,34 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from nastk.base.renamed import RenamedMethods, renamed_fields
+
 if TYPE_CHECKING:  # the command line shows subspaces without waiting for torch
     from jaxtyping import Bool
     from torch import Tensor
 
 
+@renamed_fields(source="tail", node="head")
 @dataclass(frozen=True)
 class Edge:
     """One decision: an edge of a cell (shared by all cells of its group), or a layer of a chain.
 
     `operations` are the candidates, in the order of the columns of every table. `group` names the
-    cell type. `source` and `node` are the nodes of the cell that the edge joins (a chain numbers
-    its layers). Edges may differ in their operations.
+    cell type. `tail` and `head` are the nodes of the cell that the edge leads from and to (a chain
+    numbers its layers). Edges may differ in their operations.
 
-    Example: `Edge("normal:0->2", ("max_pool_3x3", "skip_connect"), "normal", source=0, node=2)`
+    Example: `Edge("normal:0->2", ("max_pool_3x3", "skip_connect"), "normal", tail=0, head=2)`
     """
 
     name: str
     operations: tuple[str, ...]
     group: str
-    source: int
-    node: int
+    tail: int
+    head: int
 
 
 @dataclass(frozen=True)
-class Subspace:
+class Subspace(RenamedMethods, renamed={"players": "alive_operations"}):
     """Which operations are alive: one row an edge, one column an operation, padded to equal length.
 
     Padding (columns past the operations of a shorter edge) is never alive.
@@ -43,7 +46,7 @@ class Subspace:
     >>> root = Subspace.full([a, b])
     >>> root.alive
     ((True, True, False), (True, True, True))
-    >>> root.drop(1, 0).players()
+    >>> root.drop(1, 0).alive_operations()
     [(0, 0), (0, 1), (1, 1), (1, 2)]
     """
 
@@ -70,7 +73,7 @@ class Subspace:
 
         return torch.tensor(self.alive, dtype=torch.bool)
 
-    def players(self) -> list[tuple[int, int]]:
+    def alive_operations(self) -> list[tuple[int, int]]:
         """Every alive (edge, operation), in the order of the table: edge by edge."""
         return [(e, o) for e, row in enumerate(self.alive) for o, alive in enumerate(row) if alive]
 
@@ -137,10 +140,10 @@ def connected(edges: Sequence[Edge], names: Sequence[Collection[str]]) -> bool:
 
 def _reached(edges: Sequence[Edge], kept: Sequence[bool], group: str) -> bool:
     own = [(edge, use) for edge, use in zip(edges, kept, strict=True) if edge.group == group]
-    nodes = {edge.node for edge, _ in own}
-    reached = {edge.source for edge, _ in own} - nodes
+    nodes = {edge.head for edge, _ in own}
+    reached = {edge.tail for edge, _ in own} - nodes
     # In the order of their nodes, so that one walk follows every path.
-    for edge, use in sorted(own, key=lambda pair: pair[0].node):
-        if use and edge.source in reached:
-            reached.add(edge.node)
+    for edge, use in sorted(own, key=lambda pair: pair[0].head):
+        if use and edge.tail in reached:
+            reached.add(edge.head)
     return max(nodes) in reached

@@ -28,8 +28,8 @@ from nastk.spaces.space import SearchSpace
 from nastk.spaces.subspace import Subspace
 from nastk.testing.harness import Harness, fingerprint
 from nastk.testing.toy import ToySpace
-from nastk.train.diagnostics import Watch
-from nastk.train.evaluator import Caller, Evaluator, Setting
+from nastk.train.diagnostics import Diagnostics
+from nastk.train.evaluator import EvaluationContext, Evaluator, RunHandle
 from nastk.train.updater import ArchitectureUpdater
 
 
@@ -69,8 +69,8 @@ class UpdaterContract:
     def test_plan_is_accepted_and_forecast_bounds_the_cost(self) -> None:
         harness = self.harness()
         branch = harness.trainer.root()
-        assert branch.updater.complaint(harness.plan) is None
-        forecast = branch.updater.forecast(harness.plan)
+        assert branch.updater.incompatibility(harness.plan) is None
+        forecast = branch.updater.max_cost(harness.plan)
         harness.run([branch])
         spent = harness.trainer.ledger.cost().phases["updater"]
         if forecast is not None:
@@ -162,8 +162,8 @@ class UpdaterContract:
             range(len(branch.subspace.alive)), key=lambda edge: sum(branch.subspace.alive[edge])
         )
         branch.subspace = branch.subspace.drop(row, branch.subspace.operations(row)[-1])
-        for heir in harness.run(branches):
-            architecture = heir.updater.architecture(harness.trainer.probe(heir))
+        for child in harness.run(branches):
+            architecture = child.updater.architecture(harness.trainer.probe(child))
             assert branch.subspace.contains(Subspace(architecture.table()))
 
     def test_scores_are_a_table_or_none_and_change_nothing(self) -> None:
@@ -179,7 +179,7 @@ class UpdaterContract:
 
     def test_a_watched_run_is_the_same_run(self) -> None:
         prints = []
-        for watchers in ([], [Watch()]):
+        for watchers in ([], [Diagnostics()]):
             harness = self.harness(watchers=watchers)
             prints.append(fingerprint([branch.state_dict() for branch in harness.run()]))
         assert prints[0] == prints[1]
@@ -205,7 +205,7 @@ class SearchSpaceContract:
         check_component(self.space)
         space = self.made()
         assert space.edges and len({edge.name for edge in space.edges}) == len(space.edges)
-        assert space.complaint(space.full()) is None
+        assert space.why_empty(space.full()) is None
 
     def test_text_round_trip(self) -> None:
         space, rng = self.made(), torch.Generator().manual_seed(0)
@@ -235,7 +235,7 @@ class SearchSpaceContract:
 
     def test_an_emptied_edge_table_is_complained_about(self) -> None:
         space = self.made()
-        assert space.complaint(Subspace.of(torch.zeros_like(space.full().mask)))
+        assert space.why_empty(Subspace.of(torch.zeros_like(space.full().mask)))
 
     def test_supernet_keeps_nothing_of_a_forward_pass(self) -> None:
         space = self.made()
@@ -251,7 +251,9 @@ class SearchSpaceContract:
         supernet = space.supernet(self.task).double()
         full = Mixture.uniform(space.full())
         full = replace(full, weights=full.weights.double())
-        for edge, operation in space.full().players()[:: max(len(space.full().players()) // 8, 1)]:
+        for edge, operation in space.full().alive_operations()[
+            :: max(len(space.full().alive_operations()) // 8, 1)
+        ]:
             skipped = full.without(edge, operation)
             zeroed = replace(skipped, active=full.active)
             answers = []
@@ -269,7 +271,7 @@ class SearchSpaceContract:
             Mixture.softmax(torch.randn(full.mask.shape, generator=rng).double(), full)
             for _ in range(4)
         ]
-        rest += [rest[0].without_all(full.players()[:count]) for count in (1, 2)]
+        rest += [rest[0].without_all(full.alive_operations()[:count]) for count in (1, 2)]
         measure = supernet.measuring(images)
         with torch.no_grad():
             while rest:
@@ -296,7 +298,7 @@ class SearchSpaceContract:
     def test_operations_name_every_edge_and_operation(self) -> None:
         space = self.made()
         named = {(edge, operation) for edge, operation, _ in space.supernet(self.task).operations()}
-        assert named == set(space.full().players())
+        assert named == set(space.full().alive_operations())
 
     def test_network_stands_alone(self) -> None:
         space = self.made()
@@ -331,7 +333,7 @@ class EvaluatorContract:
         harness = Harness(self.updater)
         (branch, *_) = harness.until("epoch")
         probe = harness.trainer.probe(branch)
-        setting = Setting(harness.space, harness.data.task, harness.splits)
+        setting = EvaluationContext(harness.space, harness.data.task, harness.splits)
         evaluator = self.evaluator(setting, self.evaluator.parse_options(self.options))
         architecture = branch.updater.architecture(probe)
         before = fingerprint(branch.state_dict())
@@ -345,10 +347,10 @@ class EvaluatorContract:
         harness = Harness(self.updater)
         (branch, *_) = harness.until("epoch")
         ledger = harness.trainer.ledger
-        caller = Caller(ledger.charge)
-        setting = Setting(harness.space, harness.data.task, harness.splits, caller=caller)
+        caller = RunHandle(ledger.charge)
+        setting = EvaluationContext(harness.space, harness.data.task, harness.splits, run=caller)
         evaluator = self.evaluator(setting, self.evaluator.parse_options(self.options))
-        if (most := evaluator.forecast()) is None:
+        if (most := evaluator.max_cost()) is None:
             return
         probe = harness.trainer.probe(branch)
         architecture, before = branch.updater.architecture(probe), ledger.cost().total

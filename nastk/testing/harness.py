@@ -73,7 +73,7 @@ class Harness:
 
     @property
     def plan(self) -> Plan:
-        """What this run intends, as the updater's `complaint` and `forecast` are told."""
+        """What this run intends, as the updater's `incompatibility` and `max_cost` are told."""
         options = self.trainer.options
         sizes = len(self.splits.train), len(self.splits.valid)
         return Plan(options.epochs, len(self.trainer.train), options.batch_size, *sizes)

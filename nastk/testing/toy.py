@@ -78,8 +78,8 @@ class ToyCell(nn.Module):
             edge = EDGES[index]
             for column, module in enumerate(cast(nn.ModuleList, modules)):
                 if mixture.active[index, column]:
-                    came = mixture.weights[index, column] * module(nodes[edge.source])
-                    nodes[edge.node] = nodes[edge.node] + came
+                    came = mixture.weights[index, column] * module(nodes[edge.tail])
+                    nodes[edge.head] = nodes[edge.head] + came
         return nodes[-1]
 
 
@@ -129,7 +129,7 @@ class ToyNetwork(nn.Module):
         for cell, links in zip(self.cells, self.links, strict=True):
             nodes = [features, *(torch.zeros_like(features) for _ in range(2))]
             for module, (edge, _) in zip(cast(nn.ModuleList, cell), links, strict=True):
-                nodes[edge.node] = nodes[edge.node] + module(nodes[edge.source])
+                nodes[edge.head] = nodes[edge.head] + module(nodes[edge.tail])
             features = nodes[-1]
         answer: Tensor = self.head(features.mean((2, 3)))
         return answer

@@ -1,4 +1,4 @@
-"""Whether a search goes wrong: `Watch` looks at every decision; `cautions.py` reads what it saw.
+"""Whether a search goes wrong: `Diagnostics` looks at each decision; see also `diagnostic.py`.
 
 Differentiable searches are known to collapse to operations without parameters (Zela et al., ICLR
 2020), to paths that lead nowhere, or to decide nothing at all. The watch costs no images and
@@ -14,7 +14,7 @@ from nastk.base.events import Watched, table_to_json
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.subspace import Edge
-from nastk.train.cautions import Caution
+from nastk.train.diagnostic import Diagnostic
 from nastk.train.probe import Probe
 from nastk.train.watching import FinishedEpoch
 
@@ -31,10 +31,10 @@ SMALLEST = 3
 """Operations that a cell type has at least to be judged: less is no cell."""
 
 
-class Watch:
+class Diagnostics:
     """Watches one run's decisions; the trainer calls it as one of its watchers.
 
-    Example: `Harness(updater, watchers=[Watch()]).run()`
+    Example: `Harness(updater, watchers=[Diagnostics()]).run()`
     """
 
     def __call__(self, epoch: FinishedEpoch) -> Watched:
@@ -89,7 +89,7 @@ def entropy(mixtures: Sequence[Mixture], probe: Probe) -> float | None:
     return float(bits[choice].mean())
 
 
-def collapsed(architecture: Architecture, free: set[Link]) -> list[Caution]:
+def collapsed(architecture: Architecture, free: set[Link]) -> list[Diagnostic]:
     """Cell types with hardly anything to train: one such operation, or several kinds of them.
 
     `free` are the operations without parameters, each on its edge.
@@ -110,17 +110,17 @@ def collapsed(architecture: Architecture, free: set[Link]) -> list[Caution]:
                 f"{without} of the {len(links)} operations of {group!r} have no parameters: "
                 f"{which}."
             )
-    return [Caution("collapsed", message) for message in found]
+    return [Diagnostic("collapsed", message) for message in found]
 
 
-def _disconnected(architecture: Architecture) -> list[Caution]:
+def _disconnected(architecture: Architecture) -> list[Diagnostic]:
     return [] if architecture.connected() else [
-        Caution("disconnected", "The decision does not join input and output: `none` cuts it.")
+        Diagnostic("disconnected", "The decision does not join input and output: `none` cuts it.")
     ]  # fmt: skip
 
 
-def _undecided(spread: float) -> Caution:
-    return Caution(
+def _undecided(spread: float) -> Diagnostic:
+    return Diagnostic(
         "undecided",
         f"The mixing weights are still almost uniform (entropy {spread:.4f} of 1): the decision "
         "rests on small differences.",

@@ -1,6 +1,6 @@
 """Says how good one architecture is: `Evaluator`, the only receiver of the test split.
 
-Whoever asks one does it by `judged` (or `judged_all`), which check the answer.
+Whoever asks one does it by `evaluated` (or `evaluated_all`), which check the answer.
 """
 
 from abc import ABC, abstractmethod
@@ -13,6 +13,7 @@ import torch
 from nastk.base.component import Component
 from nastk.base.cost import PhaseCost
 from nastk.base.errors import PluginError, StopRequested
+from nastk.base.renamed import RenamedMethods, renamed_fields
 from nastk.base.values import number
 from nastk.data.splits import Splits
 from nastk.data.task import Task
@@ -46,12 +47,12 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Caller:
+class RunHandle:
     """Who asked an evaluator: charged for its images, told how far it is, asked whether to go on.
 
     Without a run behind it nothing is charged or shown, and nobody stops the work.
 
-    Example: `setting.caller.tell("retraining, epoch 1 of 8", done=20, total=400)`
+    Example: `context.run.tell("retraining, epoch 1 of 8", done=20, total=400)`
     """
 
     charge: Callable[[int, int], None] = lambda forward, backward: None
@@ -68,8 +69,9 @@ class Caller:
             raise StopRequested("The run was asked to stop while an evaluator was working.")
 
 
+@renamed_fields(caller="run")
 @dataclass(frozen=True)
-class Setting:
+class EvaluationContext:
     """What an evaluator judges in: space, all three splits of the data, seed, device, who asks."""
 
     space: SearchSpace
@@ -77,13 +79,14 @@ class Setting:
     splits: Splits
     seed: int = 0
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    caller: Caller = field(default_factory=Caller)
+    run: RunHandle = field(default_factory=RunHandle)
 
 
-class Evaluator(Component, ABC):
+@renamed_fields(setting="context")
+class Evaluator(Component, RenamedMethods, ABC, renamed={"forecast": "max_cost"}):
     """Says how good one architecture is.
 
-    Example: `Size(setting, Size.Options()).evaluate(architecture, None).metrics["parameters"]`
+    Example: `Size(context, Size.Options()).evaluate(architecture, None).metrics["parameters"]`
     """
 
     needs_supernet: ClassVar[bool] = False
@@ -92,8 +95,8 @@ class Evaluator(Component, ABC):
     needs_images: ClassVar[bool] = True
     """Whether it looks at images. One that does not can judge a run whose images are gone."""
 
-    def __init__(self, setting: Setting, options: Any = None) -> None:
-        self.setting = setting
+    def __init__(self, context: EvaluationContext, options: Any = None) -> None:
+        self.context = context
         self.options = self.parse_options() if options is None else options
 
     @abstractmethod
@@ -112,7 +115,7 @@ class Evaluator(Component, ABC):
         """
         return None
 
-    def forecast(self) -> PhaseCost | None:
+    def max_cost(self) -> PhaseCost | None:
         """Called by `--dry-run`: the most images that one `evaluate` takes. None if unknown."""
         return None if self.needs_images else PhaseCost()
 
@@ -144,34 +147,34 @@ class Evaluator(Component, ABC):
         ]
 
 
-def judged(judge: Evaluator, architecture: Architecture, probe: Probe | None) -> Evaluation:
-    """Called whenever one architecture is to be judged: what `judge` says, checked.
+def evaluated(evaluator: Evaluator, architecture: Architecture, probe: Probe | None) -> Evaluation:
+    """Called whenever one architecture is to be judged: what `evaluator` says, checked.
 
     Raises:
         PluginError: what `checked` says.
     """
-    return checked(judge, judge.evaluate(architecture, probe))
+    return checked(evaluator, evaluator.evaluate(architecture, probe))
 
 
-def judged_all(
-    judge: Evaluator, architectures: Sequence[Architecture], probes: Sequence[Probe | None]
+def evaluated_all(
+    evaluator: Evaluator, architectures: Sequence[Architecture], probes: Sequence[Probe | None]
 ) -> list[Evaluation]:
-    """Called to compare several architectures: what `judge` says of each, checked.
+    """Called to compare several architectures: what `evaluator` says of each, checked.
 
     Raises:
         PluginError: an answer for each is expected; or what `checked` says.
     """
-    answers = judge.evaluate_all(architectures, probes)
+    answers = evaluator.evaluate_all(architectures, probes)
     if not isinstance(answers, Sequence) or len(answers) != len(architectures):
         got = f"{len(answers)} answers" if isinstance(answers, Sequence) else repr(answers)
         raise PluginError(
-            f"Evaluator {judge.name!r} judged {len(architectures)} architectures and gave {got}; "
-            "expected a list with an Evaluation of each."
+            f"Evaluator {evaluator.name!r} judged {len(architectures)} architectures and gave "
+            f"{got}; expected a list with an Evaluation of each."
         )
-    return [checked(judge, answer) for answer in answers]
+    return [checked(evaluator, answer) for answer in answers]
 
 
-def checked(judge: Evaluator, answer: Any) -> Evaluation:
+def checked(evaluator: Evaluator, answer: Any) -> Evaluation:
     """An evaluator's answer with plain numbers, fit for a run's record.
 
     Raises:
@@ -181,20 +184,20 @@ def checked(judge: Evaluator, answer: Any) -> Evaluation:
         whole = isinstance(answer, Evaluation)
         got = "an Evaluation whose metrics are no mapping" if whole else type(answer).__name__
         raise PluginError(
-            f"Evaluator {judge.name!r} answered {got}; expected an Evaluation, such as "
-            f"Evaluation({judge.name!r}, {{'accuracy': 0.9}})."
+            f"Evaluator {evaluator.name!r} answered {got}; expected an Evaluation, such as "
+            f"Evaluation({evaluator.name!r}, {{'accuracy': 0.9}})."
         )
-    metrics = {str(name): _metric(judge, name, value) for name, value in answer.metrics.items()}
+    metrics = {str(name): _metric(evaluator, name, value) for name, value in answer.metrics.items()}
     notes = (answer.notes,) if isinstance(answer.notes, str) else tuple(map(str, answer.notes))
-    seconds = _metric(judge, "seconds", answer.seconds)
+    seconds = _metric(evaluator, "seconds", answer.seconds)
     return Evaluation(str(answer.evaluator), metrics, notes, seconds)
 
 
-def _metric(judge: Evaluator, name: object, value: object) -> float | int:
+def _metric(evaluator: Evaluator, name: object, value: object) -> float | int:
     found = number(value)
     if found is None:
         raise PluginError(
-            f"Evaluator {judge.name!r} answered {name} = {value!r}; a metric is a finite number. "
-            "It should leave out what it cannot measure."
+            f"Evaluator {evaluator.name!r} answered {name} = {value!r}; a metric is a finite "
+            "number. It should leave out what it cannot measure."
         )
     return found

@@ -19,7 +19,7 @@ from nastk.base.errors import ConfigurationError
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.mixture import Mixture
 from nastk.train.branch import Branch
-from nastk.train.evaluator import Evaluator, judged_all
+from nastk.train.evaluator import Evaluator, evaluated_all
 from nastk.train.probe import Probe
 from nastk.train.racing import doubling, race
 from nastk.train.trainer import Trainer
@@ -30,26 +30,26 @@ FIRST_IMAGES = 1_000
 
 @dataclass(frozen=True)
 class Chooser:
-    """Chooses among leaves by a metric of `judge`; by supernet accuracy where that is None.
+    """Chooses among leaves by a metric of `evaluator`; by supernet accuracy where that is None.
 
-    `metric` is the first of the judge's criteria where None; of a judge that names none, its first
-    that is not of the test split. With `race`, supernet accuracies are measured on a first portion
-    of the images, and of those that lead on more until they are told apart; that the best leaf is
-    put out has this probability at most (`racing.py`).
+    `metric` is the first of the evaluator's criteria where None; of an evaluator that names none,
+    its first that is not of the test split. With `race`, supernet accuracies are measured on a
+    first portion of the images, and of those that lead on more until they are told apart; that the
+    best leaf is put out has this probability at most (`racing.py`).
 
     Example: `Chooser(None, None).choose(branches, trainer)`
     """
 
-    judge: Evaluator | None = None
+    evaluator: Evaluator | None = None
     metric: str | None = None
     race: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.race and self.judge is not None:
+        if self.race and self.evaluator is not None:
             raise ConfigurationError(
                 f"leaf_race={self.race:g} races leaves by supernet accuracy, and evaluator "
-                f"{self.judge.name!r} was asked to choose among them. Leave out leaf_race or "
-                "leaf_judge."
+                f"{self.evaluator.name!r} was asked to choose among them. Leave out leaf_race or "
+                "leaf_evaluator."
             )
 
     def choose(
@@ -60,7 +60,7 @@ class Chooser:
     ) -> tuple[Branch, dict[str, dict[str, float | int]]]:
         """The best of two leaves or more, the first of equals; and {metric: {leaf: value}}.
 
-        The first metric is the one chosen by; a judge with criteria has its others recorded too.
+        The first metric is the one chosen by; the others of the evaluator's criteria are recorded.
         """
         probes = [trainer.probe(leaf, stopping) for leaf in leaves]
         if self.race:
@@ -99,12 +99,12 @@ class Chooser:
         return name
 
     def _refusal(self, name: str, reported: bool, allowed: Sequence[str]) -> str:
-        judge = defaults.LEAF_EVALUATOR if self.judge is None else self.judge.name
+        evaluator = defaults.LEAF_EVALUATOR if self.evaluator is None else self.evaluator.name
         if not allowed:
             return (
-                f"Evaluator {judge!r} measures nothing to choose among leaves by: that takes "
+                f"Evaluator {evaluator!r} measures nothing to choose among leaves by: that takes "
                 "images which neither train the network nor are of the test split. Hold some out "
-                "with -d train_fraction=0.5, or name another judge."
+                "with -d train_fraction=0.5, or name another evaluator."
             )
         why = "does not exist" if self._criteria() is None else "is none that it can choose by"
         if reported and self._of_test(name):
@@ -113,23 +113,23 @@ class Chooser:
                 "more"
             )
         return (
-            f"The metric {name!r} of {judge!r}, to choose among leaves by, {why}. "
+            f"The metric {name!r} of {evaluator!r}, to choose among leaves by, {why}. "
             f"Set leaf_metric to one of: {', '.join(allowed)}."
         )
 
     def _criteria(self) -> tuple[str, ...] | None:
-        return None if self.judge is None else self.judge.criteria
+        return None if self.evaluator is None else self.evaluator.criteria
 
     def _of_test(self, metric: str) -> bool:
-        return "test" in metric if self.judge is None else self.judge.of_test(metric)
+        return "test" in metric if self.evaluator is None else self.evaluator.of_test(metric)
 
     def _judged(
         self, leaves: Sequence[Branch], probes: Sequence[Probe]
     ) -> list[Mapping[str, float | int]]:
         """The metrics of each leaf's architecture."""
         architectures = _decided(leaves, probes)
-        if self.judge is not None:
-            return [each.metrics for each in judged_all(self.judge, architectures, probes)]
+        if self.evaluator is not None:
+            return [each.metrics for each in evaluated_all(self.evaluator, architectures, probes)]
         return [
             {"valid_accuracy": next(probe.scores([Mixture.of(architecture)], probe.valid.once()))}
             for architecture, probe in zip(architectures, probes, strict=True)

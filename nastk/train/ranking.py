@@ -41,7 +41,7 @@ from nastk.spaces.mixture import Mixture
 from nastk.spaces.space import SearchSpace
 from nastk.spaces.subspace import Subspace
 from nastk.train.diagnostics import parameter_free
-from nastk.train.evaluator import Evaluation, Evaluator, judged
+from nastk.train.evaluator import Evaluation, Evaluator, evaluated
 from nastk.train.probe import Probe
 from nastk.train.watching import FinishedEpoch
 
@@ -52,7 +52,7 @@ FIRST_IMAGES = 1_000
 ENOUGH = 0.9
 """The tau between two halves of the images at which no more of them are asked."""
 PATIENCE = 20
-"""How many times the sample is drawn at most to find architectures that the judge knows."""
+"""How many times the sample is drawn at most to find architectures that the evaluator knows."""
 
 
 class RankingOptions(Options):
@@ -61,14 +61,14 @@ class RankingOptions(Options):
     Example: `nastk.search("nasbench201", "darts", ranking={"every": 10})`
     """
 
-    judge: str = Field(
+    evaluator: str = Field(
         defaults.RANKING_EVALUATOR, description="the evaluator that knows the true accuracy"
     )
-    judge_options: dict[str, object] = Field(
+    evaluator_options: dict[str, object] = Field(
         default_factory=dict, description="options of that evaluator"
     )
     metric: str | None = Field(
-        None, description="metric of the judge, larger is better; unset: its first"
+        None, description="metric of the evaluator, larger is better; unset: its first"
     )
     sample: int = Field(100, ge=FEWEST, description="architectures that are ranked")
     sample_seed: int = Field(
@@ -115,25 +115,25 @@ class Ranking:
             only the operations with parameters are counted.
 
     Raises:
-        ConfigurationError: the judge cannot judge, or knows too few of the sample.
+        ConfigurationError: the evaluator cannot judge, or knows too few of the sample.
 
-    Example: `Harness(updater, watchers=[Ranking(RankingOptions(), space, judge)]).run()`
+    Example: `Harness(updater, watchers=[Ranking(RankingOptions(), space, evaluator)]).run()`
     """
 
     def __init__(
         self,
         options: RankingOptions,
         space: SearchSpace,
-        judge: Evaluator,
+        evaluator: Evaluator,
         counter: Evaluator | None = None,
     ) -> None:
-        if judge.needs_supernet:
+        if evaluator.needs_supernet:
             raise ConfigurationError(
                 f"Ranking quality is measured against what is known without the supernet, and "
-                f"evaluator {judge.name!r} needs it. Use one that does not, such as "
+                f"evaluator {evaluator.name!r} needs it. Use one that does not, such as "
                 f"{defaults.RANKING_EVALUATOR}."
             )
-        self.options, self.space, self.judge, self.counter = options, space, judge, counter
+        self.options, self.space, self.evaluator, self.counter = options, space, evaluator, counter
         self.metric = options.metric
         self.known = self._sample()
         self._counted: dict[str, dict[str, object] | None] | None = None
@@ -148,7 +148,7 @@ class Ranking:
             branch.name,
             probe.epoch,
             probe.step,
-            self.judge.name,
+            self.evaluator.name,
             str(self.metric),
             {
                 "scores": self._by_scores(epoch.scores),
@@ -230,22 +230,22 @@ class Ranking:
     # ------------------------------------------------------------------ the sample
 
     def _sample(self) -> list[Known]:
-        """Distinct architectures that the judge knows."""
+        """Distinct architectures that the evaluator knows."""
         found: dict[str, Known] = {}
         for architecture in islice(self._candidates(), PATIENCE * self.options.sample):
             if architecture.id in found:
                 continue
             try:
-                metrics = self._metrics(self.judge, architecture)
+                metrics = self._metrics(self.evaluator, architecture)
             except DataError:
-                continue  # the judge does not know this one
+                continue  # the evaluator does not know this one
             found[architecture.id] = Known(architecture, self._truth(metrics))
             if len(found) == self.options.sample:
                 break
         if len(found) < FEWEST:
             raise ConfigurationError(
-                f"Evaluator {self.judge.name!r} knows {len(found)} of the architectures that were "
-                f"tried, and ranking quality needs {FEWEST}. Name some that it knows with "
+                f"Evaluator {self.evaluator.name!r} knows {len(found)} of the architectures that "
+                f"were tried, and ranking quality needs {FEWEST}. Name some that it knows with "
                 "-r architectures=FILE (one a line), or leave --ranking out."
             )
         return list(found.values())
@@ -257,7 +257,7 @@ class Ranking:
         if evaluator is None:
             return {}
         with blamed(f"Evaluator {evaluator.name!r}", "judging for a ranking"):
-            return dict(judged(evaluator, architecture, None).metrics)
+            return dict(evaluated(evaluator, architecture, None).metrics)
 
     def _candidates(self) -> Iterator[Architecture]:
         path = self.options.architectures
@@ -275,11 +275,11 @@ class Ranking:
         yield from (self.space.from_text(line.strip()) for line in lines if line.strip())
 
     def _truth(self, metrics: dict[str, float | int]) -> float:
-        """The judge's metric, which the first answer names where nobody did."""
+        """The evaluator's metric, which the first answer names where nobody did."""
         self.metric = self.metric or next(iter(metrics))
         if self.metric not in metrics:
             raise ConfigurationError(
-                f"Evaluator {self.judge.name!r} has no metric {self.metric!r}. "
+                f"Evaluator {self.evaluator.name!r} has no metric {self.metric!r}. "
                 f"It has: {', '.join(metrics)}."
             )
         return float(metrics[self.metric])
@@ -311,7 +311,7 @@ def summary(event: Mapping[str, Any]) -> Evaluation:
             if (value := found.get(name)) is not None:
                 metrics[f"{name}_by_{kind}"] = value
     missing = [kind for kind, found in event["by"].items() if not found]
-    notes = [f"Rank correlations are with {event['metric']} of evaluator {event['judge']!r}."]
+    notes = [f"Rank correlations are with {event['metric']} of evaluator {event['evaluator']!r}."]
     notes += [
         f"There is none by {kind} after epoch {event['epoch']}: too few architectures can be told "
         "apart by it."

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field
 
 import nastk.base.component
 from nastk.base import defaults
-from nastk.base.component import Use, name_and_options
+from nastk.base.component import ComponentSpec, name_and_options
 from nastk.base.cost import PhaseCost
 from nastk.data.streams import Batch
 from nastk.spaces.mixture import Mixture
@@ -29,7 +29,9 @@ def _completed(value: Any) -> Any:
     """The updater that trains with all its options, so that a config says everything."""
     if value is None:
         return None
-    use = Use.of(Use(*name_and_options(value, FORM)) if isinstance(value, str) else value)
+    use = ComponentSpec.of(
+        ComponentSpec(*name_and_options(value, FORM)) if isinstance(value, str) else value
+    )
     return {"name": use.name, "options": complete(use.name, use.options)}
 
 
@@ -75,12 +77,12 @@ class TrainedBy(ArchitectureUpdater):
             self.trains = found(self.space, options, rng, self.device)
 
     def branches(self) -> int:
-        """Called by `forecast`: in how many branches weights are trained, at most."""
+        """Called by `max_cost`: in how many branches weights are trained, at most."""
         return 1
 
-    def complaint(self, plan: Plan) -> str | None:
+    def incompatibility(self, plan: Plan) -> str | None:
         """Called when the run is assembled: this one's, that of who trains, or a missing split."""
-        if why := super().complaint(plan):
+        if why := super().incompatibility(plan):
             return why
         if self.trains is None:
             return None
@@ -89,15 +91,15 @@ class TrainedBy(ArchitectureUpdater):
                 f"{self.name}: train={self.trains.name} learns on the valid split, which is empty. "
                 "Use -d train_fraction=0.5, or another updater to train."
             )
-        why = self.trains.complaint(replace(plan, decides=False))
+        why = self.trains.incompatibility(replace(plan, decides=False))
         return f"{why} (Inside {self.name}, as train={self.trains.name}.)" if why else None
 
-    def forecast(self, plan: Plan) -> PhaseCost | None:
+    def max_cost(self, plan: Plan) -> PhaseCost | None:
         """Called by `--dry-run`: this one's, and what the one that trains measures."""
-        own = super().forecast(plan)
+        own = super().max_cost(plan)
         if self.trains is None or own is None:
             return own
-        other = self.trains.forecast(replace(plan, decides=False))
+        other = self.trains.max_cost(replace(plan, decides=False))
         if other is None:
             return None
         many = self.branches()

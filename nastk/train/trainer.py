@@ -4,7 +4,7 @@
         updater.before_step(probe, batch)
         mean loss over updater.mixtures(probe) -> backward, clip, optimiser step
         updater.after_step(probe)
-    heirs = continue_as(branch, updater.after_epoch(probe))      # none, one or several
+    children = continue_as(branch, updater.after_epoch(probe))      # none, one or several
 
 It knows no algorithm: what differs between methods is in the answers, never here. `run` is a
 generator that hands back control after every step, so that its caller can write checkpoints, pass
@@ -22,7 +22,7 @@ from torch import nn
 from nastk.base.cost import Ledger
 from nastk.base.errors import DivergenceError, PluginError
 from nastk.base.events import BranchContinued, EpochDone, StepDone
-from nastk.base.seeds import begin, generator, seed_of, seeded
+from nastk.base.seeds import generator, seed_of, seeded, set_seed
 from nastk.data.streams import Batch, Stream
 from nastk.data.task import Task
 from nastk.nn.execution import Execution
@@ -34,7 +34,7 @@ from nastk.train.graphs import Measuring, fastest, measuring
 from nastk.train.options import Schedule, TrainerOptions
 from nastk.train.passes import Pass, mean_gradient
 from nastk.train.probe import Probe
-from nastk.train.updater import ArchitectureUpdater, Continuation, Cosine
+from nastk.train.updater import ArchitectureUpdater, Continuation, CosineRestart
 from nastk.train.watching import FinishedEpoch, Watcher
 
 ABSURD = 100.0
@@ -101,7 +101,7 @@ class Trainer:
             supernet = self.space.supernet(self.task)
         self.execution.place(supernet)
         optimizer = self.execution.sgd(supernet.parameters(), self.options)
-        schedule = self._schedule(epoch, Cosine(self.options.epochs - epoch), fresh=True)
+        schedule = self._schedule(epoch, CosineRestart(self.options.epochs - epoch), fresh=True)
         rng = generator(self.seed, "updater", name)
         updater = self.make_updater(self.space, rng, self.execution.device)
         return Branch(
@@ -118,7 +118,7 @@ class Trainer:
             schedule=schedule,
         )
 
-    def _schedule(self, epoch: int, cosine: Cosine, fresh: bool) -> Schedule:
+    def _schedule(self, epoch: int, cosine: CosineRestart, fresh: bool) -> Schedule:
         """The learning rate from `epoch` on; fresh weights warm up first."""
         options = self.options
         base = options.learning_rate if cosine.base is None else cosine.base
@@ -159,9 +159,9 @@ class Trainer:
         while branch := self._next(branches):
             yield from self._steps(branch)
             yield "epoch"
-            heirs = self._close_epoch(branch)
+            children = self._close_epoch(branch)
             place = branches.index(branch)
-            branches[place : place + 1] = heirs
+            branches[place : place + 1] = children
         yield "end"
 
     def _next(self, branches: Sequence[Branch]) -> Branch | None:
@@ -198,7 +198,7 @@ class Trainer:
         """Ask, train one step on the mean loss of the answers, tell."""
         # Operations that draw (noise, dropout) use the step's own stream: nothing to save for a
         # resume.
-        begin(seed_of(self.seed, "noise", branch.name, branch.step), self.execution.device)
+        set_seed(seed_of(self.seed, "noise", branch.name, branch.step), self.execution.device)
         with self.ledger.phase("updater"):
             branch.updater.before_step(probe, batch)
             mixtures = self._mixtures(branch, probe)
@@ -260,48 +260,48 @@ class Trainer:
             self._check_continuation(branch, continuation)
         if not continuations:
             branch.ended = True
-            heirs = [branch]
+            children = [branch]
         elif len(continuations) == 1:
-            heirs = [branch]
+            children = [branch]
         else:
             state = branch.state_dict()
-            heirs = [
+            children = [
                 self._fork(state, f"{branch.name}.{number}") for number in range(len(continuations))
             ]
         changed = len(continuations) != 1 or continuations[0] != Continuation(branch.subspace)
-        for heir, continuation in zip(heirs, continuations, strict=False):
-            heir.subspace = continuation.subspace
+        for child, continuation in zip(children, continuations, strict=False):
+            child.subspace = continuation.subspace
             if continuation.fresh:
-                new = self._fresh(heir.name, heir.epoch)
-                heir.supernet, heir.optimizer = new.supernet, new.optimizer
-                heir.schedule = new.schedule
+                new = self._fresh(child.name, child.epoch)
+                child.supernet, child.optimizer = new.supernet, new.optimizer
+                child.schedule = new.schedule
             if (cosine := continuation.schedule) is not None:
-                heir.optimizer = self.execution.sgd(heir.supernet.parameters(), self.options)
-                heir.schedule = self._schedule(heir.epoch, cosine, continuation.fresh)
+                child.optimizer = self.execution.sgd(child.supernet.parameters(), self.options)
+                child.schedule = self._schedule(child.epoch, cosine, continuation.fresh)
         if changed:
             anew = [
-                None if each.schedule is None else heir.schedule.to_json()
-                for heir, each in zip(heirs, continuations, strict=False)
+                None if each.schedule is None else child.schedule.to_json()
+                for child, each in zip(children, continuations, strict=False)
             ]
             self.context.emit(
                 BranchContinued(
                     branch.name,
                     branch.epoch,
                     branch.step,
-                    [heir.name for heir in heirs] if continuations else [],
+                    [child.name for child in children] if continuations else [],
                     [continuation.subspace.to_json() for continuation in continuations],
                     [continuation.fresh for continuation in continuations],
                     anew if any(anew) else (),
                 )
             )
-        return heirs
+        return children
 
     def _fork(self, state: dict[str, object], name: str) -> Branch:
         """A branch like the one `state` is of, with a name and a random stream of its own."""
-        heir = self.restore(state)
-        heir.name = name
-        heir.rng.manual_seed(seed_of(self.seed, "updater", name))
-        return heir
+        child = self.restore(state)
+        child.name = name
+        child.rng.manual_seed(seed_of(self.seed, "updater", name))
+        return child
 
     def _check_continuation(self, branch: Branch, continuation: Continuation) -> None:
         name = branch.updater.name
@@ -319,7 +319,7 @@ class Trainer:
                 "that were dead before. "
                 "An updater may shrink or split its subspace, not grow it."
             )
-        if why := self.space.complaint(continuation.subspace):
+        if why := self.space.why_empty(continuation.subspace):
             raise PluginError(
                 f"{name} left branch {branch.name} a subspace without an architecture: {why}."
             )

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nastk.base.component import Component
 from nastk.base.cost import PhaseCost
+from nastk.base.renamed import RenamedMethods
 from nastk.data.streams import Batch
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.mixture import Mixture
@@ -26,7 +27,7 @@ from nastk.train.probe import Probe
 
 
 @dataclass(frozen=True)
-class Cosine:
+class CosineRestart:
     """A learning rate that begins anew: from `base` to `minimum` over the next `epochs` epochs.
 
     What is None is the trainer's: its `learning_rate`, and its `minimum_learning_rate` (or `base`
@@ -34,7 +35,7 @@ class Cosine:
     may also stop before. It counts from where it is answered, so an updater inside another, whose
     clock is not the run's, says the same.
 
-    Example: `Continuation(subspace, schedule=Cosine(30, base=0.0025))`
+    Example: `Continuation(subspace, schedule=CosineRestart(30, base=0.0025))`
     """
 
     epochs: int
@@ -55,7 +56,7 @@ class Continuation:
 
     subspace: Subspace
     fresh: bool = False
-    schedule: Cosine | None = None
+    schedule: CosineRestart | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,12 @@ class Plan:
     decides: bool = True
 
 
-class ArchitectureUpdater(Component, ABC):
+class ArchitectureUpdater(
+    Component,
+    RenamedMethods,
+    ABC,
+    renamed={"complaint": "incompatibility", "forecast": "max_cost"},
+):
     """Learns which operations to keep, from a supernet that the trainer trains.
 
     Two questions must be answered (`mixtures`, `architecture`); everything else has a harmless
@@ -117,14 +123,14 @@ class ArchitectureUpdater(Component, ABC):
     def setup(self, rng: torch.Generator) -> None:
         """Called once when the updater is made, before all else: create alpha and the like here."""
 
-    def complaint(self, plan: Plan) -> str | None:
+    def incompatibility(self, plan: Plan) -> str | None:
         """Called when a run is assembled: why this plan cannot work, or None if it can.
 
         For example, whether the epochs suffice for its milestones.
         """
         return None
 
-    def forecast(self, plan: Plan) -> PhaseCost | None:
+    def max_cost(self, plan: Plan) -> PhaseCost | None:
         """Called by `--dry-run` and budgets: the most images beyond the weight steps of one branch.
 
         Those that the updater measures, and, where it splits, those that the other branches train

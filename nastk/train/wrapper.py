@@ -140,18 +140,18 @@ class Wrapper(ArchitectureUpdater):
         options = found.parse_options(self.options.inner_options)
         self.inner = found(self.space, options, rng, self.device)
 
-    def complaint(self, plan: Plan) -> str | None:
+    def incompatibility(self, plan: Plan) -> str | None:
         """Called when the run is assembled: inner's, or a split that it needs and has not."""
         if "valid" in self.inner.needs - self.needs and not plan.valid_images:
             return (
                 f"{self.name} around {self.inner.name} learns on the valid split, which is empty. "
                 "Use -d train_fraction=0.5, or another inner updater."
             )
-        return self.inner.complaint(plan)
+        return self.inner.incompatibility(plan)
 
-    def forecast(self, plan: Plan) -> PhaseCost | None:
+    def max_cost(self, plan: Plan) -> PhaseCost | None:
         """Called by `--dry-run`: inner's."""
-        return self.inner.forecast(plan)
+        return self.inner.max_cost(plan)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
         """Called once before every weight step: inner's."""

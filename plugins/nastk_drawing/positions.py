@@ -20,7 +20,7 @@ APART = 14.0
 """Points more between cards of different parents, and below what hangs from a card."""
 
 
-def settle(order: Order, wishes: Iterable[Mapping[Item, float]]) -> float:
+def settle(order: Order, request: Iterable[Mapping[Item, float]]) -> float:
     """Set `y` of every item (points, upwards); how far the wishes are off, in square points.
 
     A wish is a sum of heights, each times a number, that should be zero.
@@ -39,7 +39,7 @@ def settle(order: Order, wishes: Iterable[Mapping[Item, float]]) -> float:
             heights[place[item], first : first + row + 1] = -1.0
             if row:
                 least[place[item]] = distance(column[row - 1], item)
-    rows = [sum(factor * heights[place[item]] for item, factor in each.items()) for each in wishes]
+    rows = [sum(factor * heights[place[item]] for item, factor in each.items()) for each in request]
     matrix = np.vstack([*rows, CENTRED * heights])
     found = lsq_linear(matrix, np.zeros(len(matrix)), (least, np.inf), tol=1e-12)
     # Rounded, so that the last digits of a processor's arithmetic are in no picture.

@@ -21,14 +21,16 @@ def families_of(branches: Lineage) -> list[Family]:
     return sorted({family(name) for group in groups for name in group}, key=lambda kind: kind.name)
 
 
-def judged(branches: Lineage) -> bool:
+def evaluated(branches: Lineage) -> bool:
     """Whether the leaves were compared on the valid split."""
     return any(each.valid is not None for each in branches.leaves)
 
 
 def accuracies(branches: Lineage) -> dict[str, float]:
     """The leaves' accuracies on the valid split; on the train split as long as there are none."""
-    found = {each.name: each.valid if judged(branches) else each.train for each in branches.leaves}
+    found = {
+        each.name: each.valid if evaluated(branches) else each.train for each in branches.leaves
+    }
     return {name: value for name, value in found.items() if value is not None and value == value}
 
 
@@ -96,11 +98,11 @@ def card_size(record: BranchRecord) -> tuple[float, float]:
 
 def key(branches: Lineage) -> list[tuple[str, str]]:
     """What lines and shades mean, where they occur: (sign, words)."""
-    heirs = [each for each in branches.branches.values() if each.parent is not None]
+    children = [each for each in branches.branches.values() if each.parent is not None]
     found = []
-    if any(not each.fresh for each in heirs):
+    if any(not each.fresh for each in children):
         found.append(("solid", "weights inherited"))
-    if any(each.fresh for each in heirs):
+    if any(each.fresh for each in children):
         found.append(("dashed", "weights start anew"))
     if branches.chosen():
         found.append(("chosen", "to the chosen leaf"))

@@ -1,7 +1,7 @@
-"""Puts a lineage on a page: branches in columns by their depth, each level with its heirs.
+"""Puts a lineage on a page: branches in columns by their depth, each level with its children.
 
-A branch stands in the middle between its first and its last heir; what hangs below it (its table of
-distances) is part of the room that it takes. `positions.py` finds the heights.
+A branch stands in the middle between its first and its last child; what hangs below it (its table
+of distances) is part of the room that it takes. `positions.py` finds the heights.
 """
 
 from collections.abc import Callable
@@ -61,9 +61,9 @@ def placed(branches: Lineage, card: Size, below: Size, label: Size) -> TreeLayou
     settle(
         order,
         [
-            {cards[name]: 2.0, cards[record.heirs[0]]: -1.0, cards[record.heirs[-1]]: -1.0}
+            {cards[name]: 2.0, cards[record.children[0]]: -1.0, cards[record.children[-1]]: -1.0}
             for name, record in records.items()
-            if record.heirs
+            if record.children
         ],
     )
     low = min(each.y - each.height / 2 - each.hanging for each in cards.values())

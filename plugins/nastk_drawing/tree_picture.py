@@ -89,9 +89,11 @@ class _Drawing:
         begin = self._layout.fork[self._layout.depth[record.name]] + self._shift[0]
         width, height = cards.label_size(record)
         _line(self._axes, (left + wide, y), (begin, y), record.name in self._chosen)
-        for heir in self._branches.heirs(record):
-            end, at, _ = self._place(heir)
-            _line(self._axes, (begin + width, y), (end, at), heir.name in self._chosen, heir.fresh)
+        for child in self._branches.children(record):
+            end, at, _ = self._place(child)
+            _line(
+                self._axes, (begin + width, y), (end, at), child.name in self._chosen, child.fresh
+            )
         if not width:
             return
         bold = record.name in self._chosen
@@ -145,7 +147,7 @@ class _Drawing:
         left = self._layout.width + BAR_GAP + self._shift[0]
         most = next(each for each in SCALES if max(accuracies.values()) <= each or each == 1.0)
         top = self._layout.height + self._shift[1]
-        what = "valid" if cards.judged(self._branches) else "train"
+        what = "valid" if cards.evaluated(self._branches) else "train"
         canvas.text(self._axes, left, top + SCALE - 10.0, f"{what} accuracy", 8.5, INK, ha="left")
         canvas.text(self._axes, left, top + SCALE - 22.0, "0", 7.0, SOFT, ha="left")
         canvas.text(

@@ -15,12 +15,12 @@ from nastk import (
     Architecture,
     ConfigurationError,
     Evaluation,
+    EvaluationContext,
     Evaluator,
     Execution,
     PhaseCost,
     Probe,
     SearchSpace,
-    Setting,
     Split,
     Stream,
 )
@@ -47,7 +47,7 @@ class Retrain(Evaluator):
         ConfigurationError: there is nothing to train on or to measure, or options do not fit the
             images.
 
-    Example: `Retrain(setting, Recipe(epochs=8)).evaluate(architecture, None).metrics`
+    Example: `Retrain(context, Recipe(epochs=8)).evaluate(architecture, None).metrics`
     """
 
     name = "retrain"
@@ -57,11 +57,11 @@ class Retrain(Evaluator):
     class Options(Recipe):
         """How the network is trained."""
 
-    def __init__(self, setting: Setting, options: Recipe | None = None) -> None:
-        super().__init__(setting, options)
+    def __init__(self, context: EvaluationContext, options: Recipe | None = None) -> None:
+        super().__init__(context, options)
         self.recipe: Recipe = self.options
-        self.execution = Execution.choose(str(setting.device), self.recipe.precision)
-        splits = setting.splits
+        self.execution = Execution.choose(str(context.device), self.recipe.precision)
+        splits = context.splits
         self._final = self.recipe.split == "train+valid"
         self._train = joined(splits.train, splits.valid) if self._final else splits.train
         self._held_out = {} if self._final else {"valid": splits.valid}
@@ -76,11 +76,11 @@ class Retrain(Evaluator):
         """See `Evaluator.criteria`: none where no image is held out."""
         return ("outlasted", "valid_accuracy") if self._held_out else ()
 
-    def forecast(self) -> PhaseCost:
-        """See `Evaluator.forecast`: every epoch's images, and those measured after the last."""
+    def max_cost(self) -> PhaseCost:
+        """See `Evaluator.max_cost`: every epoch's images, and those measured after the last."""
         networks = 1 + self.recipe.baseline
         trained = networks * self.recipe.epochs * len(self._train)
-        measured = sum(map(len, (*self._held_out.values(), self.setting.splits.test)))
+        measured = sum(map(len, (*self._held_out.values(), self.context.splits.test)))
         return PhaseCost(trained + networks * measured, trained)
 
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
@@ -143,7 +143,7 @@ class Retrain(Evaluator):
         train = self._batches("train", self._train)
         training = self._training(architecture, train, name, (before, rest + 1))
         training.until(self.recipe.epochs)
-        measured = {**self._held_out, "test": self.setting.splits.test}
+        measured = {**self._held_out, "test": self.context.splits.test}
         metrics = {
             f"{split}_accuracy": training.accuracy(self._batches(split, part))
             for split, part in measured.items()
@@ -158,14 +158,14 @@ class Retrain(Evaluator):
         name: str = "the network",
         turn: tuple[int, int] = (0, 1),
     ) -> Training:
-        checked = self.setting.space.check(architecture)
-        setting = replace(self.setting, space=self._space)
-        return Training(checked, setting, self.recipe, self.execution, train, name, turn)
+        checked = self.context.space.check(architecture)
+        context = replace(self.context, space=self._space)
+        return Training(checked, context, self.recipe, self.execution, train, name, turn)
 
     def _baseline(self) -> list[Architecture]:
         """The architectures to compare with; the same for every architecture and recipe."""
-        rng = generator(self.setting.seed, "retrain", "baseline")
-        space = self.setting.space
+        rng = generator(self.context.seed, "retrain", "baseline")
+        space = self.context.space
         return [space.sample(space.full(), rng) for _ in range(self.recipe.baseline)]
 
     def _compared(
@@ -187,7 +187,7 @@ class Retrain(Evaluator):
         """The batches of a split; those that train have the recipe's cutout."""
         if name == "train" and self.recipe.cutout is not None:
             part = replace(part, augmentation=replace(part.augmentation, cutout=self.recipe.cutout))
-        seed = self.setting.seed if self.recipe.seed is None else self.recipe.seed
+        seed = self.context.seed if self.recipe.seed is None else self.recipe.seed
         return stream(
             part,
             self.recipe.batch_size,
@@ -227,7 +227,7 @@ class Retrain(Evaluator):
 
     def _check_images(self) -> None:
         """Refuse what could not be trained or measured, before a search is spent on it."""
-        recipe, images, size = self.recipe, len(self._train), self.setting.task.shorter
+        recipe, images, size = self.recipe, len(self._train), self.context.task.shorter
         if images < 2:
             raise ConfigurationError(
                 f"Evaluator 'retrain' trains on the {recipe.split} split, which holds {images} "
@@ -238,13 +238,13 @@ class Retrain(Evaluator):
                 f"retrain: batch_size {recipe.batch_size} is more than the {images} images of the "
                 f"{recipe.split} split. Set batch_size={min(32, images)}, or use more images."
             )
-        if not self._held_out and not len(self.setting.splits.test):
+        if not self._held_out and not len(self.context.splits.test):
             raise ConfigurationError(
                 f"Evaluator 'retrain' with split={recipe.split} has nothing to measure: no images "
                 "are held out and the test split is empty. Set `-d train_fraction=0.5` and "
                 "split=train, or give test images."
             )
-        task = self.setting.task
+        task = self.context.task
         side = "" if task.height == task.width else " of the shorter side"
         if recipe.cutout is not None and recipe.cutout >= size:
             raise ConfigurationError(
@@ -255,15 +255,15 @@ class Retrain(Evaluator):
     def _networks(self) -> SearchSpace:
         """The space that builds the networks: the run's, with the options that are set anew."""
         if not self.recipe.network:
-            return self.setting.space
+            return self.context.space
         try:
-            return self.setting.space.with_options(self.recipe.network)
+            return self.context.space.with_options(self.recipe.network)
         except ConfigurationError as error:
             raise ConfigurationError(f"retrain: network: {error}") from None
 
     def _check_network(self) -> None:
         """A network without storage: what does not fit the images is said now."""
-        space = self.setting.space
-        some = space.sample(space.full(), generator(self.setting.seed, "retrain", "check"))
+        space = self.context.space
+        some = space.sample(space.full(), generator(self.context.seed, "retrain", "check"))
         with torch.device("meta"):
-            self._space.network(some, self.setting.task)
+            self._space.network(some, self.context.task)

@@ -13,7 +13,7 @@ class Size(Evaluator):
     An auxiliary head, which helps training and is dropped afterwards, does not count: it is the
     network's attribute `auxiliary`, or None.
 
-    Example: `Size(setting).evaluate(architecture, None).metrics["parameters"]`
+    Example: `Size(context).evaluate(architecture, None).metrics["parameters"]`
     """
 
     name = "size"
@@ -22,7 +22,7 @@ class Size(Evaluator):
 
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
         """Called once at the end of a search, and by `nastk evaluate`: counts, training nothing."""
-        space, task = self.setting.space, self.setting.task
+        space, task = self.context.space, self.context.task
         with torch.device(
             "meta"
         ):  # shapes without storage: no weights are drawn, nothing is computed

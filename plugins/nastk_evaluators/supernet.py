@@ -21,7 +21,7 @@ class SupernetAccuracy(Evaluator):
 
     Metrics `valid_accuracy` and `test_accuracy` (0..1); a split without images is left out.
 
-    Example: `SupernetAccuracy(setting).evaluate(architecture, probe).metrics["valid_accuracy"]`
+    Example: `SupernetAccuracy(context).evaluate(architecture, probe).metrics["valid_accuracy"]`
     """
 
     name = "supernet"
@@ -47,8 +47,8 @@ class SupernetAccuracy(Evaluator):
                 "Point it at a run folder with a checkpoint: "
                 "`nastk evaluate runs/a --evaluator supernet`."
             )
-        path = Mixture.of(self.setting.space.check(architecture))
-        splits = {"valid": self.setting.splits.valid, "test": self.setting.splits.test}
+        path = Mixture.of(self.context.space.check(architecture))
+        splits = {"valid": self.context.splits.valid, "test": self.context.splits.test}
         metrics = {
             f"{name}_accuracy": self._accuracy(path, probe, name, split)
             for name, split in splits.items()
@@ -61,17 +61,17 @@ class SupernetAccuracy(Evaluator):
             )
         return Evaluation(self.name, metrics, self._notes())
 
-    def forecast(self) -> PhaseCost:
-        """See `Evaluator.forecast`: each held-out image once."""
-        return PhaseCost(len(self.setting.splits.valid) + len(self.setting.splits.test))
+    def max_cost(self) -> PhaseCost:
+        """See `Evaluator.max_cost`: each held-out image once."""
+        return PhaseCost(len(self.context.splits.valid) + len(self.context.splits.test))
 
     def _accuracy(self, path: Mixture, probe: Probe, name: str, split: Split) -> float:
         batches = stream(
             split,
             self.options.batch_size,
-            self.setting.seed,
+            self.context.seed,
             f"evaluator/{name}",
-            self.setting.device,
+            self.context.device,
             augment=False,
         )
         # A shuffled pass: images are often stored class by class, and a batch of one class has its

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nastk import Architecture, Batch, DivergenceError, Execution, Setting, Stream
+from nastk import Architecture, Batch, DivergenceError, EvaluationContext, Execution, Stream
 from nastk.base import seed_of, seeded
 from nastk_evaluators.rates import rate
 from nastk_evaluators.recipe import Recipe
@@ -41,21 +41,21 @@ class Training:
     def __init__(
         self,
         architecture: Architecture,
-        setting: Setting,
+        context: EvaluationContext,
         recipe: Recipe,
         execution: Execution,
         train: Stream,
         name: str = "the network",
         turn: tuple[int, int] = (0, 1),
     ) -> None:
-        self._caller, self._recipe, self._execution = setting.caller, recipe, execution
+        self._caller, self._recipe, self._execution = context.run, recipe, execution
         self._train, self._name, self._turn = train, name, turn
-        own = setting.task.objective
+        own = context.task.objective
         smoothing = recipe.label_smoothing
         self._objective = own if smoothing is None else replace(own, label_smoothing=smoothing)
-        self._seed = setting.seed if recipe.seed is None else recipe.seed
+        self._seed = context.seed if recipe.seed is None else recipe.seed
         with self._own_randomness("weights"):
-            network = setting.space.network(architecture, setting.task)
+            network = context.space.network(architecture, context.task)
         self.network: nn.Module = execution.place(network)
         self._optimizer = execution.sgd(self.network.parameters(), recipe)
         self.epochs = 0

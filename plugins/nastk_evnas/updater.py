@@ -53,7 +53,7 @@ class EvNAS(ArchitectureUpdater):
         self.order = self._turns(rng)
         self.leader = None
 
-    def complaint(self, plan: Plan) -> str | None:
+    def incompatibility(self, plan: Plan) -> str | None:
         """Called when the run is assembled: rules at odds, genomes that no step trains."""
         if why := self.options.rules().conflict():
             return str(why)
@@ -65,7 +65,7 @@ class EvNAS(ArchitectureUpdater):
             )
         return None
 
-    def forecast(self, plan: Plan) -> PhaseCost:
+    def max_cost(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: the images of a pass, for each genome of each generation.
 
         Exact where all genomes of a generation decode differently: equal ones are measured once.

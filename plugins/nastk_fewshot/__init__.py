@@ -1,7 +1,8 @@
 """Few-shot search: the space is split along an edge, and any updater searches in each part.
 
 This package offers the updaters `gm` (splits where operations disagree on the gradient of shared
-weights; Hu et al., ICLR 2022) and `fewshot` (one part for each operation). Read `course.py` (when),
+weights; Hu et al., ICLR 2022) and `fewshot` (one part for each operation). Read `split_schedule.py`
+(when),
 `matching.py` (how much operations disagree), `partition.py` (who stays together), `cut.py` (which
 edge), then `updater.py`.
 """

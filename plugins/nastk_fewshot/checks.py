@@ -5,13 +5,13 @@ from dataclasses import replace
 
 from nastk import ArchitectureUpdater, PhaseCost, Plan, SearchSpace
 from nastk.base import near_miss
-from nastk_fewshot.course import Course
 from nastk_fewshot.cut import splittable
 from nastk_fewshot.options import GmOptions
 from nastk_fewshot.partition import ENUMERATED, Partitioner, networkx
+from nastk_fewshot.split_schedule import SplitSchedule
 
 
-def complaint(
+def incompatibility(
     name: str, options: GmOptions, space: SearchSpace, inner: ArchitectureUpdater, plan: Plan
 ) -> str | None:
     """Why updater `name` with these options cannot work in `plan`; None if it can.
@@ -19,18 +19,18 @@ def complaint(
     Raises:
         MissingExtraError: the smallest cut of many operations needs networkx.
     """
-    course = options.course(plan.epochs)
+    schedule = options.schedule(plan.epochs)
     return (
-        _no_images(name, course, inner, plan)
-        or _no_time(name, options, course)
-        or _miscounted(name, options, course)
-        or _no_edges(name, options, space, course)
-        or _no_cut(name, options, space, course)
-        or _inner(name, course, inner, plan)
+        _no_images(name, schedule, inner, plan)
+        or _no_time(name, options, schedule)
+        or _miscounted(name, options, schedule)
+        or _no_edges(name, options, space, schedule)
+        or _no_cut(name, options, space, schedule)
+        or _inner(name, schedule, inner, plan)
     )
 
 
-def forecast(
+def max_cost(
     options: GmOptions, space: SearchSpace, inner: ArchitectureUpdater, plan: Plan
 ) -> PhaseCost | None:
     """The most images beyond one branch's weight steps.
@@ -38,15 +38,15 @@ def forecast(
     Those measured at the splits and by the inner updaters of all branches, and those that the
     weights of the other branches train on.
     """
-    course = options.course(plan.epochs)
-    edges = _edges(options, space, course.last)
+    schedule = options.schedule(plan.epochs)
+    edges = _edges(options, space, schedule.last)
     branches = _branches(options, edges)
     images = _matched(options, plan, edges, branches)
-    others = sum((branches[level] - 1) * epochs for level, epochs in enumerate(course.spans()))
+    others = sum((branches[level] - 1) * epochs for level, epochs in enumerate(schedule.spans()))
     images += others * plan.train_images
     total = PhaseCost(images_forward=images, images_backward=images)
-    for begin, level in course.lives().items():
-        each = inner.forecast(replace(plan, epochs=course.end - begin))
+    for begin, level in schedule.learning_periods().items():
+        each = inner.max_cost(replace(plan, epochs=schedule.end - begin))
         if each is None:
             return None
         many = branches[level]
@@ -101,37 +101,41 @@ def _matched(
     return options.batches * size * passes
 
 
-def _no_images(name: str, course: Course, inner: ArchitectureUpdater, plan: Plan) -> str | None:
+def _no_images(
+    name: str, schedule: SplitSchedule, inner: ArchitectureUpdater, plan: Plan
+) -> str | None:
     if plan.valid_images:
         return None
     if "valid" in inner.needs:
         why = f"its inner updater {inner.name!r} learns on the validation split"
-    elif course.splits:
+    elif schedule.splits:
         why = "the best of its leaves is chosen on the validation split"
     else:
         return None
     return f"{name}: {why}, which is empty. Set -d train_fraction=0.5."
 
 
-def _no_time(name: str, options: GmOptions, course: Course) -> str | None:
-    if course.splits and course.splits[-1] < course.epochs:
+def _no_time(name: str, options: GmOptions, schedule: SplitSchedule) -> str | None:
+    if schedule.splits and schedule.splits[-1] < schedule.epochs:
         return None
     if options.splits == ():
         return None
-    last = course.splits[-1] if course.splits else 1
+    last = schedule.splits[-1] if schedule.splits else 1
     return (
-        f"{name}: the last split, after epoch {last}, leaves no epoch of {course.epochs} to search "
-        f"in. Use `--epochs {last + 1}` or more, or earlier `-u splits`."
+        f"{name}: the last split, after epoch {last}, leaves no epoch of {schedule.epochs} to "
+        f"search in. Use `--epochs {last + 1}` or more, or earlier `-u splits`."
     )
 
 
-def _miscounted(name: str, options: GmOptions, course: Course) -> str | None:
-    if not course.splits or (why := options.miscounted(course.last)) is None:
+def _miscounted(name: str, options: GmOptions, schedule: SplitSchedule) -> str | None:
+    if not schedule.splits or (why := options.miscounted(schedule.last)) is None:
         return None
-    return f"{name}: {why}. Its splits are after epochs {', '.join(map(str, course.splits))}."
+    return f"{name}: {why}. Its splits are after epochs {', '.join(map(str, schedule.splits))}."
 
 
-def _no_edges(name: str, options: GmOptions, space: SearchSpace, course: Course) -> str | None:
+def _no_edges(
+    name: str, options: GmOptions, space: SearchSpace, schedule: SplitSchedule
+) -> str | None:
     for what, wanted, known in (
         ("cell type", options.cells, sorted({edge.group for edge in space.edges})),
         ("edge", options.edges, [edge.name for edge in space.edges]),
@@ -142,19 +146,21 @@ def _no_edges(name: str, options: GmOptions, space: SearchSpace, course: Course)
                     f"{name}: space {space.name!r} has no {what} {each!r}."
                     f"{near_miss(each, known)} It has: {', '.join(known)}."
                 )
-    if options.edges and len(set(options.edges)) != course.last:
+    if options.edges and len(set(options.edges)) != schedule.last:
         return (
-            f"{name}: edges names {len(set(options.edges))} different edges for {course.last} "
+            f"{name}: edges names {len(set(options.edges))} different edges for {schedule.last} "
             "splits; each split needs one of its own."
         )
     return None
 
 
-def _no_cut(name: str, options: GmOptions, space: SearchSpace, course: Course) -> str | None:
-    for split, edges in enumerate(_edges(options, space, course.last), start=1):
+def _no_cut(
+    name: str, options: GmOptions, space: SearchSpace, schedule: SplitSchedule
+) -> str | None:
+    for split, edges in enumerate(_edges(options, space, schedule.last), start=1):
         partitioner = options.partitioner(split)
         # An edge is split once: where all are made alike, their number is all that matters.
-        needed = course.last if options.uniform else split
+        needed = schedule.last if options.uniform else split
         if len(edges) < needed:
             who = f"{needed} splits need" if options.uniform else f"the {split} splits so far need"
             return (
@@ -179,10 +185,12 @@ def _too_wide(partitioner: Partitioner, widest: int) -> str | None:
     )
 
 
-def _inner(name: str, course: Course, inner: ArchitectureUpdater, plan: Plan) -> str | None:
-    for begin in course.lives():
-        length = course.end - begin
-        if why := inner.complaint(replace(plan, epochs=length)):
+def _inner(
+    name: str, schedule: SplitSchedule, inner: ArchitectureUpdater, plan: Plan
+) -> str | None:
+    for begin in schedule.learning_periods():
+        length = schedule.end - begin
+        if why := inner.incompatibility(replace(plan, epochs=length)):
             if not begin and length == plan.epochs:
                 return why
             return (

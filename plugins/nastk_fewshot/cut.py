@@ -87,7 +87,7 @@ def cut(
 
     def allowed(groups: Partition) -> bool:
         parts = made(groups).parts(subspace)
-        return all(space.complaint(part) is None and not cut_off(part) for part in parts)
+        return all(space.why_empty(part) is None and not cut_off(part) for part in parts)
 
     def cut_off(part: Subspace) -> bool:
         return subspace.connects(space.edges) and not part.connects(space.edges)

@@ -22,10 +22,10 @@ def derived(space: SearchSpace, inner: ArchitectureUpdater, probe: Probe) -> Arc
         return own
     if space.decide(scores, probe.subspace) != own:
         return own
-    return space.decide(levelled(scores, space.full(), probe.subspace), probe.subspace)
+    return space.decide(rescale_split_edges(scores, space.full(), probe.subspace), probe.subspace)
 
 
-def levelled(
+def rescale_split_edges(
     scores: Float[Tensor, "edges ops"], full: Subspace, subspace: Subspace
 ) -> Float[Tensor, "edges ops"]:
     """`scores`, each row a softmax over what is alive, as a softmax over all of its operations.

@@ -6,10 +6,10 @@ from pydantic import Field, model_validator
 
 from nastk.base import EXPERIMENTAL
 from nastk.train import InnerName, InnerOptions, TrainedByOptions
-from nastk_fewshot.course import Course, Restart, shares
 from nastk_fewshot.cut import EdgeRule
 from nastk_fewshot.matching import Forcing, Matching, Scope
 from nastk_fewshot.partition import Partitioner, Rule
+from nastk_fewshot.split_schedule import Restart, SplitSchedule, shares
 
 Parts = Annotated[int, Field(ge=2)]
 
@@ -148,10 +148,10 @@ class GmOptions(TrainedByOptions):
                 return f"{name} has {len(value)} entries for {splits} splits; it needs one for each"
         return None
 
-    def course(self, epochs: int) -> Course:
+    def schedule(self, epochs: int) -> SplitSchedule:
         """When a run of `epochs` splits, and who starts anew."""
         splits = shares(epochs, self.shares) if self.splits is None else self.splits
-        return Course(epochs, splits, self.restart, self.freeze, self.final)
+        return SplitSchedule(epochs, splits, self.restart, self.freeze, self.final)
 
     def partitioner(self, split: int) -> Partitioner:
         """How operations are grouped in split number `split`, from 1."""

@@ -17,7 +17,7 @@ from nastk import (
     ArchitectureUpdater,
     Batch,
     Continuation,
-    Cosine,
+    CosineRestart,
     Mixture,
     PhaseCost,
     Plan,
@@ -27,13 +27,13 @@ from nastk import (
 )
 from nastk.base import SplitReport
 from nastk.train import TrainedBy, updater_class
-from nastk_fewshot.checks import complaint, forecast, leaves
-from nastk_fewshot.course import Course
+from nastk_fewshot.checks import incompatibility, leaves, max_cost
 from nastk_fewshot.cut import Cut, EdgeRule, chosen, cut, splittable, values
 from nastk_fewshot.deriving import derived
 from nastk_fewshot.imagenet import IMAGENET
 from nastk_fewshot.options import GmOptions
 from nastk_fewshot.presets import PRESETS
+from nastk_fewshot.split_schedule import SplitSchedule
 
 
 class Splitting(ArchitectureUpdater):
@@ -50,7 +50,7 @@ class Splitting(ArchitectureUpdater):
     summary: ClassVar[str] = (
         "splits the space where operations disagree; another updater searches in each part"
     )
-    # What the inner updater needs is asked in `complaint`: the class does not know it.
+    # What the inner updater needs is asked in `incompatibility`: the class does not know it.
     needs: ClassVar[frozenset[str]] = frozenset()
     presets: ClassVar[tuple[Preset, ...]] = (*PRESETS, *IMAGENET)
 
@@ -68,19 +68,19 @@ class Splitting(ArchitectureUpdater):
         self.level = 0
         self.inner = self._made(rng)
 
-    def complaint(self, plan: Plan) -> str | None:
+    def incompatibility(self, plan: Plan) -> str | None:
         """Called when the run is assembled: too short a run, too few edges, or inner's own."""
-        return complaint(self.name, self.options, self.space, self.inner, plan)
+        return incompatibility(self.name, self.options, self.space, self.inner, plan)
 
-    def forecast(self, plan: Plan) -> PhaseCost | None:
+    def max_cost(self, plan: Plan) -> PhaseCost | None:
         """Called by `--dry-run`: matching at every split, and inner's forecast in every branch."""
-        return forecast(self.options, self.space, self.inner, plan)
+        return max_cost(self.options, self.space, self.inner, plan)
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
         """Called once before every weight step: inner's, unless it is frozen."""
-        course = self._advance(probe)
-        if not course.frozen(self.level):
-            self.inner.before_step(self._view(probe, course), batch)
+        schedule = self._advance(probe)
+        if not schedule.frozen(self.level):
+            self.inner.before_step(self._view(probe, schedule), batch)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
         """Called once before every weight step: inner's, or (frozen, if asked) all equally."""
@@ -88,33 +88,33 @@ class Splitting(ArchitectureUpdater):
 
     def after_step(self, probe: Probe) -> None:
         """Called once after every weight step: inner's, unless it is frozen."""
-        course = self._course(probe)
-        if not course.frozen(self.level):
-            self.inner.after_step(self._view(probe, course))
+        schedule = self._schedule(probe)
+        if not schedule.frozen(self.level):
+            self.inner.after_step(self._view(probe, schedule))
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
         """Called once after every epoch: inner's answer, split in parts where it is time.
 
         An inner updater that itself ends or divides the branch then has its way, unsplit.
         """
-        course = self._course(probe)
+        schedule = self._schedule(probe)
         answers = [Continuation(probe.subspace)]
-        if not course.frozen(self.level):
-            answers = list(self.inner.after_epoch(self._view(probe, course)))
-        if probe.epoch in course.splits and len(answers) == 1:
-            return self._split(probe, answers[0], course)
-        return [] if course.end <= probe.epoch < course.epochs else answers
+        if not schedule.frozen(self.level):
+            answers = list(self.inner.after_epoch(self._view(probe, schedule)))
+        if probe.epoch in schedule.splits and len(answers) == 1:
+            return self._split(probe, answers[0], schedule)
+        return [] if schedule.end <= probe.epoch < schedule.epochs else answers
 
     def architecture(self, probe: Probe) -> Architecture:
         """Called after every epoch and at the end: inner's, split edges on an equal footing."""
-        view = self._view(probe, self._course(probe))
+        view = self._view(probe, self._schedule(probe))
         if self.options.derive == "inner" or self.level == 0:
             return self.inner.architecture(view)
         return derived(self.space, self.inner, view)
 
     def scores(self, probe: Probe) -> Float[Tensor, "edges ops"] | None:
         """Called after an epoch by those who watch: inner's."""
-        return self.inner.scores(self._view(probe, self._course(probe)))
+        return self.inner.scores(self._view(probe, self._schedule(probe)))
 
     def state_dict(self) -> dict[str, Any]:
         """Called for every checkpoint and fork: inner's state and the level."""
@@ -132,53 +132,57 @@ class Splitting(ArchitectureUpdater):
         options = found.parse_options(self.options.inner_options)
         return found(self.space, options, rng, self.device)
 
-    def _course(self, probe: Probe) -> Course:
-        course: Course = self.options.course(probe.epochs)
-        return course
+    def _schedule(self, probe: Probe) -> SplitSchedule:
+        schedule: SplitSchedule = self.options.schedule(probe.epochs)
+        return schedule
 
-    def _advance(self, probe: Probe) -> Course:
+    def _advance(self, probe: Probe) -> SplitSchedule:
         """Before a weight step: where a split has passed, inner starts anew if its leaf does.
 
-        Not at the split: only here is the random stream the heir's own.
+        Not at the split: only here is the random stream the child's own.
         """
-        course = self._course(probe)
-        level = course.level(probe.epoch)
+        schedule = self._schedule(probe)
+        level = schedule.level(probe.epoch)
         if level > self.level:
             self.level = level
-            if course.fresh(level):
+            if schedule.fresh(level):
                 self.inner = self._made(probe.rng)
-        return course
+        return schedule
 
-    def _view(self, probe: Probe, course: Course, ahead: int = 0) -> Probe:
+    def _view(self, probe: Probe, schedule: SplitSchedule, ahead: int = 0) -> Probe:
         """The probe as inner sees it: its clock starts where its learning does."""
-        begin, length = course.begin(self.level), course.length(self.level)
+        begin, length = schedule.local_start(self.level), schedule.length(self.level)
         if (begin, length, ahead) == (0, probe.epochs, 0):
             return probe
         return probe.with_clock(begin, length, ahead)
 
-    def trained(self, probe: Probe, course: Course, ahead: int = 0) -> Sequence[Mixture]:
+    def trained(self, probe: Probe, schedule: SplitSchedule, ahead: int = 0) -> Sequence[Mixture]:
         """Called before a weight step, and at a split for what the next steps would train."""
-        frozen = course.frozen(self.level)
+        frozen = schedule.frozen(self.level)
         if frozen and self.options.frozen_mixture == "uniform":
             return [Mixture.uniform(probe.subspace).to(self.device)]
-        found = self.inner.mixtures(self._view(probe, course, ahead))
+        found = self.inner.mixtures(self._view(probe, schedule, ahead))
         # Nobody takes a gradient that comes back while inner is frozen.
         return [each.detach() for each in found] if frozen else found
 
     # ------------------------------------------------------------------ splitting
 
-    def _split(self, probe: Probe, answer: Continuation, course: Course) -> Sequence[Continuation]:
+    def _split(
+        self, probe: Probe, answer: Continuation, schedule: SplitSchedule
+    ) -> Sequence[Continuation]:
         """The parts to go on in; one, the whole, where no edge can be split any more."""
-        number = course.level(probe.epoch)
-        cuts = self._cuts(probe, answer.subspace, course, number)
-        fresh = answer.fresh or course.fresh(number)
+        number = schedule.level(probe.epoch)
+        cuts = self._cuts(probe, answer.subspace, schedule, number)
+        fresh = answer.fresh or schedule.fresh(number)
         best = cuts[chosen(cuts, *self._rule)] if cuts else None
         self._report(probe, number, cuts, best, fresh)
         parts = best.parts(answer.subspace) if best else [answer.subspace]
-        schedule = self._cosine if course.fresh(number) else answer.schedule
-        return [Continuation(part, fresh, schedule) for part in parts]
+        restart = self._cosine if schedule.fresh(number) else answer.schedule
+        return [Continuation(part, fresh, restart) for part in parts]
 
-    def _cuts(self, probe: Probe, subspace: Subspace, course: Course, number: int) -> list[Cut]:
+    def _cuts(
+        self, probe: Probe, subspace: Subspace, schedule: SplitSchedule, number: int
+    ) -> list[Cut]:
         """The best cut of each edge that the rule considers, measured where that is needed."""
         partitioner = self.options.partitioner(number)
         edges = self._considered(probe, subspace, number)
@@ -189,7 +193,7 @@ class Splitting(ArchitectureUpdater):
                 subspace,
                 edges,
                 # One of the mixtures of each of the next steps, not taken.
-                lambda ahead: self.trained(probe, course, ahead)[0].detach(),
+                lambda ahead: self.trained(probe, schedule, ahead)[0].detach(),
                 first=(number - 1) * self.options.batches,
             )
         found = (cut(self.space, subspace, edge, partitioner, tables.get(edge)) for edge in edges)
@@ -208,10 +212,10 @@ class Splitting(ArchitectureUpdater):
         return edges
 
     @property
-    def _cosine(self) -> Cosine | None:
+    def _cosine(self) -> CosineRestart | None:
         """The learning rate where a split starts branches anew; None: the trainer's own."""
         length = self.options.restart_cosine
-        return None if length is None else Cosine(length)
+        return None if length is None else CosineRestart(length)
 
     @property
     def _rule(self) -> tuple[EdgeRule, bool | None]:
@@ -220,7 +224,7 @@ class Splitting(ArchitectureUpdater):
     def _report(
         self, probe: Probe, number: int, cuts: Sequence[Cut], best: Cut | None, fresh: bool
     ) -> None:
-        """The split on the run's record: part number i of `groups` is the branch's heir i."""
+        """The split on the run's record: part number i of `groups` is the branch's child i."""
         measured = {
             each.edge: value
             for each, value in zip(cuts, values(cuts, *self._rule), strict=True)
@@ -243,20 +247,20 @@ class Gm(TrainedBy, Splitting):
     Example: `nastk.search(space="darts", updater=nastk.use("gm", inner="shapley"), data="cifar10")`
     """
 
-    def trained(self, probe: Probe, course: Course, ahead: int = 0) -> Sequence[Mixture]:
+    def trained(self, probe: Probe, schedule: SplitSchedule, ahead: int = 0) -> Sequence[Mixture]:
         """Called before a weight step, and at a split: those of who trains."""
         if self.trains is None:
-            return super().trained(probe, course, ahead)
+            return super().trained(probe, schedule, ahead)
         return self.trains.mixtures(probe.with_clock(0, probe.epochs, ahead))
 
     def branches(self) -> int:
-        """Called by `forecast`: the leaves, at most."""
+        """Called by `max_cost`: the leaves, at most."""
         return leaves(self.options, self.space)
 
-    def _advance(self, probe: Probe) -> Course:
+    def _advance(self, probe: Probe) -> SplitSchedule:
         """Where inner starts anew with the weights, who trains them does too."""
         before = self.inner
-        course = super()._advance(probe)
+        schedule = super()._advance(probe)
         if self.inner is not before:
             self.begin_training(probe.rng)
-        return course
+        return schedule

@@ -129,7 +129,7 @@ class Darts(Relaxed):
             self.options.double_precision,
         )
 
-    def forecast(self, plan: Plan) -> PhaseCost:
+    def max_cost(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: images measured, exact if the batch size divides both splits."""
         steps = max(plan.epochs - self.options.warmup, 0) * plan.steps_per_epoch
         valid, train = (

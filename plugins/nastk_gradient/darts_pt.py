@@ -15,7 +15,7 @@ from pydantic import Field
 from nastk import (
     Architecture,
     Continuation,
-    Cosine,
+    CosineRestart,
     PhaseCost,
     Plan,
     Preset,
@@ -128,7 +128,7 @@ class DartsPt(TrainedBy, Wrapper):
         super().setup(rng)
         self.tuning = False
 
-    def complaint(self, plan: Plan) -> str | None:
+    def incompatibility(self, plan: Plan) -> str | None:
         """Called when the run is assembled: too few epochs, or what the inner updater says."""
         rounds = self._rounds(self.space.full())
         least = self.options.interval * max(rounds - 1, 0) + self.options.final + 1
@@ -139,16 +139,16 @@ class DartsPt(TrainedBy, Wrapper):
                 f"{least} epochs, got {plan.epochs}. Use `--epochs {least}` or more, or a smaller "
                 "`-u interval`."
             )
-        return super().complaint(plan)
+        return super().incompatibility(plan)
 
-    def forecast(self, plan: Plan) -> PhaseCost | None:
+    def max_cost(self, plan: Plan) -> PhaseCost | None:
         """Called by `--dry-run`: the inner updater's, and one pass for each thing taken out."""
-        inner = super().forecast(plan)
+        inner = super().max_cost(plan)
         if inner is None:
             return None
         size = min(self.options.batch_size, plan.valid_images)
         images = min(self.options.batches * size or plan.valid_images, plan.valid_images)
-        taken_out = len(self.space.full().players()) + len(self.space.edges)
+        taken_out = len(self.space.full().alive_operations()) + len(self.space.edges)
         return inner + PhaseCost(images_forward=taken_out * images)
 
     def architecture(self, probe: Probe) -> Architecture:
@@ -184,12 +184,12 @@ class DartsPt(TrainedBy, Wrapper):
         super().load_state_dict(state)
         self.tuning = bool(state["tuning"])
 
-    def _schedule(self, left: int) -> Cosine | None:
+    def _schedule(self, left: int) -> CosineRestart | None:
         """SGD begun anew for the epochs that are left, if that is asked for."""
         rate = self.options.tuning_rate
         if rate is None or left < 1:
             return None
-        return Cosine(left, rate, None if self.options.tuning_cosine else rate)
+        return CosineRestart(left, rate, None if self.options.tuning_cosine else rate)
 
     def _scorer(self, probe: Probe) -> RemovalScorer:
         """Who measures in this epoch: on which images, and under which weights."""
@@ -202,7 +202,7 @@ class DartsPt(TrainedBy, Wrapper):
         )
 
     def _rounds(self, subspace: Subspace) -> int:
-        return rounds_left(self.space.edges, subspace, self.space.complaint)
+        return rounds_left(self.space.edges, subspace, self.space.why_empty)
 
     def _due(self, probe: Probe, subspace: Subspace) -> bool:
         """Whether the rounds that are left need every epoch from here on."""
@@ -216,7 +216,7 @@ class DartsPt(TrainedBy, Wrapper):
         for rows in of_edges:
             subspace = scorer.decide(_drawn(rows, scorer.probe.rng), subspace)
         if not of_edges:
-            for nodes in wide_nodes(self.space.edges, subspace, self.space.complaint):
+            for nodes in wide_nodes(self.space.edges, subspace, self.space.why_empty):
                 subspace = scorer.thin(_drawn(nodes, scorer.probe.rng), subspace)
         return subspace
 

@@ -135,6 +135,6 @@ class DrNas(Relaxed):
             return super().scores(probe)
         return mean(self.alpha.detach(), probe.subspace).weights.cpu()
 
-    def forecast(self, plan: Plan) -> PhaseCost:
+    def max_cost(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: images measured, exact if the batch size divides the splits."""
         return one_batch_a_step(plan, self.options.warmup)

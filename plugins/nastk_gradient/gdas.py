@@ -114,6 +114,6 @@ class Gdas(Relaxed):
         batch = probe.valid.at(probe.step)
         return published_slope(probe, self.space.edges, drawn, self.alpha, batch)
 
-    def forecast(self, plan: Plan) -> PhaseCost:
+    def max_cost(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: images measured, exact if the batch size divides the splits."""
         return one_batch_a_step(plan, self.options.warmup)

@@ -32,7 +32,7 @@ def edge_weights(
     Edges without a living operation weigh nothing and leave their node's sum.
     """
     alive = subspace.mask.any(-1).to(beta.device)
-    node = [(edge.group, edge.node) for edge in edges]
+    node = [(edge.group, edge.head) for edge in edges]
     together = torch.tensor([[one == other for other in node] for one in node]).to(beta.device)
     itself = torch.eye(len(node), dtype=torch.bool, device=beta.device)
     rivals = (together & alive) | itself
@@ -142,7 +142,7 @@ class PcDarts(Relaxed):
         """Called for every decision, and by those who watch: the mixture's weights."""
         return self.mixture(probe).detach().weights.cpu()
 
-    def forecast(self, plan: Plan) -> PhaseCost:
+    def max_cost(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: images measured, exact if the batch size divides the splits."""
         return one_batch_a_step(plan, self.options.warmup)
 

@@ -43,7 +43,7 @@ class RemovalScorer:
     def decide(self, edge: int, subspace: Subspace) -> Subspace:
         """Called in a round of edges: `subspace` with the operation of `edge` missed most alone."""
         mixture = self.mixture(subspace)
-        operations = admitted(subspace, edge, self.space.complaint)
+        operations = admitted(subspace, edge, self.space.why_empty)
         values = self.measured(mixture.without(edge, column) for column in operations)
         names = [self.space.edges[edge].operations[column] for column in operations]
         kept = most_missed(names, values)
@@ -62,11 +62,11 @@ class RemovalScorer:
             mixture.without_all((row, column) for column in subspace.operations(row))
             for row in rows
         )
-        smaller = thinned(subspace, rows, values, self.space.complaint)
+        smaller = thinned(subspace, rows, values, self.space.why_empty)
         names = [self.space.edges[row].name for row in rows]
         self.probe.report(
             "selection",
-            node=self.space.edges[rows[0]].node,
+            node=self.space.edges[rows[0]].head,
             without=dict(zip(names, values, strict=True)),
             kept=[name for name, row in zip(names, rows, strict=True) if smaller.operations(row)],
         )

@@ -99,6 +99,6 @@ class Proxyless(Relaxed):
         with torch.no_grad():
             self.alpha.copy_(rescaled(self.alpha, before, both))
 
-    def forecast(self, plan: Plan) -> PhaseCost:
+    def max_cost(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: images measured, exact if the batch size divides the splits."""
         return one_batch_a_step(plan, self.options.warmup, self.options.every)

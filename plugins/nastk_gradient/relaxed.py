@@ -84,7 +84,7 @@ class Relaxed(ArchitectureUpdater):
         """Called when Adam is made: the L2 penalty on what it learns."""
         return float(self.options.weight_decay)
 
-    def complaint(self, plan: Plan) -> str | None:
+    def incompatibility(self, plan: Plan) -> str | None:
         """Called when the run is assembled: a warm-up that leaves alpha at its noise."""
         if self.options.penalty > 0 and self.space.costs is None:
             return (

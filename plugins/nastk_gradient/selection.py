@@ -21,7 +21,7 @@ def open_edges(edges: Sequence[Edge], subspace: Subspace) -> list[list[int]]:
 
 
 def wide_nodes(
-    edges: Sequence[Edge], subspace: Subspace, complaint: Complaint
+    edges: Sequence[Edge], subspace: Subspace, why_empty: Complaint
 ) -> list[list[list[int]]]:
     """For each cell type that has any: its nodes with more inputs than the space asks for.
 
@@ -30,22 +30,22 @@ def wide_nodes(
     living = [row for row in range(len(edges)) if subspace.operations(row)]
     wide = [
         rows
-        for rows in _grouped(living, lambda row: (edges[row].group, edges[row].node))
-        if any(complaint(subspace.only(row, ())) is None for row in rows)
+        for rows in _grouped(living, lambda row: (edges[row].group, edges[row].head))
+        if any(why_empty(subspace.only(row, ())) is None for row in rows)
     ]
     return _grouped(wide, lambda rows: edges[rows[0]].group)
 
 
-def rounds_left(edges: Sequence[Edge], subspace: Subspace, complaint: Complaint) -> int:
+def rounds_left(edges: Sequence[Edge], subspace: Subspace, why_empty: Complaint) -> int:
     """How many rounds are left: those of the edges and then those of the nodes."""
     of_edges = max(map(len, open_edges(edges, subspace)), default=0)
-    return of_edges + max(map(len, wide_nodes(edges, subspace, complaint)), default=0)
+    return of_edges + max(map(len, wide_nodes(edges, subspace, why_empty)), default=0)
 
 
-def admitted(subspace: Subspace, edge: int, complaint: Complaint) -> list[int]:
+def admitted(subspace: Subspace, edge: int, why_empty: Complaint) -> list[int]:
     """The operations of `edge` that it may be left with; all, where the space objects to each."""
     operations = subspace.operations(edge)
-    fine = [one for one in operations if complaint(subspace.only(edge, [one])) is None]
+    fine = [one for one in operations if why_empty(subspace.only(edge, [one])) is None]
     return fine or list(operations)
 
 
@@ -58,7 +58,7 @@ def most_missed(names: Sequence[str], accuracies: Sequence[float]) -> int:
 
 
 def thinned(
-    subspace: Subspace, rows: Sequence[int], accuracies: Sequence[float], complaint: Complaint
+    subspace: Subspace, rows: Sequence[int], accuracies: Sequence[float], why_empty: Complaint
 ) -> Subspace:
     """`subspace` without the edges of a node that are missed least, as long as the space allows.
 
@@ -67,7 +67,7 @@ def thinned(
     order = sorted(range(len(rows)), key=lambda place: (accuracies[place], place), reverse=True)
     for place in order:
         smaller = subspace.only(rows[place], ())
-        if complaint(smaller) is None:
+        if why_empty(smaller) is None:
             subspace = smaller
     return subspace
 

@@ -97,6 +97,6 @@ class Smooth(Relaxed):
             (gradient,) = slopes(probe, self.mixture(probe), [self.alpha])
             self.learn(gradient, probe.subspace)
 
-    def forecast(self, plan: Plan) -> PhaseCost:
+    def max_cost(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: images measured, exact if the batch size divides the splits."""
         return one_batch_a_step(plan, self.options.warmup)

@@ -103,14 +103,14 @@ class Snas(Relaxed):
         with torch.no_grad():
             self.alpha.add_(self.options.alpha_mean)
 
-    def complaint(self, plan: Plan) -> str | None:
+    def incompatibility(self, plan: Plan) -> str | None:
         """Called when the run is assembled: a split missing, or a warm-up without an end."""
         if self.options.loss == "alternating" and plan.valid_images < 2:
             return (
                 "snas: loss=alternating learns alpha on the valid split, which is empty. "
                 "Set -d train_fraction=0.5, or use `-u loss=joint`."
             )
-        return super().complaint(plan)
+        return super().incompatibility(plan)
 
     def temperature(self, probe: Probe) -> float:
         """Called for every sample: the temperature of this epoch."""
@@ -140,7 +140,7 @@ class Snas(Relaxed):
         if self.alpha.grad is not None:
             self.learn(self.alpha.grad, probe.subspace)
 
-    def forecast(self, plan: Plan) -> PhaseCost:
+    def max_cost(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: nothing beside the weight steps, or a batch for each of them."""
         if self.options.loss == "joint":
             return PhaseCost()

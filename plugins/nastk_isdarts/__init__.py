@@ -1,7 +1,7 @@
 """IS-DARTS: a supernet that is narrowed step by step, the flattest first (He et al., AAAI 2024).
 
 This package offers the updater `isdarts`. Read `measure.py` (how flat an operation's output is),
-`listening.py` (that, measured on a supernet), `shrinking.py` (when and what goes), `updater.py`.
+`output_hooks.py` (that, measured on a supernet), `shrinking.py` (when and what goes), `updater.py`.
 """
 
 from nastk import Offer, hookimpl

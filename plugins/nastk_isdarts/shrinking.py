@@ -29,13 +29,13 @@ class Contest:
     edges: tuple[int, ...]
     keep: int
 
-    def players(self, subspace: Subspace) -> list[Player]:
+    def alive_operations(self, subspace: Subspace) -> list[Player]:
         """Who is alive, edge by edge."""
         return [(edge, column) for edge in self.edges for column in subspace.operations(edge)]
 
     def leaving(self, subspace: Subspace, shrinks_left: int) -> int:
         """How many go in this shrink, which `shrinks_left` counts."""
-        return quota(len(self.players(subspace)), self.keep, shrinks_left)
+        return quota(len(self.alive_operations(subspace)), self.keep, shrinks_left)
 
 
 def shrink_epochs(epochs: int, shrinks: int, interval: int) -> range:
@@ -59,7 +59,7 @@ def contests(space: SearchSpace, keep: Keep = "auto") -> list[Contest]:
         return [Contest((row,), 1) for row in range(len(space.edges))]
     nodes: dict[tuple[str, int], list[int]] = {}
     for row, edge in enumerate(space.edges):
-        nodes.setdefault((edge.group, edge.node), []).append(row)
+        nodes.setdefault((edge.group, edge.head), []).append(row)
     return [Contest(tuple(rows), sum(len(chosen[row]) for row in rows)) for rows in nodes.values()]
 
 
@@ -89,7 +89,7 @@ def prune(
     """
     removed: list[Player] = []
     for contest in field:
-        players = contest.players(subspace)
+        players = contest.alive_operations(subspace)
         left = contest.leaving(subspace, shrinks_left)
         inputs = len({edge for edge, _ in players}) if distinct_inputs else 0
         for player in ranked(players, measures, order):
@@ -123,7 +123,7 @@ def scores(
 
     Places and not the measures themselves, which may be infinite; equal measures share a place.
     """
-    staying = reversed(ranked(subspace.players(), measures, order))
+    staying = reversed(ranked(subspace.alive_operations(), measures, order))
     found = torch.zeros(measures.shape, dtype=torch.float64)
     for place, (_, equals) in enumerate(groupby(staying, lambda player: float(measures[player]))):
         for player in equals:
@@ -154,5 +154,5 @@ def rate(
 
 def _allowed(space: SearchSpace, smaller: Subspace, contest: Contest, inputs: int) -> bool:
     """Whether an architecture is left, and `inputs` different edges in the contest."""
-    sources = {edge for edge, _ in contest.players(smaller)}
-    return len(sources) >= inputs and space.complaint(smaller) is None
+    sources = {edge for edge, _ in contest.alive_operations(smaller)}
+    return len(sources) >= inputs and space.why_empty(smaller) is None

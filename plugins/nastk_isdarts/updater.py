@@ -1,7 +1,7 @@
 """The updater `isdarts`: train all that is alive at equal weights, then remove the flattest.
 
-`options.py` says what can be set, `mixing.py` what is trained, `measure.py` and `listening.py` how
-flat operations are, `shrinking.py` when and which of them go. This module puts them in order.
+`options.py` says what can be set, `mixing.py` what is trained, `measure.py` and `output_hooks.py`
+how flat operations are, `shrinking.py` when and which of them go. This module puts them in order.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,9 +24,9 @@ from nastk import (
 )
 from nastk.base import table_to_json
 from nastk.train import TrainedBy
-from nastk_isdarts.listening import Measures, measure
 from nastk_isdarts.mixing import constant_mixture
 from nastk_isdarts.options import IsDartsOptions
+from nastk_isdarts.output_hooks import Measures, measure
 from nastk_isdarts.presets import PRESETS
 from nastk_isdarts.shrinking import Player, contests, prune, rate, scores
 
@@ -63,12 +63,12 @@ class Shrinking(ArchitectureUpdater):
         self.measured = None
         self.ratings = None
 
-    def complaint(self, plan: Plan) -> str | None:
+    def incompatibility(self, plan: Plan) -> str | None:
         """Called when the run is assembled: too short a run, or not the shrinks that edges need."""
         found: str | None = self.options.conflict(plan.epochs, self.space.edges, self.contests)
         return found
 
-    def forecast(self, plan: Plan) -> PhaseCost | None:
+    def max_cost(self, plan: Plan) -> PhaseCost | None:
         """Called by `--dry-run`: a pass over the training images (or `batches`) at each shrink."""
         shrinks = self.options.shrinks_on(self.space.edges)
         images = self.options.images(plan.train_images, plan.batch_size)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from nastk import Architecture, ConfigurationError, Execution, SearchSpace, Task
 from nastk.base import generator
-from nastk.limits import TYINGS, Additive, Structure, features, fit, keys_of, with_operation
+from nastk.limits import GROUPINGS, Additive, Structure, features, fit, keys_of, with_operation
 from nastk_latency.table import Check, LatencyTable, Reference, Row, Shape
 from nastk_latency.timing import Stopwatch, clock_of
 
@@ -134,7 +134,7 @@ def tied(
     Where an operation takes the same on many edges, timing it on all of them at once is less noisy.
     """
     best, least = None, torch.inf
-    for tying in TYINGS:
+    for tying in GROUPINGS:
         keys = keys_of(space.edges, tying)
         error = left_out(features(architectures, keys), seconds)
         if best is None or error < least:

@@ -5,7 +5,15 @@ from pathlib import Path
 from pydantic import Field
 
 import nastk
-from nastk import Architecture, ConfigurationError, DataError, Evaluation, Evaluator, Probe, Setting
+from nastk import (
+    Architecture,
+    ConfigurationError,
+    DataError,
+    Evaluation,
+    EvaluationContext,
+    Evaluator,
+    Probe,
+)
 from nastk_latency.build import parameters
 from nastk_latency.table import LatencyTable, read
 
@@ -16,7 +24,7 @@ class Latency(Evaluator):
     latency(a) = rest + sum of the seconds that a's operations add. The table is read and checked
     when the evaluator is made: it must be of these networks, for these images.
 
-    Example: `Latency(setting, Latency.Options(table="cpu.json")).evaluate(architecture, None)`
+    Example: `Latency(context, Latency.Options(table="cpu.json")).evaluate(architecture, None)`
     """
 
     name = "latency"
@@ -30,12 +38,12 @@ class Latency(Evaluator):
             None, description="the file that `nastk latency build` wrote; it must be given"
         )
 
-    def __init__(self, setting: Setting, options: Options | None = None) -> None:
-        super().__init__(setting, options)
+    def __init__(self, context: EvaluationContext, options: Options | None = None) -> None:
+        super().__init__(context, options)
         if self.options.table is None:
             raise ConfigurationError(
                 "Evaluator 'latency' reads times from a table. Make one with `nastk latency "
-                f"build --space {setting.space.name} --out FILE`, and name it with its option "
+                f"build --space {context.space.name} --out FILE`, and name it with its option "
                 "table, as in --limit latency=20ms:latency,table=FILE."
             )
         self.table: LatencyTable = read(self.options.table)
@@ -43,7 +51,7 @@ class Latency(Evaluator):
 
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
         """Called once at the end of a search, and by `nastk evaluate`: adds up; times nothing."""
-        seconds = self.table.of(self.setting.space.check(architecture))
+        seconds = self.table.of(self.context.space.check(architecture))
         return Evaluation(self.name, {"latency": seconds}, self._notes())
 
     def _notes(self) -> tuple[str, ...]:
@@ -57,7 +65,7 @@ class Latency(Evaluator):
 
     def _check(self, path: Path) -> None:
         """Refuse a table of other networks."""
-        space, task, table = self.setting.space, self.setting.task, self.table
+        space, task, table = self.context.space, self.context.task, self.table
         if table.space != space.name:
             raise ConfigurationError(
                 f"The latency table {path} is of space {table.space!r}, the run searches space "
@@ -90,7 +98,7 @@ class Latency(Evaluator):
 
     def _differing(self) -> str:
         """The space's options that are not those of the table, in words."""
-        here, then = self.setting.space.options.model_dump(mode="json"), self.table.space_options
+        here, then = self.context.space.options.model_dump(mode="json"), self.table.space_options
         names = [name for name in here if name in then and here[name] != then[name]]
         words = ", ".join(f"{name}={then[name]}, here {here[name]}" for name in names)
         return f" ({words})" if words else ""

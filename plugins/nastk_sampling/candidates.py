@@ -145,7 +145,7 @@ def unseen(
 
 
 def scoring_batches(probe: Probe, batch_size: int, batches: int) -> list[Batch]:
-    """The validation images that judge: a whole shuffled pass, or the first `batches` of it.
+    """The validation images that evaluator: a whole shuffled pass, or the first `batches` of it.
 
     Shuffled, because images are often stored class by class, and norms see one batch at a time.
     """

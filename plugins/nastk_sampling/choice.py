@@ -86,14 +86,14 @@ class PathUpdater(ArchitectureUpdater):
     @property
     @abstractmethod
     def choice(self) -> Choice:
-        """Called after the last epoch and by `forecast`: how the answer is found."""
+        """Called after the last epoch and by `max_cost`: how the answer is found."""
 
     def setup(self, rng: torch.Generator) -> None:
         """Called once when the updater is made: the seed of the first answer."""
         self.guess = int(torch.randint(2**31, (), generator=rng))
         self.ranking: list[Ranked] = []
 
-    def forecast(self, plan: Plan) -> PhaseCost:
+    def max_cost(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: the images forward that scoring takes at most."""
         if not plan.decides:
             return PhaseCost()

@@ -1,6 +1,6 @@
 """The evolutionary choice of SPOS (Guo et al., ECCV 2020, algorithm 1) from a trained supernet.
 
-The judge is a function, so that `evolve` runs on any fitness. No architecture is judged twice.
+The evaluator is a function, so that `evolve` runs on any fitness. No architecture is judged twice.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -32,21 +32,21 @@ class Evolution:
 
 
 def evolve(
-    judge: Callable[[Sequence[Architecture]], list[Ranked]],
+    evaluator: Callable[[Sequence[Architecture]], list[Ranked]],
     sampler: Sampler,
     rules: Evolution,
     rng: torch.Generator,
 ) -> list[Ranked]:
     """Everything that was judged, the best first: at most population x generations."""
     pool = unseen(lambda: sampler.draw(rng), rules.population, (), sampler)
-    ranking, seen = judge(pool), {each.id for each in pool}
+    ranking, seen = evaluator(pool), {each.id for each in pool}
     for _ in range(1, rules.generations):
         parents = [each.architecture for each in ranking[: rules.parents]]
         pool = _offspring(parents, seen, sampler, rules, rng)
         if not pool:
             break
         seen.update(each.id for each in pool)
-        ranking = best_first([*ranking, *judge(pool)])
+        ranking = best_first([*ranking, *evaluator(pool)])
     return ranking
 
 

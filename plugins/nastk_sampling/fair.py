@@ -43,7 +43,7 @@ class Fair(PathUpdater):
 
     @property
     def choice(self) -> Choice:
-        """Called after the last epoch and by `forecast`: the options' words."""
+        """Called after the last epoch and by `max_cost`: the options' words."""
         return Choice(self.options.choice, self.options.connected)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:

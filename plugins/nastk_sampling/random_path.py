@@ -80,7 +80,7 @@ class RandomPath(PathUpdater):
 
     @property
     def choice(self) -> Choice:
-        """Called after the last epoch and by `forecast`: what was given, else what `rule` says."""
+        """Called after the last epoch and by `max_cost`: what was given, else what `rule` says."""
         rule = BY_RULE[self.options.rule]
         connected = self.options.connected
         return Choice(

@@ -16,7 +16,7 @@ from nastk import Edge, PluginError, Subspace
 
 
 def connected_shares(edges: Sequence[Edge], subspace: Subspace) -> Float[Tensor, "players"]:
-    """For each of `subspace.players()` rho of `paths.py`: P(connected | operation) / P(connected).
+    """For each alive operation rho of `paths.py`: P(connected | operation) / P(connected).
 
     "Connected" is `Architecture.connected`: the last node of every cell type is reached.
 
@@ -49,15 +49,15 @@ def connection(edges: Sequence[Edge], cut: Sequence[float]) -> float:
 
 
 def _reached(rows: Sequence[tuple[Edge, float]]) -> float:
-    nodes = sorted({edge.node for edge, _ in rows})
-    start = frozenset(edge.source for edge, _ in rows) - set(nodes)
+    nodes = sorted({edge.head for edge, _ in rows})
+    start = frozenset(edge.tail for edge, _ in rows) - set(nodes)
     chances: dict[frozenset[int], float] = {start: 1.0}
     for node in nodes:
         after: dict[frozenset[int], float] = defaultdict(float)
         for reached, chance in chances.items():
             missed = 1.0
             for edge, q in rows:
-                if edge.node == node and edge.source in reached:
+                if edge.head == node and edge.tail in reached:
                     missed *= q
             after[reached] += chance * missed
             after[reached | {node}] += chance * (1 - missed)

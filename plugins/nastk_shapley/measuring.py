@@ -1,8 +1,8 @@
 """Shapley values of a supernet's operations under a mixture: `Measuring`, one estimate at a time.
 
 It brings together what `options.py` says, the games of `coalitions.py` and `paths.py`, and the
-samplers of `estimate.py` and `exact.py`; `settle.py` may end the sampling early. Both updaters ask
-it.
+samplers of `estimate.py` and `exact.py`; `stopping.py` may end the sampling early. Both updaters
+ask it.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from nastk_shapley.exact import exact
 from nastk_shapley.options import EstimateOptions
 from nastk_shapley.path_coalitions import operation_counts, path_game
 from nastk_shapley.paths import PathGame, exact_path_values, path_sets, path_values
-from nastk_shapley.settle import Settled
+from nastk_shapley.stopping import ConfidentRanking
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Measuring:
     options: EstimateOptions
 
     def estimate(self, probe: Probe, mixture: Mixture) -> Estimate:
-        """The Shapley values of what is alive, in order of `probe.subspace.players()`.
+        """The Shapley values of what is alive, in order of `probe.subspace.alive_operations()`.
 
         Orders, or paths, come from `probe.rng`; at most `images` are pushed through, forward only.
         The game of paths has no use for `mixture`.
@@ -58,7 +58,7 @@ class Measuring:
 
     def game(self, probe: Probe, mixture: Mixture) -> Game:
         """The game that the living operations play, a batch of the valid split for each order."""
-        options, players = self.options, probe.subspace.players()
+        options, players = self.options, probe.subspace.alive_operations()
         null = null_players(self.space.edges, players)
         return supernet_game(
             probe,
@@ -78,7 +78,7 @@ class Measuring:
 
     def counted(self) -> int:
         """Players of the whole space that are evaluated: all but `none`."""
-        players = self.space.full().players()
+        players = self.space.full().alive_operations()
         return len(players) - len(null_players(self.space.edges, players))
 
     def images(self, valid_images: int) -> int:
@@ -97,7 +97,7 @@ class Measuring:
         evaluations = 2**counted if exactly else options.samples * (1 + counted)
         return evaluations * min(options.batch_size, valid_images)
 
-    def complaint(self, name: str) -> str | None:
+    def incompatibility(self, name: str) -> str | None:
         """Why updater `name` cannot estimate in this space; None if it can."""
         if self.options.game == "paths":
             return self.options.conflict_of_paths(name, operation_counts(self.space.full()))
@@ -137,10 +137,14 @@ class Measuring:
         announced = probe.announced(drawn, "sets of paths", number)
         return path_values(game, announced, options.rules().risk, block, self._enough(probe))
 
-    def _enough(self, probe: Probe) -> Settled | None:
+    def _enough(self, probe: Probe) -> ConfidentRanking | None:
         """What may end the sampling early."""
-        edges = [edge for edge, _ in probe.subspace.players()]
-        return Settled(edges, self.options.stable_gap) if self.options.stable_gap > 0 else None
+        edges = [edge for edge, _ in probe.subspace.alive_operations()]
+        return (
+            ConfidentRanking(edges, self.options.stable_gap)
+            if self.options.stable_gap > 0
+            else None
+        )
 
     def _batches(self, probe: Probe) -> Callable[[int], Batch]:
         """The batch of each sample: a fresh one, or one for all samples of an estimate."""

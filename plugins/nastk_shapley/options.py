@@ -164,7 +164,7 @@ class EstimateOptions(Options):
         return None
 
     def conflict(self, name: str, players: int) -> str | None:
-        """Why updater `name` cannot estimate with so many `players`; None if it can."""
+        """Why updater `name` cannot estimate with so many `alive_operations`; None if it can."""
         if self.connected:
             return (
                 f"{name}: connected=true says which paths count, and game=mixtures has no paths. "

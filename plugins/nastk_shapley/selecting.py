@@ -79,13 +79,13 @@ class ShapleySelect(Wrapper):
         self.measuring = Measuring(self.space, self.options)
         self.values = None
 
-    def complaint(self, plan: Plan) -> str | None:
+    def incompatibility(self, plan: Plan) -> str | None:
         """Called when the run is assembled: options at odds, or what the inner updater says."""
-        return self.measuring.complaint(self.name) or super().complaint(plan)
+        return self.measuring.incompatibility(self.name) or super().incompatibility(plan)
 
-    def forecast(self, plan: Plan) -> PhaseCost | None:
+    def max_cost(self, plan: Plan) -> PhaseCost | None:
         """Called by `--dry-run`: the inner updater's, and one estimate, forward only."""
-        inner = super().forecast(plan)
+        inner = super().max_cost(plan)
         if inner is None:
             return None
         return inner + PhaseCost(images_forward=self.measuring.images(plan.valid_images))

@@ -58,16 +58,16 @@ class ShapleyValues(ArchitectureUpdater):
         self.average = noise * float(self.settings.momentum_noise or 0.0)
         self.values = None
 
-    def complaint(self, plan: Plan) -> str | None:
+    def incompatibility(self, plan: Plan) -> str | None:
         """Called when the run is assembled: a warm-up without updates, options at odds."""
         if self.settings.penalty > 0 and self.space.costs is None:
             return (
                 f"shapley: penalty={self.settings.penalty:g} is on shares of a limit, and the run "
                 "has none. Give one, such as --limit params=4M, or leave the penalty out."
             )
-        return self.settings.idle(plan.epochs) or self.measuring.complaint(self.name)
+        return self.settings.idle(plan.epochs) or self.measuring.incompatibility(self.name)
 
-    def forecast(self, plan: Plan) -> PhaseCost | None:
+    def max_cost(self, plan: Plan) -> PhaseCost | None:
         """Called by `--dry-run`: at most samples * (1 + players) * batch images an estimate.
 
         They are counted forward only.
@@ -110,7 +110,7 @@ class ShapleyValues(ArchitectureUpdater):
         return self.values.masked_fill(~probe.subspace.mask, torch.nan)
 
     def estimate(self, probe: Probe) -> Estimate:
-        """Called by `after_epoch`: the Shapley values of what is alive, in order of `players()`.
+        """Called by `after_epoch`: the Shapley values of what is alive, in their order.
 
         Raises:
             DivergenceError: a coalition had no finite value.

@@ -11,7 +11,7 @@ skeleton.py    what supernet and network share: stem, widths, reductions, prepro
 operations.py  the operations, and the ways in which they read a state
 supernet.py    every operation at once (with PC-DARTS's partial channels)
 mixing.py      the sum at a node in one pass over memory; `terms.py` says of what, `projections.py`
-               how norms are taken over, `unmixing.py` is the way back
+               how norms are taken over, `mixing_backward.py` is the way back
 network.py     the stand-alone network of one architecture
 """
 

@@ -92,9 +92,9 @@ class CellSpace(SearchSpace, ABC):
         self._refuse_empty(subspace)
         return self._chosen(choice.draw(self.edges, subspace, self.options.distinct_inputs, rng))
 
-    def complaint(self, subspace: Subspace) -> str | None:
+    def why_empty(self, subspace: Subspace) -> str | None:
         """Called on every subspace of an updater: which node has too little left, or None."""
-        return choice.complaint(self.edges, subspace, self.options.distinct_inputs)
+        return choice.why_empty(self.edges, subspace, self.options.distinct_inputs)
 
     def check(self, architecture: Architecture) -> Architecture:
         """`architecture` itself if it is of this space: nodes keep two operations, never `none`.
@@ -141,11 +141,7 @@ class CellSpace(SearchSpace, ABC):
             for operation, source in links
         }
         return self.architecture(
-            [
-                each
-                for each in edge.operations
-                if (edge.group, edge.node, edge.source, each) in wanted
-            ]
+            [each for each in edge.operations if (edge.group, edge.head, edge.tail, each) in wanted]
             for edge in self.edges
         )
 
@@ -172,7 +168,7 @@ class CellSpace(SearchSpace, ABC):
             group: [[] for _ in range(self.options.nodes)] for group in GROUPS
         }
         for edge, operation in architecture.links():
-            cells[edge.group][edge.node - 2].append((operation, edge.source))
+            cells[edge.group][edge.head - 2].append((operation, edge.tail))
         return cells
 
     def _operations(self) -> tuple[str, ...]:
@@ -181,7 +177,7 @@ class CellSpace(SearchSpace, ABC):
 
     def _refuse_strangers(self, cells: dict[str, Cell]) -> None:
         """Raise where a cell has an operation that the edge it stands on does not offer."""
-        offered = {(edge.group, edge.source, edge.node): edge.operations for edge in self.edges}
+        offered = {(edge.group, edge.tail, edge.head): edge.operations for edge in self.edges}
         for group, cell in cells.items():
             for number, links in enumerate(cell, start=2):
                 for name, source in links:
@@ -193,7 +189,7 @@ class CellSpace(SearchSpace, ABC):
                         )
 
     def _refuse_empty(self, subspace: Subspace) -> None:
-        if why := self.complaint(subspace):
+        if why := self.why_empty(subspace):
             raise PluginError(f"No architecture lies in this subspace: {why}.")
 
 

@@ -1,6 +1,6 @@
 """The rule from scores to a cell: each node keeps two of its incoming operations, never `none`.
 
-`complaint` says which subspaces hold no cell, `decide` takes the best by score, `draw` takes one
+`why_empty` says which subspaces hold no cell, `decide` takes the best by score, `draw` takes one
 uniformly. All three look at the same candidates, node by node.
 """
 
@@ -36,7 +36,7 @@ class Node:
 def nodes(edges: Sequence[Edge], subspace: Subspace) -> Iterator[Node]:
     """The nodes of all cell types in the order of the edges, with what is alive in `subspace`."""
     for (group, number), members in groupby(
-        enumerate(edges), key=lambda item: (item[1].group, item[1].node)
+        enumerate(edges), key=lambda item: (item[1].group, item[1].head)
     ):
         yield Node(
             group,
@@ -50,7 +50,7 @@ def nodes(edges: Sequence[Edge], subspace: Subspace) -> Iterator[Node]:
         )
 
 
-def complaint(edges: Sequence[Edge], subspace: Subspace, distinct: bool) -> str | None:
+def why_empty(edges: Sequence[Edge], subspace: Subspace, distinct: bool) -> str | None:
     """Why `subspace` holds no cell; None if it does."""
     for node in nodes(edges, subspace):
         left = len({edge for edge, _ in node.candidates}) if distinct else len(node.candidates)

@@ -10,7 +10,7 @@ as it is:
 
 This is the same function, with gradients through m and C, and it keeps less for the way back:
 nothing but d. On other devices and in other precisions `plain_sum` is what is computed. `terms.py`
-says what is summed, `projections.py` finds the small matrices, `unmixing.py` is the way back.
+says what is summed, `projections.py` finds the small matrices, `mixing_backward.py` goes back.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nastk.nn import BatchNorm, Moments, added, statistics, takes_plain_form
-from nastk_spaces_darts import unmixing
+from nastk_spaces_darts import mixing_backward
 from nastk_spaces_darts.projections import Projections
 from nastk_spaces_darts.terms import Term, Weighted, paired, plain_sum
 
@@ -126,11 +126,11 @@ class _Mix(torch.autograd.Function):
         (gradient,) = gradients
         weights, means, covariances, *tensors = ctx.saved_tensors
         if torch.is_grad_enabled():  # someone will differentiate the gradient
-            return None, *unmixing.differentiable(gradient, weights, tensors, ctx.norms)
+            return None, *mixing_backward.differentiable(gradient, weights, tensors, ctx.norms)
         wanted = ctx.needs_input_grad[1:]
         terms = paired(tensors, ctx.norms)
         projections = None if means is None else projected(terms, (means, covariances))
-        return None, *unmixing.fast(gradient, weights, terms, projections, wanted)
+        return None, *mixing_backward.fast(gradient, weights, terms, projections, wanted)
 
 
 def projected(terms: Sequence[Term], moments: Moments | None = None) -> Projections:

@@ -152,5 +152,5 @@ def auxiliary_head(channels: int, classes: int, imagenet: bool, sides: Sequence[
 
 def _links(architecture: Architecture, group: str) -> list[Link]:
     return [
-        (name, edge.source, edge.node) for edge, name in architecture.links() if edge.group == group
+        (name, edge.tail, edge.head) for edge, name in architecture.links() if edge.group == group
     ]

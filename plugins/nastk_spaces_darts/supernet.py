@@ -1,9 +1,9 @@
 """Every operation of every edge at once: `DartsSupernet`, told by a `Mixture` how to mix.
 
 What all edges leaving a state share (a ReLU, a pooling with its norm, the channels that bypass the
-operations) is computed once, in a `Source`; what all operations entering a node share (norm,
+operations) is computed once, in a `NodeState`; what all operations entering a node share (norm,
 weight, sum) is done in one pass over memory, by `mix`; what mixtures measured one after the other
-share is kept, by `Recall`. None of it changes a number: see `docs/spaces/darts.md`.
+share is kept, by `PrefixCache`. None of it changes a number: see `docs/spaces/darts.md`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from nastk_spaces_darts.mixing import mix
 from nastk_spaces_darts.official_names import own_name
 from nastk_spaces_darts.operations import POOLS, Operation, State, Views, Zero, operation
 from nastk_spaces_darts.options import DartsOptions
-from nastk_spaces_darts.recall import NoRecall, Recall
+from nastk_spaces_darts.prefix_cache import NoPrefixCache, PrefixCache
 from nastk_spaces_darts.skeleton import CellPlan, Stem, average, plan, preprocess
 from nastk_spaces_darts.terms import Term
 
@@ -32,7 +32,7 @@ Row = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class EdgeTerms:
     """What a mixture says of each edge of the space.
 
     `terms` are the operations that are computed, (column, weight), and `rows` the same as numbers,
@@ -51,7 +51,7 @@ class DartsSupernet(Supernet):
     Example: `logits = space.supernet(task)(images, Mixture.uniform(space.full()))`
     """
 
-    strategy: ClassVar[str] = "recall"
+    strategy: ClassVar[str] = "prefix cache"
 
     def __init__(self, options: DartsOptions, edges: Sequence[Edge], task: Task) -> None:
         super().__init__()
@@ -72,12 +72,12 @@ class DartsSupernet(Supernet):
         self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
     ) -> Float[Tensor, "batch classes"]:
         """Called for every weight step and every measurement: the logits under `mixture`."""
-        return self._logits(NoRecall(), images, mixture)
+        return self._logits(NoPrefixCache(), images, mixture)
 
     def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Measure:
         """Called to measure many mixtures on the same images: what they agree on is kept."""
-        recall = Recall()
-        return lambda mixtures: [self._logits(recall, images, each) for each in mixtures]
+        cache = PrefixCache()
+        return lambda mixtures: [self._logits(cache, images, each) for each in mixtures]
 
     def own_name(self, name: str) -> str:
         """Called for each tensor of a file of weights: knows the names of the authors' code too."""
@@ -89,21 +89,24 @@ class DartsSupernet(Supernet):
             yield from cast(SearchCell, cell).modules_of_edges()
 
     def _logits(
-        self, recall: Recall, images: Float[Tensor, "batch channels height width"], mixture: Mixture
+        self,
+        cache: PrefixCache,
+        images: Float[Tensor, "batch channels height width"],
+        mixture: Mixture,
     ) -> Float[Tensor, "batch classes"]:
-        told = self._told(mixture, recall.keeps)
-        before, previous = recall.once("stem", (images,), partial(self.stem, images))
+        terms = self._edge_terms(mixture, cache.keeps)
+        before, previous = cache.get_or_compute("stem", (images,), partial(self.stem, images))
         for place, module in enumerate(self.cells):
             cell = cast(SearchCell, module)
             # Past the first cell of each type nothing can be as it was.
-            outside = recall if place <= max(self.firsts) else NoRecall()
-            inside = recall if place in self.firsts else NoRecall()
+            outside = cache if place <= max(self.firsts) else NoPrefixCache()
+            inside = cache if place in self.firsts else NoPrefixCache()
             seed = cell.draw()
-            rows = tuple(told.rows[cell.rows]) if recall.keeps else ()
-            output = outside.once(
+            rows = tuple(terms.rows[cell.rows]) if cache.keeps else ()
+            output = outside.get_or_compute(
                 place,
                 (before, previous, rows, seed),
-                partial(self._run, cell, before, previous, told, seed, inside),
+                partial(self._run, cell, before, previous, terms, seed, inside),
             )
             before, previous = previous, output
         return self.classifier(average(previous))  # type: ignore[no-any-return]
@@ -113,22 +116,22 @@ class DartsSupernet(Supernet):
         cell: "SearchCell",
         before: State,
         previous: State,
-        told: Told,
+        terms: EdgeTerms,
         seed: int,
-        recall: Recall,
+        cache: PrefixCache,
     ) -> State:
         if self.recompute and torch.is_grad_enabled():
-            return recomputed(cell, before, previous, told, seed, recall)  # type: ignore[no-any-return]
-        return cell(before, previous, told, seed, recall)  # type: ignore[no-any-return]
+            return recomputed(cell, before, previous, terms, seed, cache)  # type: ignore[no-any-return]
+        return cell(before, previous, terms, seed, cache)  # type: ignore[no-any-return]
 
-    def _told(self, mixture: Mixture, numbers: bool) -> Told:
+    def _edge_terms(self, mixture: Mixture, numbers: bool) -> EdgeTerms:
         terms = mixture.terms
         table = mixture.weights.tolist() if numbers else []
         rows = [
             tuple((column, row[column]) for column, _ in some)
             for some, row in zip(terms, table, strict=False)
         ]
-        return Told(terms, self._bypass_weights(mixture), rows)
+        return EdgeTerms(terms, self._bypass_weights(mixture), rows)
 
     def _bypass_weights(self, mixture: Mixture) -> Sequence[Tensor] | None:
         """With `edge_weights`, what scales each edge's bypass: the sum of its active weights."""
@@ -139,7 +142,7 @@ class DartsSupernet(Supernet):
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class NodeState:
     """A state of a cell as the edges that leave it see it.
 
     `rest` are the channels that go around the operations, at the size that leaves the edges, and
@@ -162,12 +165,12 @@ class SearchCell(nn.Module):
     def __init__(self, plan: CellPlan, edges: Sequence[Edge], parts: int, pool_norm: bool) -> None:
         super().__init__()
         own = [(row, edge) for row, edge in enumerate(edges) if edge.group == plan.group]
-        nodes = range(2, own[-1][1].node + 1)
+        nodes = range(2, own[-1][1].head + 1)
         self.parts = parts
         self.mixed_channels = plan.channels // parts
         self.strides = [2 if plan.reduction and source < 2 else 1 for source in range(nodes.stop)]
         self.entering = [
-            [(row, edge.source) for row, edge in own if edge.node == node] for node in nodes
+            [(row, edge.tail) for row, edge in own if edge.head == node] for node in nodes
         ]
         self.rows = slice(own[0][0], own[-1][0] + 1)
         self.is_noisy = any("noise" in edge.operations for _, edge in own)
@@ -179,7 +182,7 @@ class SearchCell(nn.Module):
         self.nothing = Zero(self.strides[0])
         self.edges = nn.ModuleList(
             nn.ModuleList(
-                operation(name, self.mixed_channels, self.strides[edge.source], BatchNorm)
+                operation(name, self.mixed_channels, self.strides[edge.tail], BatchNorm)
                 for name in edge.operations
             )
             for _, edge in own
@@ -191,15 +194,15 @@ class SearchCell(nn.Module):
         return int(torch.randint(2**62, (), device="cpu")) if self.is_noisy else 0
 
     def forward(
-        self, before: State, previous: State, told: Told, seed: int, recall: Recall
+        self, before: State, previous: State, terms: EdgeTerms, seed: int, cache: PrefixCache
     ) -> State:
         """Called once a cell: the nodes of the cell side by side."""
         start = partial(self._inputs, before, previous)
-        sources = recall.once((self, "inputs"), (before, previous), start)
+        sources = cache.get_or_compute((self, "inputs"), (before, previous), start)
         for node, entering in enumerate(self.entering):
-            rows = tuple(told.rows[row] for row, _ in entering) if recall.keeps else ()
-            make = partial(self._node, entering, sources, told, seed)
-            sources = [*sources, recall.once((self, node), (*sources, rows, seed), make)]
+            rows = tuple(terms.rows[row] for row, _ in entering) if cache.keeps else ()
+            make = partial(self._node, entering, sources, terms, seed)
+            sources = [*sources, cache.get_or_compute((self, node), (*sources, rows, seed), make)]
         return torch.cat([source.state for source in sources[2:]], 1)
 
     def modules_of_edges(self) -> Iterator[tuple[int, int, nn.Module]]:
@@ -208,59 +211,59 @@ class SearchCell(nn.Module):
             for column, module in enumerate(cast(nn.ModuleList, candidates)):
                 yield row, column, module
 
-    def _inputs(self, before: State, previous: State) -> list[Source]:
-        first = self._source(self.preprocess0(before), [])
-        return [first, self._source(self.preprocess1(previous), [first])]
+    def _inputs(self, before: State, previous: State) -> list[NodeState]:
+        first = self._node_state(self.preprocess0(before), [])
+        return [first, self._node_state(self.preprocess1(previous), [first])]
 
-    def _source(self, state: State, earlier: Sequence[Source]) -> Source:
+    def _node_state(self, state: State, earlier: Sequence[NodeState]) -> NodeState:
         """A state that comes after these."""
         stride = self.strides[len(earlier)]
         norms = dict(cast(nn.ModuleDict, self.pool_norms[len(earlier)]).items())
         views = Views(state[:, : self.mixed_channels] if self.parts > 1 else state, stride, norms)
         if self.parts == 1:
-            return Source(state, views)
+            return NodeState(state, views)
         rest = state[:, self.mixed_channels :]
         rest = rest if stride == 1 else F.max_pool2d(rest, 2, 2, ceil_mode=True)
         # Unscaled, every later node gets the same from this state: one running sum serves them all.
         flow = earlier[-1].flow if earlier else None
-        return Source(state, views, rest, rest if flow is None else flow + rest)
+        return NodeState(state, views, rest, rest if flow is None else flow + rest)
 
     def _node(
         self,
         entering: Sequence[tuple[int, int]],
-        sources: Sequence[Source],
-        told: Told,
+        sources: Sequence[NodeState],
+        terms: EdgeTerms,
         seed: int,
-    ) -> Source:
+    ) -> NodeState:
         """What reaches a node, shuffled once; shuffling each edge gives the same."""
-        mixed = mix(self._terms(entering, sources, told, seed))
+        mixed = mix(self._terms(entering, sources, terms, seed))
         if mixed is None:
             mixed = self.nothing(sources[0].views.state)
-        around = self._around(entering, sources, told)
-        return self._source(mixed if around is None else shuffled(mixed, around), sources)
+        around = self._around(entering, sources, terms)
+        return self._node_state(mixed if around is None else shuffled(mixed, around), sources)
 
     def _terms(
         self,
         entering: Sequence[tuple[int, int]],
-        sources: Sequence[Source],
-        told: Told,
+        sources: Sequence[NodeState],
+        terms: EdgeTerms,
         seed: int,
     ) -> Iterator[tuple[Tensor, Term]]:
         """Weight and output of each operation that enters a node."""
         for row, source in entering:
-            for column, weight in told.terms[row]:
+            for column, weight in terms.terms[row]:
                 module = self._operation(row, column)
                 if self.is_noisy and module.noise is not None:
                     module.noise.seed = seed + row
                 yield weight, module.term(sources[source].views.read(module.reads))
 
     def _around(
-        self, entering: Sequence[tuple[int, int]], sources: Sequence[Source], told: Told
+        self, entering: Sequence[tuple[int, int]], sources: Sequence[NodeState], terms: EdgeTerms
     ) -> State | None:
         """What reaches a node around the operations."""
-        if self.parts == 1 or told.around is None:
+        if self.parts == 1 or terms.around is None:
             return sources[-1].flow
-        rests = [(told.around[row], sources[source].rest) for row, source in entering]
+        rests = [(terms.around[row], sources[source].rest) for row, source in entering]
         return mix((weight, Term(rest)) for weight, rest in rests if rest is not None)
 
     def _operation(self, row: int, column: int) -> Operation:

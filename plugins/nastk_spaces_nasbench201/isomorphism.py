@@ -24,8 +24,8 @@ def canonical(architecture: Architecture) -> str:
     arriving: dict[int, list[str]] = {0: [INPUT]}
     for edge, operation in architecture.links():
         # Edges come node by node, so every source is complete.
-        source = "+".join(sorted(arriving[edge.source]))
-        arriving.setdefault(edge.node, []).append(_term(operation, source))
+        source = "+".join(sorted(arriving[edge.tail]))
+        arriving.setdefault(edge.head, []).append(_term(operation, source))
     return "+".join(sorted(arriving[max(arriving)]))
 
 

@@ -49,8 +49,8 @@ class NetworkCell(nn.Module):
     def __init__(self, links: Sequence[tuple[Edge, str]], channels: int) -> None:
         super().__init__()
         self.incoming = [
-            [(index, edge.source) for index, (edge, _) in enumerate(links) if edge.node == node]
-            for node in range(1, links[-1][0].node + 1)
+            [(index, edge.tail) for index, (edge, _) in enumerate(links) if edge.head == node]
+            for node in range(1, links[-1][0].head + 1)
         ]
         self.operations = nn.ModuleList(
             operation(name, channels, nn.BatchNorm2d) for _, name in links

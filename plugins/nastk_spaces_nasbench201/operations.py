@@ -2,7 +2,7 @@
 
 Both convolutions begin with the same ReLU and the pooling has no weights, so `Views` computes each
 once for all edges that leave a state. An `Operation` says which view it reads and holds the rest.
-Next: `leaving.py` computes many together, `supernet.py` and `network.py` put them into cells.
+Next: `fused_forward.py` computes many together, `supernet.py` and `network.py` put them into cells.
 """
 
 from collections.abc import Callable
@@ -64,7 +64,7 @@ class Operation(nn.Module):
 
     @property
     def joins(self) -> bool:
-        """Whether it may be computed together with others (`leaving.py`).
+        """Whether it may be computed together with others (`fused_forward.py`).
 
         Not where its norm has a scale and a shift, or where somebody listens to it alone.
         """

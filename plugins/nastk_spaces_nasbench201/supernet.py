@@ -1,7 +1,7 @@
 """Every operation of every edge at once: `NasBench201Supernet`, told by a `Mixture` how to mix.
 
 A cell walks over its states and not over its edges: all that leaves a state is computed together
-(`leaving.py`). This changes no number: see `docs/spaces/nasbench201.md`.
+(`fused_forward.py`). This changes no number: see `docs/spaces/nasbench201.md`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from nastk import Edge, Mixture, Supernet, Task
 from nastk.nn import BatchNorm, added
 from nastk.spaces import Measure, Terms, recomputed
-from nastk_spaces_nasbench201.leaving import leave
+from nastk_spaces_nasbench201.fused_forward import fused_forward
+from nastk_spaces_nasbench201.node_state import OutgoingOperation
 from nastk_spaces_nasbench201.operations import Norm, Operation, State, Views, operation
 from nastk_spaces_nasbench201.options import NasBench201Options
 from nastk_spaces_nasbench201.skeleton import Head, stages, stem
-from nastk_spaces_nasbench201.source import Way
 from nastk_spaces_nasbench201.stacking import (
     POSITIONS,
     alike,
@@ -120,9 +120,9 @@ class SearchCell(nn.Module):
 
     def __init__(self, edges: Sequence[Edge], channels: int, norm: Norm) -> None:
         super().__init__()
-        self.nodes = edges[-1].node
+        self.nodes = edges[-1].head
         self.leaving = [
-            [(row, edge.node) for row, edge in enumerate(edges) if edge.source == source]
+            [(row, edge.head) for row, edge in enumerate(edges) if edge.tail == source]
             for source in range(self.nodes)
         ]
         self.edges = nn.ModuleList(
@@ -140,11 +140,11 @@ class SearchCell(nn.Module):
                 for column, weight in terms[row]:
                     module = table[row][column]
                     if module.joins:
-                        together.append(Way.of(module, node, weight))
+                        together.append(OutgoingOperation.of(module, node, weight))
                     else:
                         output = module(views.read(module.reads))
                         received[node] = added(received[node], output, weight)
-            received = leave(views.read("state"), received, together)
+            received = fused_forward(views.read("state"), received, together)
         return _or_zeros(received[-1], state)
 
     def modules_of_edges(self) -> Iterator[tuple[int, int, nn.Module]]:

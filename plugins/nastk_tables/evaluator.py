@@ -6,7 +6,15 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 import nastk
-from nastk import Architecture, ConfigurationError, DataError, Evaluation, Evaluator, Probe, Setting
+from nastk import (
+    Architecture,
+    ConfigurationError,
+    DataError,
+    Evaluation,
+    EvaluationContext,
+    Evaluator,
+    Probe,
+)
 from nastk_tables.column import dataset_name
 from nastk_tables.places import find, is_name
 from nastk_tables.storage import read
@@ -24,7 +32,7 @@ class TableAccuracy(Evaluator):
     cost that the table knows (`table_parameters`, `table_multiply_adds` as counts, and in seconds
     `table_train_seconds`, `table_simulated_seconds`, `table_latency_<device>`).
 
-    Example: `TableAccuracy(setting).evaluate(architecture, None).metrics["rank"]`
+    Example: `TableAccuracy(context).evaluate(architecture, None).metrics["rank"]`
     """
 
     name = "table"
@@ -56,9 +64,9 @@ class TableAccuracy(Evaluator):
             named = table is None or is_name(table)
             return table if named else str(Path(str(table)).expanduser().absolute())
 
-    def __init__(self, setting: Setting, options: Options | None = None) -> None:
-        super().__init__(setting, options)
-        path = find(self.options.table or setting.space.name)
+    def __init__(self, context: EvaluationContext, options: Options | None = None) -> None:
+        super().__init__(context, options)
+        path = find(self.options.table or context.space.name)
         try:
             self.table = read(path)
         except DataError as error:
@@ -84,7 +92,7 @@ class TableAccuracy(Evaluator):
 
     def _check_space(self, path: str) -> None:
         """Refuse a table of another space, or one that writes architectures in another form."""
-        space, table = self.setting.space, self.table
+        space, table = self.context.space, self.table
         if table.space != space.name:
             raise ConfigurationError(
                 f"The table {path} is of space {table.space!r}, the run searches space "
@@ -98,7 +106,7 @@ class TableAccuracy(Evaluator):
             )
 
     def _reads(self, text: str) -> bool:
-        space = self.setting.space
+        space = self.context.space
         try:
             return space.to_text(space.from_text(text)) == text
         except DataError:
@@ -119,7 +127,7 @@ class TableAccuracy(Evaluator):
         Raises:
             DataError: the architecture is of another space, or the table does not hold it.
         """
-        space = self.setting.space
+        space = self.context.space
         text = space.to_text(space.check(architecture))
         place = self.table.place(text)
         accuracies = {

@@ -5,7 +5,7 @@ import pytest
 from pydantic import Field, field_validator
 
 import nastk
-from nastk import Component, ConfigurationError, Options, PluginError, Preset, Use, use
+from nastk import Component, ComponentSpec, ConfigurationError, Options, PluginError, Preset, use
 from nastk.base.component import parse
 
 
@@ -81,15 +81,15 @@ def test_a_component_without_options_refuses_all():
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ("darts", Use("darts")),
-        (use("darts", channels=8), Use("darts", {"channels": 8})),
-        ({"name": "darts"}, Use("darts")),
-        ({"name": "darts", "options": None}, Use("darts")),
-        ({"name": "darts", "options": {"channels": 8}}, Use("darts", {"channels": 8})),
+        ("darts", ComponentSpec("darts")),
+        (use("darts", channels=8), ComponentSpec("darts", {"channels": 8})),
+        ({"name": "darts"}, ComponentSpec("darts")),
+        ({"name": "darts", "options": None}, ComponentSpec("darts")),
+        ({"name": "darts", "options": {"channels": 8}}, ComponentSpec("darts", {"channels": 8})),
     ],
 )
 def test_a_component_may_be_written_in_several_ways(written, meant):
-    assert Use.of(written) == meant
+    assert ComponentSpec.of(written) == meant
 
 
 @pytest.mark.parametrize(
@@ -106,12 +106,12 @@ def test_a_component_may_be_written_in_several_ways(written, meant):
 )
 def test_what_is_no_component_is_refused(written, message):
     with pytest.raises(ConfigurationError, match=message):
-        Use.of(written)
+        ComponentSpec.of(written)
 
 
 def test_a_use_keeps_its_own_options():
     options = {"samples": 1}
-    made = Use.of({"name": "a", "options": options})
+    made = ComponentSpec.of({"name": "a", "options": options})
     options["samples"] = 2
     assert made.options == {"samples": 1}
 
@@ -131,7 +131,7 @@ def test_a_preset_fits_where_it_says(preset, space, data, fits):
 
 
 def test_the_public_name_is_the_same():
-    assert nastk.use("a", b=1) == Use("a", {"b": 1})
+    assert nastk.use("a", b=1) == ComponentSpec("a", {"b": 1})
 
 
 class Numbers(Options):
@@ -202,4 +202,4 @@ def test_a_validator_that_raises_is_said_in_one_message():
 @pytest.mark.parametrize("key", [None, 1, 0.5, True])
 def test_options_are_named_by_words(key):
     with pytest.raises(ConfigurationError, match=f"Options of 'a' are named by words, got {key}"):
-        Use.of({"name": "a", "options": {key: 1}})
+        ComponentSpec.of({"name": "a", "options": {key: 1}})

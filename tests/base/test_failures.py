@@ -73,7 +73,7 @@ def searched_with(installed_with, tmp_path):
         ),
         (
             "updater",
-            {"complaint": boom},
+            {"incompatibility": boom},
             r"Updater 'bad'.* failed while it was made and shown",
         ),
         ("updater", {"setup": leave}, r"it asked Python to exit \(SystemExit: 7\)"),
@@ -200,12 +200,12 @@ def test_a_state_that_an_updater_refuses_is_one_message_and_is_kept(
     ("kind", "method"),
     [
         ("updater", "before_step"),
-        ("updater", "forecast"),
+        ("updater", "max_cost"),
         ("updater", "state_dict"),
         ("updater", "load_state_dict"),
         ("updater", "after_epoch"),
         ("space", "decide"),
-        ("evaluator", "forecast"),
+        ("evaluator", "max_cost"),
     ],
 )
 @pytest.mark.parametrize("raised", [boom, leave])
@@ -218,9 +218,9 @@ def test_a_dry_run_names_a_plugin_that_raises(kind, method, raised, installed_wi
         rehearse(assembly, memory=True)
 
 
-@pytest.mark.parametrize("method", ["mixtures", "forecast"])
+@pytest.mark.parametrize("method", ["mixtures", "max_cost"])
 def test_a_budget_names_a_plugin_that_raises(method, installed_with):
-    nothing = {"forecast": lambda self, plan: PhaseCost()}
+    nothing = {"max_cost": lambda self, plan: PhaseCost()}
     assembly = assemble(resolve(installed_with("updater", **{**nothing, method: boom})))
     message = r"^Updater 'bad' \(this test 0\) failed while its budget was counted: ValueError: b"
     for ask in (Budget("images", 1e4).epochs, Budget("images", 1e4).allows):

@@ -78,7 +78,7 @@ def test_without_a_preset_a_run_says_what_makes_it_smaller(nastk):
 
 def test_a_dry_run_says_what_judging_takes(nastk):
     judges = ["-e", "retrain,epochs=3,batch_size=16", "-e", "size"]
-    code, out, _ = nastk(*TOY, *judges, "--leaf-judge", judges[1], "--dry-run")
+    code, out, _ = nastk(*TOY, *judges, "--leaf-evaluator", judges[1], "--dry-run")
     assert code == 0
     assert [line.strip() for line in out.splitlines()[5:9]] == [
         "judging      retrain: at most 240 images forward, 144 backward",
@@ -138,7 +138,7 @@ def test_the_file_of_the_tutorial_is_a_matter_of_minutes():
     config = resolve(yaml.safe_load(text.split("```yaml\n")[1].split("```")[0]))
     assert (config.data.name, config.preset) == ("digits", "quick")
     assembly = assemble(config)
-    own = assembly.trainer.root().updater.forecast(assembly.plan)
+    own = assembly.trainer.root().updater.max_cost(assembly.plan)
     images = config.trainer.epochs * assembly.plan.train_images + own.images_forward
     # Of 8 x 8 pixels; the first search has at most 62,000, of full size this file 5 million.
     assert images < 300_000

@@ -8,7 +8,7 @@ from test_installed import SMALL
 from torch import nn
 
 import nastk
-from nastk import Choice, Mixture, Setting, Task, catalogue, space_of
+from nastk import Choice, EvaluationContext, Mixture, Task, catalogue, space_of
 from nastk.data.pair import PairSource
 from nastk.data.splits import Splits, nothing
 from nastk.nn import ChoosingConv2d
@@ -113,7 +113,7 @@ def test_gradients_are_those_of_finite_differences(name, form):
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_search_on_rectangles_is_stopped_resumed_and_trained(name, form, tmp_path):
-    wishes = {
+    request = {
         "space": {"name": name, "options": SMALL.get(name, {})},
         "updater": "darts",
         "data": "pair",
@@ -121,7 +121,7 @@ def test_a_search_on_rectangles_is_stopped_resumed_and_trained(name, form, tmp_p
         "evaluators": ["supernet", "size", TRAINED],
     }
     images = sets(form)
-    run = Run.new(nastk.resolve(wishes), tmp_path / "a", images)
+    run = Run.new(nastk.resolve(request), tmp_path / "a", images)
     run.observers.append(lambda event: run.stop() if event.kind == "step-done" else None)
     with pytest.raises(nastk.StopRequested):
         for _ in run.events():
@@ -138,7 +138,7 @@ def test_a_search_on_rectangles_is_stopped_resumed_and_trained(name, form, tmp_p
 def test_a_search_on_rectangles_resumes_to_the_bits_of_an_undisturbed_one(name, tmp_path):
     form = (5, 9, 14)
     options = {"label_smoothing": 0.1, "class_weights": [1, 3]}
-    wishes = {
+    request = {
         "space": {"name": name, "options": SMALL.get(name, {})},
         "updater": "darts",
         "data": {"name": "pair", "options": options},
@@ -147,7 +147,7 @@ def test_a_search_on_rectangles_resumes_to_the_bits_of_an_undisturbed_one(name, 
     states = []
     for stop_at in (None, 4):
         out = tmp_path / str(stop_at)
-        run = Run.new(nastk.resolve(wishes), out, sets(form))
+        run = Run.new(nastk.resolve(request), out, sets(form))
         steps = itertools.count(1)
 
         def stop(event, run=run, steps=steps, stop_at=stop_at):
@@ -195,7 +195,7 @@ def test_multiply_adds_are_those_of_the_rectangle(name, form):
     space, task = made(name), Task(4, form[0], form[1:])
     nowhere = Splits(nothing(), nothing(), nothing())
     architecture = space.sample(space.full(), torch.Generator().manual_seed(3))
-    evaluator = catalogue().load("evaluator", "size")(Setting(space, task, nowhere))
+    evaluator = catalogue().load("evaluator", "size")(EvaluationContext(space, task, nowhere))
     found = evaluator.evaluate(architecture, None)
     assert found.metrics["multiply_adds"] == counted(space.network(architecture, task), task)
     assert f"one image of {task.form}" in found.notes[0]

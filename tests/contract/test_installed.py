@@ -11,10 +11,10 @@ import torch
 from nastk import (
     ArchitectureUpdater,
     DataSource,
+    EvaluationContext,
     Evaluator,
     Mixture,
     SearchSpace,
-    Setting,
     Subspace,
     Task,
     catalogue,
@@ -77,7 +77,7 @@ def test_a_component_is_what_its_offer_says_and_describes_itself(kind, name):
     assert one.offer.summary == component.summary
     check_component(component)
     for preset in component.presets:
-        assert preset.name and preset.source
+        assert preset.name and preset.citation
 
 
 @pytest.mark.parametrize(("kind", "name"), installed("updater"))
@@ -105,7 +105,7 @@ def test_an_updater_takes_a_step_on_every_space(kind, name, space):
 def test_a_space_speaks_of_the_same_edges_everywhere(kind, name):
     space = load(name, kind)(load(name, kind).parse_options(SMALL.get(name, {})))
     architecture = space.sample(space.full(), torch.Generator().manual_seed(0))
-    assert space.complaint(space.full()) is None
+    assert space.why_empty(space.full()) is None
     assert space.from_text(space.to_text(architecture)) == architecture
     images = torch.randn(
         2, TASK.channels, TASK.size, TASK.size, generator=torch.Generator().manual_seed(0)
@@ -113,7 +113,7 @@ def test_a_space_speaks_of_the_same_edges_everywhere(kind, name):
     supernet = space.supernet(TASK)
     assert supernet(images, Mixture.of(architecture)).shape == (2, TASK.classes)
     assert {(edge, column) for edge, column, _ in supernet.operations()} == set(
-        space.full().players()
+        space.full().alive_operations()
     )
     assert space.network(architecture, TASK).eval()(images).shape == (2, TASK.classes)
 
@@ -205,7 +205,7 @@ def test_an_evaluator_repeats_itself_and_changes_nothing(kind, name):
     (branch,) = harness.run(steps=2)
     probe = harness.trainer.probe(branch)
     found = load(name, kind)
-    setting = Setting(harness.space, harness.data.task, harness.splits)
+    setting = EvaluationContext(harness.space, harness.data.task, harness.splits)
     evaluator = found(setting, found.parse_options(JUDGES.get(name, {})))
     architecture = ToySpace().from_text("conv,skip,pool,conv,skip")
     before = fingerprint(branch.state_dict())

@@ -41,8 +41,8 @@ def cases() -> list[tuple[str, str, str, Preset]]:
 def test_a_preset_fills_in_what_it_says_and_gives_way_to_what_was_asked(
     updater, space, data, preset
 ):
-    wishes = {"updater": updater, "space": space, "data": data, "preset": preset.name}
-    config = resolve({**wishes, "trainer": {"epochs": 60}})
+    request = {"updater": updater, "space": space, "data": data, "preset": preset.name}
+    config = resolve({**request, "trainer": {"epochs": 60}})
     assert config.preset == preset.name
     for section in ("space", "updater", "data"):
         options = getattr(config, section).options
@@ -86,7 +86,7 @@ def test_a_preset_is_a_plan_that_its_updater_accepts(updater, space, data, prese
     train = round(images * config.data.options.get("train_fraction", 0.5))
     batch = config.trainer.batch_size
     plan = Plan(config.trainer.epochs, ceil(train / batch), batch, train, images - train)
-    assert made.complaint(plan) is None
+    assert made.incompatibility(plan) is None
     assert "valid" not in made.needs or images > train
 
 
@@ -94,9 +94,9 @@ def test_a_preset_is_a_plan_that_its_updater_accepts(updater, space, data, prese
     ("kind", "name", "preset"), OURS, ids=lambda each: getattr(each, "name", each)
 )
 def test_a_preset_says_where_it_is_from_and_stands_on_its_page(kind, name, preset):
-    published = re.search(r"(19|20)\d\d|the authors' code|[\w-]+/[\w-]+", preset.source)
-    ours = re.search(r"not (a )?published|nastk", preset.source)
-    assert published or ours, preset.source
+    published = re.search(r"(19|20)\d\d|the authors' code|[\w-]+/[\w-]+", preset.citation)
+    ours = re.search(r"not (a )?published|nastk", preset.citation)
+    assert published or ours, preset.citation
     assert (preset.name == "quick") <= bool(ours)
     if kind == "updater":
         page = (PAGES / f"{name}.md").read_text(encoding="utf-8")

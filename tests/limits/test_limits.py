@@ -49,12 +49,15 @@ def installed(**classes):
         ("params=4M:flags=2", ("parameters", 4e6, "size", {"flags": 2})),
         ("table_latency_pixel3=5ms:table", ("table_latency_pixel3", 0.005, "table", {})),
         ({"metric": "params", "at_most": "4M"}, ("parameters", 4e6, "size", {})),
-        ({"metric": "x", "at_most": 3, "judge": "me"}, ("x", 3.0, "me", {})),
+        ({"metric": "x", "at_most": 3, "evaluator": "me"}, ("x", 3.0, "me", {})),
     ],
 )  # fmt: skip
 def test_what_people_write_is_read(text, found):
     limit = read(text)
-    assert tuple(limit[key] for key in ("metric", "at_most", "judge", "judge_options")) == found
+    assert (
+        tuple(limit[key] for key in ("metric", "at_most", "evaluator", "evaluator_options"))
+        == found
+    )
     assert read(limit) == limit
 
 
@@ -92,7 +95,7 @@ def test_units(value, metric, found):
 
 def test_limits_are_resolved_and_read_back_from_a_run_folder():
     config = resolve({**TOY, "limits": ["params=415", "madds=40k"]})
-    assert [(one.metric, one.at_most, one.judge) for one in config.limits] == [
+    assert [(one.metric, one.at_most, one.evaluator) for one in config.limits] == [
         ("parameters", 415.0, "size"),
         ("multiply_adds", 40000.0, "size"),
     ]
@@ -141,7 +144,7 @@ def test_impossible_limits_are_refused_before_training(limits, message):
 
 def test_limits_that_cannot_be_kept_together_say_so():
     known = installed()
-    limits = [{"metric": name, "at_most": most, "judge": "toy-size"}
+    limits = [{"metric": name, "at_most": most, "evaluator": "toy-size"}
               for name, most in (("parameters", 200), ("skips", 1))]  # fmt: skip
     # `second:` edges offer conv or skip (never none), so few convolutions need two skips.
     with pytest.raises(ConfigurationError, match=r"keeps the limits together: .*skips is 0"):
@@ -157,7 +160,7 @@ def test_the_assembled_space_is_limited_and_the_judge_is_asked_few_times():
     assert (space.name, space.edges) == ("toy", ToySpace().edges)
     assert found.trainer.space is space
     assert space.meters[0]._known is space.meters[1]._known
-    assert space.meters[0]._known.judge.asked <= 40
+    assert space.meters[0]._known.evaluator.asked <= 40
     assert [one.name for one in found.evaluators] == ["supernet", "size", "limits"]
 
 
@@ -195,10 +198,10 @@ def test_a_loose_limit_changes_no_bit(tmp_path):
 
 
 def test_a_limited_run_goes_on_where_it_stopped(tmp_path):
-    wishes = {**TOY, "updater": {"name": "random", "options": {"candidates": 5}},
+    request = {**TOY, "updater": {"name": "random", "options": {"candidates": 5}},
               "limits": ["params=415"]}  # fmt: skip
-    whole = nastk.search(**wishes, out=tmp_path / "whole")
-    for number, _ in enumerate(nastk.stream(resolve(wishes), out=tmp_path / "part")):
+    whole = nastk.search(**request, out=tmp_path / "whole")
+    for number, _ in enumerate(nastk.stream(resolve(request), out=tmp_path / "part")):
         if number == 8:
             break
     assert RunFolder(tmp_path / "part").state() == "interrupted"

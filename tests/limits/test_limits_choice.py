@@ -15,7 +15,7 @@ from limits_kit import (
 )
 
 from nastk import PluginError, Subspace
-from nastk.limits.model import Rivals, Span, Structure, keys_of, measured, table_of
+from nastk.limits.model import ExclusiveEdges, Span, Structure, keys_of, measured, table_of
 from nastk.limits.space import finite
 from nastk.testing import ToySpace
 from nastk_spaces_darts.space import DartsSpace
@@ -38,28 +38,30 @@ def score(scores, architecture):
 
 def test_the_structure_of_the_toy():
     found = Structure.of(ToySpace())
-    assert found.rivals == tuple(Rivals((row,), 1) for row in range(5))
+    assert found.exclusive == tuple(ExclusiveEdges((row,), 1) for row in range(5))
     assert not found.choosable[:, 0].any()  # `none` is never chosen where there is a choice
     assert found.choosable.sum().item() == 3 * 3 + 2 * 2
 
 
 def test_the_structure_of_cells_whose_nodes_keep_two_operations():
     found = Structure.of(DartsSpace(DartsSpace.Options(include_none=True)))
-    assert Rivals((2, 3, 4), 2) in found.rivals
-    assert sum(each.taken for each in found.rivals) == 16
+    assert ExclusiveEdges((2, 3, 4), 2) in found.exclusive
+    assert sum(each.taken for each in found.exclusive) == 16
     assert not found.choosable[:, 0].any()
 
 
 def test_costs_of_the_toy_in_closed_form():
-    space, judge = ToySpace(), ToySize()
+    space, evaluator = ToySpace(), ToySize()
     found = measured(
-        space, lambda each: judge.evaluate(each, None).metrics["parameters"], Structure.of(space)
+        space,
+        lambda each: evaluator.evaluate(each, None).metrics["parameters"],
+        Structure.of(space),
     )
     wanted = torch.zeros(5, 4, dtype=torch.float64)
     wanted[:3, 2], wanted[3:, 2] = 2 * CONV, CONV
     torch.testing.assert_close(found.costs, wanted, rtol=1e-9, atol=1e-6)
     assert found.rest == pytest.approx(REST)
-    assert found.exact and found.asked == judge.asked <= 25
+    assert found.exact and found.asked == evaluator.asked <= 25
 
 
 def test_costs_of_darts_cells_need_few_architectures():
@@ -68,7 +70,7 @@ def test_costs_of_darts_cells_need_few_architectures():
 
     def value(architecture):  # a reduction's strided edges cost half
         return 100.0 + sum(
-            per.get(name, len(name)) * (0.5 if edge.group == "reduce" and edge.source < 2 else 1)
+            per.get(name, len(name)) * (0.5 if edge.group == "reduce" and edge.tail < 2 else 1)
             for edge, name in architecture.links()
         )
 
@@ -91,12 +93,12 @@ def test_costs_of_networks_that_are_built():
     from nastk_spaces_nasbench201.options import NasBench201Options
 
     space = NasBench201Space(NasBench201Options(network_channels=4, network_cells=1))
-    judge = Size(setting_of(space))
-    found = limited(space, judge, "params=20k").meters[0].sum
+    evaluator = Size(setting_of(space))
+    found = limited(space, evaluator, "params=20k").meters[0].sum
     rng = torch.Generator().manual_seed(3)
     for _ in range(3):
         architecture = space.sample(space.full(), rng)
-        size = space.size(architecture, judge.setting.task)
+        size = space.size(architecture, evaluator.context.task)
         assert found.of(architecture) == pytest.approx(size.parameters, abs=1e-3)
 
 
@@ -175,13 +177,13 @@ GAP = 0.03
 )
 def test_decisions_under_uneven_costs_are_near_the_best(shares, optimal, every):
     space, (tables, _) = NasBench201Space(), every
-    judge = Summed(space)
-    known = {name: (tables * judge.tables[name]).sum((1, 2)) for name in shares}
+    evaluator = Summed(space)
+    known = {name: (tables * evaluator.tables[name]).sum((1, 2)) for name in shares}
     limits = {
         name: float(values.min() + shares[name] * (values.max() - values.min()))
         for name, values in known.items()
     }
-    found = limited(space, judge, *(f"{name}={most!r}" for name, most in limits.items()))
+    found = limited(space, evaluator, *(f"{name}={most!r}" for name, most in limits.items()))
     inside = torch.stack([known[name] <= most for name, most in limits.items()]).all(0)
     hits = []
     for seed in range(20):
@@ -210,12 +212,12 @@ def test_a_metric_that_is_no_sum_is_kept_all_the_same():
     ids=lambda space: space.name,
 )
 def test_large_spaces_come_near_the_bound_of_lagrange(space):
-    judge = Summed(space)
+    evaluator = Summed(space)
     shape = space.full().mask.shape
-    costs = judge.tables["a"]
+    costs = evaluator.tables["a"]
     low, high = (score(costs, space.decide(sign * costs, space.full())) for sign in (-1, 1))
     most = low + 0.4 * (high - low)
-    found = limited(space, judge, f"a={most!r}")
+    found = limited(space, evaluator, f"a={most!r}")
     for seed in range(2):
         scores = scores_of(seed, shape)
         answer = found.decide(scores, space.full())
@@ -281,22 +283,22 @@ def test_draws_are_the_spaces_own_where_those_keep_the_limit():
 
 def test_where_draws_hardly_ever_keep_the_limit_a_decision_does():
     space = NasBench201Space()
-    judge = Summed(space)
-    least = score(judge.tables["a"], space.decide(-judge.tables["a"], space.full()))
-    found, rng = limited(space, judge, f"a={least * 1.02!r}"), torch.Generator().manual_seed(0)
+    evaluator = Summed(space)
+    least = score(evaluator.tables["a"], space.decide(-evaluator.tables["a"], space.full()))
+    found, rng = limited(space, evaluator, f"a={least * 1.02!r}"), torch.Generator().manual_seed(0)
     assert all(found.meters[0].holds(found.sample(space.full(), rng)) for _ in range(5))
 
 
 def test_subspaces_without_anything_small_enough_are_complained_about():
     space = limited_toy()
-    assert space.complaint(space.full()) is None
+    assert space.why_empty(space.full()) is None
     large = space.full()
     for row in range(3):
         large = large.only(row, [2])
-    assert space.complaint(large) == (
+    assert space.why_empty(large) == (
         "none within the limits is left, the smallest parameters is 991, the limit 415"
     )
-    assert space.complaint(large.only(0, [])) == "edge first:0->1 has no operation left"
+    assert space.why_empty(large.only(0, [])) == "edge first:0->1 has no operation left"
     with pytest.raises(PluginError, match=r"No architecture within the limits lies in this subspa"):
         space.decide(torch.zeros(5, 4), large)
 

@@ -53,7 +53,7 @@ def test_every_updater_finishes_inside_the_limit(name, limit):
     space = limited_toy(limit)
     harness = harness_of(name, space)
     branches = [harness.trainer.root()]
-    if why := branches[0].updater.complaint(harness.plan):
+    if why := branches[0].updater.incompatibility(harness.plan):
         # A group for every operation needs edges on which each of them can be afforded.
         assert (name, limit) == ("fewshot", "params=271") and "splits need as many edges" in why
         return
@@ -167,6 +167,6 @@ def test_a_penalty_on_shapley_values_moves_alpha_away_from_what_is_large():
 @pytest.mark.parametrize(("updater", "options"), [(Darts, {}), (Shapley, OPTIONS["shapley"])])
 def test_a_penalty_without_a_limit_is_refused(updater, options):
     harness = Harness(updater, {**options, "penalty": 0.5})
-    why = harness.trainer.root().updater.complaint(harness.plan)
+    why = harness.trainer.root().updater.incompatibility(harness.plan)
     assert why is not None
     assert why.startswith(f"{updater.name}: penalty=0.5 is on shares of a limit")

@@ -108,10 +108,10 @@ def test_cards_and_tables_keep_their_distance(name):
         low = layout.y[record.name] - tall / 2 - (hanging + 12.0 if hanging else 0.0)
         boxes[record.name] = depth, low, layout.y[record.name] + tall / 2
         assert low >= -1e-9 and boxes[record.name][2] <= layout.height + 1e-9
-        heirs = [layout.y[heir] for heir in record.heirs]
-        assert heirs == sorted(heirs, reverse=True)
-        assert not heirs or layout.y[record.name] == pytest.approx(
-            (heirs[0] + heirs[-1]) / 2, abs=0.5
+        children = [layout.y[child] for child in record.children]
+        assert children == sorted(children, reverse=True)
+        assert not children or layout.y[record.name] == pytest.approx(
+            (children[0] + children[-1]) / 2, abs=0.5
         )
     for (one, first), (two, second) in combinations(boxes.items(), 2):
         if first[0] == second[0]:

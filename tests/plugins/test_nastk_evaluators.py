@@ -14,9 +14,9 @@ from nastk import (
     Batch,
     ConfigurationError,
     DataError,
+    EvaluationContext,
     Mixture,
     Probe,
-    Setting,
     Split,
     Task,
 )
@@ -35,9 +35,9 @@ class TestSupernetAccuracy(EvaluatorContract):
     evaluator, options, updater = SupernetAccuracy, {"batch_size": 16}, Even
 
 
-def setting(**changes: object) -> Setting:
+def setting(**changes: object) -> EvaluationContext:
     data = ToyData()
-    return replace(Setting(ToySpace(), data.task, data.splits(0)), **changes)
+    return replace(EvaluationContext(ToySpace(), data.task, data.splits(0)), **changes)
 
 
 # ---------------------------------------------------------------- size

@@ -15,10 +15,10 @@ import nastk
 from nastk import (
     Architecture,
     ConfigurationError,
+    EvaluationContext,
     Execution,
     Objective,
     SearchSpace,
-    Setting,
     Split,
     Splits,
     Task,
@@ -27,9 +27,9 @@ from nastk import (
 )
 from nastk.base.seeds import generator
 from nastk.limits.limit import LimitOptions, read
-from nastk.limits.space import Limited
+from nastk.limits.space import ConstrainedSpace
 from nastk.runs.config import evaluator_config
-from nastk.runs.judging import evaluator_use
+from nastk.runs.evaluating import evaluator_use
 from nastk.testing import ToyData, ToySpace
 from nastk_evaluators.presets import PRESETS
 from nastk_evaluators.rates import rate
@@ -44,12 +44,12 @@ ARCHITECTURE = TOY.from_text("conv,skip,pool,conv,skip")
 SMALL = {"epochs": 2, "batch_size": 16, "learning_rate": 0.1}
 
 
-def setting(space: SearchSpace = TOY) -> Setting:
+def setting(space: SearchSpace = TOY) -> EvaluationContext:
     data = ToyData()
-    return Setting(space, data.task, data.splits(0))
+    return EvaluationContext(space, data.task, data.splits(0))
 
 
-def retrain(made: Setting | None = None, **options: object) -> Retrain:
+def retrain(made: EvaluationContext | None = None, **options: object) -> Retrain:
     return Retrain(made or setting(), Retrain.parse_options({**SMALL, **options}))
 
 
@@ -159,7 +159,7 @@ def test_smoothed_labels_are_those_of_the_authors_formula(
 # ---------------------------------------------------------------- another network
 
 
-def cells(**options: object) -> Setting:
+def cells(**options: object) -> EvaluationContext:
     """A tiny run on DARTS cells, whose search knows of no auxiliary head."""
     space = DartsSpace(
         DartsSpace.parse_options({"network_channels": 2, "network_cells": 3, "nodes": 2, **options})
@@ -167,7 +167,7 @@ def cells(**options: object) -> Setting:
     images = torch.randint(0, 256, (24, 3, 32, 32), generator=torch.Generator().manual_seed(0))
     treat = ToyData().splits(0).train.augmentation
     part = Split(images.to(torch.uint8), torch.arange(24) % 3, treat)
-    return Setting(space, Task(3, 3, 32), Splits(part, part, part.select([])))
+    return EvaluationContext(space, Task(3, 3, 32), Splits(part, part, part.select([])))
 
 
 def test_an_auxiliary_head_can_be_had_after_any_search() -> None:
@@ -208,7 +208,7 @@ def test_what_a_network_cannot_be_is_said_before_anything_is_trained(
 
 
 def test_limits_bind_what_is_drawn_and_not_what_is_built() -> None:
-    limited = Limited(TOY, [(LimitOptions(**read("params=1M")), Size(setting()))])
+    limited = ConstrainedSpace(TOY, [(LimitOptions(**read("params=1M")), Size(setting()))])
     changed = limited.with_options({"channels": 5})
     assert type(changed) is ToySpace and changed.options.channels == 5
 
@@ -316,8 +316,8 @@ def test_a_preset_is_named_in_a_configuration_in_any_way_and_written_out() -> No
         nastk.use("retrain", preset="paper"),
         {"name": "retrain", "options": {"preset": "paper"}},
     ):
-        config = resolve({**base, "evaluators": [one], "leaf_judge": one})
-        assert config.leaf_judge == config.evaluators[0]
+        config = resolve({**base, "evaluators": [one], "leaf_evaluator": one})
+        assert config.leaf_evaluator == config.evaluators[0]
         assert config.evaluators[0].options["network"] == {"auxiliary": True}
         assert resolve(config.model_dump(mode="json")) == config
 
@@ -352,8 +352,8 @@ def test_the_recipe_of_a_look_learns_the_digits() -> None:
     kind, data = catalogue().load("space", "nasbench201"), catalogue().load("data", "digits")
     source = data(data.parse_options())
     space = kind(kind.parse_options())
-    made = Setting(space, source.task, source.splits(0))
+    made = EvaluationContext(space, source.task, source.splits(0))
     text = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
-    judged = Retrain(made, Retrain.parse_options(found)).evaluate(space.from_text(text), None)
-    assert judged.metrics["test_accuracy"] > 0.7
-    assert math.isfinite(judged.metrics["train_loss"])
+    evaluated = Retrain(made, Retrain.parse_options(found)).evaluate(space.from_text(text), None)
+    assert evaluated.metrics["test_accuracy"] > 0.7
+    assert math.isfinite(evaluated.metrics["train_loss"])

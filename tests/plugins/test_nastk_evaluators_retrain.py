@@ -17,8 +17,8 @@ from nastk import (
     ConfigurationError,
     DataError,
     DivergenceError,
+    EvaluationContext,
     Execution,
-    Setting,
     Split,
     Splits,
     StopRequested,
@@ -28,7 +28,7 @@ from nastk import (
 from nastk.base.seeds import seed_of
 from nastk.data.opening import stream
 from nastk.testing import EvaluatorContract, ToyData, ToySpace, fingerprint
-from nastk.train.evaluator import Caller
+from nastk.train.evaluator import RunHandle
 from nastk_evaluators.joined import joined
 from nastk_evaluators.recipe import Recipe
 from nastk_evaluators.retrain import Retrain
@@ -47,16 +47,16 @@ class TestRetrain(EvaluatorContract):
     evaluator, options, updater = Retrain, SMALL, Even
 
 
-def setting(**changes: object) -> Setting:
+def setting(**changes: object) -> EvaluationContext:
     data = ToyData()
-    return replace(Setting(TOY, data.task, data.splits(0)), **changes)
+    return replace(EvaluationContext(TOY, data.task, data.splits(0)), **changes)
 
 
-def retrain(made: Setting | None = None, **options: object) -> Retrain:
+def retrain(made: EvaluationContext | None = None, **options: object) -> Retrain:
     return Retrain(made or setting(), Retrain.parse_options({**SMALL, **options}))
 
 
-def training(made: Setting, **options: object) -> Training:
+def training(made: EvaluationContext, **options: object) -> Training:
     recipe = Recipe(**{**SMALL, **options})
     return Training(ARCHITECTURE, made, recipe, CPU, batches(made.splits.train))
 
@@ -84,7 +84,7 @@ def without(split: Split) -> Split:
 
 def test_it_learns_and_says_what_it_did() -> None:
     data = ToyData(ToyData.parse_options({"images": 192}))
-    made = Setting(TOY, data.task, data.splits(0))
+    made = EvaluationContext(TOY, data.task, data.splits(0))
     found = retrain(made, epochs=10).evaluate(ARCHITECTURE, None)
     assert list(found.metrics) == [
         "valid_accuracy",
@@ -219,9 +219,9 @@ def test_an_auxiliary_head_is_no_parameter() -> None:
 @pytest.mark.parametrize(("cutout", "zeros"), [(None, False), (4, True)])
 def test_cutout_is_the_datas_own_unless_it_is_set(cutout: int | None, zeros: bool) -> None:
     one = retrain(cutout=cutout)
-    images = one._batches("train", one.setting.splits.train).at(0).images
+    images = one._batches("train", one.context.splits.train).at(0).images
     assert bool((images == 0).flatten(1).any(1).all()) is zeros
-    held_out = next(one._batches("valid", one.setting.splits.valid).once()).images
+    held_out = next(one._batches("valid", one.context.splits.valid).once()).images
     assert not (held_out == 0).any()
 
 
@@ -241,8 +241,8 @@ def test_training_on_equals_training_at_once_and_measuring_changes_nothing() -> 
 
 def test_train_and_valid_together_leave_the_test_split_to_measure() -> None:
     counted: list[tuple[int, int]] = []
-    caller = Caller(charge=lambda *images: counted.append(images))
-    found = retrain(setting(caller=caller), split="train+valid", batch_size=20).evaluate(
+    caller = RunHandle(charge=lambda *images: counted.append(images))
+    found = retrain(setting(run=caller), split="train+valid", batch_size=20).evaluate(
         ARCHITECTURE, None
     )
     assert next(iter(found.metrics)) == "test_accuracy" and "valid_accuracy" not in found.metrics
@@ -303,7 +303,7 @@ def test_comparing_looks_at_no_test_image_and_does_what_training_alone_does() ->
     counted: list[tuple[int, int]] = []
     made = setting(
         splits=replace(splits, test=unseen),
-        caller=Caller(charge=lambda *images: counted.append(images)),
+        run=RunHandle(charge=lambda *images: counted.append(images)),
     )
     one = retrain(made, epochs=4, rungs=(1, 2))
     found = one.evaluate_all([ARCHITECTURE, *OTHERS], [None] * 3)
@@ -329,7 +329,7 @@ def test_without_rungs_all_are_trained_to_the_end() -> None:
 
 def test_a_single_one_is_not_trained() -> None:
     counted: list[int] = []
-    made = setting(caller=Caller(charge=lambda *images: counted.extend(images)))
+    made = setting(run=RunHandle(charge=lambda *images: counted.extend(images)))
     (found,) = retrain(made).evaluate_all([ARCHITECTURE], [None])
     assert found.metrics["epochs"] == 0 and not counted
 
@@ -339,8 +339,8 @@ def test_a_single_one_is_not_trained() -> None:
 
 def test_the_caller_hears_how_far_it_is_and_may_stop_it() -> None:
     told: list[tuple[str, int, int]] = []
-    caller = Caller(tell=lambda *piece: told.append(piece))
-    retrain(setting(caller=caller), baseline=1).evaluate(ARCHITECTURE, None)
+    caller = RunHandle(tell=lambda *piece: told.append(piece))
+    retrain(setting(run=caller), baseline=1).evaluate(ARCHITECTURE, None)
     messages = [re.sub(r"loss \d\.\d{3}$", "loss N", message) for message, _, _ in told]
     assert messages == [
         "training the network, epoch 1/2",
@@ -351,7 +351,7 @@ def test_the_caller_hears_how_far_it_is_and_may_stop_it() -> None:
     assert [piece[1:] for piece in told] == [(3, 12), (6, 12), (9, 12), (12, 12)]
     for after in (0, 4, 7):  # before, while it trains, while it measures
         asked = iter([False] * after + [True])
-        stopped = setting(caller=Caller(stopping=lambda asked=asked: next(asked)))
+        stopped = setting(run=RunHandle(stopping=lambda asked=asked: next(asked)))
         with pytest.raises(StopRequested, match="while an evaluator was working"):
             retrain(stopped).evaluate(ARCHITECTURE, None)
 
@@ -407,7 +407,7 @@ def test_a_network_of_darts_with_auxiliary_head_and_drop_path() -> None:
     images = torch.randint(0, 256, (24, 3, 32, 32), generator=torch.Generator().manual_seed(0))
     treat = ToyData().splits(0).train.augmentation
     part = Split(images.to(torch.uint8), torch.arange(24) % 3, treat)
-    made = Setting(space, Task(3, 3, 32), Splits(part, part, without(part)))
+    made = EvaluationContext(space, Task(3, 3, 32), Splits(part, part, without(part)))
     architecture = space.sample(space.full(), torch.Generator().manual_seed(0))
     found, again = (
         retrain(made, batch_size=12, drop_path=0.5, cutout=16).evaluate(architecture, None)

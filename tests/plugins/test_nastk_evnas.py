@@ -100,10 +100,10 @@ def by_hand(genome, edges):
     """The published rule, written out a second time: edge by edge, then node by node."""
     table = torch.zeros(genome.shape)
     for group in ("normal", "reduce"):
-        for node in {edge.node for edge in edges}:
+        for node in {edge.head for edge in edges}:
             found = []
             for row, edge in enumerate(edges):
-                if (edge.group, edge.node) == (group, node):
+                if (edge.group, edge.head) == (group, node):
                     shares = torch.softmax(genome[row], 0)
                     best, second = shares.topk(2).indices.tolist()
                     if edge.operations[best] == "none":
@@ -128,7 +128,7 @@ def test_a_decoded_darts_cell_has_eight_ones_two_edges_a_node_and_no_none():
     assert table.sum(1).max() == 1
     assert (table.sum(1) == 0).sum() == 12
     assert table[:, DARTS.edges[0].operations.index("none")].sum() == 0
-    inputs = Counter((edge.group, edge.node) for edge, _ in architecture.links())
+    inputs = Counter((edge.group, edge.head) for edge, _ in architecture.links())
     assert set(inputs.values()) == {2} and len(inputs) == 8
 
 
@@ -485,7 +485,7 @@ def test_the_forecast_is_what_the_ledger_measures(options, images, each):
     (branch,) = run.run()
     measured = [report.values["measured"] for report in reports(run)]
     spent = run.trainer.ledger.cost().phases["updater"]
-    forecast = branch.updater.forecast(run.plan)
+    forecast = branch.updater.max_cost(run.plan)
     assert spent.images_forward == sum(measured) * each
     assert forecast.images_forward == 2 * 4 * each
     assert (spent.images_backward, forecast.images_backward) == (0, 0)
@@ -496,7 +496,7 @@ def test_the_forecast_is_exact_where_all_decode_differently():
     run = wide(population=4, decode="raw", elites=0, mutation=1.0)
     (branch,) = run.run()
     spent = run.trainer.ledger.cost().phases["updater"]
-    assert spent.images_forward == branch.updater.forecast(run.plan).images_forward == 2 * 4 * 192
+    assert spent.images_forward == branch.updater.max_cost(run.plan).images_forward == 2 * 4 * 192
 
 
 def test_training_and_fitness_may_decode_differently():
@@ -596,7 +596,7 @@ def test_state_round_trip_keeps_genomes_lineage_fitness_and_turns():
 def test_plans_that_cannot_work_are_refused(options, message):
     run = harness(**options)
     with pytest.raises(AssertionError, match=message):
-        raise AssertionError(run.trainer.root().updater.complaint(run.plan))
+        raise AssertionError(run.trainer.root().updater.incompatibility(run.plan))
 
 
 @pytest.mark.parametrize("options", [{"mutation": 1.5}, {"population": 1}, {"decode": "firm"}])
@@ -628,8 +628,8 @@ def test_the_paper_preset_costs_what_the_paper_says():
     paper = next(one for one in EvNAS.presets if one.name == "paper")
     updater = EvNAS(DARTS, EvNAS.parse_options(paper.updater_options), rng())
     plan = Plan(50, 391, 64, 25_000, 25_000)
-    assert updater.complaint(plan) is None
-    assert updater.forecast(plan).images_forward == 62_500_000
+    assert updater.incompatibility(plan) is None
+    assert updater.max_cost(plan).images_forward == 62_500_000
     turns = Counter(updater.order[step % 50] for step in range(391))
     assert [turns[place] for place in range(50)] == [8] * 41 + [7] * 9
 

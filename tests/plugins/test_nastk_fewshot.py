@@ -15,9 +15,8 @@ from nastk import ConfigurationError, Mixture, UnknownNameError
 from nastk.base.errors import MissingExtraError
 from nastk.testing import ToySpace
 from nastk.train.wrapper import complete
-from nastk_fewshot.course import Course
 from nastk_fewshot.cut import Cut, chosen, cut, splittable
-from nastk_fewshot.deriving import levelled
+from nastk_fewshot.deriving import rescale_split_edges
 from nastk_fewshot.fewshot import FewShot
 from nastk_fewshot.partition import (
     Partitioner,
@@ -27,6 +26,7 @@ from nastk_fewshot.partition import (
     smallest_cut,
     within,
 )
+from nastk_fewshot.split_schedule import SplitSchedule
 from nastk_fewshot.updater import Gm
 from nastk_spaces_darts.space import DartsSpace
 
@@ -223,7 +223,7 @@ def test_no_part_is_without_an_architecture_or_cut_off_from_its_input():
     assert splittable(space, full, Partitioner("all")) == [0, 1, 2]
     darts = DartsSpace(DartsSpace.parse_options({"nodes": 2, "include_none": True}))
     edges = splittable(darts, darts.full(), Partitioner("all"))
-    assert [darts.edges[edge].node for edge in edges] == [3] * 6
+    assert [darts.edges[edge].head for edge in edges] == [3] * 6
     assert full.connects(space.edges)
     assert not full.only(3, [0]).connects(space.edges)
     assert full.only(0, [0]).connects(space.edges)
@@ -263,19 +263,19 @@ def test_parts_divide_the_space():
 def test_the_inner_clock_starts_where_its_learning_does(
     restart, freeze, final, begins, lengths, lives
 ):
-    course = Course(60, (15, 30), restart, freeze, final)
-    assert [course.begin(level) for level in range(3)] == begins
+    course = SplitSchedule(60, (15, 30), restart, freeze, final)
+    assert [course.local_start(level) for level in range(3)] == begins
     assert [course.length(level) for level in range(3)] == lengths
-    assert course.lives() == lives
+    assert course.learning_periods() == lives
     assert [course.frozen(level) for level in range(3)] == [freeze, freeze, False]
     fresh = {"final": [False, True], "all": [True, True], "none": [False, False]}[restart]
     assert [course.fresh(level) for level in (1, 2)] == fresh
 
 
 def test_a_course_without_splits_is_the_inner_updaters_own():
-    course = Course(7, (), "final", True, 3)
-    assert (course.last, course.end, course.begin(0), course.length(0)) == (0, 7, 0, 7)
-    assert not course.frozen(0) and course.lives() == {0: 0}
+    course = SplitSchedule(7, (), "final", True, 3)
+    assert (course.last, course.end, course.local_start(0), course.length(0)) == (0, 7, 0, 7)
+    assert not course.frozen(0) and course.learning_periods() == {0: 0}
 
 
 def test_training_epochs_as_the_specification_counts_them():
@@ -362,7 +362,7 @@ def test_presets_are_of_settings_that_work():
             except UnknownNameError:
                 assert preset.updater_options["inner"] == "snas"  # of another plugin
                 continue
-            course = options.course(preset.trainer_options.get("epochs", 6))
+            course = options.schedule(preset.trainer_options.get("epochs", 6))
             assert 0 < course.splits[-1] < course.end <= course.epochs
     leaves = {
         preset.name: (preset.trainer_options["epochs"], options.splits, options.restart_cosine)
@@ -399,7 +399,10 @@ def test_a_split_edge_has_no_advantage_when_inputs_compete():
     for seed in range(trials):
         alpha = 0.2 * torch.randn(28, 7, generator=torch.Generator().manual_seed(seed))
         weights = Mixture.softmax(alpha, part).weights
-        for name, scores in (("inner", weights), ("level", levelled(weights, space.full(), part))):
+        for name, scores in (
+            ("inner", weights),
+            ("level", rescale_split_edges(weights, space.full(), part)),
+        ):
             kept[name] += bool(space.decide(scores, part).choices[edge])
     assert kept["inner"] == trials
     # With 3 of the node's 31 operations, two of which are kept: about one time in five.
@@ -410,12 +413,12 @@ def test_levelling_leaves_whole_edges_and_choices_within_an_edge_alone():
     space = ToySpace()
     part = space.full().only(1, [1, 2])
     scores = Mixture.softmax(torch.randn(5, 4, generator=torch.Generator()), part).weights
-    found = levelled(scores, space.full(), part)
+    found = rescale_split_edges(scores, space.full(), part)
     assert torch.equal(found[[0, 2, 3, 4]], scores[[0, 2, 3, 4]])
     dead = torch.tensor([[0.0, 0.8, 0.2, 0.0]]).expand(5, 4)
     # The two that are lost count with the geometric mean of 0.8 and 0.2, which is 0.4.
     expected = torch.tensor([0.0, 0.8 / 1.8, 0.2 / 1.8, 0.0])
-    torch.testing.assert_close(levelled(dead, space.full(), part)[1], expected)
+    torch.testing.assert_close(rescale_split_edges(dead, space.full(), part)[1], expected)
     assert space.decide(found, part) == space.decide(scores, part)
 
 

@@ -105,7 +105,7 @@ def test_the_darts_space_reads_a_published_cell_and_writes_it_again(case):
     space = DartsSpace()
     architecture = space.check(space.from_text(genotype(*CELLS[case])))
     assert space.from_text(space.to_text(architecture)) == architecture
-    found = {(edge.group, name, edge.node, edge.source) for edge, name in architecture.links()}
+    found = {(edge.group, name, edge.head, edge.tail) for edge, name in architecture.links()}
     assert found == {
         (group, name, 2 + number // 2, int(source))
         for group, cell in zip(("normal", "reduce"), CELLS[case], strict=True)

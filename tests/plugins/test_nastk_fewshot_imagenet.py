@@ -50,7 +50,7 @@ def test_the_cost_of_the_published_searches(name, operations, passes, epochs):
     chosen = Gm.parse_options(options(name, inner="random", inner_options={}))
     length = PRESETS[name].trainer_options["epochs"]
     plan = Plan(length, 10, 1, 10, 0)  # batches of one image; nothing for inner to score
-    forecast = Gm(made, chosen, torch.Generator()).forecast(plan)
+    forecast = Gm(made, chosen, torch.Generator()).max_cost(plan)
     assert forecast.images_backward == sum(passes) + 10 * (epochs - length)
 
 
@@ -59,10 +59,10 @@ def test_its_own_plan_can_work(name):
     preset = PRESETS[name]
     updater = Gm(space(name), Gm.parse_options(preset.updater_options), torch.Generator())
     length = preset.trainer_options["epochs"]
-    assert updater.complaint(Plan(length, 2483, 512, 1_271_174, 9_993)) is None
-    course = updater.options.course(length)
+    assert updater.incompatibility(Plan(length, 2483, 512, 1_271_174, 9_993)) is None
+    course = updater.options.schedule(length)
     assert not any(course.fresh(level) for level in range(1, course.last + 1))
-    begins = [course.begin(level) for level in range(course.last + 1)]
+    begins = [course.local_start(level) for level in range(course.last + 1)]
     # Around ProxylessNAS alpha learns all along, so its warm-up is by the run's own clock.
     assert begins == ([0, 0, 0] if "proxyless" in name else [0, 0, 0, 90])
 

@@ -227,7 +227,7 @@ PLAN = Plan(20, 30, 64, 1920, 1920)
 )
 def test_a_plan_that_cannot_work_is_refused(settings, plan, message):
     updater = Gm(ToySpace(), Gm.parse_options(settings), torch.Generator())
-    why = updater.complaint(Plan(**{**vars(PLAN), **plan}))
+    why = updater.incompatibility(Plan(**{**vars(PLAN), **plan}))
     with pytest.raises(AssertionError, match=message):
         raise AssertionError(why)
 
@@ -245,19 +245,19 @@ def test_a_plan_that_cannot_work_is_refused(settings, plan, message):
 def test_a_plan_that_can_work_is_accepted(settings):
     updater = Gm(ToySpace(), Gm.parse_options(settings), torch.Generator())
     plan = Plan(**{**vars(PLAN), "valid_images": 0 if settings.get("splits") == [] else 1920})
-    assert updater.complaint(plan) is None
+    assert updater.incompatibility(plan) is None
 
 
 def test_many_operations_with_the_smallest_cut_ask_for_two_groups():
     space = DartsSpace(DartsSpace.parse_options({"include_none": True}))
     updater = Gm(space, Gm.parse_options({"partition": "min-cut", "groups": 3}), torch.Generator())
-    assert updater.complaint(PLAN) is None  # 8 operations are enumerated
+    assert updater.incompatibility(PLAN) is None  # 8 operations are enumerated
     wide = [
-        type(edge)(edge.name, (*edge.operations, "more"), edge.group, edge.source, edge.node)
+        type(edge)(edge.name, (*edge.operations, "more"), edge.group, edge.tail, edge.head)
         for edge in space.edges
     ]
     space.edges = tuple(wide)
-    assert "divides edges of more than 8 operations into 2 groups" in updater.complaint(PLAN)
+    assert "divides edges of more than 8 operations into 2 groups" in updater.incompatibility(PLAN)
 
 
 def test_the_forecast_counts_the_published_searches():
@@ -268,7 +268,7 @@ def test_the_forecast_counts_the_published_searches():
             torch.Generator(),
         )
         plan = Plan(100, 10, 1, 10, 0)  # batches of one image; nothing for inner to score
-        return updater.forecast(plan).images_backward
+        return updater.max_cost(plan).images_backward
 
     # Section 6 of the specification: passes of one batch, at R = 100; and ten images an epoch for
     # every branch beyond the first.
@@ -281,7 +281,7 @@ def test_the_forecast_follows_the_groups_of_every_split():
     def matched(groups, **changes):
         chosen = {"inner": "random", "splits": [5, 10], "groups": groups, **changes}
         updater = Gm(ToySpace(), Gm.parse_options(chosen), torch.Generator())
-        return updater.forecast(Plan(20, 10, 1, 10, 0)).images_backward
+        return updater.max_cost(Plan(20, 10, 1, 10, 0)).images_backward
 
     # Edges of four, four, four, three and three operations; those of three are not cut in three,
     # where `none` would be alone. At R = 100 the root measures all that its split may cut, a child
@@ -307,7 +307,7 @@ def offered(monkeypatch):
 
 
 def test_a_run_takes_the_best_leaf_and_resumes_to_the_same_result(offered, tmp_path):
-    wishes = {
+    request = {
         "space": "toy",
         "updater": nastk.use("gm", **options("random", cells=["second"])),
         "data": nastk.use("toy", images=48),
@@ -315,7 +315,7 @@ def test_a_run_takes_the_best_leaf_and_resumes_to_the_same_result(offered, tmp_p
         "device": "cpu",
         "evaluators": ["size"],
     }
-    result = nastk.search(**wishes, out=tmp_path / "straight")
+    result = nastk.search(**request, out=tmp_path / "straight")
     events = RunFolder.open(tmp_path / "straight").events()
     (leaves,) = [each for each in events if each.get("topic") == "leaves"]
     accuracies = leaves["values"]["valid_accuracy"]
@@ -324,7 +324,7 @@ def test_a_run_takes_the_best_leaf_and_resumes_to_the_same_result(offered, tmp_p
     )
     config = RunFolder.open(tmp_path / "straight").config()
     assert config["updater"]["options"]["inner_options"]["population"] == 50  # said in full
-    for event in nastk.stream(wishes, out=tmp_path / "cut"):
+    for event in nastk.stream(request, out=tmp_path / "cut"):
         if event.kind == "branch-continued":
             break  # the split is the last that is heard of this run
     again = nastk.resume(tmp_path / "cut")

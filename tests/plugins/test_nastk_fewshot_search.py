@@ -8,7 +8,7 @@ import pytest
 import torch
 from fewshot_kit import INNERS, SMALL, options, search, sizes
 
-from nastk import Continuation, Cosine, Mixture, Subspace
+from nastk import Continuation, CosineRestart, Mixture, Subspace
 from nastk.base.events import BranchContinued, EpochDone, UpdaterReported
 from nastk.testing import Harness, UpdaterContract, fingerprint
 from nastk.testing.toy import ToyData
@@ -84,7 +84,7 @@ def test_without_splits_it_is_the_inner_updater_bit_for_bit(updater, name):
     assert plain.trainer.ledger.cost().total.images_forward == (
         wrapped.trainer.ledger.cost().total.images_forward
     )
-    assert found.updater.forecast(wrapped.plan) == expected.updater.forecast(plain.plan)
+    assert found.updater.max_cost(wrapped.plan) == expected.updater.max_cost(plain.plan)
 
 
 # ---------------------------------------------------------------- the tree of branches
@@ -139,7 +139,7 @@ def test_the_record_holds_the_tree():
 
 
 def at_split(**changes):
-    """A parent after its first epoch, copied, and its heirs before their first step."""
+    """A parent after its first epoch, copied, and its children before their first step."""
     harness = Harness(Gm, options(**changes), trainer_options={"epochs": 3})
     (parent,) = harness.until("epoch")
     before = copied(parent.state_dict())
@@ -147,20 +147,20 @@ def at_split(**changes):
 
 
 def test_a_child_that_inherits_is_its_parent_in_a_part():
-    harness, before, heirs = at_split(restart="none")
+    harness, before, children = at_split(restart="none")
     parent = harness.trainer.restore(before)
     images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    for heir in heirs:
-        state = heir.state_dict()
+    for child in children:
+        state = child.state_dict()
         for part in ("supernet", "optimizer", "schedule", "updater"):
             assert fingerprint(state[part]) == fingerprint(before[part])
-        mixture = Mixture.uniform(heir.subspace)
-        assert torch.equal(heir.logits(mixture, images), parent.logits(mixture, images))
-        heir.updater.mixtures(harness.trainer.probe(heir))  # nor is inner made anew with a step
-        assert fingerprint(heir.updater.inner.state_dict()) == (
+        mixture = Mixture.uniform(child.subspace)
+        assert torch.equal(child.logits(mixture, images), parent.logits(mixture, images))
+        child.updater.mixtures(harness.trainer.probe(child))  # nor is inner made anew with a step
+        assert fingerprint(child.updater.inner.state_dict()) == (
             fingerprint(before["updater"]["inner"])
         )
-    one, other = heirs
+    one, other = children
     assert not torch.equal(one.rng.get_state(), other.rng.get_state())
     shared = {id(tensor) for tensor in one.supernet.parameters()}
     assert not shared & {id(tensor) for tensor in other.supernet.parameters()}
@@ -168,23 +168,23 @@ def test_a_child_that_inherits_is_its_parent_in_a_part():
 
 @pytest.mark.parametrize("name", ["darts", "shapley", "evnas"])
 def test_a_leaf_that_starts_anew_has_fresh_weights_rate_and_inner_updater(name):
-    harness, before, heirs = at_split(name=name)
-    weights = [fingerprint(heir.supernet.state_dict()) for heir in heirs]
+    harness, before, children = at_split(name=name)
+    weights = [fingerprint(child.supernet.state_dict()) for child in children]
     assert len({*weights, fingerprint(before["supernet"])}) == 3
-    for heir in heirs:
-        assert not heir.optimizer.state
-        assert heir.schedule.rate(1) == harness.trainer.options.learning_rate
-        assert (heir.schedule.start, heir.schedule.end) == (1, 3)
-        heir.updater.mixtures(harness.trainer.probe(heir))  # its first weight step is near
-    inside = [fingerprint(heir.updater.inner.state_dict()) for heir in heirs]
+    for child in children:
+        assert not child.optimizer.state
+        assert child.schedule.rate(1) == harness.trainer.options.learning_rate
+        assert (child.schedule.start, child.schedule.end) == (1, 3)
+        child.updater.mixtures(harness.trainer.probe(child))  # its first weight step is near
+    inside = [fingerprint(child.updater.inner.state_dict()) for child in children]
     assert len({*inside, fingerprint(before["updater"]["inner"])}) == 3
-    for heir in heirs:
-        parsed = heir.updater.inner.options
+    for child in children:
+        parsed = child.updater.inner.options
         rng = torch.Generator().manual_seed(0)
-        anew = type(heir.updater.inner)(harness.space, parsed, rng, "cpu").state_dict()
-        assert set(anew) == set(heir.updater.inner.state_dict())
+        anew = type(child.updater.inner)(harness.space, parsed, rng, "cpu").state_dict()
+        assert set(anew) == set(child.updater.inner.state_dict())
         if name == "darts":
-            assert heir.updater.inner.alpha.abs().max() < 0.02  # at its first noise
+            assert child.updater.inner.alpha.abs().max() < 0.02  # at its first noise
 
 
 def test_splitting_changes_nothing_of_the_branch():
@@ -225,7 +225,7 @@ def test_who_starts_anew_is_as_asked(restart):
 )
 def test_what_was_planned_bounds_what_was_measured(changes):
     harness, leaves = search(**changes)
-    forecast = leaves[0].updater.forecast(harness.plan)
+    forecast = leaves[0].updater.max_cost(harness.plan)
     cost, plan = harness.trainer.ledger.cost(), harness.plan
     spent, one = cost.search, plan.epochs * plan.train_images
     assert cost.phases["updater"].images_forward > 0
@@ -301,7 +301,7 @@ class Restarting(Darts):
     """Begins its weights' learning rate anew after its second epoch, on its own clock."""
 
     def after_epoch(self, probe):
-        schedule = Cosine(4, 0.01) if probe.epoch == 2 else None
+        schedule = CosineRestart(4, 0.01) if probe.epoch == 2 else None
         return [Continuation(probe.subspace, schedule=schedule)]
 
 
@@ -401,7 +401,7 @@ def test_the_learning_rate_of_published_searches_is_the_closed_form_in_every_epo
         if level == 2:
             assert (rates[last], round(rates[epochs - 1], 4)) == (0.025, end)
     # The clock of what is inside is not that of the rate: a temperature ends where the leaf does.
-    course = branches[0].updater.options.course(epochs)
+    course = branches[0].updater.options.schedule(epochs)
     assert course.length(2) == epochs - last and len(branches) == 4
 
 

@@ -139,7 +139,7 @@ def test_first_order_is_the_slope_of_the_validation_loss() -> None:
     bench = Bench()
     gradient = first_order(bench.probe, bench.alpha, bench.valid)
     weights, step = bench.probe.weights, 1e-5
-    for edge, operation in bench.probe.subspace.players():
+    for edge, operation in bench.probe.subspace.alive_operations():
         bump = torch.zeros_like(bench.alpha)
         bump[edge, operation] = step
         up, down = (
@@ -334,14 +334,14 @@ def test_state_round_trip_goes_on_to_the_same_bits_and_shares_nothing() -> None:
         straight.learn(gradient, probe.subspace)
     state = straight.state_dict()
     before = fingerprint(state)
-    heirs = [darts(learning_rate=0.1)[0] for _ in range(2)]
-    for heir in heirs:
-        heir.load_state_dict(state)
+    children = [darts(learning_rate=0.1)[0] for _ in range(2)]
+    for child in children:
+        child.load_state_dict(state)
     for gradient in gradients[3:]:
         straight.learn(gradient, probe.subspace)
-        heirs[0].learn(gradient, probe.subspace)
-    assert fingerprint(heirs[0].state_dict()) == fingerprint(straight.state_dict()) != before
-    assert fingerprint(state) == fingerprint(heirs[1].state_dict()) == before
+        children[0].learn(gradient, probe.subspace)
+    assert fingerprint(children[0].state_dict()) == fingerprint(straight.state_dict()) != before
+    assert fingerprint(state) == fingerprint(children[1].state_dict()) == before
 
 
 def test_state_before_the_first_step_loads() -> None:
@@ -372,12 +372,12 @@ PLAN = Plan(epochs=3, steps_per_epoch=3, batch_size=16, train_images=48, valid_i
 )
 def test_complains_of_a_warm_up_that_never_ends(warmup: int, epochs: int, why: str | None) -> None:
     updater, _ = darts(warmup=warmup)
-    complaint = updater.complaint(replace(PLAN, epochs=epochs))
+    incompatibility = updater.incompatibility(replace(PLAN, epochs=epochs))
     if why is None:
-        assert complaint is None
+        assert incompatibility is None
     else:
         with pytest.raises(ValueError, match=why):
-            raise ValueError(complaint)
+            raise ValueError(incompatibility)
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_complains_of_a_warm_up_that_never_ends(warmup: int, epochs: int, why: s
 def test_the_forecast_is_what_the_ledger_measures(options: dict[str, int], images: int) -> None:
     harness = Harness(Darts, options)
     (branch,) = harness.run()
-    forecast = branch.updater.forecast(harness.plan)
+    forecast = branch.updater.max_cost(harness.plan)
     spent = harness.trainer.ledger.cost().phases["updater"]
     assert (forecast.images_forward, forecast.images_backward) == (images, images)
     assert (spent.images_forward, spent.images_backward) == (images, images)

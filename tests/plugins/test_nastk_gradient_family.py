@@ -182,9 +182,13 @@ def test_joint_snas_measures_nothing_and_waits_for_its_warm_up() -> None:
 def test_alternating_snas_needs_validation_images() -> None:
     updater, _, _ = started(Snas, loss="alternating")
     plan = Plan(epochs=3, steps_per_epoch=3, batch_size=16, train_images=96, valid_images=0)
-    complaint = updater.complaint(plan)
-    assert complaint is not None and "train_fraction=0.5" in complaint and "joint" in complaint
-    assert started(Snas)[0].complaint(plan) is None
+    incompatibility = updater.incompatibility(plan)
+    assert (
+        incompatibility is not None
+        and "train_fraction=0.5" in incompatibility
+        and "joint" in incompatibility
+    )
+    assert started(Snas)[0].incompatibility(plan) is None
     data = ToyData(ToyData.parse_options({"train_fraction": 1.0}))
     assert Harness(Snas, data=data).run(steps=2)
 
@@ -413,7 +417,7 @@ def test_the_decision_in_the_darts_space_is_the_published_one() -> None:
             rows = [
                 row
                 for row, edge in enumerate(space.edges)
-                if (edge.group, edge.node) == (group, node)
+                if (edge.group, edge.head) == (group, node)
             ]
             shares = beta[rows].softmax(0)
             best = {
@@ -492,7 +496,7 @@ def test_the_forecast_is_what_the_ledger_measures(
 ) -> None:
     harness = Harness(updater, options)
     (branch,) = harness.run()
-    forecast = branch.updater.forecast(harness.plan)
+    forecast = branch.updater.max_cost(harness.plan)
     spent = harness.trainer.ledger.cost().phases["updater"]
     assert (forecast.images_forward, forecast.images_backward) == (16 * steps, 16 * steps)
     assert (spent.images_forward, spent.images_backward) == (16 * steps, 16 * steps)

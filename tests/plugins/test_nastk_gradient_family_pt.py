@@ -86,15 +86,15 @@ def test_rounds_come_at_the_end_so_far_apart(
 )
 def test_rounds_are_the_published_ones(name: str, options: dict[str, Any], rounds: int) -> None:
     found = space(name, **options)
-    assert rounds_left(found.edges, found.full(), found.complaint) == rounds
+    assert rounds_left(found.edges, found.full(), found.incompatibility) == rounds
 
 
 @pytest.mark.parametrize(("name", "least"), [("nasbench201", 27), ("darts", 82)])
 def test_complains_of_too_few_epochs(name: str, least: int) -> None:
     updater = Harness(DartsPt, space=space(name)).trainer.root().updater
     plan = Plan(least, 3, 16, 48, 48)
-    assert updater.complaint(plan) is None
-    short = updater.complaint(Plan(least - 1, 3, 16, 48, 48))
+    assert updater.incompatibility(plan) is None
+    short = updater.incompatibility(Plan(least - 1, 3, 16, 48, 48))
     assert short is not None and f"it needs {least} epochs, got {least - 1}" in short
     assert f"--epochs {least}" in short
 
@@ -160,7 +160,7 @@ def test_a_search_that_is_tuned_goes_on_as_it_was() -> None:
 def test_what_the_inner_updater_complains_of_is_passed_on() -> None:
     options = {"interval": 0, "inner_options": {"warmup": 9}}
     updater = Harness(DartsPt, options).trainer.root().updater
-    assert "warmup=9" in str(updater.complaint(Plan(3, 3, 16, 48, 48)))
+    assert "warmup=9" in str(updater.incompatibility(Plan(3, 3, 16, 48, 48)))
 
 
 def test_until_the_first_round_it_is_the_inner_updater_bit_for_bit() -> None:
@@ -282,7 +282,7 @@ def test_the_forecast_bounds_the_cost() -> None:
     harness = Harness(DartsPt, {"interval": 1, "final": 0})
     (branch,) = harness.run()
     spent = harness.trainer.ledger.cost().phases["updater"]
-    forecast = branch.updater.forecast(harness.plan)
+    forecast = branch.updater.max_cost(harness.plan)
     # 9 steps of alpha, 18 operations taken out, 48 images each; the bound adds every edge.
     assert spent.images_forward == 9 * 16 + 18 * 48
     assert forecast.images_forward == spent.images_forward + 5 * 48
@@ -294,20 +294,20 @@ def test_the_forecast_bounds_the_cost() -> None:
 
 def test_nodes_with_more_than_two_inputs_are_wide_in_the_darts_space_only() -> None:
     darts = space("darts")
-    normal, reduce = wide_nodes(darts.edges, darts.full(), darts.complaint)
+    normal, reduce = wide_nodes(darts.edges, darts.full(), darts.incompatibility)
     assert [len(rows) for rows in normal] == [len(rows) for rows in reduce] == [3, 4, 5]
     for name in ("toy", "nasbench201"):
         found = space(name)
-        assert wide_nodes(found.edges, found.full(), found.complaint) == []
+        assert wide_nodes(found.edges, found.full(), found.incompatibility) == []
 
 
 def test_a_wide_node_keeps_the_two_inputs_that_are_missed_most() -> None:
     darts = space("darts")
-    rows = wide_nodes(darts.edges, darts.full(), darts.complaint)[0][2]
-    left = thinned(darts.full(), rows, [0.6, 0.2, 0.6, 0.5, 0.1], darts.complaint)
+    rows = wide_nodes(darts.edges, darts.full(), darts.incompatibility)[0][2]
+    left = thinned(darts.full(), rows, [0.6, 0.2, 0.6, 0.5, 0.1], darts.incompatibility)
     assert [bool(left.operations(row)) for row in rows] == [False, True, False, False, True]
     # Of equals the later one goes.
-    left = thinned(darts.full(), rows, [0.5] * 5, darts.complaint)
+    left = thinned(darts.full(), rows, [0.5] * 5, darts.incompatibility)
     assert [bool(left.operations(row)) for row in rows] == [True, True, False, False, False]
 
 
@@ -322,7 +322,7 @@ def test_a_search_in_the_darts_space_ends_with_two_inputs_a_node(none: bool) -> 
     for row, edge in enumerate(darts.edges):
         used = [darts.edges[row].operations[one] for one in branch.subspace.operations(row)]
         assert len(used) <= 1
-        entering[edge.group, edge.node] = entering.get((edge.group, edge.node), 0) + len(used)
+        entering[edge.group, edge.head] = entering.get((edge.group, edge.head), 0) + len(used)
     assert set(entering.values()) == {2}
     architecture = branch.updater.architecture(harness.trainer.probe(branch))
     assert architecture.table() == branch.subspace.alive
@@ -344,8 +344,8 @@ def test_edges_are_grouped_by_cell_type() -> None:
 def test_an_edge_may_not_keep_what_the_space_objects_to() -> None:
     darts = space("darts", include_none=True)
     # Node 2 has two inputs: neither may become `none`; node 3 has one to spare.
-    assert admitted(darts.full(), 0, darts.complaint) == list(range(1, 8))
-    assert admitted(darts.full(), 2, darts.complaint) == list(range(8))
+    assert admitted(darts.full(), 0, darts.incompatibility) == list(range(1, 8))
+    assert admitted(darts.full(), 2, darts.incompatibility) == list(range(8))
     assert admitted(darts.full(), 2, lambda subspace: "never") == list(range(8))
 
 

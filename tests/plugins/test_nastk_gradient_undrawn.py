@@ -52,7 +52,7 @@ def numbers_added(supernet, edges, images, weights, drawn):
             continue
         nodes = [state, *(torch.zeros_like(state) for _ in range(3))]
         for row, edge in enumerate(edges):
-            seen = nodes[edge.source]
+            seen = nodes[edge.tail]
             views = {
                 "state": seen,
                 "relu": seen.relu(),
@@ -61,7 +61,7 @@ def numbers_added(supernet, edges, images, weights, drawn):
             for column, module in enumerate(block.edges[row]):
                 weight = weights[row, column]
                 came = weight * module(views[module.reads]) if column == drawn[row] else weight
-                nodes[edge.node] = nodes[edge.node] + came
+                nodes[edge.head] = nodes[edge.head] + came
         state = nodes[-1]
     return supernet.head(state)
 

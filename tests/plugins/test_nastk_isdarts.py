@@ -253,7 +253,7 @@ def test_a_darts_node_loses_the_published_numbers(node, counts):
     _, gone = shrunk(space, 7)
     for group in ("normal", "reduce"):
         here = {
-            row for row, edge in enumerate(space.edges) if (edge.group, edge.node) == (group, node)
+            row for row, edge in enumerate(space.edges) if (edge.group, edge.head) == (group, node)
         }
         assert [sum(edge in here for edge, _ in removed) for removed in gone] == counts
 
@@ -265,18 +265,18 @@ def test_darts_shrinks_for_good_to_two_operations_a_node(seed):
     states, gone = shrunk(space, 7, measures)
     for before, after in pairwise(states):
         assert before.contains(after) and before != after
-    assert [len(c.players(states[-1])) for c in contests(space)] == [2] * 8
+    assert [len(c.alive_operations(states[-1])) for c in contests(space)] == [2] * 8
     assert {(row, 0) for row in range(28)} <= {player for each in gone[:1] for player in each}
     # Fixed measures: the two flattest-last of each node stay, whatever the bites.
     for contest in contests(space):
-        best = ranked(contest.players(space.full()), measures, "largest")[-2:]
-        assert sorted(best) == contest.players(states[-1])
+        best = ranked(contest.alive_operations(space.full()), measures, "largest")[-2:]
+        assert sorted(best) == contest.alive_operations(states[-1])
 
 
 @pytest.mark.parametrize("shrinks", [1, 2, 7, 20])
 def test_any_number_of_shrinks_ends_at_two_a_node(shrinks):
     states, _ = shrunk(darts(), shrinks)
-    assert [len(c.players(states[-1])) for c in contests(darts())] == [2] * 8
+    assert [len(c.alive_operations(states[-1])) for c in contests(darts())] == [2] * 8
 
 
 def test_nothing_goes_below_what_is_kept():
@@ -366,7 +366,7 @@ def test_distinct_inputs_are_kept_where_the_space_or_the_option_asks(space_optio
     wanted = space.from_text("ISDARTS")
     states, _ = shrunk(space, 7, oracle(space, wanted), **options)
     for contest in contests(space):
-        players = contest.players(states[-1])
+        players = contest.alive_operations(states[-1])
         assert len(players) == len({edge for edge, _ in players}) == 2
     found = space.decide(torch.zeros(28, 8), states[-1])
     different = [
@@ -386,9 +386,9 @@ def test_distinct_inputs_are_kept_where_the_space_or_the_option_asks(space_optio
 def test_every_rule_leaves_an_architecture_of_every_space(space, keep, order):
     states, _ = shrunk(space, 4, keep=keep, order=order)
     for state in states:
-        assert space.complaint(state) is None
+        assert space.why_empty(state) is None
     field = contests(space, keep)
-    assert [len(c.players(states[-1])) for c in field] == [c.keep for c in field]
+    assert [len(c.alive_operations(states[-1])) for c in field] == [c.keep for c in field]
 
 
 # ---------------------------------------------------------------- the mixture
@@ -429,8 +429,8 @@ def updater_of(options, space=None):
     ],
 )
 def test_plans_that_cannot_work_are_refused(options, space, epochs, message):
-    complaint = updater_of(options, space).complaint(Plan(epochs, 3, 16, 48, 0))
-    assert complaint is not None and re.search(message, complaint)
+    incompatibility = updater_of(options, space).incompatibility(Plan(epochs, 3, 16, 48, 0))
+    assert incompatibility is not None and re.search(message, incompatibility)
 
 
 @pytest.mark.parametrize(
@@ -444,7 +444,7 @@ def test_plans_that_cannot_work_are_refused(options, space, epochs, message):
     ],
 )
 def test_plans_that_can_work_are_taken(options, space, epochs):
-    assert updater_of(options, space).complaint(Plan(epochs, 3, 16, 48, 0)) is None
+    assert updater_of(options, space).incompatibility(Plan(epochs, 3, 16, 48, 0)) is None
 
 
 @pytest.mark.parametrize(("space", "shrinks"), [(Chain(), 4), (darts(), 7), (ToySpace(), 3)])
@@ -463,7 +463,7 @@ def test_left_to_itself_it_shrinks_as_often_as_published(space, shrinks):
 )
 def test_forecast_is_a_pass_for_each_shrink(options, images):
     updater = updater_of({"shrinks": 4, **options}, Chain())
-    forecast = updater.forecast(Plan(30, 782, 64, 50_000, 0))
+    forecast = updater.max_cost(Plan(30, 782, 64, 50_000, 0))
     assert (forecast.images_forward, forecast.images_backward) == (2 + 4 * images, 0)
 
 

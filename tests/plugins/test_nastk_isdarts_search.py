@@ -22,8 +22,8 @@ from nastk.base.events import EpochDone, UpdaterReported, UpdaterWorking
 from nastk.runs import checkpoint
 from nastk.testing import Harness, ToySpace, UpdaterContract, fingerprint
 from nastk.testing.toy import EDGES, ToyCell, ToyData, ToySupernet
-from nastk_isdarts.listening import Measures, measure
 from nastk_isdarts.mixing import constant_mixture
+from nastk_isdarts.output_hooks import Measures, measure
 from nastk_isdarts.shrinking import contests, prune, rate
 from nastk_isdarts.updater import IsDarts
 from nastk_spaces_darts.space import DartsSpace
@@ -52,7 +52,7 @@ def started(space=None, options=None, epochs=8, images=48, **changes):
     return harness, branch, harness.trainer.probe(branch)
 
 
-def heard(probe, space, mixture=None, batches=None, name="official"):
+def outputs(probe, space, mixture=None, batches=None, name="official"):
     if mixture is None:
         mixture = constant_mixture(space.edges, probe.subspace)
     return measure(probe, space.edges, mixture, batches or [probe.train.at(0)], name)
@@ -108,7 +108,7 @@ def test_it_is_the_authors_measure_of_outputs_before_their_weight(kind):
     _, branch, probe = started(space)
     batches = [probe.train.at(step) for step in range(3)]
     mixture = constant_mixture(space.edges, space.full())
-    found = heard(probe, space, mixture, batches)
+    found = outputs(probe, space, mixture, batches)
     torch.testing.assert_close(
         found.values, by_the_book(branch, mixture, batches), rtol=1e-9, atol=0, equal_nan=True
     )
@@ -128,13 +128,13 @@ def test_any_division_into_batches_gives_the_same_ragged_ones_too(name):
         probe._own.subspace = probe.subspace.drop(row, EDGES[row].operations.index("conv"))
     images, labels = probe.train.at(0)
     images = images.double()
-    whole = heard(probe, space, batches=[Batch(images, labels)], name=name)
+    whole = outputs(probe, space, batches=[Batch(images, labels)], name=name)
     for sizes in ([8, 8, 8], [1, 23], [10, 10, 4], [1] * 24):
         parts = [
             Batch(*pair)
             for pair in zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True)
         ]
-        split = heard(probe, space, batches=parts, name=name)
+        split = outputs(probe, space, batches=parts, name=name)
         for field in ("values", "standard_errors", "deviations"):
             torch.testing.assert_close(
                 getattr(split, field), getattr(whole, field), rtol=1e-6, atol=1e-9, equal_nan=True
@@ -145,13 +145,13 @@ def test_any_division_into_batches_gives_the_same_ragged_ones_too(name):
 def test_standard_errors_are_those_of_the_mean_over_images():
     space = ToySpace()
     _, _, probe = started(space)
-    full = heard(probe, space, batches=[probe.train.at(0)])
+    full = outputs(probe, space, batches=[probe.train.at(0)])
     assert bool((full.standard_errors[:, 2] > 0).all())
     assert bool(full.standard_errors[:, 0].isnan().all())
     one = Batch(*(part[:1] for part in probe.train.at(0)))
-    assert bool(heard(probe, space, batches=[one]).standard_errors.isnan().all())
+    assert bool(outputs(probe, space, batches=[one]).standard_errors.isnan().all())
     # The same image twice: norms see the same statistics, and every image has the same value.
-    twice = heard(probe, space, batches=[Batch(*(part[[0, 0]] for part in probe.train.at(0)))])
+    twice = outputs(probe, space, batches=[Batch(*(part[[0, 0]] for part in probe.train.at(0)))])
     assert float(twice.standard_errors[:, 1:3].max()) < 1e-4 * float(twice.values[:, 1:3].max())
 
 
@@ -159,7 +159,7 @@ def test_standard_errors_are_those_of_the_mean_over_images():
 def test_operations_without_weights_are_equally_flat_on_all_edges_of_one_source(kind):
     space = SPACES[kind]()
     _, _, probe = started(space)
-    found = heard(probe, space)
+    found = outputs(probe, space)
     names = {"skip", "pool"} if kind == "toy" else {"max_pool_3x3", "avg_pool_3x3", "skip_connect"}
     groups = {}
     for row, edge in enumerate(space.edges):
@@ -167,7 +167,7 @@ def test_operations_without_weights_are_equally_flat_on_all_edges_of_one_source(
         if edge.group != "reduce":
             for operation in names & set(edge.operations):
                 value = found.values[row, edge.operations.index(operation)]
-                groups.setdefault((edge.group, edge.source, operation), []).append(float(value))
+                groups.setdefault((edge.group, edge.tail, operation), []).append(float(value))
     several = [values for values in groups.values() if len(values) > 1]
     assert len(several) >= 2
     assert all(len(set(values)) == 1 for values in several)
@@ -181,7 +181,7 @@ def test_none_is_infinitely_flat_and_changes_nothing_for_the_others(kind):
     without = mixture.without_all([(row, 0) for row in range(len(space.edges))])
     batch = probe.train.at(0)
     assert torch.equal(probe.logits(mixture, batch.images), probe.logits(without, batch.images))
-    found, others = heard(probe, space, mixture), heard(probe, space, without)
+    found, others = outputs(probe, space, mixture), outputs(probe, space, without)
     assert found.values[:, 0].tolist() == [torch.inf] * len(space.edges)
     assert found.deviations[:, 0].tolist() == [0.0] * len(space.edges)
     assert bool(others.values[:, 0].isnan().all())
@@ -197,10 +197,10 @@ class ThriftyCell(ToyCell):
         for index, modules in zip(self.edges, self.operations, strict=True):
             edge = EDGES[index]
             for column, module in enumerate(modules):
-                source = nodes[edge.source]
+                source = nodes[edge.tail]
                 if mixture.active[index, column] and column and source is not None:
                     came = mixture.weights[index, column] * module(source)
-                    nodes[edge.node] = came if nodes[edge.node] is None else nodes[edge.node] + came
+                    nodes[edge.head] = came if nodes[edge.head] is None else nodes[edge.head] + came
         return torch.zeros_like(features) if nodes[-1] is None else nodes[-1]
 
 
@@ -222,10 +222,10 @@ def test_what_the_supernet_need_not_compute_is_scored_all_the_same():
     space = SkippingSpace(ThriftyCell)
     _, _, probe = started(space)
     _, _, called = started(ToySpace())
-    thrifty, plain = heard(probe, space).values, heard(called, space).values
+    thrifty, plain = outputs(probe, space).values, outputs(called, space).values
     torch.testing.assert_close(thrifty, plain, equal_nan=True)
     dead = constant_mixture(space.edges, space.full().only(0, [0]))
-    silent = heard(probe, space, dead).values
+    silent = outputs(probe, space, dead).values
     assert silent[2].tolist() == [torch.inf] * 4 and bool(silent[1, 1:].isfinite().all())
 
 
@@ -238,8 +238,8 @@ class DeafCell(ToyCell):
             edge = EDGES[index]
             for column, module in enumerate(modules):
                 compute = module.forward if column == 2 else module
-                came = mixture.weights[index, column] * compute(nodes[edge.source])
-                nodes[edge.node] = nodes[edge.node] + came
+                came = mixture.weights[index, column] * compute(nodes[edge.tail])
+                nodes[edge.head] = nodes[edge.head] + came
         return nodes[-1]
 
 
@@ -263,7 +263,7 @@ def test_features_that_are_not_finite_stop_the_search():
     with torch.no_grad():
         branch.supernet.stem.weight.fill_(torch.nan)
     with pytest.raises(DivergenceError, match="output of skip on edge first:0->1 is not finite"):
-        heard(probe, space)
+        outputs(probe, space)
 
 
 # ---------------------------------------------------------------- no trace
@@ -330,7 +330,7 @@ def test_skipping_the_dead_changes_no_logit_and_no_gradient_at_any_shrink(kind):
     space = ToySpace() if kind == "toy" else darts(nodes=1)
     _, branch, probe = started(space, images=8)
     shrinks = branch.updater.options.shrinks_on(space.edges)
-    states, measures = [space.full()], heard(probe, space).values
+    states, measures = [space.full()], outputs(probe, space).values
     for number in range(shrinks):
         states.append(prune(space, states[-1], contests(space), measures, shrinks - number)[0])
     assert len(set(states)) == shrinks + 1
@@ -366,7 +366,7 @@ def test_the_dead_are_not_called():
     assert alive != space.full()
     calls.clear()
     harness.run([branch], steps=1)
-    assert set(calls) == set(alive.players())
+    assert set(calls) == set(alive.alive_operations())
 
 
 # ---------------------------------------------------------------- whole searches
@@ -405,7 +405,7 @@ def test_a_search_shrinks_by_its_schedule_to_an_architecture(kind, keep):
     assert changed == schedule == [event.epoch for event in reports(harness)]
     assert all(a.contains(b) for a, b in pairwise(before))
     field = contests(space)
-    assert [len(c.players(branch.subspace)) for c in field] == [keep] * len(field)
+    assert [len(c.alive_operations(branch.subspace)) for c in field] == [keep] * len(field)
     found = branch.updater.architecture(harness.trainer.probe(branch))
     assert Subspace(found.table()) == branch.subspace
     assert "none" not in [name for chosen in found.choices for name in chosen]
@@ -419,14 +419,14 @@ def test_images_are_counted_as_planned():
     phases = harness.trainer.ledger.cost().phases
     assert (phases["train"].images_forward, phases["train"].images_backward) == (4 * 96, 4 * 96)
     assert (phases["updater"].images_forward, phases["updater"].images_backward) == (2 + 3 * 96, 0)
-    assert branch.updater.forecast(harness.plan).images_forward == 2 + 3 * 96
+    assert branch.updater.max_cost(harness.plan).images_forward == 2 + 3 * 96
 
 
 def test_part_of_a_pass_in_batches_of_its_own():
     harness, branch, _ = started(options={"batches": 2, "batch_size": 10}, epochs=4)
     harness.run([branch])
     spent = harness.trainer.ledger.cost().phases["updater"].images_forward
-    assert spent == 2 + 3 * 20 == branch.updater.forecast(harness.plan).images_forward
+    assert spent == 2 + 3 * 20 == branch.updater.max_cost(harness.plan).images_forward
     working = [
         (event.done, event.total) for event in harness.events if isinstance(event, UpdaterWorking)
     ]
@@ -582,7 +582,7 @@ def test_every_option_ends_in_an_architecture(kind, options):
     shrinks = 2 if kind == "darts" and "keep" not in options else None
     options = {"batches": 1, "shrinks": shrinks, **options}
     harness, branch, _ = started(space, options, epochs=8 if shrinks is None else 3, images=16)
-    assert branch.updater.complaint(harness.plan) is None
+    assert branch.updater.incompatibility(harness.plan) is None
     harness.run([branch])
     found = branch.updater.architecture(harness.trainer.probe(branch))
     assert branch.subspace.contains(Subspace(found.table()))

@@ -11,11 +11,11 @@ from torch import nn
 from typer.testing import CliRunner
 
 import nastk_latency
-from nastk import ConfigurationError, DataError, Execution, Setting, Task
+from nastk import ConfigurationError, DataError, EvaluationContext, Execution, Task
 from nastk.limits.limit import LimitOptions
 from nastk.limits.limit import read as read_limit
 from nastk.limits.model import Structure, features, keys_of
-from nastk.limits.space import Limited
+from nastk.limits.space import ConstrainedSpace
 from nastk.testing import EvaluatorContract, ToyData, ToySpace
 from nastk_latency import build as building
 from nastk_latency.build import CHECKED, Effort, build, chosen, compared, left_out, tied
@@ -61,7 +61,7 @@ def file(made_up, tmp_path):
 
 def setting(space=None, **changes):
     data = ToyData()
-    return replace(Setting(space or ToySpace(), data.task, data.splits(0)), **changes)
+    return replace(EvaluationContext(space or ToySpace(), data.task, data.splits(0)), **changes)
 
 
 # ---------------------------------------------------------------- timing
@@ -311,12 +311,12 @@ class TestLatency(EvaluatorContract):
 def test_a_table_of_rectangles_is_timed_kept_and_known_again(monkeypatch, tmp_path):
     seen, task = [], Task(3, 5, (8, 12))
 
-    class Watch(Stopwatch):
+    class Diagnostics(Stopwatch):
         def __init__(self, network, images, repeats, clock):
             seen.append(tuple(images.shape))
             super().__init__(network, images, repeats, clock)
 
-    monkeypatch.setattr(building, "Stopwatch", Watch)
+    monkeypatch.setattr(building, "Stopwatch", Diagnostics)
     build(ToySpace(), task, CPU, Effort(batch=2, repeats=1, samples=1)).store(tmp_path / "a.json")
     assert seen == [(2, 5, 8, 12)]
     assert json.loads((tmp_path / "a.json").read_text())["task"]["size"] == [8, 12]
@@ -330,10 +330,10 @@ def test_a_table_of_rectangles_is_timed_kept_and_known_again(monkeypatch, tmp_pa
 
 
 def test_it_foretells_the_sum(file):
-    judge = Latency(setting(), Latency.Options(table=file))
+    evaluator = Latency(setting(), Latency.Options(table=file))
     for text in ("conv,skip,pool,skip,conv", "skip,skip,skip,skip,skip"):
         architecture = ToySpace().from_text(text)
-        found = judge.evaluate(architecture, None)
+        found = evaluator.evaluate(architecture, None)
         assert found.metrics == {"latency": pytest.approx(seconds_of(architecture))}
     (note,) = found.notes
     assert "a batch of 1 image on" in note and "wrong by 0.0 % on average" in note
@@ -372,10 +372,10 @@ def test_a_table_must_be_named_and_be_there(tmp_path):
 
 def test_a_latency_can_be_limited(file):
     space = ToySpace()
-    judge = Latency(setting(), Latency.Options(table=file))
+    evaluator = Latency(setting(), Latency.Options(table=file))
     limit = LimitOptions(**read_limit(f"latency=8.1ms:table={file}"))
-    assert (limit.judge, limit.at_most) == ("latency", 0.0081)
-    found = Limited(space, [(limit, judge)])
+    assert (limit.evaluator, limit.at_most) == ("latency", 0.0081)
+    found = ConstrainedSpace(space, [(limit, evaluator)])
     assert found.meters[0].sum.exact
     scores = torch.zeros(5, 4)
     scores[:, 2], scores[:, 3] = 1.0, 0.9

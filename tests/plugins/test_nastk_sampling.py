@@ -232,7 +232,7 @@ def test_state_round_trip_keeps_the_ranking() -> None:
 def test_the_forecast_is_what_the_ledger_measures(options: dict[str, int], images: int) -> None:
     run = harness(**options)
     (branch,) = run.run()
-    forecast = branch.updater.forecast(run.plan)
+    forecast = branch.updater.max_cost(run.plan)
     spent = run.trainer.ledger.cost().phases["updater"]
     assert (spent.images_forward, spent.images_backward) == (images, 0)
     assert (forecast.images_forward, forecast.images_backward) == (images, 0)

@@ -104,7 +104,7 @@ def test_a_raced_ranking_survives_a_checkpoint_and_costs_no_more_than_forecast()
     other.load_state_dict(branch.updater.state_dict())
     assert other.ranking == branch.updater.ranking
     assert fingerprint(other.state_dict()) == fingerprint(branch.updater.state_dict())
-    assert images <= branch.updater.forecast(harness.plan).images_forward
+    assert images <= branch.updater.max_cost(harness.plan).images_forward
     messages = {one.message for one in harness.events if isinstance(one, UpdaterWorking)}
     assert messages <= {"scoring candidates", "racing candidates"}
 
@@ -123,7 +123,7 @@ def test_the_last_generation_is_the_same_where_no_genome_is_told_apart() -> None
         [each.fitness for each in two.updater.population]
     )
     costs = [each.trainer.ledger.cost().phases["updater"].images_forward for each in made]
-    assert costs[0] == costs[1] <= two.updater.forecast(made[1].plan).images_forward
+    assert costs[0] == costs[1] <= two.updater.max_cost(made[1].plan).images_forward
 
 
 def test_a_genome_that_falls_behind_early_is_no_leader(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ class Grid(ToySpace):
         best = self.readable(scores, subspace).argmax(1).tolist()
         return self.architecture([NAMES[column]] for column in best)
 
-    def complaint(self, subspace):
+    def why_empty(self, subspace):
         return None
 
     def path(self, *columns):
@@ -156,12 +156,12 @@ def test_paths_and_the_first_answer_are_connected_if_the_rule_says_so():
 # ---------------------------------------------------------------- SPOS's evolution
 
 
-def liking(target, judged=None):
-    """A judge that counts the edges on which an architecture agrees with `target`."""
+def liking(target, evaluated=None):
+    """An evaluator that counts the edges on which an architecture agrees with `target`."""
 
-    def judge(architectures):
-        if judged is not None:
-            judged.append([each.id for each in architectures])
+    def evaluator(architectures):
+        if evaluated is not None:
+            evaluated.append([each.id for each in architectures])
         return best_first(
             [
                 Ranked(
@@ -171,16 +171,16 @@ def liking(target, judged=None):
             ]
         )
 
-    return judge
+    return evaluator
 
 
 @pytest.mark.slow
 def test_evolution_finds_what_the_judge_likes_and_judges_nothing_twice():
-    target, judged = GRID.path(3, 1, 0, 4, 2, 3), []
+    target, evaluated = GRID.path(3, 1, 0, 4, 2, 3), []
     rules = Evolution()
-    ranking = evolve(liking(target, judged), Sampler(GRID, GRID.full()), rules, rng())
-    asked = [each for generation in judged for each in generation]
-    assert [len(generation) for generation in judged] == [50] * 20
+    ranking = evolve(liking(target, evaluated), Sampler(GRID, GRID.full()), rules, rng())
+    asked = [each for generation in evaluated for each in generation]
+    assert [len(generation) for generation in evaluated] == [50] * 20
     assert len(set(asked)) == len(asked) == len(ranking) == 1000
     assert ranking[0].architecture == target
     accuracies = [each.accuracy for each in ranking]
@@ -212,10 +212,10 @@ def test_evolution_ends_when_a_small_subspace_is_used_up():
 
 
 def test_evolution_keeps_to_connected_paths():
-    judged = []
+    evaluated = []
     sampler = Sampler(GRID, GRID.full(), only_connected=True)
     ranking = evolve(
-        liking(GRID.path(0, 0, 0, 0, 0, 0), judged), sampler, Evolution(10, 6, 3, 0.5), rng()
+        liking(GRID.path(0, 0, 0, 0, 0, 0), evaluated), sampler, Evolution(10, 6, 3, 0.5), rng()
     )
     assert len(ranking) == 60
     assert all(each.architecture.connected() for each in ranking)
@@ -280,7 +280,7 @@ def test_the_evolution_of_a_run_is_on_record_and_its_cost_is_the_forecast(update
     assert ids(branch.updater.ranking) == [row["id"] for row in rows]
     assert branch.updater.architecture(run.trainer.probe(branch)).id == rows[0]["id"]
     spent = run.trainer.ledger.cost().phases["updater"].images_forward
-    assert spent == branch.updater.forecast(run.plan).images_forward == 8 * 48
+    assert spent == branch.updater.max_cost(run.plan).images_forward == 8 * 48
 
 
 def test_a_last_image_that_no_stream_shows_is_not_forecast():

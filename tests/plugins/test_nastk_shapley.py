@@ -19,7 +19,7 @@ from nastk_shapley.coalitions import likelihood_left, null_players, supernet_gam
 from nastk_shapley.estimate import Game, Rules, kept_players, monte_carlo, random_orders
 from nastk_shapley.exact import exact
 from nastk_shapley.options import BY_VARIANT, ShapleyOptions
-from nastk_shapley.settle import Settled
+from nastk_shapley.stopping import ConfidentRanking
 from nastk_shapley.update import UpdateRule, cell_types, normalised
 from nastk_shapley.updater import Shapley
 
@@ -319,9 +319,9 @@ def test_symmetric_players_are_equal_over_all_orders():
 def test_sampling_ends_once_the_best_of_each_edge_is_settled():
     clear, _ = game_of(lambda present: 10.0 * (0 in present) + len(present) ** 1.1, 3)
     orders = random_orders(3, 50, torch.Generator().manual_seed(0))
-    assert len(monte_carlo(clear, orders, enough=Settled([0, 0, 1], 3.0)).removals) == 5
+    assert len(monte_carlo(clear, orders, enough=ConfidentRanking([0, 0, 1], 3.0)).removals) == 5
     level, _ = game_of(lambda present: float(len(present)), 3)
-    assert len(monte_carlo(level, orders, enough=Settled([0, 0, 1], 3.0)).removals) == 50
+    assert len(monte_carlo(level, orders, enough=ConfidentRanking([0, 0, 1], 3.0)).removals) == 50
 
 
 # ---------------------------------------------------------------- the update algebra
@@ -416,7 +416,7 @@ DARTS_EDGES = tuple(
 
 
 def test_players_of_the_darts_space_are_numbered_type_edge_operation():
-    players = Subspace.full(DARTS_EDGES).players()
+    players = Subspace.full(DARTS_EDGES).alive_operations()
     assert len(players) == 196
     for kind, edge, operation in itertools.product(range(2), range(14), range(7)):
         assert players[kind * 98 + edge * 7 + operation] == (kind * 14 + edge, operation)
@@ -427,9 +427,9 @@ def test_the_darts_space_itself_lists_its_edges_so():
     from nastk_spaces_darts.space import DartsSpace
 
     space = DartsSpace()
-    assert len(space.full().players()) == 196
-    assert [(edge.source, edge.node) for edge in space.edges] == [
-        (edge.source, edge.node) for edge in DARTS_EDGES
+    assert len(space.full().alive_operations()) == 196
+    assert [(edge.tail, edge.head) for edge in space.edges] == [
+        (edge.tail, edge.head) for edge in DARTS_EDGES
     ]
     assert cell_types(space.edges) == [list(range(14)), list(range(14, 28))]
     assert {edge.group for edge in space.edges[:14]} == {"normal"}
@@ -514,12 +514,12 @@ def test_number_of_updates(options, epochs, updates):
 )
 def test_plans_that_cannot_work_are_refused(options, message):
     updater = Harness(Shapley, options).trainer.root().updater
-    assert re.search(message, updater.complaint(Plan(10, 3, 16, 48, 48)))
+    assert re.search(message, updater.incompatibility(Plan(10, 3, 16, 48, 48)))
 
 
 def test_a_frozen_alpha_decided_by_phi_may_warm_up_all_along():
     updater = Harness(Shapley, {"warmup": 10, "discretise_by": "phi"}).trainer.root().updater
-    assert updater.complaint(Plan(10, 3, 16, 48, 48)) is None
+    assert updater.incompatibility(Plan(10, 3, 16, 48, 48)) is None
 
 
 @pytest.mark.parametrize(
@@ -551,7 +551,7 @@ def trained():
 
 def test_none_is_null_to_the_bit_and_the_walk_telescopes_to_the_silent_network(trained):
     harness, probe, batch = trained
-    players = probe.subspace.players()
+    players = probe.subspace.alive_operations()
     mixture = Mixture.softmax(
         torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), probe.subspace
     )
@@ -572,7 +572,7 @@ def test_none_is_null_to_the_bit_and_the_walk_telescopes_to_the_silent_network(t
 
 def test_with_frozen_norms_coalitions_have_the_statistics_of_the_grand_one(trained):
     _, probe, batch = trained
-    players, mixture = probe.subspace.players(), Mixture.uniform(probe.subspace)
+    players, mixture = probe.subspace.alive_operations(), Mixture.uniform(probe.subspace)
     removals = [(), (0, 1), (0, 1, 7)]
     worth = {
         norms: list(
@@ -701,7 +701,7 @@ def test_forward_passes_are_counted_and_none_goes_backward(options):
     assert all(values["evaluations"] == 3 + sum(values["removals"]) for values in counted)
     assert spent.images_forward == 16 * sum(values["evaluations"] for values in counted)
     assert spent.images_backward == 0
-    assert spent.images_forward <= branch.updater.forecast(harness.plan).images_forward
+    assert spent.images_forward <= branch.updater.max_cost(harness.plan).images_forward
 
 
 @pytest.mark.parametrize(
@@ -720,8 +720,8 @@ def test_few_players_are_enumerated_where_asked(exact_mode, evaluations):
 
 def test_forecast_is_samples_times_players_and_one():
     updater = Harness(Shapley, {"samples": 10}).trainer.root().updater
-    assert updater.forecast(Plan(50, 98, 256, 25000, 25000)).images_forward == 35 * 10 * 14 * 1024
-    assert updater.forecast(Plan(50, 98, 256, 25000, 600)).images_forward == 35 * 10 * 14 * 600
+    assert updater.max_cost(Plan(50, 98, 256, 25000, 25000)).images_forward == 35 * 10 * 14 * 1024
+    assert updater.max_cost(Plan(50, 98, 256, 25000, 600)).images_forward == 35 * 10 * 14 * 600
 
 
 def test_an_estimate_is_reported_with_its_errors_and_progress():

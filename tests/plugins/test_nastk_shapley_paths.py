@@ -24,7 +24,7 @@ from nastk_shapley.paths import (
     path_values,
 )
 from nastk_shapley.selecting import ShapleySelect
-from nastk_shapley.settle import Settled
+from nastk_shapley.stopping import ConfidentRanking
 from nastk_shapley.updater import Shapley
 
 # ---------------------------------------------------------------- games with known answers
@@ -147,7 +147,7 @@ def test_the_shares_of_connected_paths_are_those_of_all_paths(edges) -> None:
     counts = connected_paths(space)
     alone = sum(counts.values()) / len(counts)
     expected = []
-    for edge, column in space.full().players():
+    for edge, column in space.full().alive_operations():
         having = [counts[path] for path in counts if path[edge] == column]
         expected.append(sum(having) / len(having) / alone)
     torch.testing.assert_close(
@@ -286,7 +286,7 @@ def test_fewer_than_two_blocks_have_no_error_and_no_set_is_refused() -> None:
 def test_sampling_ends_once_the_best_of_each_edge_is_settled() -> None:
     table = {path: 10.0 * (path[0] == 1) + 5.0 * (path[1] == 2) for path in table_of((3, 3))}
     table = {path: value + 0.01 * path[0] * path[1] for path, value in table.items()}
-    settled = Settled([0, 0, 0, 1, 1, 1], 3.0)
+    settled = ConfidentRanking([0, 0, 0, 1, 1, 1], 3.0)
     for block, least, most in ((1, 5, 59), (3, 15, 15)):
         drawn = itertools.islice(path_sets((3, 3), rng(), block > 1), 60)
         found = path_values(path_game_of(table, (3, 3)), drawn, block=block, enough=settled)
@@ -341,7 +341,7 @@ def test_every_path_of_every_set_is_measured_and_forecast(options, paths) -> Non
     spent = harness.trainer.ledger.cost().phases["updater"]
     assert [one["evaluations"] for one in reports(harness)] == [paths, paths]
     assert spent.images_forward == 2 * paths * 16 and spent.images_backward == 0
-    assert spent.images_forward == branch.updater.forecast(harness.plan).images_forward
+    assert spent.images_forward == branch.updater.max_cost(harness.plan).images_forward
     working = [(one.done, one.total) for one in harness.events if isinstance(one, UpdaterWorking)]
     assert working[-1] == (paths // 4, paths // 4)
 
@@ -350,7 +350,7 @@ def test_paths_that_do_not_count_are_not_measured() -> None:
     harness = Harness(Shapley, {**FEW, "samples": 20, "connected": True})
     (branch,) = harness.run()
     spent = harness.trainer.ledger.cost().phases["updater"].images_forward
-    assert 0 < spent < branch.updater.forecast(harness.plan).images_forward
+    assert 0 < spent < branch.updater.max_cost(harness.plan).images_forward
     assert spent == 16 * sum(one["evaluations"] for one in reports(harness))
     assert all(
         abs(sum(x for x in row if x is not None)) < 1 for row in reports(harness)[0]["values"]
@@ -396,7 +396,7 @@ def test_values_are_those_of_the_paths_of_the_supernet() -> None:
 )
 def test_plans_that_cannot_work_are_refused(options, message) -> None:
     updater = Harness(Shapley, {**FEW, **options}).trainer.root().updater
-    found = updater.complaint(Plan(10, 3, 16, 48, 48))
+    found = updater.incompatibility(Plan(10, 3, 16, 48, 48))
     assert found is None if message is None else message in found
 
 

@@ -71,7 +71,7 @@ def test_the_values_are_those_of_the_supernet_under_the_mixture_it_ends_with(mix
     # The values of every order telescope: from the whole supernet to the silent one.
     stream = probe.valid.view("shapley", 16, True)
     orders = range(3 * 2, 3 * 2 + 2)
-    players = probe.subspace.players()
+    players = probe.subspace.alive_operations()
     lost = [
         silent - full
         for full, silent in (
@@ -110,9 +110,9 @@ def test_an_updater_that_ends_its_branch_is_decided_there(monkeypatch):
 def test_the_forecast_adds_one_estimate_to_the_updater_inside():
     harness = wrapped()
     updater = harness.trainer.root().updater
-    inner = updater.inner.forecast(harness.plan)
-    assert updater.forecast(harness.plan).images_forward - inner.images_forward == 2 * 14 * 16
-    assert updater.forecast(harness.plan).images_backward == inner.images_backward
+    inner = updater.inner.max_cost(harness.plan)
+    assert updater.max_cost(harness.plan).images_forward - inner.images_forward == 2 * 14 * 16
+    assert updater.max_cost(harness.plan).images_backward == inner.images_backward
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_forecast_adds_one_estimate_to_the_updater_inside():
 )
 def test_plans_that_cannot_work_are_refused(options, message):
     updater = wrapped(**options).trainer.root().updater
-    assert message in updater.complaint(Plan(4, 3, 16, 48, 48))
+    assert message in updater.incompatibility(Plan(4, 3, 16, 48, 48))
 
 
 @pytest.mark.parametrize(

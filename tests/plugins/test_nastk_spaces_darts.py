@@ -136,7 +136,7 @@ def test_every_decision_keeps_the_rule(seed, shift, distinct):
     scores = torch.rand(28, 8, generator=generator, dtype=torch.float64)
     scores[:, 0] = 10.0
     subspace = space.full().keep(torch.rand(28, 8, generator=generator) < 0.8)
-    if space.complaint(subspace):
+    if space.why_empty(subspace):
         return
     architecture = space.decide(scores, subspace)
     assert architecture == space.decide(scores + shift, subspace)
@@ -144,7 +144,7 @@ def test_every_decision_keeps_the_rule(seed, shift, distinct):
     nodes = {}
     for edge, name in architecture.links():
         assert name != "none"
-        nodes.setdefault((edge.group, edge.node), []).append(edge.source)
+        nodes.setdefault((edge.group, edge.head), []).append(edge.tail)
     assert len(nodes) == 8 and all(len(sources) == 2 for sources in nodes.values())
     assert not distinct or all(first != second for first, second in nodes.values())
 
@@ -195,7 +195,7 @@ def test_complaints_name_the_node(distinct, changes, expected):
     subspace = space.full()
     for edge, columns in changes.items():
         subspace = subspace.only(edge, columns)
-    assert space.complaint(subspace) == expected
+    assert space.why_empty(subspace) == expected
     if expected:
         with pytest.raises(PluginError, match="No architecture lies in this subspace: node"):
             space.decide(torch.rand(10, 8), subspace)

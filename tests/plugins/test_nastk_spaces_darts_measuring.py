@@ -28,7 +28,7 @@ def some_images(size=6, batch=3):
 def removals(space, seed=2):
     """The mixtures of a removal order, with one of other weights in between."""
     generator = torch.Generator().manual_seed(seed)
-    players = space.full().players()
+    players = space.full().alive_operations()
     order = [players[i] for i in torch.randperm(len(players), generator=generator).tolist()]
     weights = torch.rand(space.full().mask.shape, generator=generator, dtype=torch.float64)
     whole = Mixture(weights, space.full().mask)
@@ -87,7 +87,7 @@ def test_what_a_removal_leaves_alone_is_computed_once():
     whole = Mixture.uniform(space.full())
     measure = net.measuring(some_images())
     reduce = next(row for row, edge in enumerate(space.edges) if edge.group == "reduce")
-    normal = len([edge for edge in space.edges[:reduce] if edge.node == 2])  # the second node's
+    normal = len([edge for edge in space.edges[:reduce] if edge.head == 2])  # the second node's
     expected = {
         "first": (whole, [0, 1, 2, 3, 4]),
         "the same": (whole, [2, 3, 4]),

@@ -121,16 +121,16 @@ def naive_forward(space, net, images, mixture):
         for node in range(2, 2 + space.options.nodes):
             total = 0.0
             for row, edge in enumerate(space.edges):
-                if edge.group == group and edge.node == node:
+                if edge.group == group and edge.head == node:
                     own = [
                         modules[row, column][seen[group]] for column in range(len(edge.operations))
                     ]
-                    stride = 2 if group == "reduce" and edge.source < 2 else 1
+                    stride = 2 if group == "reduce" and edge.tail < 2 else 1
                     total = total + naive_edge(
                         space,
                         own,
                         edge,
-                        states[edge.source],
+                        states[edge.tail],
                         stride,
                         mixture.weights[row],
                         mixture.active[row],

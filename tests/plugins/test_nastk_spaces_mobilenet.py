@@ -81,7 +81,7 @@ def test_listing_the_plugin_does_not_load_torch():
 def test_the_default_is_the_space_of_proxylessnas():
     space = make()
     assert [len(edge.operations) for edge in space.edges] == [6, 7, 7, 7] * 5 + [6]
-    assert len(space.full().players()) == 141
+    assert len(space.full().alive_operations()) == 141
     assert space.edges[1].operations == (
         "mb3_3x3",
         "mb6_3x3",
@@ -98,7 +98,7 @@ def test_the_default_is_the_space_of_proxylessnas():
         "stage1:3->4",
         "stage2:4->5",
     ]
-    assert [(edge.source, edge.node) for edge in space.edges] == [(i, i + 1) for i in range(21)]
+    assert [(edge.tail, edge.head) for edge in space.edges] == [(i, i + 1) for i in range(21)]
     assert {edge.group for edge in space.edges} == {"layers"}
 
 
@@ -182,8 +182,8 @@ def test_each_layer_takes_its_best_living_operation_and_ties_go_to_the_first():
 def test_a_layer_without_operations_is_complained_about():
     space = make(**SMALL)
     subspace = space.full().only(2, [])
-    assert space.complaint(space.full()) is None
-    assert space.complaint(subspace) == "edge stage2:2->3 has no operation left"
+    assert space.why_empty(space.full()) is None
+    assert space.why_empty(subspace) == "edge stage2:2->3 has no operation left"
     for ask in (
         lambda: space.decide(torch.zeros(4, 5), subspace),
         lambda: space.sample(subspace, torch.Generator()),

@@ -233,7 +233,7 @@ def test_only_what_is_active_is_computed():
             lambda module, given, output, key=(edge, column): called.append(key)
         )
     supernet(images_of(), Mixture.uniform(space.full()))
-    assert called == space.full().players()
+    assert called == space.full().alive_operations()
     called.clear()
     mixture = mixture_of(space, empty=(1,))
     supernet(images_of(), mixture)

@@ -50,7 +50,7 @@ def names(architecture):
 @pytest.mark.parametrize("exclude, operations", [(False, OPERATIONS), (True, OPERATIONS[1:])])
 def test_the_rows_are_the_six_edges_in_the_order_of_the_string(exclude, operations):
     edges = make(exclude_none=exclude).edges
-    joined = [(edge.name, edge.source, edge.node) for edge in edges]
+    joined = [(edge.name, edge.tail, edge.head) for edge in edges]
     assert joined == [
         (f"cell:{source}->{node}", source, node) for node in (1, 2, 3) for source in range(node)
     ]
@@ -115,7 +115,7 @@ def test_every_architecture_is_listed_once():
 def test_text_lists_every_node_with_its_sources():
     space = make()
     architecture = space.from_text(f"  {PUBLISHED}\n")
-    assert [(edge.source, edge.node, name) for edge, name in architecture.links()] == [
+    assert [(edge.tail, edge.head, name) for edge, name in architecture.links()] == [
         (0, 1, "nor_conv_3x3"),
         (0, 2, "nor_conv_3x3"),
         (1, 2, "nor_conv_3x3"),
@@ -189,7 +189,7 @@ def test_ties_go_to_the_lower_column_and_the_dead_are_never_chosen():
 def test_an_empty_edge_holds_no_architecture():
     space = make()
     empty = space.full().only(3, [])
-    assert space.complaint(empty) == "edge cell:0->3 has no operation left"
+    assert space.why_empty(empty) == "edge cell:0->3 has no operation left"
     with pytest.raises(PluginError, match=r"No architecture lies .* edge cell:0->3"):
         space.decide(torch.zeros(6, 5), empty)
     with pytest.raises(PluginError, match="edge cell:0->3"):

@@ -43,7 +43,7 @@ def softmaxes(space, number=5):
 
 def removals(space, number=6):
     whole = softmaxes(space, 1)[0]
-    players = space.full().players()[1::5]
+    players = space.full().alive_operations()[1::5]
     return [whole.without_all(players[:count]) for count in range(number)]
 
 

@@ -96,7 +96,7 @@ def plain_supernet(space, supernet, images, mixture):
             for column, name in enumerate(edge.operations):
                 if mixture.active[row, column]:
                     weight = mixture.weights[row, column]
-                    yield edge.source, edge.node, weight, name, cell.edges[row][column]
+                    yield edge.tail, edge.head, weight, name, cell.edges[row][column]
 
     return plain_forward(supernet, images, space.options.cells, weighted)
 
@@ -104,7 +104,7 @@ def plain_supernet(space, supernet, images, mixture):
 def plain_network(space, architecture, network, images):
     def weighted(cell):
         for (edge, name), module in zip(architecture.links(), cell.operations, strict=True):
-            yield edge.source, edge.node, 1.0, name, module
+            yield edge.tail, edge.head, 1.0, name, module
 
     return plain_forward(network, images, space.options.network_cells, weighted)
 

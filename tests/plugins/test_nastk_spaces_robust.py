@@ -83,7 +83,7 @@ def test_the_offers_are_the_spaces():
 )
 def test_s2_to_s4_have_the_same_on_every_edge(name, options, players, operations):
     space = make(name, **options)
-    assert len(space.edges) == 28 and len(space.full().players()) == players
+    assert len(space.edges) == 28 and len(space.full().alive_operations()) == players
     assert {edge.operations for edge in space.edges} == {operations}
 
 

@@ -13,7 +13,7 @@ from tables_kit import ARCHITECTURES, TEXTS, toy_table
 from typer.testing import CliRunner
 
 import nastk_tables
-from nastk import ConfigurationError, DataError, Setting
+from nastk import ConfigurationError, DataError, EvaluationContext
 from nastk.testing import EvaluatorContract, ToyData, ToySpace
 from nastk_tables import places
 from nastk_tables.command_line import add_to
@@ -36,9 +36,9 @@ class TestTableAccuracy(EvaluatorContract):
     evaluator, updater = TableAccuracy, Even
 
 
-def judge(space=None, **options):
+def evaluator(space=None, **options):
     source = ToyData()
-    setting = Setting(space or ToySpace(), source.task, source.splits(0))
+    setting = EvaluationContext(space or ToySpace(), source.task, source.splits(0))
     return TableAccuracy(setting, TableAccuracy.parse_options(options))
 
 
@@ -53,11 +53,11 @@ def judge(space=None, **options):
     ],
 )
 def test_which_metrics_are_of_the_test_split(metric, split, of_test):
-    assert judge(split=split).of_test(metric) is of_test
+    assert evaluator(split=split).of_test(metric) is of_test
 
 
 def test_evaluator_says_accuracy_rank_and_costs():
-    evaluation = judge().evaluate(ToySpace().from_text(TEXTS[-3]), None)
+    evaluation = evaluator().evaluate(ToySpace().from_text(TEXTS[-3]), None)
     assert dict(evaluation.metrics) == {
         "table_test_accuracy": 0.673,
         "table_valid_accuracy": 0.4865,
@@ -74,25 +74,25 @@ def test_evaluator_says_accuracy_rank_and_costs():
 
 def test_evaluator_ranks_by_the_split_that_it_is_told():
     missing = ToySpace().from_text(TEXTS[288])
-    metrics = judge(split="valid").evaluate(ToySpace().from_text(TEXTS[2]), None).metrics
+    metrics = evaluator(split="valid").evaluate(ToySpace().from_text(TEXTS[2]), None).metrics
     assert (metrics["rank"], metrics["architectures"]) == (572.0, 575.0)
     assert metrics["table_train_seconds"] == 1002.0
     assert metrics["table_latency_fpga"] == 0.004
-    assert "table_valid_accuracy" not in judge().evaluate(missing, None).metrics
+    assert "table_valid_accuracy" not in evaluator().evaluate(missing, None).metrics
     with pytest.raises(DataError, match=r"no value of"):
-        judge(split="valid").evaluate(missing, None)
+        evaluator(split="valid").evaluate(missing, None)
 
 
 def test_evaluator_takes_another_data_set_and_schedule():
     text = TEXTS[9]
-    metrics = judge(dataset="ImageNet16-120").evaluate(ToySpace().from_text(text), None).metrics
+    metrics = evaluator(dataset="ImageNet16-120").evaluate(ToySpace().from_text(text), None).metrics
     assert metrics == {
         "table_test_accuracy": 0.3991,
         "rank": 9.0,
         "architectures": 576.0,
         "table_parameters": 200000.0,
     }
-    assert judge(epochs=12).evaluate(ToySpace().from_text(text), None).metrics["rank"] == 0
+    assert evaluator(epochs=12).evaluate(ToySpace().from_text(text), None).metrics["rank"] == 0
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_evaluator_takes_another_data_set_and_schedule():
 )
 def test_evaluator_refuses_when_the_run_is_assembled(options, words):
     with pytest.raises(ConfigurationError, match=words):
-        judge(**options)
+        evaluator(**options)
 
 
 def test_evaluator_without_any_table_says_how_to_get_one(tmp_path, monkeypatch):
@@ -123,7 +123,7 @@ def test_evaluator_without_any_table_says_how_to_get_one(tmp_path, monkeypatch):
     with pytest.raises(
         ConfigurationError, match=r"'toy' .*empty.tables.toy\.table.*NATS-Bench.*import"
     ):
-        judge()
+        evaluator()
 
 
 def test_evaluator_refuses_the_table_of_another_space(tmp_path):
@@ -131,22 +131,22 @@ def test_evaluator_refuses_the_table_of_another_space(tmp_path):
     with pytest.raises(
         ConfigurationError, match=r"of space 'nasbench201', the run searches .*'toy'"
     ):
-        judge(table=str(tmp_path / "a.table"))
+        evaluator(table=str(tmp_path / "a.table"))
     write(tmp_path / "b.table", toy_table(texts=["|conv~0|", "|skip~0|"]))
     with pytest.raises(ConfigurationError, match=r"writes architectures like '\|conv~0\|'"):
-        judge(table=str(tmp_path / "b.table"))
+        evaluator(table=str(tmp_path / "b.table"))
 
 
 def test_evaluator_refuses_a_damaged_table(tmp_path):
     path = places.default_path("toy")
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(ConfigurationError, match=r"is damaged: .*`nastk table import`"):
-        judge()
+        evaluator()
 
 
 def test_evaluator_refuses_an_architecture_that_the_table_lacks(tmp_path):
     write(tmp_path / "a.table", toy_table(texts=TEXTS[:10]))
-    judging = judge(table=str(tmp_path / "a.table"))
+    judging = evaluator(table=str(tmp_path / "a.table"))
     assert judging.evaluate(ToySpace().from_text(TEXTS[9]), None).metrics["rank"] == 0
     with pytest.raises(DataError, match=f"table of 10 architectures .* has no '{TEXTS[10]}'"):
         judging.evaluate(ToySpace().from_text(TEXTS[10]), None)

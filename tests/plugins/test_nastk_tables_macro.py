@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nastk import Architecture, DataError, Setting, catalogue
+from nastk import Architecture, DataError, EvaluationContext, catalogue
 from nastk.testing import ToyData
 from nastk_spaces_mobilenet.macro import MacroSpace
 from nastk_tables.evaluator import TableAccuracy
@@ -74,7 +74,7 @@ def test_the_evaluator_looks_up_the_trainings_that_the_table_has(tmp_path):
     write(tmp_path / "m.table", import_files([written(tmp_path, GOOD)], "nasbench-macro").table)
     space = MacroSpace()
     data = ToyData()
-    setting = Setting(space, data.task, data.splits(0))
+    setting = EvaluationContext(space, data.task, data.splits(0))
     options = TableAccuracy.parse_options({"table": str(tmp_path / "m.table")})
     found = TableAccuracy(setting, options).evaluate(space.from_text("00000000"), None).metrics
     assert found["table_test_accuracy"] == pytest.approx(0.4525)

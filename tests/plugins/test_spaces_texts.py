@@ -37,7 +37,7 @@ def cells(space, architecture):
     """The links of each cell as flat lists."""
     found = {"normal": [], "reduce": []}
     for edge, name in architecture.links():
-        found[edge.group].append((name, edge.source))
+        found[edge.group].append((name, edge.tail))
     return found
 
 
@@ -166,12 +166,12 @@ NASLIB = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3"
 def by_nodes(space, architecture):
     nodes = {1: [], 2: [], 3: []}
     for edge, name in architecture.links():
-        nodes[edge.node].append((name, edge.source))
+        nodes[edge.head].append((name, edge.tail))
     return [tuple(links) for links in nodes.values()]
 
 
 def naslib(space, architecture):
-    chosen = {(edge.source, edge.node): name for edge, name in architecture.links()}
+    chosen = {(edge.tail, edge.head): name for edge, name in architecture.links()}
     order = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
     return tuple(NASLIB.index(chosen[edge]) for edge in order)
 

@@ -465,7 +465,7 @@ def ranked(epoch, tau, kinds=("scores", "supernet")):
     if by["supernet"]:
         by["supernet"] = {**found, **more, "images": 4000}
     by["multiply_adds"] = found
-    return {"kind": "ranked", "branch": "0", "epoch": epoch, "judge": "table",
+    return {"kind": "ranked", "branch": "0", "epoch": epoch, "evaluator": "table",
             "metric": "table_test_accuracy", "by": by}  # fmt: skip
 
 
@@ -519,8 +519,8 @@ def test_of_several_leaves_the_one_that_was_found_is_shown():
 
 @pytest.mark.parametrize(("accuracy", "said"), [(0.3333, True), (0.9, False)])
 def test_an_accuracy_of_chance_is_a_caution(accuracy, said):
-    judged = [{"evaluator": "supernet", "metrics": {"valid_accuracy": accuracy}}]
-    text = shown(summary({"evaluations": judged, "task": {"classes": 3}}, []), 100)
+    evaluated = [{"evaluator": "supernet", "metrics": {"valid_accuracy": accuracy}}]
+    text = shown(summary({"evaluations": evaluated, "task": {"classes": 3}}, []), 100)
     words = "warning chance: 33.33 % of the valid images is about what guessing gives (3 classes)"
     assert (words in text) is said
-    assert "chance" not in shown(summary({"evaluations": judged}, []), 100)
+    assert "chance" not in shown(summary({"evaluations": evaluated}, []), 100)

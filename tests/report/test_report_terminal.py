@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from nastk import Architecture, Edge
+from nastk.report.ascii import Plain, to_ascii
 from nastk.report.graph import graphs
-from nastk.report.plain import Plain, to_ascii
 from nastk.report.terminal import cell
 
 

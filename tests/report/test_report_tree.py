@@ -35,11 +35,11 @@ def test_a_run_has_a_branch_for_each_part_of_each_split(times, parts):
     assert found.root.name == "0" and found.root.origin is None
     for record in found.branches.values():
         assert record.epochs == str(record.name.count(".") + 1)
-        for number, heir in enumerate(found.heirs(record)):
-            assert heir.parent == record.name and heir.origin is record.split
-            assert list(heir.group) == divided(NB201, parts)[number]
-            assert heir.fresh == (heir.name.count(".") == times)
-            assert (heir.split is None) == heir.fresh
+        for number, child in enumerate(found.children(record)):
+            assert child.parent == record.name and child.origin is record.split
+            assert list(child.group) == divided(NB201, parts)[number]
+            assert child.fresh == (child.name.count(".") == times)
+            assert (child.split is None) == child.fresh
 
 
 def test_what_the_updater_reported_is_kept():

@@ -16,7 +16,7 @@ from nastk.base.values import as_json, document, finite, number
 from nastk.runs.folder import RESULT, EventLog, RunFolder
 from nastk.runs.run import Run
 from nastk.testing import ToySpace
-from nastk.train.evaluator import checked, judged, judged_all
+from nastk.train.evaluator import checked, evaluated, evaluated_all
 
 ARCHITECTURE = ToySpace().from_text("conv,skip,pool,conv,skip")
 TOY = {
@@ -70,7 +70,7 @@ def metric(value):
     ids=repr,
 )
 def test_numbers_of_any_kind_become_plain_ones(value, plain):
-    found = judged(said(metric(value)), ARCHITECTURE, None)
+    found = evaluated(said(metric(value)), ARCHITECTURE, None)
     assert found == Evaluation("said", {"fine": 1.0, "accuracy": plain})
     assert type(found.metrics["accuracy"]) is type(plain), "whole numbers stay whole"
 
@@ -93,7 +93,7 @@ def test_numbers_of_any_kind_become_plain_ones(value, plain):
 )
 def test_what_is_no_finite_number_is_refused_by_evaluator_and_metric(value):
     with pytest.raises(PluginError, match=r"^Evaluator 'said' answered accuracy = .*finite number"):
-        judged(said(metric(value)), ARCHITECTURE, None)
+        evaluated(said(metric(value)), ARCHITECTURE, None)
 
 
 @pytest.mark.parametrize(
@@ -107,49 +107,49 @@ def test_what_is_no_finite_number_is_refused_by_evaluator_and_metric(value):
 )
 def test_other_answers_are_refused(answer, message):
     with pytest.raises(PluginError, match=message):
-        judged(said(answer), ARCHITECTURE, None)
+        evaluated(said(answer), ARCHITECTURE, None)
 
 
 def test_notes_are_texts_and_errors_of_nastk_pass():
     found = checked(said(None), loose({}, "one note", np.float32(2)))
     assert (found.notes, found.seconds) == (("one note",), 2.0)
     with pytest.raises(DataError, match="no such row"):
-        judged(said(lambda: (_ for _ in ()).throw(DataError("no such row"))), ARCHITECTURE, None)
+        evaluated(said(lambda: (_ for _ in ()).throw(DataError("no such row"))), ARCHITECTURE, None)
 
 
 def test_every_answer_of_several_is_checked():
     values = iter([0.5, math.nan])
     with pytest.raises(PluginError, match="accuracy = nan"):
-        judged_all(said(lambda: metric(next(values))()), [ARCHITECTURE] * 2, [None] * 2)
+        evaluated_all(said(lambda: metric(next(values))()), [ARCHITECTURE] * 2, [None] * 2)
     few = said(None)
     few.evaluate_all = lambda architectures, probes: []
     with pytest.raises(PluginError, match="judged 2 architectures and gave 0 answers"):
-        judged_all(few, [ARCHITECTURE] * 2, [None] * 2)
+        evaluated_all(few, [ARCHITECTURE] * 2, [None] * 2)
 
 
 def test_a_search_whose_evaluator_answers_nonsense_is_kept_and_ends_well_once_it_is_mended(
     tmp_path, monkeypatch
 ):
-    judge = type(said(metric(math.nan)))
-    monkeypatch.setattr("nastk.runs.assembly.catalogue", lambda: with_classes(evaluator=judge))
-    monkeypatch.setattr("nastk.runs.config.catalogue", lambda: with_classes(evaluator=judge))
+    evaluator = type(said(metric(math.nan)))
+    monkeypatch.setattr("nastk.runs.assembly.catalogue", lambda: with_classes(evaluator=evaluator))
+    monkeypatch.setattr("nastk.runs.config.catalogue", lambda: with_classes(evaluator=evaluator))
     run = Run.new(nastk.resolve({**TOY, "evaluators": ["size", "said"]}), tmp_path / "a")
     message = r"Evaluator 'said' answered accuracy = nan; .* The search itself is kept .*resume"
     with pytest.raises(PluginError, match=message):
         list(run.events())
     assert run.folder.state() == "failed" and "accuracy = nan" in run.folder.error()
-    monkeypatch.setattr(judge, "evaluate", lambda *_: metric(np.float32(0.5))())
+    monkeypatch.setattr(evaluator, "evaluate", lambda *_: metric(np.float32(0.5))())
     result = nastk.resume(tmp_path / "a")
     assert result.evaluation["accuracy"] == 0.5
     assert json.loads((tmp_path / "a" / RESULT).read_text(), parse_constant=pytest.fail)
 
 
 def test_limits_and_rankings_ask_by_the_same_check():
-    judge = type(said(metric(math.nan)))
-    for wishes in ({"limits": ["accuracy=1:said"]}, {"ranking": {"judge": "said"}}):
-        known = with_classes(evaluator=judge)
+    evaluator = type(said(metric(math.nan)))
+    for request in ({"limits": ["accuracy=1:said"]}, {"ranking": {"evaluator": "said"}}):
+        known = with_classes(evaluator=evaluator)
         with pytest.raises(PluginError, match="'said' answered accuracy = nan"):
-            assemble(nastk.resolve({**TOY, **wishes}, known), installed=known)
+            assemble(nastk.resolve({**TOY, **request}, known), installed=known)
 
 
 # ---------------------------------------------------------------------- what an updater reports

@@ -4,7 +4,15 @@ from core_kit import WISHES, Still, with_classes
 from torch import nn
 
 import nastk
-from nastk import ConfigurationError, DataError, Plan, UnknownNameError, Use, assemble, resolve
+from nastk import (
+    ComponentSpec,
+    ConfigurationError,
+    DataError,
+    Plan,
+    UnknownNameError,
+    assemble,
+    resolve,
+)
 from nastk.runs.assembly import evaluator
 from nastk.testing import ToySpace
 
@@ -25,8 +33,8 @@ class Pairs(torch.utils.data.Dataset):
         return torch.randint(0, 255, (1, 8, 8), generator=rng).to(torch.uint8), index % self.classes
 
 
-def assembled(installed=None, **wishes):
-    return assemble(resolve({**TOY, **wishes}, installed), installed=installed)
+def assembled(installed=None, **request):
+    return assemble(resolve({**TOY, **request}, installed), installed=installed)
 
 
 def trainer(**options):
@@ -40,7 +48,7 @@ def test_a_run_is_put_together():
     assert found.plan == Plan(2, 3, 16, 48, 48)
     assert found.trainer.seed == 4
     assert found.trainer.ledger.cost().phases == {}
-    assert evaluator(found, "size", {}).setting.splits is found.splits
+    assert evaluator(found, "size", {}).context.splits is found.splits
 
 
 @pytest.mark.parametrize("batch_size", [2, 5, 7, 16, 47, 48, 49, 1000])
@@ -94,7 +102,7 @@ def test_a_space_without_an_architecture_is_refused():
     class Empty(ToySpace):
         name, summary = "empty", "holds nothing"
 
-        def complaint(self, subspace):
+        def why_empty(self, subspace):
             return "every edge is a wall"
 
     with pytest.raises(
@@ -168,7 +176,7 @@ def _quick():
 
 def test_data_sets_from_python_must_be_given_again(tmp_path):
     config = resolve({**TOY, "data": "pair"})
-    assert config.data == resolve({**TOY, "data": Use("pair")}).data
+    assert config.data == resolve({**TOY, "data": ComponentSpec("pair")}).data
     for data in (None, (), (Pairs(),) * 4):
         with pytest.raises(
             ConfigurationError,

@@ -59,8 +59,8 @@ def test_the_epochs_are_the_most_that_fit_and_the_run_takes_what_was_forecast(up
     epochs = Budget("images", amount).epochs(assembled(updater))
     spent = []
     for number in (epochs, epochs + 1):
-        wishes = {**WISHES, "updater": updater, "trainer": {**SMALL, "epochs": number}}
-        cost = nastk.search(**wishes, out=tmp_path / str(number)).cost.search
+        request = {**WISHES, "updater": updater, "trainer": {**SMALL, "epochs": number}}
+        cost = nastk.search(**request, out=tmp_path / str(number)).cost.search
         spent.append(cost.images_forward + cost.images_backward)
     assert spent[0] <= amount < spent[1]
 
@@ -84,8 +84,8 @@ def test_more_seconds_are_more_epochs():
 
 
 def study(out, **changes):
-    wishes = {"trainer": SMALL, "seeds": [0], "budget": "images=2k", "out": out, **changes}
-    return nastk.compare("toy", ["darts", CANDIDATES], "toy", **wishes)
+    request = {"trainer": SMALL, "seeds": [0], "budget": "images=2k", "out": out, **changes}
+    return nastk.compare("toy", ["darts", CANDIDATES], "toy", **request)
 
 
 @pytest.fixture(scope="module")

@@ -224,9 +224,9 @@ def test_only_the_newest_are_kept(tmp_path):
 def test_the_newest_skips_a_damaged_one_and_says_so(tmp_path):
     *_, last = fill(tmp_path)
     last.write_bytes(last.read_bytes()[:-5])
-    found, (complaint,) = newest(tmp_path)
+    found, (incompatibility,) = newest(tmp_path)
     assert found.branches == [{"step": KEPT - 1}]
-    assert str(last) in complaint and "damaged" in complaint
+    assert str(last) in incompatibility and "damaged" in incompatibility
 
 
 def test_when_none_can_be_read_all_complaints_are_said(tmp_path):

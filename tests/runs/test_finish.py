@@ -105,12 +105,12 @@ def test_who_is_stopped_while_finishing_is_told_to_finish_again(tmp_path):
 
 
 def test_a_study_refuses_a_run_that_was_finished_early(tmp_path):
-    wishes = {**WISHES, "updater": "darts"}
+    request = {**WISHES, "updater": "darts"}
     interrupted(tmp_path / "darts-seed3", 4)
     nastk.resume(tmp_path / "darts-seed3", finish=True)
-    del wishes["updater"], wishes["seed"]
+    del request["updater"], request["seed"]
     with pytest.raises(nastk.ConfigurationError, match="finished after 1 of 4 epochs"):
-        plan(wishes, ["darts"], [3], tmp_path)
+        plan(request, ["darts"], [3], tmp_path)
 
 
 def test_the_command_says_how_far_it_had_come(tmp_path):

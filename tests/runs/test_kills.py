@@ -44,7 +44,7 @@ SETTINGS = {
     "limited": {"updater": "drnas", "limits": ["params=0.5M"]},
     "ranked": {
         "updater": "random",
-        "ranking": {"judge": "size", "every": 1, "sample": 10, "images": 24, "batch_size": 24},
+        "ranking": {"evaluator": "size", "every": 1, "sample": 10, "images": 24, "batch_size": 24},
     },
     "isdarts on nasbench201": {
         **SMALL,

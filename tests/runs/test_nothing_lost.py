@@ -22,9 +22,9 @@ NOBODY = 2**22 + 1
 """A process number beyond those that Linux gives."""
 
 
-def left(out, epoch=2, **wishes):
+def left(out, epoch=2, **request):
     """A run that was left after an epoch."""
-    for event in nastk.stream({**DARTS, **wishes}, out=out):
+    for event in nastk.stream({**DARTS, **request}, out=out):
         if isinstance(event, EpochDone) and event.epoch == epoch:
             break
     return RunFolder.open(out)

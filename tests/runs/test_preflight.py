@@ -18,7 +18,7 @@ from nastk import (
 )
 from nastk.nn import memory
 from nastk.runs import preflight
-from nastk.runs.largest import MOST, _tried
+from nastk.runs.peak import MOST, _tried
 from nastk.runs.preflight import rehearse
 from nastk.testing import ToySpace, fingerprint
 
@@ -31,10 +31,10 @@ HEAVY = {
 }
 
 
-def forecast(installed=None, memory=False, **wishes):
-    trainer = {**WISHES["trainer"], **wishes.pop("trainer", {})}
+def forecast(installed=None, memory=False, **request):
+    trainer = {**WISHES["trainer"], **request.pop("trainer", {})}
     config = resolve(
-        {**WISHES, "device": "cpu", "evaluators": [], **wishes, "trainer": trainer}, installed
+        {**WISHES, "device": "cpu", "evaluators": [], **request, "trainer": trainer}, installed
     )
     return rehearse(assemble(config, installed=installed), memory)
 
@@ -64,8 +64,8 @@ def test_judging_is_forecast_as_a_run_is_charged_for_it(tmp_path):
         "supernet": {"images_forward": held_out, "images_backward": 0},
         "size": {"images_forward": 0, "images_backward": 0},
     }
-    wishes = {**WISHES, "updater": "darts", "evaluators": judges}
-    spent = nastk.search(**wishes, out=tmp_path / "run").cost.phases["evaluate"]
+    request = {**WISHES, "updater": "darts", "evaluators": judges}
+    spent = nastk.search(**request, out=tmp_path / "run").cost.phases["evaluate"]
     for name in ("images_forward", "images_backward"):
         assert getattr(spent, name) == sum(one[name] for one in found.values())
 
@@ -247,7 +247,7 @@ def test_another_failure_is_said_as_what_it_is(monkeypatch):
     def broken(assembly):
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(preflight, "largest", broken)
+    monkeypatch.setattr(preflight, "exercise_peak", broken)
     message = r"^Updater 'toy-split' .* was rehearsed: RuntimeError: shapes do not match\."
     with pytest.raises(PluginError, match=message):
         forecast(memory=True)

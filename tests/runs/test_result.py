@@ -94,7 +94,7 @@ def test_a_search_gives_a_result_that_can_be_trained(tmp_path):
     } <= result.evaluation.keys()
     epochs = [event for event in result.history if event["kind"] == "epoch-done"]
     assert [event["branch"] for event in epochs] == ["0", "0.0", "0.1"]
-    # One epoch of the root and one of each heir, of 48 images each.
+    # One epoch of the root and one of each child, of 48 images each.
     assert (
         result.cost.phases["train"].images_forward,
         result.cost.phases["train"].images_backward,

@@ -60,8 +60,8 @@ print(json.dumps(endings))
 """
 
 
-def run(wishes, out):
-    return nastk.search(**wishes, out=out)
+def run(request, out):
+    return nastk.search(**request, out=out)
 
 
 def state(path):
@@ -206,8 +206,8 @@ reached = next(event for event in events if event.kind == "step-done" and event.
 
 @pytest.mark.slow
 def test_a_program_may_end_with_a_stream_in_a_variable(tmp_path):
-    wishes = json.dumps({**WISHES, "updater": "darts"})
-    command = [sys.executable, "-c", ENDS, wishes, str(tmp_path / "ended")]
+    request = json.dumps({**WISHES, "updater": "darts"})
+    command = [sys.executable, "-c", ENDS, request, str(tmp_path / "ended")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     stored, _ = checkpoint.newest(RunFolder.open(tmp_path / "ended").checkpoints)
@@ -215,8 +215,8 @@ def test_a_program_may_end_with_a_stream_in_a_variable(tmp_path):
 
 
 def test_a_resumed_run_goes_on_from_the_checkpoint_before_a_damaged_one(tmp_path, straight):
-    wishes = {**WISHES, "updater": "darts"}
-    for event in nastk.stream(wishes, out=tmp_path / "left"):
+    request = {**WISHES, "updater": "darts"}
+    for event in nastk.stream(request, out=tmp_path / "left"):
         if isinstance(event, StepDone) and event.step == 8:
             break
     newest = max((tmp_path / "left" / "checkpoints").glob("*.safetensors"))

@@ -41,9 +41,9 @@ def pictures(place, classes="ab", images=12, seed=0):
     return place
 
 
-def left(out, data, **wishes):
+def left(out, data, **request):
     """A run on `data`, left after its first epoch."""
-    asked = {"space": "toy", "updater": "darts", "data": data, "trainer": TRAINER, **wishes}
+    asked = {"space": "toy", "updater": "darts", "data": data, "trainer": TRAINER, **request}
     for event in nastk.stream(asked, out=out):
         if isinstance(event, EpochDone):
             break

@@ -144,26 +144,26 @@ def test_too_many_seeds_are_refused(text):
 )
 def test_random_that_was_added_never_stands_in_the_way_of_a_budget(budget, scored, tmp_path):
     """It scores fewer architectures, and half of the budget is left to train."""
-    wishes = {"space": "toy", "data": "toy", "trainer": {"batch_size": 16}}
-    darts, random = plan(wishes, ["darts"], [0], tmp_path, budget)
+    request = {"space": "toy", "data": "toy", "trainer": {"batch_size": 16}}
+    darts, random = plan(request, ["darts"], [0], tmp_path, budget)
     assert (darts.label, random.config.updater.options["candidates"]) == ("darts", scored)
     assert random.folder.path.name == "random-seed0"
     assert random.label == ("random" if scored == 100 else f"random(candidates={scored})")
 
 
 def test_random_that_was_asked_for_is_as_it_was_asked_for(tmp_path):
-    wishes = {"space": "toy", "data": "toy", "trainer": {"batch_size": 16}}
+    request = {"space": "toy", "data": "toy", "trainer": {"batch_size": 16}}
     with pytest.raises(ConfigurationError, match="too small for 'random'"):
-        plan(wishes, ["random"], [0], tmp_path, "images=1k")
+        plan(request, ["random"], [0], tmp_path, "images=1k")
 
 
 def test_a_study_within_a_budget_goes_on_with_the_random_search_that_it_has(tmp_path):
-    wishes = {"space": "toy", "data": "toy", "trainer": {"batch_size": 16}}
-    before = plan(wishes, ["darts"], [0], tmp_path, "images=1k")[1]
+    request = {"space": "toy", "data": "toy", "trainer": {"batch_size": 16}}
+    before = plan(request, ["darts"], [0], tmp_path, "images=1k")[1]
     events = Run.new(before.config, before.folder.path).events()
     next(events)
     events.close()
-    after = plan(wishes, ["darts"], [0, 1], tmp_path, "images=1k")[2:]
+    after = plan(request, ["darts"], [0, 1], tmp_path, "images=1k")[2:]
     assert [one.config.updater for one in after] == [before.config.updater] * 2
     assert [one.config.trainer for one in after] == [before.config.trainer] * 2
 

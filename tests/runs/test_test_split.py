@@ -33,18 +33,18 @@ class Oracle(Evaluator):
 @pytest.mark.parametrize("metric", ["test_accuracy", "place"])
 def test_a_limit_of_a_test_metric_is_refused(metric):
     known = with_classes(evaluator=Oracle)
-    wishes = {**TOY, "limits": [f"{metric}=0.9:oracle"]}
+    request = {**TOY, "limits": [f"{metric}=0.9:oracle"]}
     message = rf"^The metric '{metric}' of evaluator 'oracle' is of the test split, and what is lim"
     with pytest.raises(ConfigurationError, match=message):
-        assemble(nastk.resolve(wishes, known), installed=known)
+        assemble(nastk.resolve(request, known), installed=known)
 
 
 @pytest.mark.parametrize("metric", ["test_accuracy", "place"])
 def test_a_test_metric_chooses_no_leaf(metric):
     known = with_classes(evaluator=Oracle)
-    wishes = {**TOY, "leaf_judge": "oracle", "leaf_metric": metric}
+    request = {**TOY, "leaf_evaluator": "oracle", "leaf_metric": metric}
     with pytest.raises(ConfigurationError, match=rf"'{metric}' of 'oracle'.* is of the test split"):
-        assemble(nastk.resolve(wishes, known), installed=known)
+        assemble(nastk.resolve(request, known), installed=known)
 
 
 def test_a_limit_of_what_is_not_of_test_is_kept():

@@ -25,7 +25,7 @@ from nastk import (
     Task,
     catalogue,
 )
-from nastk.spaces.modular.choice import telling
+from nastk.spaces.modular.choice import use_terms
 from nastk.testing import Harness, SearchSpaceContract, ToyData, fingerprint
 
 TASK = Task(3, 3, 8)
@@ -173,7 +173,7 @@ def test_each_distinct_choice_is_an_edge_named_by_its_name_or_place():
         ("pool", ("a:1", "b:1")),
         ("cell", ("conv", "skip")),
     ]
-    assert [(edge.group, edge.source, edge.node) for edge in edges] == [
+    assert [(edge.group, edge.tail, edge.head) for edge in edges] == [
         ("layers", number, number + 1) for number in range(3)
     ]
 
@@ -641,7 +641,7 @@ def test_a_choice_outside_of_a_supernet_or_of_its_network_says_what_to_do():
         Small(TASK)(images())
     stray = Choice(a=conv, b=conv)
     with (
-        telling([]),
+        use_terms([]),
         pytest.raises(ConfigurationError, match=r"no submodule of its network.*ModuleList"),
     ):
         stray(images())
@@ -688,9 +688,9 @@ def own():
 def test_a_registered_network_is_searched_resumed_and_built(workplace, own):
     own(WithOptions)
     space = nastk.use("with-options", channels=2)
-    wishes = {"space": space, "updater": "random", "data": "toy", "trainer": {"epochs": 2}}
-    straight = nastk.search(**wishes, out="straight")
-    for event in nastk.stream(wishes, out="stopped"):
+    request = {"space": space, "updater": "random", "data": "toy", "trainer": {"epochs": 2}}
+    straight = nastk.search(**request, out="straight")
+    for event in nastk.stream(request, out="stopped"):
         if event.kind == "epoch-done":
             break
     resumed = nastk.resume("stopped")

@@ -32,7 +32,7 @@ def test_json_round_trip(subspace):
 
 @given(subspaces)
 def test_players_count_what_is_alive(subspace):
-    players = subspace.players()
+    players = subspace.alive_operations()
     assert len(players) == int(subspace.mask.sum())
     assert players == sorted(players)
     assert [o for e, o in players if e == 0] == list(subspace.operations(0))

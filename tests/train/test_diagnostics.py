@@ -9,8 +9,8 @@ from core_kit import answering
 from nastk import Mixture, Subspace, warnings_of
 from nastk.base.events import Watched
 from nastk.testing import Harness, ToySpace
-from nastk.train.cautions import changes_of
-from nastk.train.diagnostics import Watch, collapsed, entropy, parameter_free
+from nastk.train.diagnostic import changes_of
+from nastk.train.diagnostics import Diagnostics, collapsed, entropy, parameter_free
 from nastk_spaces_darts.space import DartsSpace
 
 SPACE = ToySpace()
@@ -24,7 +24,7 @@ def deciding(choices, **more):
 
 
 def watched(updater, epochs=2):
-    harness = Harness(updater, trainer_options={"epochs": epochs}, watchers=[Watch()])
+    harness = Harness(updater, trainer_options={"epochs": epochs}, watchers=[Diagnostics()])
     branches = harness.run()
     return [each for each in harness.events if isinstance(each, Watched)], harness, branches
 

@@ -12,7 +12,7 @@ from nastk.testing import ToySpace
 from nastk.train.graphs import TRIALS, GraphedMeasurer, measuring
 
 WHOLE = Mixture.uniform(ToySpace().full())
-ORDER = [WHOLE.without_all(ToySpace().full().players()[:count]) for count in range(12)]
+ORDER = [WHOLE.without_all(ToySpace().full().alive_operations()[:count]) for count in range(12)]
 
 
 class Fake:

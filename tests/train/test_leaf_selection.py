@@ -1,4 +1,4 @@
-"""The choice among leaves: by held-out accuracy, by a judge, never by the test split."""
+"""The choice among leaves: by held-out accuracy, by an evaluator, never by the test split."""
 
 import json
 
@@ -17,8 +17,8 @@ from nastk import (
     resolve,
 )
 from nastk.base.events import UpdaterWorking
+from nastk.runs.evaluating import evaluator_use
 from nastk.runs.folder import RunFolder
-from nastk.runs.judging import evaluator_use
 from nastk.runs.run import Run
 from nastk.testing import Harness
 from nastk.testing.split import ToySplit
@@ -30,13 +30,13 @@ RETRAIN = nastk.use("retrain", epochs=2, batch_size=16, rungs=[1])
 class Judge(Evaluator):
     """Says these values one after the other."""
 
-    name, summary = "judge", "says what it is told to"
+    name, summary = "evaluator", "says what it is told to"
 
     def __init__(self, values, metric="valid"):
         self.values, self.metric = list(values), metric
 
     def evaluate(self, architecture, probe):
-        return Evaluation("judge", {"test_x": 1.0, self.metric: float(self.values.pop(0))})
+        return Evaluation("evaluator", {"test_x": 1.0, self.metric: float(self.values.pop(0))})
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_the_first_metric_that_is_not_of_the_test_split_is_the_default(metric, n
 
 
 @pytest.mark.parametrize(
-    ("judge", "metric", "message"),
+    ("evaluator", "metric", "message"),
     [
         ("size", "accuracy", "'accuracy' of 'size', to choose among leaves by, does not exist"),
         ("size", "test_accuracy", "does not exist"),
@@ -128,10 +128,10 @@ def test_the_first_metric_that_is_not_of_the_test_split_is_the_default(metric, n
         ("sise", None, "Did you mean 'size'"),
     ],
 )
-def test_a_judge_or_metric_that_is_not_there_is_said_before_training(judge, metric, message):
-    wishes = {**WISHES, "leaf_judge": judge, "leaf_metric": metric}
+def test_a_judge_or_metric_that_is_not_there_is_said_before_training(evaluator, metric, message):
+    request = {**WISHES, "leaf_evaluator": evaluator, "leaf_metric": metric}
     with pytest.raises(ConfigurationError, match=message):
-        nastk.assemble(resolve(wishes))
+        nastk.assemble(resolve(request))
 
 
 def test_the_test_split_chooses_nothing():
@@ -140,8 +140,8 @@ def test_the_test_split_chooses_nothing():
 
 
 def test_a_run_records_its_leaves_and_takes_the_judges(tmp_path):
-    wishes = {**WISHES, "leaf_judge": "size", "leaf_metric": "parameters", "out": tmp_path}
-    result = nastk.search(**wishes)
+    request = {**WISHES, "leaf_evaluator": "size", "leaf_metric": "parameters", "out": tmp_path}
+    result = nastk.search(**request)
     (record,) = [each["values"] for each in result.history if each.get("topic") == "leaves"]
     assert set(record) == {"parameters", "architectures"} and len(record["parameters"]) == 2
     best = max(record["parameters"], key=record["parameters"].get)
@@ -181,7 +181,9 @@ def leaves_of(folder):
 def straight(tmp_path_factory):
     """A run whose two leaves are chosen between by two epochs of training, and its folder."""
     out = tmp_path_factory.mktemp("runs") / "straight"
-    result = nastk.search(**{**WISHES, "leaf_judge": RETRAIN, "evaluators": ["size"], "out": out})
+    result = nastk.search(
+        **{**WISHES, "leaf_evaluator": RETRAIN, "evaluators": ["size"], "out": out}
+    )
     return result, RunFolder.open(out)
 
 
@@ -197,13 +199,13 @@ def test_a_run_trains_the_networks_of_its_leaves_and_takes_the_better(straight):
     assert set(record["epochs"].values()) == {1.0}  # two leaves: the first rung decides
     spent = result.cost.phases["evaluate"]
     assert (spent.images_forward, spent.images_backward) == (2 * 96, 2 * 48)
-    assert folder.config()["leaf_judge"]["options"]["rungs"] == [1]
+    assert folder.config()["leaf_evaluator"]["options"]["rungs"] == [1]
 
 
 def test_a_choice_that_is_stopped_is_made_anew_to_the_same_end(straight, tmp_path):
     result, folder = straight
-    wishes = {**WISHES, "leaf_judge": RETRAIN, "evaluators": ["size"]}
-    run = Run.new(resolve(wishes), tmp_path / "cut")
+    request = {**WISHES, "leaf_evaluator": RETRAIN, "evaluators": ["size"]}
+    run = Run.new(resolve(request), tmp_path / "cut")
     working = []
 
     def stop(event):
@@ -223,25 +225,31 @@ def test_a_choice_that_is_stopped_is_made_anew_to_the_same_end(straight, tmp_pat
 
 def test_a_run_with_one_leaf_trains_nothing(tmp_path):
     result = nastk.search(
-        **{**WISHES, "updater": "random", "leaf_judge": RETRAIN, "out": tmp_path, "evaluators": []}
+        **{
+            **WISHES,
+            "updater": "random",
+            "leaf_evaluator": RETRAIN,
+            "out": tmp_path,
+            "evaluators": [],
+        }
     )
     assert not [each for each in result.history if each.get("topic") == "leaves"]
     assert result.cost.phases["evaluate"].images_backward == 0
 
 
 def test_a_judge_that_breaks_is_said_in_one_message(tmp_path, monkeypatch):
-    run = Run.new(resolve({**WISHES, "leaf_judge": "size"}), tmp_path)
+    run = Run.new(resolve({**WISHES, "leaf_evaluator": "size"}), tmp_path)
 
     def broken(architectures, probes):
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr(run.assembly.chooser.judge, "evaluate_all", broken)
+    monkeypatch.setattr(run.assembly.chooser.evaluator, "evaluate_all", broken)
     with pytest.raises(PluginError, match=r"'size' .* failed: ZeroDivisionError: oh\. The search"):
         list(run.events())
 
 
 def test_retrain_judges_a_finished_run(straight):
-    from nastk.cli.judge import Request, evaluate
+    from nastk.cli.evaluate import Request, evaluate
 
     result, folder = straight
     asked = Request(["retrain"], ["epochs=1", "batch_size=16"])

@@ -180,9 +180,9 @@ def test_a_leaf_that_is_told_apart_is_not_measured_further(leaves, monkeypatch):
 
 
 def test_a_race_and_a_judge_of_leaves_exclude_each_other(tmp_path):
-    wishes = {**WISHES, "leaf_judge": "size", "leaf_race": 0.1, "out": tmp_path / "run"}
-    with pytest.raises(ConfigurationError, match="Leave out leaf_race or leaf_judge"):
-        nastk.search(**wishes)
+    request = {**WISHES, "leaf_evaluator": "size", "leaf_race": 0.1, "out": tmp_path / "run"}
+    with pytest.raises(ConfigurationError, match="Leave out leaf_race or leaf_evaluator"):
+        nastk.search(**request)
     assert resolve({**WISHES, "leaf_race": 0.1}).leaf_race == 0.1
     with pytest.raises(ConfigurationError, match=r"leaf_race must be at most 0\.5"):
         resolve({**WISHES, "leaf_race": 0.7})

@@ -14,11 +14,11 @@ from nastk.testing import Harness, ToySpace, fingerprint
 from nastk.train.ranking import Ranking, strength, summary
 
 SPACE = ToySpace()
-SMALL = {"judge": "size", "metric": "parameters", "sample": 30, "images": 32, "batch_size": 16}
+SMALL = {"evaluator": "size", "metric": "parameters", "sample": 30, "images": 32, "batch_size": 16}
 
 
 class Sizes(Evaluator):
-    """A judge that knows the number of convolutions, and nothing of cells without any."""
+    """An evaluator that knows the number of convolutions, and nothing of cells without any."""
 
     name, summary = "sizes", "counts convolutions"
 
@@ -34,7 +34,7 @@ class Sizes(Evaluator):
 
 
 class Everything(Sizes):
-    """A judge that knows every architecture."""
+    """An evaluator that knows every architecture."""
 
     def evaluate(self, architecture, probe):
         return nastk.Evaluation("everything", {"parameters": float(len(architecture.links()))})
@@ -169,9 +169,9 @@ def test_a_file_names_the_sample(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"judge": "supernet"}, "evaluator 'supernet' needs it. Use one that does not"),
-        ({"judge": "tabel"}, "Did you mean 'table'"),
-        ({"judge_options": {"x": 1}}, "size has no option 'x'"),
+        ({"evaluator": "supernet"}, "evaluator 'supernet' needs it. Use one that does not"),
+        ({"evaluator": "tabel"}, "Did you mean 'table'"),
+        ({"evaluator_options": {"x": 1}}, "size has no option 'x'"),
         ({"metric": "accuracy"}, "has no metric 'accuracy'. It has: parameters"),
         ({"architectures": "nowhere.txt"}, "nowhere.txt cannot be read"),
         ({"sample": 3}, "ranking: sample must be at least 10, got 3"),
@@ -197,8 +197,8 @@ def test_a_judge_that_knows_too_few_is_refused():
 def test_a_run_that_is_ranked_trains_the_same_bits(tmp_path):
     runs = {}
     for name, ranking in {"with": {**SMALL, "every": 1}, "without": None}.items():
-        wishes = {**WISHES, "updater": "darts", "ranking": ranking, "out": tmp_path / name}
-        result = nastk.search(**wishes)
+        request = {**WISHES, "updater": "darts", "ranking": ranking, "out": tmp_path / name}
+        result = nastk.search(**request)
         stored = checkpoint.newest(result.folder.checkpoints)[0]
         runs[name] = fingerprint(stored.branches), result
     assert runs["with"][0] == runs["without"][0]
@@ -212,9 +212,9 @@ def test_a_run_that_is_ranked_trains_the_same_bits(tmp_path):
 
 
 def test_a_resumed_run_writes_the_same_rankings(tmp_path):
-    wishes = {**WISHES, "updater": "darts", "ranking": {**SMALL, "every": 1}}
-    whole = nastk.search(**wishes, out=tmp_path / "whole")
-    for event in nastk.stream(wishes, out=tmp_path / "cut"):
+    request = {**WISHES, "updater": "darts", "ranking": {**SMALL, "every": 1}}
+    whole = nastk.search(**request, out=tmp_path / "whole")
+    for event in nastk.stream(request, out=tmp_path / "cut"):
         if isinstance(event, Ranked):
             break
     cut = nastk.resume(tmp_path / "cut")
@@ -227,7 +227,7 @@ def test_a_resumed_run_writes_the_same_rankings(tmp_path):
 
 def test_the_summary_says_what_there_is_not():
     one = nastk.agreement(range(20), range(20)).to_json()
-    event = {"by": {"scores": one, "supernet": None}, "metric": "x", "judge": "y", "epoch": 3}
+    event = {"by": {"scores": one, "supernet": None}, "metric": "x", "evaluator": "y", "epoch": 3}
     found = summary(event)
     assert found.metrics["kendall_by_scores"] == 1
     assert not any("supernet" in name for name in found.metrics)
@@ -237,5 +237,5 @@ def test_the_summary_says_what_there_is_not():
 def test_true_asks_for_the_defaults():
     if "table" not in catalogue().names("evaluator"):
         pytest.skip("the table evaluator is not installed")
-    assert resolve({**WISHES, "ranking": True}).ranking.judge == "table"
+    assert resolve({**WISHES, "ranking": True}).ranking.evaluator == "table"
     assert resolve({**WISHES, "ranking": False}).ranking is None

@@ -126,12 +126,12 @@ def test_what_the_other_measures_is_forecast_but_not_what_it_would_decide() -> N
     plan = Plan(3, 3, 16, 48, 48)
 
     def images(**options: Any) -> int:
-        forecast = harness("shapley", **options).trainer.root().updater.forecast(plan)
+        forecast = harness("shapley", **options).trainer.root().updater.max_cost(plan)
         assert forecast is not None
         return int(forecast.images_forward)
 
     assert images(train="random") == images(train="fair") == images()
-    darts = Harness(Darts, {}).trainer.root().updater.forecast(plan)
+    darts = Harness(Darts, {}).trainer.root().updater.max_cost(plan)
     assert darts is not None and images(train="darts") - images() == darts.images_forward > 0
 
 
@@ -159,7 +159,7 @@ def test_plans_that_cannot_work_are_refused(
     import re
 
     updater = harness(name, train=train).trainer.root().updater
-    assert re.search(message, updater.complaint(plan) or "")
+    assert re.search(message, updater.incompatibility(plan) or "")
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_who_trains_starts_anew_with_the_weights_of_a_leaf() -> None:
 
 def test_what_who_trains_measures_is_forecast_in_every_leaf() -> None:
     plan = Plan(3, 3, 16, 48, 48)
-    darts = Harness(Darts, {}).trainer.root().updater.forecast(plan)
+    darts = Harness(Darts, {}).trainer.root().updater.max_cost(plan)
     forecasts = [
-        harness("gm", **o).trainer.root().updater.forecast(plan) for o in ({}, {"train": "darts"})
+        harness("gm", **o).trainer.root().updater.max_cost(plan) for o in ({}, {"train": "darts"})
     ]
     assert darts is not None and None not in forecasts
     assert forecasts[1].images_forward - forecasts[0].images_forward == 2 * darts.images_forward

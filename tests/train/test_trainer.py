@@ -13,7 +13,15 @@ from core_kit import (
     weights,
 )
 
-from nastk import Continuation, Cosine, DivergenceError, Mixture, PluginError, Schedule, Subspace
+from nastk import (
+    Continuation,
+    CosineRestart,
+    DivergenceError,
+    Mixture,
+    PluginError,
+    Schedule,
+    Subspace,
+)
 from nastk.base.events import BranchContinued, EpochDone, StepDone
 from nastk.testing import ToySpace, fingerprint
 from nastk.train.branch import copied
@@ -390,12 +398,12 @@ def test_fresh_weights_in_the_same_subspace_keep_the_name():
 @pytest.mark.parametrize(
     ("cosine", "expected"),
     [
-        (Cosine(8), Schedule(0.05, 0.001, 1, 9)),
-        (Cosine(2, 0.01), Schedule(0.01, 0.001, 1, 3)),
-        (Cosine(2, 0.01, 0.01), Schedule(0.01, 0.01, 1, 3)),
-        (Cosine(2, minimum=0.0), Schedule(0.05, 0.0, 1, 3)),
+        (CosineRestart(8), Schedule(0.05, 0.001, 1, 9)),
+        (CosineRestart(2, 0.01), Schedule(0.01, 0.001, 1, 3)),
+        (CosineRestart(2, 0.01, 0.01), Schedule(0.01, 0.01, 1, 3)),
+        (CosineRestart(2, minimum=0.0), Schedule(0.05, 0.0, 1, 3)),
         # Below the trainer's minimum it is constant.
-        (Cosine(2, 0.0005), Schedule(0.0005, 0.0005, 1, 3)),
+        (CosineRestart(2, 0.0005), Schedule(0.0005, 0.0005, 1, 3)),
     ],
 )
 @pytest.mark.parametrize("fresh", [False, True])
@@ -410,7 +418,7 @@ def test_a_schedule_begins_rate_and_momentum_anew_and_leaves_the_weights(cosine,
     assert branch.schedule == expected and state["optimizer"]["state"] == {}
     assert (fingerprint(state["supernet"]) == fingerprint(before["supernet"])) != fresh
     (event,) = events(harness, BranchContinued)
-    assert (event.heirs, event.fresh) == (["0"], [fresh])
+    assert (event.children, event.fresh) == (["0"], [fresh])
     assert event.schedules == [expected.to_json()]
     harness.run([branch])
     rates = [one.learning_rate for one in events(harness, EpochDone)]
@@ -419,7 +427,7 @@ def test_a_schedule_begins_rate_and_momentum_anew_and_leaves_the_weights(cosine,
 
 @pytest.mark.parametrize(("fresh", "warmup"), [(True, 2), (False, 0)])
 def test_the_trainers_warmup_comes_before_the_schedule_of_fresh_weights_alone(fresh, warmup):
-    updater = continued(Continuation(FULL, fresh, Cosine(6)))
+    updater = continued(Continuation(FULL, fresh, CosineRestart(6)))
     harness = small(updater, trainer_options={"epochs": 4, "warmup_epochs": 2})
     (branch,) = harness.until("epoch")
     harness.trainer._close_epoch(branch)
@@ -508,12 +516,18 @@ NARROW = Subspace(tuple(row[:3] for row in FULL.alive))
         ),
         ([Continuation(Subspace(FULL.alive[:4]))], "a subspace of 4 edges"),
         (
-            [Continuation(FULL, schedule=Cosine(0))],
+            [Continuation(FULL, schedule=CosineRestart(0))],
             r"gave branch 0 a learning rate from 0\.05 to 0\.001 over 0 epochs\. It needs an epoch",
         ),
-        ([Continuation(FULL, schedule=Cosine(3, 0.0))], "a base above 0, and a minimum from 0"),
-        ([Continuation(FULL, schedule=Cosine(3, float("nan")))], "from nan to"),
-        ([Continuation(FULL, True, Cosine(3, 0.1, 0.2))], r"from 0\.1 to 0\.2 over 3 epochs"),
+        (
+            [Continuation(FULL, schedule=CosineRestart(3, 0.0))],
+            "a base above 0, and a minimum from 0",
+        ),
+        ([Continuation(FULL, schedule=CosineRestart(3, float("nan")))], "from nan to"),
+        (
+            [Continuation(FULL, True, CosineRestart(3, 0.1, 0.2))],
+            r"from 0\.1 to 0\.2 over 3 epochs",
+        ),
     ],
 )
 def test_a_continuation_that_cannot_be_is_refused(continuations, message):

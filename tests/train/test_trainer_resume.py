@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from core_kit import UPDATERS, answering, events, harness_of, installed, small, started
 
-from nastk import Continuation, Cosine, StopRequested
+from nastk import Continuation, CosineRestart, StopRequested
 from nastk.base.events import BranchContinued, EpochDone
 from nastk.runs.checkpoint import Checkpoint, read, write
 from nastk.testing import ToySpace, fingerprint
@@ -84,10 +84,10 @@ def test_a_learning_rate_that_began_anew_goes_on_as_it_was(tmp_path):
     def after_epoch(probe):
         if probe.epoch == 1:
             return [
-                Continuation(left, fresh=True, schedule=Cosine(7)),
-                Continuation(right, schedule=Cosine(2, 0.01, 0.002)),
+                Continuation(left, fresh=True, schedule=CosineRestart(7)),
+                Continuation(right, schedule=CosineRestart(2, 0.01, 0.002)),
             ]
-        again = Cosine(9, 0.03) if probe.epoch == 3 else None
+        again = CosineRestart(9, 0.03) if probe.epoch == 3 else None
         return [Continuation(probe.subspace, schedule=again)]
 
     updater = answering(after_epoch=after_epoch)
@@ -116,8 +116,8 @@ def test_the_splitting_toy_goes_through_every_way_to_continue():
     harness = harness_of("toy-split")
     harness.run()
     continued_as = events(harness, BranchContinued)
-    assert len(continued_as[0].heirs) == 2
-    assert any(len(event.heirs) == 1 for event in continued_as)
+    assert len(continued_as[0].children) == 2
+    assert any(len(event.children) == 1 for event in continued_as)
     assert any(True in event.fresh for event in continued_as)
     assert ToySplit is installed("toy-split")
     _, branch, _ = started(ToySplit)

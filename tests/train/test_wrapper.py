@@ -42,7 +42,7 @@ def test_a_wrapper_without_answers_is_the_updater_inside(inner):
     assert outer.trainer.ledger.cost().total.images_forward == (
         plain.trainer.ledger.cost().total.images_forward
     )
-    assert one.updater.forecast(outer.plan) == two.updater.forecast(plain.plan)
+    assert one.updater.max_cost(outer.plan) == two.updater.max_cost(plain.plan)
 
 
 def test_what_a_wrapper_answers_itself_wins_and_a_stopped_run_goes_on_to_the_same_bits():
@@ -60,13 +60,13 @@ def test_what_a_wrapper_answers_itself_wins_and_a_stopped_run_goes_on_to_the_sam
 
 def test_a_wrapper_that_needs_no_valid_split_asks_what_the_updater_inside_needs():
     updater = Harness(Silent, around("darts")).trainer.root().updater
-    why = updater.complaint(Plan(3, 3, 16, 48, 0))
+    why = updater.incompatibility(Plan(3, 3, 16, 48, 0))
     assert re.search("silent around darts learns on the valid split, which is empty", why)
-    assert updater.complaint(Plan(3, 3, 16, 48, 48)) is None
+    assert updater.incompatibility(Plan(3, 3, 16, 48, 48)) is None
     assert "warmup=9" in (
         Harness(Silent, around("darts", warmup=9))
         .trainer.root()
-        .updater.complaint(Plan(3, 3, 16, 48, 48))
+        .updater.incompatibility(Plan(3, 3, 16, 48, 48))
     )
 
 

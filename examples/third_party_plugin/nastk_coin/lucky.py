@@ -61,7 +61,7 @@ class LuckyCoin(ArchitectureUpdater):
             return self.kept
         return self.space.decide(torch.tensor(self.kept.table()).float(), probe.subspace)
 
-    def forecast(self, plan: Plan) -> PhaseCost:
+    def max_cost(self, plan: Plan) -> PhaseCost:
         """Called by `--dry-run`: the images measured in the whole run."""
         batch = min(plan.batch_size, plan.valid_images)
         return PhaseCost(images_forward=plan.epochs * (self.options.tosses + 1) * batch)

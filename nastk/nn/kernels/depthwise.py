@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from nastk.nn.kernels.plain import takes_plain_form
+from nastk.nn.kernels.reference import takes_plain_form
 
 State = Float[Tensor, "batch channels _height _width"]
 Kernel = Float[Tensor, "channels 1 _rows _columns"]

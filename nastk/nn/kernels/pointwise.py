@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nastk.nn.batch_moments import maps, positions
-from nastk.nn.kernels.plain import takes_plain_form
+from nastk.nn.kernels.reference import takes_plain_form
 
 State = Float[Tensor, "batch _channels height width"]
 

@@ -1,6 +1,6 @@
 """The layer that marks a decision: `Choice`, several operations of which one will stay.
 
-A choice computes nothing by itself: within `telling(terms)` it is told, by its edge, which of its
+A choice computes nothing by itself: within `use_terms(terms)` it is told, by its edge, which of its
 operations to compute and with which weights. What is told lies in a context variable and never in
 the module, so a forward pass leaves nothing behind, and two threads do not disturb each other.
 """
@@ -22,20 +22,20 @@ Making = nn.Module | Callable[[], nn.Module]
 Terms = Sequence[Sequence[tuple[int, Tensor]]]
 """For each edge what is computed: (column, weight) of every active operation."""
 
-_TOLD: ContextVar[Terms | None] = ContextVar("nastk_choice_terms", default=None)
+_TERMS: ContextVar[Terms | None] = ContextVar("nastk_choice_terms", default=None)
 
 NAME = re.compile(r"[^\s=+]+")
 FEWEST = 2
 
 
 @contextmanager
-def telling(terms: Terms) -> Iterator[None]:
+def use_terms(terms: Terms) -> Iterator[None]:
     """Inside, every choice computes what `terms` say for its edge."""
-    token = _TOLD.set(terms)
+    token = _TERMS.set(terms)
     try:
         yield
     finally:
-        _TOLD.reset(token)
+        _TERMS.reset(token)
 
 
 class Choice(nn.Module):
@@ -137,8 +137,8 @@ class Choice(nn.Module):
         return module
 
     def _terms(self) -> Sequence[tuple[int, Tensor]]:
-        told = _TOLD.get()
-        if told is None:
+        terms = _TERMS.get()
+        if terms is None:
             raise ConfigurationError(
                 f"Choice {self.place} was called outside of a supernet, so nothing says what to "
                 "compute. Call space.supernet(task)(images, mixture), or build what was chosen "
@@ -150,7 +150,7 @@ class Choice(nn.Module):
                 f"Choice {self.place} is called, but is no submodule of its network. Keep choices "
                 "as attributes or in a torch.nn.ModuleList, not in a plain list."
             )
-        return told[self.edge]
+        return terms[self.edge]
 
     def _compute(self, column: int, module: nn.Module, inputs: Sequence[Any]) -> Tensor:
         """The answer of one operation, or an error that says whose it is."""

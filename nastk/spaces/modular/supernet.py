@@ -17,7 +17,7 @@ from torch.nn.parameter import is_lazy
 from nastk.base.errors import ConfigurationError
 from nastk.data.task import Task
 from nastk.spaces.mixture import Mixture
-from nastk.spaces.modular.choice import telling
+from nastk.spaces.modular.choice import use_terms
 from nastk.spaces.modular.marked import Decision
 from nastk.spaces.supernet import Supernet
 
@@ -47,7 +47,7 @@ class ModularSupernet(Supernet):
         self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
     ) -> Float[Tensor, "batch classes"]:
         """Called for every weight step and every measurement: the logits under `mixture`."""
-        with telling(mixture.terms):
+        with use_terms(mixture.terms):
             return cast(Tensor, self.network(images))
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:

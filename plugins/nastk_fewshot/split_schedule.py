@@ -12,15 +12,15 @@ Restart = Literal["final", "all", "none"]
 
 
 @dataclass(frozen=True)
-class Course:
+class SplitSchedule:
     """The course of a run of `epochs`: splits after the finished epochs in `splits`.
 
     `restart` says after which splits weights and inner updater start anew, `freeze` that the inner
     updater learns only in the leaves, `final` how many epochs a leaf trains (None: all that are
     left).
 
-    >>> course = Course(60, (15, 30), "final", freeze=True)
-    >>> [course.level(epoch) for epoch in (0, 14, 15, 30)], course.begin(2), course.length(2)
+    >>> course = SplitSchedule(60, (15, 30), "final", freeze=True)
+    >>> [course.level(epoch) for epoch in (0, 14, 15, 30)], course.local_start(2), course.length(2)
     ([0, 0, 1, 2], 30, 30)
     """
 
@@ -49,7 +49,7 @@ class Course:
     def spans(self) -> list[int]:
         """How many epochs each level trains, from the first to that of the leaves.
 
-        >>> Course(60, (15, 30), final=20).spans()
+        >>> SplitSchedule(60, (15, 30), final=20).spans()
         [15, 15, 20]
         """
         bounds = [0, *(min(split, self.end) for split in self.splits), self.end]
@@ -63,7 +63,7 @@ class Course:
         """Whether only weights are trained in `level`."""
         return self.freeze and level < self.last
 
-    def begin(self, level: int) -> int:
+    def local_start(self, level: int) -> int:
         """The epoch that is 0 on the inner updater's clock in `level`.
 
         While it is frozen it sees the run's own clock; else its clock starts where its learning
@@ -78,12 +78,12 @@ class Course:
 
     def length(self, level: int) -> int:
         """How many epochs the run has on the inner updater's clock in `level`."""
-        return self.end - self.begin(level)
+        return self.end - self.local_start(level)
 
-    def lives(self) -> dict[int, int]:
+    def learning_periods(self) -> dict[int, int]:
         """The lives of inner updaters that learn: epoch of birth to the level they reach."""
         awake = [level for level in range(self.last + 1) if not self.frozen(level)]
-        return {self.begin(level): level for level in awake}
+        return {self.local_start(level): level for level in awake}
 
 
 def shares(epochs: int, parts: tuple[float, ...]) -> tuple[int, ...]:

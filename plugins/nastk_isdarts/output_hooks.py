@@ -24,7 +24,7 @@ Player = tuple[int, int]
 Cells = dict[Player, list[nn.Module]]
 """The modules of each operation that is computed, one for each cell that shares its edge."""
 
-Heard = dict[Player, list[Tensor]]
+Outputs = dict[Player, list[Tensor]]
 """What a batch told of each operation: measure and log deviation of its images, cell by cell."""
 
 
@@ -63,11 +63,11 @@ def measure(
     cells = _cells(probe, mixture)
     tally = Tally(tuple(mixture.active.shape), cells)
     for batch in batches:
-        heard: Heard = defaultdict(list)
-        with torch.no_grad(), listening(cells, partial(_hear, heard, name)):
+        outputs: Outputs = defaultdict(list)
+        with torch.no_grad(), listening(cells, partial(_record, outputs, name)):
             probe.logits(mixture, batch.images, exact=True)
-        _check_heard(edges, cells, heard)
-        tally.add(heard, len(batch.images))
+        _check_outputs(edges, cells, outputs)
+        tally.add(outputs, len(batch.images))
     return tally.measures(edges)
 
 
@@ -94,7 +94,7 @@ def listening(cells: Cells, hear: Callable[[Player, Tensor], None]) -> Iterator[
 class Tally:
     """Sums over the images so far, for each operation: measure, its square, log deviation.
 
-    Example: `tally.add(heard, images=64)` for each batch, then `tally.measures(space.edges)`.
+    Example: `tally.add(outputs, images=64)` for each batch, then `tally.measures(space.edges)`.
     """
 
     shape: tuple[int, ...]
@@ -102,14 +102,14 @@ class Tally:
     sums: dict[Player, Tensor] = field(default_factory=dict)
     images: int = 0
 
-    def add(self, heard: Heard, images: int) -> None:
+    def add(self, outputs: Outputs, images: int) -> None:
         """Called once a batch. What some cell did not compute put out nothing there."""
         self.images += images
         for player, modules in self.cells.items():
-            if len(heard[player]) < len(modules):
+            if len(outputs[player]) < len(modules):
                 self.sums[player] = torch.tensor([inf, inf, -inf], dtype=torch.float64)
                 continue
-            value, log_deviation = torch.stack(heard[player]).mean(0).unbind(1)
+            value, log_deviation = torch.stack(outputs[player]).mean(0).unbind(1)
             part = torch.stack([value, value.square(), log_deviation], 1).sum(0)
             self.sums[player] = self.sums[player] + part if player in self.sums else part
 
@@ -133,12 +133,12 @@ class Tally:
         return Measures(values, variance.sqrt(), logs.exp(), self.images)
 
 
-def _hear(heard: Heard, name: MeasureName, player: Player, output: Tensor) -> None:
+def _record(outputs: Outputs, name: MeasureName, player: Player, output: Tensor) -> None:
     """Write down the measure and the mean log deviation of each image (images x 2)."""
     variance = channel_variance(output)
     log_deviation = variance.log().mean(1) / 2
     found = flatness(variance, output.shape[1], name)
-    heard[player].append(torch.stack([found, log_deviation], 1))
+    outputs[player].append(torch.stack([found, log_deviation], 1))
 
 
 def _cells(probe: Probe, mixture: Mixture) -> Cells:
@@ -149,14 +149,14 @@ def _cells(probe: Probe, mixture: Mixture) -> Cells:
     return dict(cells)
 
 
-def _check_heard(edges: Sequence[Edge], cells: Cells, heard: Heard) -> None:
+def _check_outputs(edges: Sequence[Edge], cells: Cells, outputs: Outputs) -> None:
     """Raise where silence has no reason: it is not `none`, and others that leave its node sound."""
-    sounding = {(edges[row].group, edges[row].source) for (row, _), found in heard.items() if found}
+    sounding = {(edges[row].group, edges[row].tail) for (row, _), found in outputs.items() if found}
     for row, column in cells:
         edge, operation = edges[row], edges[row].operations[column]
-        if operation == "none" or heard.get((row, column)):
+        if operation == "none" or outputs.get((row, column)):
             continue
-        if (edge.group, edge.source) in sounding:
+        if (edge.group, edge.tail) in sounding:
             raise PluginError(
                 f"isdarts listens to the modules of `Supernet.operations()`. That of {operation} "
                 f"on edge {edge.name} was not called, though others that leave its node were. "

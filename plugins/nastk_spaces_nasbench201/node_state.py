@@ -1,4 +1,4 @@
-"""A state of a cell as the operations that leave it see it: `Source`.
+"""A state of a cell as the operations that leave it see it: `NodeState`.
 
 What is found out here does not depend on mixing weights: the outputs of the wide convolutions (all
 as one), the moments of what the 1x1 convolutions read, the pooling. `sums` adds up.
@@ -32,14 +32,14 @@ Matrix = Float[Tensor, "*groups positions _channels"]
 
 
 @dataclass(frozen=True, eq=False)
-class Way:
+class OutgoingOperation:
     """An operation that leaves a state: to which node, with which weight, what it reads and does.
 
     A weight for each of several mixtures: the images are then those of all, one after the other.
     `reads` names one of `Views`, or `nothing` for `none`. A convolution reads `relu` and ends in a
     norm without scale and shift.
 
-    Example: `Way(3, torch.tensor(0.2), "relu", convolution.weight, BatchNorm(16))`
+    Example: `OutgoingOperation(3, torch.tensor(0.2), "relu", convolution.weight, BatchNorm(16))`
     """
 
     node: int
@@ -49,7 +49,9 @@ class Way:
     norm: BatchNorm | None = None
 
     @classmethod
-    def of(cls, operation: Operation, node: int, weight: Float[Tensor, "*groups"]) -> "Way":
+    def of(
+        cls, operation: Operation, node: int, weight: Float[Tensor, "*groups"]
+    ) -> "OutgoingOperation":
         """Called for an operation that `joins`."""
         if not isinstance(operation.body, nn.Sequential):
             return cls(node, weight, "nothing" if operation.is_none else operation.reads)
@@ -92,12 +94,12 @@ class Dense:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class NodeState:
     """A state and what is found out about it; what no way needs is None.
 
     `output` is that of `wide` in the state's precision.
 
-    Example: `Source.of(state, ways, low=None).sums(ways, {3: None}, weights)[3]`
+    Example: `NodeState.of(state, outgoing, low=None).sums(outgoing, {3: None}, weights)[3]`
     """
 
     state: State
@@ -109,12 +111,18 @@ class Source:
 
     @classmethod
     def of(
-        cls, state: State, ways: Sequence[Way], low: torch.dtype | None, groups: Groups = ()
-    ) -> "Source":
+        cls,
+        state: State,
+        outgoing: Sequence[OutgoingOperation],
+        low: torch.dtype | None,
+        groups: Groups = (),
+    ) -> "NodeState":
         """Called once for every state and forward pass; wide convolutions are computed in `low`."""
         state = state.contiguous(memory_format=torch.channels_last)
         sizes = {
-            place: way.kernel.shape[-1] for place, way in enumerate(ways) if way.kernel is not None
+            place: operation.kernel.shape[-1]
+            for place, operation in enumerate(outgoing)
+            if operation.kernel is not None
         }
         # Of few positions a covariance in single precision says too little.
         rows = len(state) * state.shape[2] * state.shape[3] // prod(groups)
@@ -122,16 +130,18 @@ class Source:
         small = [place for place, size in sizes.items() if many and size == 1]
         large = [place for place in sizes if place not in small]
         relu = torch.relu(state) if sizes else None
-        pool = pooled(state) if any(way.reads == "avg_pool" for way in ways) else None
+        pool = (
+            pooled(state) if any(operation.reads == "avg_pool" for operation in outgoing) else None
+        )
         wide, output = None, None
         if relu is not None and large:
-            wide, output = _wide(relu, ways, large, low, groups)
-        narrow = _narrow(relu, ways, small, groups) if relu is not None and small else None
+            wide, output = _wide(relu, outgoing, large, low, groups)
+        narrow = _narrow(relu, outgoing, small, groups) if relu is not None and small else None
         return cls(state, relu, pool, wide, narrow, output)
 
     def sums(
         self,
-        ways: Sequence[Way],
+        outgoing: Sequence[OutgoingOperation],
         totals: Mapping[int, State | None],
         weights: Float[Tensor, "*groups ways"],
         own: bool = False,
@@ -152,19 +162,19 @@ class Source:
             scales, shifts = self.narrow.factors(weights)
             kernels = (self.narrow.kernel * scales[..., None]).mT.unbind(-3)
             for place, kernel, shift in zip(self.narrow.places, kernels, shifts, strict=True):
-                running[ways[place].node].project(rows(self.relu), kernel, shift)
-        for way, weight in zip(ways, weights.unbind(-1), strict=True):
-            if way.reads in ("state", "avg_pool"):
-                x = self.pool if way.reads == "avg_pool" else self.state
+                running[outgoing[place].node].project(rows(self.relu), kernel, shift)
+        for operation, weight in zip(outgoing, weights.unbind(-1), strict=True):
+            if operation.reads in ("state", "avg_pool"):
+                x = self.pool if operation.reads == "avg_pool" else self.state
                 assert x is not None
-                running[way.node].add(rows(x), weight)
+                running[operation.node].add(rows(x), weight)
         if self.wide is not None and self.output is not None:
             scales, shifts = self.wide.factors(weights)
             columns = rows(self.output).chunk(scales.shape[-2], -1)
             for place, x, scale, shift in zip(
                 self.wide.places, columns, scales.unbind(-2), shifts, strict=True
             ):
-                running[ways[place].node].scale(x, scale, shift)
+                running[outgoing[place].node].scale(x, scale, shift)
         return {
             node: torch.zeros_like(self.state) if done is None else maps(done, self.state.shape)
             for node, done in ((node, total.done()) for node, total in running.items())
@@ -234,26 +244,32 @@ def shares(height: int, width: int, dtype: torch.dtype) -> Float[Tensor, "1 1 he
 
 
 def _wide(
-    relu: State, ways: Sequence[Way], places: list[int], low: torch.dtype | None, groups: Groups
+    relu: State,
+    outgoing: Sequence[OutgoingOperation],
+    places: list[int],
+    low: torch.dtype | None,
+    groups: Groups,
 ) -> tuple[Dense, State]:
     kernels = [
         each if each.shape[-1] == 3 else F.pad(each, (1, 1, 1, 1))
-        for each in _kernels(ways, places)
+        for each in _kernels(outgoing, places)
     ]
     kernel = torch.cat(kernels).contiguous(memory_format=torch.channels_last)
     kind = relu.dtype if low is None else low
     output = F.conv2d(relu.to(kind), kernel.to(kind), padding=1)
     single = output.to(relu.dtype)
-    known = _Known.of(ways, places)
+    known = _Known.of(outgoing, places)
     if known.all:
         return Dense(places, kernel, *known.roots(), output), single
     found = [each.view(*groups, len(places), -1) for each in statistics(single, groups)]
     return Dense(places, kernel, *known.roots(*found), output), single
 
 
-def _narrow(relu: State, ways: Sequence[Way], places: list[int], groups: Groups) -> Dense:
-    kernel = torch.stack([each.flatten(1) for each in _kernels(ways, places)])
-    known = _Known.of(ways, places)
+def _narrow(
+    relu: State, outgoing: Sequence[OutgoingOperation], places: list[int], groups: Groups
+) -> Dense:
+    kernel = torch.stack([each.flatten(1) for each in _kernels(outgoing, places)])
+    known = _Known.of(outgoing, places)
     if known.all:
         return Dense(places, kernel, *known.roots())
     mean, covariance = moments(positions(relu), groups)
@@ -262,8 +278,8 @@ def _narrow(relu: State, ways: Sequence[Way], places: list[int], groups: Groups)
     return Dense(places, kernel, *known.roots(means, variances), None, mean, covariance)
 
 
-def _kernels(ways: Sequence[Way], places: Sequence[int]) -> list[Tensor]:
-    kernels = [ways[place].kernel for place in places]
+def _kernels(outgoing: Sequence[OutgoingOperation], places: Sequence[int]) -> list[Tensor]:
+    kernels = [outgoing[place].kernel for place in places]
     return [each.detach() for each in kernels if each is not None]
 
 
@@ -276,9 +292,9 @@ class _Known:
         self.all = None not in self.frozen
 
     @classmethod
-    def of(cls, ways: Sequence[Way], places: Sequence[int]) -> "_Known":
+    def of(cls, outgoing: Sequence[OutgoingOperation], places: Sequence[int]) -> "_Known":
         """Those of the ways at these places."""
-        norms = (ways[place].norm for place in places)
+        norms = (outgoing[place].norm for place in places)
         return cls([each for each in norms if each is not None])
 
     def roots(

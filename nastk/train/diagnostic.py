@@ -11,14 +11,16 @@ UNSETTLED = 3
 
 
 @dataclass(frozen=True)
-class Caution:
+class Diagnostic:
     """Something to look at: its name, for programs, and what it means, for people."""
 
     name: str
     message: str
 
 
-def warnings_of(history: Sequence[Mapping[str, Any]], branch: str | None = None) -> list[Caution]:
+def warnings_of(
+    history: Sequence[Mapping[str, Any]], branch: str | None = None
+) -> list[Diagnostic]:
     """What a run's events warn of, for its last epoch.
 
     Args:
@@ -31,12 +33,12 @@ def warnings_of(history: Sequence[Mapping[str, Any]], branch: str | None = None)
     watched = [each for each in history if each["kind"] == Watched.kind]
     name = branch_of(history, Watched.kind) if branch is None else branch
     last = [each for each in watched if each["branch"] == name][-1:]
-    found = [Caution(one["name"], one["message"]) for each in last for one in each["warnings"]]
+    found = [Diagnostic(one["name"], one["message"]) for each in last for one in each["warnings"]]
     epochs = [each for each in history if each["kind"] == "epoch-done" and each["branch"] == name]
     changes = changes_of([str(each["architecture"]) for each in epochs])
     if len(changes) > UNSETTLED and all(changes[-UNSETTLED:]):
         found.append(
-            Caution(
+            Diagnostic(
                 "unsettled",
                 f"The decision changed in each of the last {UNSETTLED} epochs: "
                 "a longer run may decide otherwise.",

@@ -1,4 +1,4 @@
-"""The largest things a run does, done once: `largest`, behind the memory that `--dry-run` says.
+"""The largest things a run does, done once: `exercise_peak`, for the memory that `--dry-run` says.
 
 Besides its first weight steps these are a step of the last epoch (an updater may learn only after a
 warm-up), what the updater measures after the first epoch in which it measures and after the last
@@ -25,7 +25,7 @@ STILL = 1.01
 """Growth of the peak below which a process no longer grows."""
 
 
-def largest(assembly: Assembly) -> None:
+def exercise_peak(assembly: Assembly) -> None:
     """Do everything that may need the most memory; the assembled run is as it was before."""
     branch = assembly.trainer.root()
     epochs, steps = assembly.plan.epochs, assembly.plan.steps_per_epoch
@@ -37,9 +37,9 @@ def largest(assembly: Assembly) -> None:
     for watcher in assembly.trainer.watchers:
         _asked(assembly, branch, partial(_watched, watcher, branch))
     architecture = branch.updater.architecture(assembly.trainer.probe(branch))
-    for judge in assembly.evaluators:
-        if judge.needs_supernet:
-            _asked(assembly, branch, partial(judge.evaluate, architecture))
+    for evaluator in assembly.evaluators:
+        if evaluator.needs_supernet:
+            _asked(assembly, branch, partial(evaluator.evaluate, architecture))
 
 
 def _watched(watcher: Watcher, branch: Branch, probe: Probe) -> object:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from nastk.base import defaults
-from nastk.base.component import Use, assignments
+from nastk.base.component import ComponentSpec, assignments
 from nastk.base.cost import Ledger
 from nastk.base.errors import CheckpointError, ConfigurationError, DataError
 from nastk.base.events import EvaluatorWorking
@@ -36,13 +36,13 @@ from nastk.runs.config import (
     evaluator_config,
     merge,
 )
+from nastk.runs.evaluating import EvaluatorUses, evaluator_use
 from nastk.runs.folder import RunFolder, means_a_run
-from nastk.runs.judging import Judges, evaluator_use
 from nastk.runs.result import Result
 from nastk.spaces.space import SearchSpace
 from nastk.train.branch import Branch
 from nastk.train.context import RunContext
-from nastk.train.evaluator import Caller, Evaluation, Evaluator, Setting, judged
+from nastk.train.evaluator import Evaluation, EvaluationContext, Evaluator, RunHandle, evaluated
 from nastk.train.probe import Probe
 
 USUAL = Task(classes=10, channels=3, size=32)
@@ -62,7 +62,7 @@ class Request:
     seed: int | None = None
     device: str | None = None
 
-    def uses(self) -> list[Use]:
+    def uses(self) -> list[ComponentSpec]:
         """The evaluators with their options.
 
         Raises:
@@ -78,7 +78,7 @@ class Request:
                 f"evaluator: -e {names[0]},{self.options[0]}."
             )
         more = assignments(self.options, "-o")
-        return [Use(one.name, {**one.options, **more}) for one in named]
+        return [ComponentSpec(one.name, {**one.options, **more}) for one in named]
 
 
 def evaluate(word: str, asked: Request, json: bool) -> None:
@@ -95,7 +95,7 @@ def evaluate(word: str, asked: Request, json: bool) -> None:
         output.show(summary({"evaluations": [one.to_json() for one in found]}, []))
 
 
-def _of_run(folder: RunFolder, asked: Request, uses: Sequence[Use]) -> list[Evaluation]:
+def _of_run(folder: RunFolder, asked: Request, uses: Sequence[ComponentSpec]) -> list[Evaluation]:
     """Judge what a run found, in the setting of the run, and add it to the run's result."""
     flags = {"--space": asked.space, "-s": asked.space_options, "--data": asked.data}
     for flag, value in flags.items():
@@ -126,11 +126,11 @@ def _of_run(folder: RunFolder, asked: Request, uses: Sequence[Use]) -> list[Eval
         ledger = Ledger()
         with assembly.execution.settings(), ProgressView(output.stderr()) as view:
             context = RunContext(ledger, view)
-            judge = evaluator(assembly, one.name, one.options, context)
-            probe = _probe(folder, assembly, judge, context)
+            judging = evaluator(assembly, one.name, one.options, context)
+            probe = _probe(folder, assembly, judging, context)
             who = installed.called("evaluator", one.name)
             with ledger.phase("evaluate"), blamed(who, "judging"):
-                evaluation = judged(judge, architecture, probe)
+                evaluation = evaluated(judging, architecture, probe)
                 ledger.memory(peak_memory(assembly.execution.device))
         result.add(evaluation, ledger.cost())
         found.append(evaluation)
@@ -148,15 +148,15 @@ def _same_images(folder: RunFolder, assembly: Assembly, another: bool) -> list[s
 
 
 def _probe(
-    folder: RunFolder, assembly: Assembly, judge: Evaluator, context: RunContext
+    folder: RunFolder, assembly: Assembly, evaluator: Evaluator, context: RunContext
 ) -> Probe | None:
     """Measures the supernet that the run trained, for evaluators that need one."""
-    if not judge.needs_supernet:
+    if not evaluator.needs_supernet:
         return None
     stored = newest(folder.checkpoints)
     if stored is None:
         raise ConfigurationError(
-            f"Evaluator {judge.name!r} needs the trained supernet, and {folder.path} has no "
+            f"Evaluator {evaluator.name!r} needs the trained supernet, and {folder.path} has no "
             "checkpoint."
         )
     branch = _branch(folder, assembly, *stored)
@@ -189,19 +189,19 @@ def _without_images(
     installed = catalogue()
     space_class: type[SearchSpace] = installed.load("space", config.space.name)
     space = space_class(space_class.parse_options(config.space.options))
-    setting = Setting(space, result.task, _nothing(result.task), config.seed)
+    setting = EvaluationContext(space, result.task, _nothing(result.task), config.seed)
     found = []
     for one in judges:
         judge_class: type[Evaluator] = installed.load("evaluator", one.name)
-        judge = judge_class(setting, judge_class.parse_options(one.options))
+        evaluator = judge_class(setting, judge_class.parse_options(one.options))
         with blamed(installed.called("evaluator", one.name), "judging"):
-            evaluation = judged(judge, result.architecture, None)
+            evaluation = evaluated(evaluator, result.architecture, None)
         result.add(evaluation)
         found.append(evaluation)
     return found
 
 
-def _elsewhere(given: Brought, asked: Request, uses: Sequence[Use]) -> list[Evaluation]:
+def _elsewhere(given: Brought, asked: Request, uses: Sequence[ComponentSpec]) -> list[Evaluation]:
     """Judge an architecture that no run found."""
     installed = catalogue()
     classes: list[type[Evaluator]] = [installed.load("evaluator", use.name) for use in uses]
@@ -220,34 +220,38 @@ def _elsewhere(given: Brought, asked: Request, uses: Sequence[Use]) -> list[Eval
     execution = Execution.choose(asked.device or "auto")
     setting = _setting(given, asked, execution, any(one.needs_images for one in classes))
     data = component_use("data", asked.data).name if asked.data else ""
-    judges = Judges(given.space.name, data, installed)
+    judges = EvaluatorUses(given.space.name, data, installed)
     found = []
     with execution.settings(), ProgressView(output.stderr()) as view:
         told = replace(
             setting,
-            caller=Caller(tell=lambda *piece: view(EvaluatorWorking("0", 0, 0, *piece))),
+            run=RunHandle(tell=lambda *piece: view(EvaluatorWorking("0", 0, 0, *piece))),
         )
         for use, one in zip(uses, classes, strict=True):
-            judge = one(told, one.parse_options(judges.config(use)["options"]))
+            evaluator = one(told, one.parse_options(judges.config(use)["options"]))
             with blamed(installed.called("evaluator", one.name), "judging"):
-                found.append(judged(judge, given.architecture, None))
+                found.append(evaluated(evaluator, given.architecture, None))
     return found
 
 
-def _setting(given: Brought, asked: Request, execution: Execution, images: bool) -> Setting:
+def _setting(
+    given: Brought, asked: Request, execution: Execution, images: bool
+) -> EvaluationContext:
     """The space with the images that were named; without any, those of `USUAL`, or of `-d`."""
     options, seed = assignments(asked.data_options, "-d"), asked.seed or 0
     if asked.data is None:
         task = _task(options)
-        return Setting(given.space, task, _nothing(task), seed, execution.device)
+        return EvaluationContext(given.space, task, _nothing(task), seed, execution.device)
     use = component_use("data", asked.data)
     found: type[DataSource] = catalogue().load("data", use.name)
     source = found(found.parse_options({**use.options, **options}))
     output.warn(source.notes)
     if not images:
-        return Setting(given.space, source.task, _nothing(source.task), seed, execution.device)
+        return EvaluationContext(
+            given.space, source.task, _nothing(source.task), seed, execution.device
+        )
     splits = source.splits(seed_of(seed, "data"))
-    return Setting(given.space, source.task_of(splits), splits, seed, execution.device)
+    return EvaluationContext(given.space, source.task_of(splits), splits, seed, execution.device)
 
 
 def _task(options: Mapping[str, Any]) -> Task:

@@ -1,4 +1,4 @@
-"""When orders are enough: `Settled` compares the lead on each edge with its standard error."""
+"""When orders are enough: `ConfidentRanking` compares leads with their standard errors."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from torch import Tensor
 from nastk_shapley.estimate import Estimate
 
 
-class Settled:
+class ConfidentRanking:
     """Whether on each edge the best operation leads the second by more than `gap` standard errors.
 
     The error of a lead is the root of the two squared standard errors together. `edges` gives the
     edge of each player. An edge where nothing differs is never settled.
 
-    Example: `monte_carlo(game, orders, rules, enough=Settled([0, 0, 1, 1], gap=2.0))`
+    Example: `monte_carlo(game, orders, rules, enough=ConfidentRanking([0, 0, 1, 1], gap=2.0))`
     """
 
     def __init__(self, edges: Sequence[int], gap: float) -> None:

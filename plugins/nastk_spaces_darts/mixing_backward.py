@@ -52,7 +52,7 @@ def fast(
         elif term.kernel is None:
             slopes[place], answers[2 * place] = _through_norm(gradient, numbers[place], term)
     if projections is not None:
-        back = Back(gradient, projections, weights[folded])
+        back = MixBackward(gradient, projections, weights[folded])
         for place, slope in zip(folded, back.slopes.unbind(), strict=True):
             slopes[place] = slope
         for number, place in enumerate(folded):
@@ -84,7 +84,7 @@ def _product(one: State, other: State) -> Float[Tensor, ""]:
     return (a * b).sum()
 
 
-class Back:
+class MixBackward:
     """The way back through the projections of a node.
 
     With G the gradient's matrix, h = G'(d - m) is the slope of W as long as its scale is held; the

@@ -1,4 +1,4 @@
-"""What the last measurement computed, for the next one: `Recall`.
+"""What the last measurement computed, for the next one: `PrefixCache`.
 
 Two mixtures that differ in one cell type only agree before its first cell, and two that differ at
 one node agree before that node, in this first cell. Further on every map is another, and keeping it
@@ -11,10 +11,10 @@ from typing import Any, ClassVar, TypeVar
 Made = TypeVar("Made")
 
 
-class Recall:
+class PrefixCache:
     """Answers of the last forward pass, each with what it was made from.
 
-    Example: `Recall().once("stem", (images,), lambda: stem(images))`
+    Example: `PrefixCache().get_or_compute("stem", (images,), lambda: stem(images))`
     """
 
     keeps: ClassVar[bool] = True
@@ -22,7 +22,9 @@ class Recall:
     def __init__(self) -> None:
         self._made: dict[Hashable, tuple[Sequence[Any], Any]] = {}
 
-    def once(self, place: Hashable, ingredients: Sequence[Any], make: Callable[[], Made]) -> Made:
+    def get_or_compute(
+        self, place: Hashable, ingredients: Sequence[Any], make: Callable[[], Made]
+    ) -> Made:
         """Called where something is worth keeping: the answer kept at `place`, or a new one.
 
         It is kept as long as the ingredients are the same: the same objects, equal rows or numbers.
@@ -36,13 +38,15 @@ class Recall:
         return made
 
 
-class NoRecall(Recall):
+class NoPrefixCache(PrefixCache):
     """Keeps nothing, as in training."""
 
     keeps = False
 
-    def once(self, place: Hashable, ingredients: Sequence[Any], make: Callable[[], Made]) -> Made:
-        """Called like `Recall.once`: always makes."""
+    def get_or_compute(
+        self, place: Hashable, ingredients: Sequence[Any], make: Callable[[], Made]
+    ) -> Made:
+        """Called like `PrefixCache.get_or_compute`: always makes."""
         return make()
 
 

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from nastk.base import defaults
-from nastk.base.component import Component, Preset, Use, name_and_options, written
+from nastk.base.component import Component, ComponentSpec, Preset, name_and_options, written
 from nastk.base.errors import ConfigurationError, near_miss
 from nastk.base.plugins import Catalogue, catalogue
 
 
 def cheap(installed: Catalogue | None = None) -> list[str]:
-    """Those of the evaluators that judge where nobody was named which are installed."""
+    """Those of the evaluators that evaluator where nobody was named which are installed."""
     there = (installed or catalogue()).names("evaluator")
     return [name for name in defaults.EVALUATORS if name in there]
 
 
-def evaluator_use(given: Any) -> Use:
+def evaluator_use(given: Any) -> ComponentSpec:
     """An evaluator as people name it: as any component, or as `NAME[,OPTION=VALUE...]`.
 
     Raises:
@@ -26,7 +26,7 @@ def evaluator_use(given: Any) -> Use:
     {'epochs': 8, 'rungs': [1, 2, 4]}
     """
     if not isinstance(given, str):
-        return Use.of(given)
+        return ComponentSpec.of(given)
     form = (
         f"An evaluator is named as NAME[,OPTION=VALUE...], such as {defaults.EVALUATORS[0]} or "
         f"{defaults.EVALUATORS[0]},batch_size=100"
@@ -34,18 +34,18 @@ def evaluator_use(given: Any) -> Use:
     name, options = name_and_options(given, form)
     if not name:
         raise ConfigurationError(f"{form}; got {given!r}.")
-    return Use(name, options)
+    return ComponentSpec(name, options)
 
 
 @dataclass(frozen=True)
-class Judges:
+class EvaluatorUses:
     """Evaluators for runs on this space and this data (by name), which their presets depend on."""
 
     space: str
     data: str
     installed: Catalogue
 
-    def config(self, use: Use) -> dict[str, Any]:
+    def config(self, use: ComponentSpec) -> dict[str, Any]:
         """One of them, with every option written out.
 
         Raises:
@@ -57,7 +57,7 @@ class Judges:
         return {"name": use.name, "options": written(options)}
 
 
-def _filled(use: Use, found: type[Component], space: str, data: str) -> Use:
+def _filled(use: ComponentSpec, found: type[Component], space: str, data: str) -> ComponentSpec:
     """`use` with what the preset that its options name says, where they do not say it themselves.
 
     Raises:
@@ -70,7 +70,7 @@ def _filled(use: Use, found: type[Component], space: str, data: str) -> Use:
     if not fitting:
         owner = f"Evaluator {use.name!r}"
         raise no_preset(owner, str(name), space, data, found.presets)
-    return Use(use.name, {**fitting[0].evaluator_options, **use.options})
+    return ComponentSpec(use.name, {**fitting[0].evaluator_options, **use.options})
 
 
 def no_preset(
@@ -82,7 +82,7 @@ def no_preset(
     """
     known = [
         f"{one.name} on {', '.join(one.space) or 'any space'} "
-        f"with {', '.join(one.data) or 'any data'} ({one.source})"
+        f"with {', '.join(one.data) or 'any data'} ({one.citation})"
         for one in has
     ]
     names = [one.name for one in has]

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from nastk import Mixture, Task
 from nastk.nn.kernels import terms
 from nastk.nn.norms import BatchNorm, Frozen
-from nastk_spaces_nasbench201 import leaving, supernet
-from nastk_spaces_nasbench201.plain import plain
-from nastk_spaces_nasbench201.source import Way, pooled
+from nastk_spaces_nasbench201 import fused_forward, supernet
+from nastk_spaces_nasbench201.node_state import OutgoingOperation, pooled
+from nastk_spaces_nasbench201.reference import plain
 from nastk_spaces_nasbench201.space import NasBench201Space
 
 TASK = Task(classes=3, channels=1, size=8)
@@ -57,7 +57,7 @@ def test_logits_and_all_gradients_are_those_of_the_plain_form(
         return [logits.detach(), *gradients]
 
     ours = found()
-    monkeypatch.setattr(supernet, "leave", plain)
+    monkeypatch.setattr(supernet, "fused_forward", plain)
     for one, other in zip(ours, found(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
@@ -76,7 +76,7 @@ def ways_of(kernels, norm):
     reads = ("state", "relu", "avg_pool", "relu", "relu", "avg_pool")
     own = (None, kernels[0], None, kernels[1], kernels[2], None)
     return [
-        Way(node, weight, view, kernel, None if kernel is None else norm)
+        OutgoingOperation(node, weight, view, kernel, None if kernel is None else norm)
         for node, weight, view, kernel in zip((1, 1, 2, 2, 2, 2), weights, reads, own, strict=True)
     ]
 
@@ -87,7 +87,7 @@ def test_gradients_are_true_and_can_be_differentiated_again(fewest):
     kernels = [torch.randn(3, 3, size, size).double().requires_grad_() for size in (1, 3, 1)]
 
     def sums(state, before, *kernels):
-        _, first, second = leaving.leave(
+        _, first, second = fused_forward.fused_forward(
             state, [None, None, before], ways_of(kernels, BatchNorm(3))
         )
         return first * 1.5, second
@@ -100,11 +100,14 @@ def test_a_sum_that_it_is_given_stays_as_it_is():
     state, before = torch.randn(2, 3, 4, 4), torch.randn(2, 3, 4, 4)
     kept = before.clone()
     weight = torch.tensor(0.5)
-    for way in (Way(1, weight, "state"), Way(1, weight, "avg_pool")):
-        nothing, after = leaving.leave(state, [None, before], [way])
+    for operation in (
+        OutgoingOperation(1, weight, "state"),
+        OutgoingOperation(1, weight, "avg_pool"),
+    ):
+        nothing, after = fused_forward.fused_forward(state, [None, before], [operation])
         assert nothing is None and after is not None and not torch.equal(after, before)
         assert torch.equal(before, kept)
-    assert leaving.leave(state, [None, before], [])[1] is before
+    assert fused_forward.fused_forward(state, [None, before], [])[1] is before
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4), (5, 3)])
@@ -142,7 +145,7 @@ def test_frozen_statistics_are_kept_and_used_as_by_the_plain_form(fewest, monkey
             return torch.stack([network(images, mixture) for mixture in mixtures])
 
     ours = answers()
-    monkeypatch.setattr(supernet, "leave", plain)
+    monkeypatch.setattr(supernet, "fused_forward", plain)
     torch.testing.assert_close(ours, answers(), rtol=1e-10, atol=1e-10)
 
 
@@ -185,9 +188,12 @@ def test_under_bf16_sums_keep_single_precision():
     state = torch.randn(4, 8, 8, 8).bfloat16()
     kernel = torch.randn(8, 8, 3, 3) / 8
     weight = torch.tensor(1e-4)
-    ways = [Way(1, torch.tensor(1.0), "state"), Way(1, weight, "relu", kernel, BatchNorm(8))]
+    outgoing = [
+        OutgoingOperation(1, torch.tensor(1.0), "state"),
+        OutgoingOperation(1, weight, "relu", kernel, BatchNorm(8)),
+    ]
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        _, total = leaving.leave(state, [None, None], ways)
+        _, total = fused_forward.fused_forward(state, [None, None], outgoing)
     assert total is not None and total.dtype == torch.float32
     added = (total - state.float()) / 1e-4  # what bf16 would have rounded away
     exact = BatchNorm(8)(F.conv2d(state.float().relu(), kernel, padding=1))

@@ -1,4 +1,4 @@
-"""The way back through `leave`: gradients of its weights, its state and its kernels.
+"""The way back through `fused_forward`: gradients of its weights, its state and its kernels.
 
 With G the gradient at the node, y a convolution's output of mean m, root r = 1 / sqrt(v + e) and
 weight a, h = sum(G (y - m)) is all that the norm needs: the weight's slope is h r, and the gradient
@@ -13,9 +13,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nastk.nn import column_sums, maps, positions
+from nastk_spaces_nasbench201.node_state import (
+    Dense,
+    Matrix,
+    NodeState,
+    OutgoingOperation,
+    shares,
+    window_sums,
+)
 from nastk_spaces_nasbench201.operations import State
-from nastk_spaces_nasbench201.plain import plain
-from nastk_spaces_nasbench201.source import Dense, Matrix, Source, Way, shares, window_sums
+from nastk_spaces_nasbench201.reference import plain
 
 Gradients = tuple[Tensor | None, ...]
 """Of the weights, of the state, then of each way's kernel."""
@@ -23,7 +30,7 @@ Gradients = tuple[Tensor | None, ...]
 
 def differentiable(
     gradients: Mapping[int, State],
-    ways: Sequence[Way],
+    outgoing: Sequence[OutgoingOperation],
     weights: Float[Tensor, "ways"],
     state: State,
     kernels: Sequence[Tensor | None],
@@ -31,8 +38,8 @@ def differentiable(
     """By the plain form, whose gradients have a graph of their own."""
     with torch.enable_grad():
         again = [
-            replace(way, weight=weight, kernel=kernel)
-            for way, weight, kernel in zip(ways, weights.unbind(), kernels, strict=True)
+            replace(operation, weight=weight, kernel=kernel)
+            for operation, weight, kernel in zip(outgoing, weights.unbind(), kernels, strict=True)
         ]
         totals = plain(state, [None] * (max(gradients) + 1), again)
         reached = [totals[node] for node in gradients]
@@ -47,14 +54,16 @@ def differentiable(
 
 def fast(
     gradients: Mapping[int, State],
-    ways: Sequence[Way],
+    outgoing: Sequence[OutgoingOperation],
     weights: Float[Tensor, "ways"],
-    source: Source,
+    source: NodeState,
     low: torch.dtype | None,
     wanted: Sequence[bool],
 ) -> Gradients:
     """The gradients as numbers; `wanted` says of which inputs of `_Leave`, weights first."""
-    back = Back({node: positions(each) for node, each in gradients.items()}, ways, weights, source)
+    back = Back(
+        {node: positions(each) for node, each in gradients.items()}, outgoing, weights, source
+    )
     of_state = back.of_plain(wanted[0])
     through = None
     if source.wide is not None:
@@ -75,21 +84,30 @@ class Back:
     def __init__(
         self,
         gradients: Mapping[int, Matrix],
-        ways: Sequence[Way],
+        outgoing: Sequence[OutgoingOperation],
         weights: Float[Tensor, "ways"],
-        source: Source,
+        source: NodeState,
     ) -> None:
-        self._gradients, self._ways, self._weights, self._source = gradients, ways, weights, source
+        self._gradients, self._outgoing, self._weights, self._source = (
+            gradients,
+            outgoing,
+            weights,
+            source,
+        )
         self._numbers = weights.tolist()
         self._sums = {node: column_sums(each) for node, each in gradients.items()}
-        self.slopes: list[Tensor] = [weights.new_zeros(())] * len(ways)
-        self.kernels: list[Tensor | None] = [None] * len(ways)
+        self.slopes: list[Tensor] = [weights.new_zeros(())] * len(outgoing)
+        self.kernels: list[Tensor | None] = [None] * len(outgoing)
 
     def of_plain(self, slopes: bool) -> Matrix | None:
         """The state's gradient through poolings and skips."""
         state, pool = self._source.state, self._source.pool
-        pools = [place for place, way in enumerate(self._ways) if way.reads == "avg_pool"]
-        skips = [place for place, way in enumerate(self._ways) if way.reads == "state"]
+        pools = [
+            place for place, operation in enumerate(self._outgoing) if operation.reads == "avg_pool"
+        ]
+        skips = [
+            place for place, operation in enumerate(self._outgoing) if operation.reads == "state"
+        ]
         if slopes:
             for place in (*pools, *skips):
                 x = pool if place in pools else state
@@ -113,7 +131,7 @@ class Back:
                 for place, part in zip(wide.places, columns, strict=True)
             ]
         )
-        sums = torch.stack([self._sums[self._ways[place].node] for place in wide.places])
+        sums = torch.stack([self._sums[self._outgoing[place].node] for place in wide.places])
         held -= sums * wide.means
         scales, spread = self._through_norm(wide, held)
         share = 1 / len(output)
@@ -133,7 +151,7 @@ class Back:
         assert self._source.relu is not None
         relu, kernels = positions(self._source.relu), narrow.kernel
         products = torch.stack([self._at(place).t() @ relu for place in narrow.places])
-        sums = torch.stack([self._sums[self._ways[place].node] for place in narrow.places])
+        sums = torch.stack([self._sums[self._outgoing[place].node] for place in narrow.places])
         held = products - sums[:, :, None] * narrow.mean
         scales, spread = self._through_norm(narrow, (held * kernels).sum(2))
         spreads = 2 * spread[:, :, None] * kernels
@@ -172,7 +190,7 @@ class Back:
         )
         parts = of_kernel.to(kind).chunk(len(wide.places))
         for place, part in zip(wide.places, parts, strict=True):
-            kernel = self._ways[place].kernel
+            kernel = self._outgoing[place].kernel
             middle = kernel is not None and kernel.shape[-1] == 1
             self.kernels[place] = part[:, :, 1:2, 1:2] if middle else part
         return positions(of_relu.to(kind))
@@ -185,7 +203,7 @@ class Back:
         return total
 
     def _at(self, place: int) -> Matrix:
-        return self._gradients[self._ways[place].node]
+        return self._gradients[self._outgoing[place].node]
 
 
 def _product(one: Matrix, other: Matrix) -> Float[Tensor, ""]:
