@@ -35,7 +35,7 @@ def test_every_default_is_written_out():
 
 
 @pytest.mark.parametrize(
-    "request",
+    "asked",
     [
         TOY,
         WISHES,
@@ -50,8 +50,8 @@ def test_every_default_is_written_out():
         },
     ],
 )
-def test_a_written_configuration_resolves_to_itself(request):
-    config = resolve(request)
+def test_a_written_configuration_resolves_to_itself(asked):
+    config = resolve(asked)
     text = to_json(config)
     assert resolve(json.loads(text)) == config
     assert to_json(resolve(yaml.safe_load(text))) == text
@@ -64,8 +64,8 @@ def test_a_written_configuration_resolves_to_itself(request):
     rate=some.floats(1e-3, 1e3),
 )
 def test_any_configuration_resolves_to_itself(seed, epochs, channels, rate):
-    request = {**TOY, "space": nastk.use("toy", channels=channels), "seed": seed}
-    config = resolve({**request, "trainer": {"epochs": epochs, "learning_rate": rate}})
+    asked = {**TOY, "space": nastk.use("toy", channels=channels), "seed": seed}
+    config = resolve({**asked, "trainer": {"epochs": epochs, "learning_rate": rate}})
     assert resolve(json.loads(to_json(config))) == config
 
 
@@ -108,13 +108,13 @@ def test_layers_from_weak_to_strong():
 
 
 def test_an_option_set_to_none_wins_over_the_preset():
-    request = {"space": "darts", "updater": "darts", "data": "cifar10", "preset": "paper"}
-    assert resolve(request).trainer.gradient_clip == 5.0
-    assert resolve({**request, "trainer": {"gradient_clip": None}}).trainer.gradient_clip is None
+    asked = {"space": "darts", "updater": "darts", "data": "cifar10", "preset": "paper"}
+    assert resolve(asked).trainer.gradient_clip == 5.0
+    assert resolve({**asked, "trainer": {"gradient_clip": None}}).trainer.gradient_clip is None
 
 
 @pytest.mark.parametrize(
-    ("request", "data", "preset"),
+    ("asked", "data", "preset"),
     [
         ({}, "digits", "quick"),
         ({"data": None}, "digits", "quick"),
@@ -127,8 +127,8 @@ def test_an_option_set_to_none_wins_over_the_preset():
         ({"data": "toy", "preset": "quick"}, "toy", "quick"),
     ],
 )
-def test_on_the_digits_named_or_not_it_is_a_quick_look(request, data, preset):
-    config = resolve({"space": "toy", "updater": "darts", **request})
+def test_on_the_digits_named_or_not_it_is_a_quick_look(asked, data, preset):
+    config = resolve({"space": "toy", "updater": "darts", **asked})
     assert (config.data.name, config.preset) == (data, preset)
     assert config.trainer.epochs == (6 if preset else 50)
     assert config.updater.options["warmup"] == (1 if preset else 0)
@@ -142,7 +142,7 @@ def test_a_path_may_follow_the_name_of_the_data():
 
 
 @pytest.mark.parametrize(
-    ("request", "message"),
+    ("asked", "message"),
     [
         (
             {"spaces": "toy"},
@@ -202,13 +202,13 @@ def test_a_path_may_follow_the_name_of_the_data():
         ({"preset": ["quick"]}, r"config: preset is a name, got \['quick'\]"),
     ],
 )
-def test_what_cannot_be_done_is_said(request, message):
+def test_what_cannot_be_done_is_said(asked, message):
     with pytest.raises(ConfigurationError, match=message):
-        resolve({**TOY, **request})
+        resolve({**TOY, **asked})
 
 
 @pytest.mark.parametrize(
-    ("request", "message"),
+    ("asked", "message"),
     [
         (
             {"updater": "toy-split", "preset": "paper"},
@@ -227,22 +227,22 @@ def test_what_cannot_be_done_is_said(request, message):
         ),
     ],
 )
-def test_a_preset_that_is_not_there_lists_what_is(request, message):
+def test_a_preset_that_is_not_there_lists_what_is(asked, message):
     with pytest.raises(ConfigurationError, match=message):
-        resolve({**TOY, **request})
+        resolve({**TOY, **asked})
 
 
 @pytest.mark.parametrize("updater", catalogue().names("updater"))
 def test_every_preset_resolves_where_it_fits(updater):
     for preset in catalogue().load("updater", updater).presets:
         for data in preset.data or ("digits",):
-            request = {
+            asked = {
                 "space": (preset.space or ("toy",))[0],
                 "updater": updater,
                 "data": data,
                 "preset": preset.name,
             }
-            assert resolve(request).preset == preset.name
+            assert resolve(asked).preset == preset.name
     uses = {section: nastk.use(name) for section, name in {**TOY, "updater": updater}.items()}
     classes = {section: catalogue().load(section, use.name) for section, use in uses.items()}
     assert "quick" in {one.name for one in presets("quick", uses, classes)}
