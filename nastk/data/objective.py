@@ -135,18 +135,22 @@ def objective_for(
                 f"{owner}: class_weights={BALANCED} needs train images of every class, and class "
                 f"{missing[0]!r} has none. Give a number for each class instead."
             )
-        given = [1 / count for count in counts]
-    else:
-        given = list(class_weights)
+        # Exactly of mean 1 already; scaling again would round.
+        weights = [len(labels) / (len(names) * count) for count in counts]
+        return Objective(label_smoothing, _unless_equal(weights))
+    given = list(class_weights)
     if len(given) != len(names):
         raise ConfigurationError(
             f"{owner}: class_weights has {len(given)} numbers for {len(names)} classes "
             f"({_few(names)}). Give one for each, in this order, or `-d class_weights={BALANCED}`."
         )
-    if len(set(given)) == 1:
-        return Objective(label_smoothing)
-    mean = sum(count * weight for count, weight in zip(counts, given, strict=True)) / sum(counts)
-    return Objective(label_smoothing, tuple(weight / mean for weight in given))
+    mean = sum(count * weight for count, weight in zip(counts, given, strict=True)) / len(labels)
+    return Objective(label_smoothing, _unless_equal([weight / mean for weight in given]))
+
+
+def _unless_equal(weights: Sequence[float]) -> tuple[float, ...] | None:
+    """The weights; None where all are equal, so that nothing is computed with them."""
+    return None if len(set(weights)) == 1 else tuple(weights)
 
 
 @lru_cache(maxsize=16)

@@ -104,10 +104,14 @@ class DataSource(Component, ABC):
     def task_of(self, splits: Splits) -> Task:
         """Called after `splits`: the task, with what training on its train part minimises.
 
+        Options that are not derived from `DataSource.Options` ask for nothing.
+
         Raises:
             ConfigurationError: class weights that do not fit the classes or the train images.
         """
         task, options = self.task, self.options
+        if not isinstance(options, DataSource.Options):
+            return task
         objective = objective_for(
             options.label_smoothing,
             options.class_weights,

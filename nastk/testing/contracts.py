@@ -385,6 +385,11 @@ class DataSourceContract:
         assert batch.images.shape[1:] == task.shape
         assert torch.isfinite(batch.images).all()
 
+    def test_what_training_minimises_is_an_option(self) -> None:
+        options = {**self.options, "label_smoothing": 0.25}
+        source = self.source(self.source.parse_options(options))
+        assert source.task_of(source.splits(0)).objective.label_smoothing == 0.25
+
     def test_the_test_split_does_not_depend_on_the_seed(self) -> None:
         first, second = self.made().splits(0).test, self.made().splits(1).test
         assert torch.equal(first.labels, second.labels)

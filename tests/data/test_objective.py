@@ -7,8 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from data_kit import random_split
+from pydantic import Field
 from torch import Tensor
 
+import nastk
 from nastk import ConfigurationError, Objective
 from nastk.data.objective import objective_for
 from nastk.data.splits import Splits, nothing
@@ -132,6 +134,21 @@ def test_balanced_weights_come_from_train_labels_alone() -> None:
     assert found[0].label_smoothing == 0.2
     assert found[0].class_weights == pytest.approx((2 / 3, 1.0, 2.0))
     assert source.task.objective == Objective()
+
+
+class Bare(ToyData):
+    """A source whose options are not those of every source."""
+
+    name = "bare"
+
+    class Options(nastk.Options):
+        images: int = Field(24, description="how many")
+        train_fraction: float = Field(0.5, description="how many train")
+
+
+def test_a_source_without_the_common_options_has_the_usual_objective() -> None:
+    source = Bare(Bare.parse_options({}))
+    assert source.task_of(source.splits(0)) == source.task
 
 
 def test_words_say_what_is_trained_on() -> None:
