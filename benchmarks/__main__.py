@@ -1,16 +1,20 @@
 """The command line: `python -m benchmarks [WORK ...] [--json] [--runs N] [--threads N] [--quick]`.
 
+`python -m benchmarks gpu --out FOLDER [--images FOLDER] [--minutes N]` is the check of a GPU.
+
 Exit status 1 where a work failed (no parity, or an error in it), 2 where the request cannot be
 done.
 """
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 
+from benchmarks.gpu import check
 from benchmarks.growth import tables
 from benchmarks.rows import Row, print_json, print_table
 from benchmarks.sizes import FULL, QUICK
@@ -18,7 +22,7 @@ from benchmarks.works import WORKS
 from benchmarks.works.setting import Setting, Work
 from nastk import NastkError, UnknownNameError
 
-GROW = "grow"
+GROW, GPU = "grow", "gpu"
 
 
 def chosen(names: Sequence[str]) -> list[Work]:
@@ -29,7 +33,7 @@ def chosen(names: Sequence[str]) -> list[Work]:
     """
     for name in names:
         if name not in WORKS:
-            raise UnknownNameError.of("work", name, [*WORKS, GROW])
+            raise UnknownNameError.of("work", name, [*WORKS, GROW, GPU])
     return [WORKS[name] for name in names or WORKS]
 
 
@@ -54,7 +58,10 @@ def run(names: Sequence[str], setting: Setting, as_json: bool) -> list[Row]:
 
 def main(
     works: Annotated[
-        list[str] | None, typer.Argument(help="works to measure (all), or `grow` for its tables")
+        list[str] | None,
+        typer.Argument(
+            help="works to measure (all), `grow` for its tables, or `gpu`: the GPU check"
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="one JSON object a row")] = False,
     runs: Annotated[int, typer.Option(min=1, help="runs of each side")] = 5,
@@ -62,10 +69,19 @@ def main(
     quick: Annotated[
         bool, typer.Option("--quick", help="tiny nets: whether it runs, not how fast")
     ] = False,
+    out: Annotated[Path, typer.Option(help="gpu: the folder to write to")] = Path("gpu-check"),
+    images: Annotated[
+        Path | None, typer.Option(help="gpu: CIFAR-10 as a folder of images, for the search")
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, help="gpu: how long it may take")] = 10.0,
 ) -> None:
     """Measure nastk against a textbook supernet."""
     sizes = QUICK if quick else FULL
     try:
+        if works == [GPU]:
+            if not check(out, images, minutes):
+                raise typer.Exit(1)
+            return
         if works == [GROW]:
             tables(threads, quick)
             return

@@ -60,7 +60,8 @@ class Given(Stream):
 class Told(ArchitectureUpdater):
     """Trains one mixture, the softmax of `alpha`; decides nothing.
 
-    `alpha` may carry gradient, and then gets it from every weight step.
+    `alpha` may carry gradient, and then gets it from every weight step. Where `path` is set, that
+    architecture is trained instead.
 
     Example: `Told(space, None, rng).alpha = torch.zeros(28, 7, requires_grad=True)`
     """
@@ -70,13 +71,16 @@ class Told(ArchitectureUpdater):
     def setup(self, rng: torch.Generator) -> None:
         """Called once when the updater is made: equal weights."""
         self.alpha: Tensor = torch.zeros(self.space.full().mask.shape)
+        self.path: Architecture | None = None
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
         """Called once before every weight step: last step's gradient of alpha is done with."""
         self.alpha.grad = None
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """Called once before every weight step: the softmax of alpha."""
+        """Called once before every weight step: the softmax of alpha, or the path."""
+        if self.path is not None:
+            return [Mixture.of(self.path)]
         return [Mixture.softmax(self.alpha, probe.subspace)]
 
     def architecture(self, probe: Probe) -> Architecture:
@@ -92,6 +96,7 @@ class Ours:
         batches: what the trainer trains on, and the updater learns from.
         execution: precision and threads.
         updater, options: by name from the catalogue; without a name, `Told`.
+        graphs: whether passes are replayed as CUDA graphs, where there is a device.
 
     Example:
         ours = Ours(space, task, [batch], Execution.choose("cpu"))
@@ -107,6 +112,7 @@ class Ours:
         execution: Execution,
         updater: str | None = None,
         options: Mapping[str, Any] | None = None,
+        graphs: bool = False,
     ) -> None:
         kind: type[ArchitectureUpdater] = (
             Told if updater is None else catalogue().load("updater", updater)
@@ -114,7 +120,11 @@ class Ours:
         parsed = kind.parse_options(options)
         self.execution = execution
         self._given = Given(batches)
-        settings = {"batch_size": len(batches[0].labels), "log_every": ENDLESS}
+        settings = {
+            "batch_size": len(batches[0].labels),
+            "log_every": ENDLESS,
+            "cuda_graphs": "on" if graphs else "off",
+        }
         self.trainer = Trainer(
             space,
             task,

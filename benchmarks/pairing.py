@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from benchmarks.ours import Ours
 from benchmarks.reference.darts import DartsReference
+from benchmarks.reference.macro import MacroReference
 from benchmarks.reference.nasbench201 import NasBench201Reference
 from benchmarks.reference.training import Images
 from nastk import (
+    Architecture,
     Batch,
     Execution,
     Mixture,
@@ -33,9 +35,9 @@ BATCHES = 2
 class Pair:
     """What both sides compute with.
 
-    `space_name` is `darts` or `nasbench201`, `options` the space's, `batch_size` images of
-    `side` x `side` pixels, `threads` those of torch. Where `alive` is not 0, so many operations of
-    each edge are alive, drawn at random.
+    `space_name` is `darts`, `nasbench201` or `nasbench-macro`, `options` the space's, `batch_size`
+    images of `side` x `side` pixels, `threads` those of torch. Where `alive` is not 0, so many
+    operations of each edge are alive, drawn at random.
 
     Example:
         pair = Pair("darts", {"channels": 4, "cells": 3}, side=8, batch_size=2)
@@ -79,6 +81,14 @@ class Pair:
         """The softmax of `alpha(run)` over what is alive."""
         return Mixture.softmax(self.alpha(run), self.subspace)
 
+    def path(self, run: int) -> Architecture:
+        """A random architecture for run `run`."""
+        return self.space.sample(self.subspace, generator(run, "benchmarks", "path"))
+
+    def columns(self, run: int) -> Tensor:
+        """The same as the reference takes it: the number of each edge's operation."""
+        return torch.tensor(self.path(run).table()).int().argmax(1)
+
     def order(self, run: int) -> list[tuple[int, int]]:
         """A removal order of all players, another one for each run."""
         players = self.subspace.alive_operations()
@@ -107,11 +117,14 @@ class Pair:
         updater: str | None = None,
         updater_options: Mapping[str, Any] | None = None,
         dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
+        graphs: bool = False,
     ) -> Ours:
-        """Our side, in its initial weights."""
-        execution = Execution.choose("cpu", "bf16" if bf16 else "fp32", threads=self.threads)
+        """Our side, in its initial weights; with `graphs`, passes are replayed as CUDA graphs."""
+        execution = Execution.choose(device, "bf16" if bf16 else "fp32", threads=self.threads)
         batches = [self.batch(run, dtype) for run in range(BATCHES)]
-        ours = Ours(self.space, self.task, batches, execution, updater, updater_options)
+        batches = [Batch(*(tensor.to(device) for tensor in batch)) for batch in batches]
+        ours = Ours(self.space, self.task, batches, execution, updater, updater_options, graphs)
         ours.branch.supernet.to(dtype)
         ours.branch.subspace = self.subspace
         return ours
@@ -123,6 +136,8 @@ class Pair:
             return NasBench201Reference(
                 self.space.edges, self.task, options.channels, options.cells
             )
+        if self.space_name == "nasbench-macro":
+            return MacroReference(self.task, options.channels, options.head_channels)
         return DartsReference(
             self.space.edges,
             self.task,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmarks.ours import Ours
 from benchmarks.pairing import Pair, matched
 from benchmarks.reference.measuring import freeze, losses
-from benchmarks.reference.training import optimizer_of, training_step
+from benchmarks.reference.training import optimizer_of, path_training_step, training_step
 from nastk import Mixture, NastkError
 
 DOUBLE, SINGLE, SINGLE_GRADIENTS = 1e-10, 1e-5, 1e-2
@@ -81,6 +81,29 @@ def training(pair: Pair, size: int) -> Report:
     apart = distance(found.weights[0], exact.weights[1])
     report.check("our gradients, float32", apart, SINGLE_GRADIENTS)
     report.note("the reference's, float32", distance(found.weights[1], exact.weights[1]))
+    return report
+
+
+def path(pair: Pair, size: int) -> Report:
+    """Logits along a path and the weights after training it; float64 on `size` images.
+
+    Raises:
+        ParityError: the sides differ.
+    """
+    report, small = Report(), pair.small(size)
+    ours, reference = small.both(dtype=torch.float64)
+    batch, images = small.batch(0, torch.float64), small.images(0, torch.float64)
+    mixture = Mixture.of(small.path(0))
+    with torch.no_grad():
+        expected = reference(images.images, small.columns(0))
+        found = ours.probe.logits(Mixture(mixture.weights.double(), mixture.active), batch.images)
+    report.check("logits, float64", relative(found, expected), DOUBLE)
+    ours.updater.path = small.path(0)
+    ours.step()
+    path_training_step(reference, optimizer_of(reference), small.columns(0), images)
+    pairs = matched(ours.branch.supernet, reference)
+    apart = distance([one for _, one, _ in pairs], [other for _, _, other in pairs])
+    report.check("weights after a step, float64", apart, DOUBLE)
     return report
 
 

@@ -1,14 +1,16 @@
 """`python -m benchmarks`: each work at tiny sizes, parity of both supernets, the arithmetic."""
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
-from benchmarks import parity
+from benchmarks import gpu, parity
 from benchmarks.__main__ import main
+from benchmarks.gpu import VARIANTS, Check, for_a_while
 from benchmarks.growth import Axis, lines, slope
 from benchmarks.isolated import Job, here
 from benchmarks.pairing import Pair, matched
@@ -42,6 +44,9 @@ NAMES = [
     "darts-shapley-frozen",
     "nb201-train",
     "nb201-train-bf16",
+    "nb201-path",
+    "nb201-path-small",
+    "macro-path",
     "nb201-shapley",
     "nb201-shapley-bf16",
     "nb201-fitness",
@@ -250,3 +255,46 @@ def test_the_table_names_works_and_bounds():
     assert done.exit_code == 0
     assert "data" in done.stdout
     assert "times as fast" in done.stdout
+
+
+# ---------------------------------------------------------------- the GPU check
+
+
+@pytest.mark.slow
+def test_the_gpu_check_runs_whole_in_miniature_and_goes_on_at_a_second_call(tmp_path):
+    found = Check(tmp_path, None, minutes=3, device="cpu").run()
+    assert found["tests"]["exit_status"] in (0, 5)
+    for apart in found["parity"].values():
+        assert set(apart) == {"logits", "gradients", "textbook_logits"}
+        assert max(apart.values()) == 0  # this device is the CPU
+    assert [(row["space"], row["variant"]) for row in found["speed"]] == [
+        (space, variant) for space in ("darts", "nasbench201") for variant in VARIANTS
+    ]
+    for row in found["speed"]:
+        assert row["images_per_second"] > 0 if "graphs" not in row["variant"] else row["skipped"]
+    assert found["search"]["epochs"] == 2 and found["search"]["finished"]
+    assert json.loads((tmp_path / "gpu.json").read_text()) == found
+    assert (tmp_path / "gpu.md").read_text().count("| nasbench201 |") == len(VARIANTS)
+    again = Check(tmp_path, None, minutes=3, device="cpu").search(60.0)
+    assert again["architecture"] == found["search"]["architecture"]
+
+
+def test_a_part_of_the_gpu_check_that_fails_leaves_the_others_their_figures(tmp_path, monkeypatch):
+    monkeypatch.setattr(Check, "tests", lambda check: {"exit_status": 0})
+    monkeypatch.setattr(Check, "speed", lambda check: [])
+    monkeypatch.setattr(Check, "search", lambda check, seconds: {"epochs": 0})
+    monkeypatch.setattr(gpu, "apart", lambda pair, device: 1 / 0)
+    found = Check(tmp_path, None, minutes=1, device="cpu").run()
+    assert "ZeroDivisionError" in found["parity"]["failed"]
+    assert found["search"] == {"epochs": 0}
+
+
+@pytest.mark.parametrize(("images", "message"), [("nowhere", "is no folder of images")])
+def test_the_gpu_check_says_what_is_wrong_before_it_begins(tmp_path, images, message):
+    with pytest.raises(NastkError, match=message):
+        Check(tmp_path / "out", tmp_path / images, minutes=1, device="cpu").run()
+
+
+def test_a_command_is_stopped_when_its_time_is_over():
+    program = "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('stopped')"
+    assert for_a_while([sys.executable, "-c", program], 3.0).strip() == "stopped"

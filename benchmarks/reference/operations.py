@@ -113,7 +113,13 @@ class MixedEdge(nn.Module):
         self.around = nn.Identity() if stride == 1 else nn.MaxPool2d(2, 2)
 
     def forward(self, state: Tensor, weights: Tensor) -> Tensor:
-        """Called on every forward pass with this edge's row of the mixing weights."""
+        """Called on every forward pass with this edge's row of the mixing weights.
+
+        A whole number instead of a row names the one operation that is computed: a path.
+        """
+        if weights.dim() == 0:
+            found: Tensor = self.operations[int(weights)](state)
+            return found
         seen = state.shape[1] // self.parts
         inside, outside = state[:, :seen], state[:, seen:]
         terms = [

@@ -40,6 +40,19 @@ def training_step(
     optimizer.step()
 
 
+def path_training_step(
+    network: nn.Module, optimizer: torch.optim.SGD, columns: Tensor, batch: Images
+) -> None:
+    """The same along a path: `columns` has the number of each edge's operation.
+
+    Weights that are not on it have no gradient, and torch's SGD leaves them as they are.
+    """
+    optimizer.zero_grad()
+    F.cross_entropy(network(batch.images, columns), batch.labels).backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    optimizer.step()
+
+
 def unrolled_gradient(
     network: nn.Module,
     optimizer: torch.optim.SGD,

@@ -19,7 +19,7 @@ from benchmarks.works.memory import step_memory
 from benchmarks.works.removal import removal_order
 from benchmarks.works.second_order import second_order
 from benchmarks.works.setting import Work
-from benchmarks.works.training import weight_step
+from benchmarks.works.training import path_step, weight_step
 
 SHAPLEY_NAS = {"partial_channels": 4, "pool_norm": False}
 """The supernet of Shapley-NAS: one channel in four goes through the operations."""
@@ -46,6 +46,9 @@ WORKS: dict[str, Work] = {
         ),
         Work("nb201-train", 1.9, 3.0, FASTER, partial(weight_step, "nasbench201")),
         Work("nb201-train-bf16", 3.0, 5.0, FASTER, partial(weight_step, "nasbench201", bf16=True)),
+        Work("nb201-path", 1.5, 3.0, FASTER, partial(path_step, "nasbench201")),
+        Work("nb201-path-small", 1.5, 3.0, FASTER, partial(path_step, "nasbench201", small=True)),
+        Work("macro-path", 1.5, 3.0, FASTER, partial(path_step, "nasbench-macro")),
         Work("nb201-shapley", 3.0, 6.0, FASTER, partial(removal_order, "nasbench201", {})),
         Work(
             "nb201-shapley-bf16",

@@ -33,7 +33,8 @@ class Setting:
 
     def pair(self, space: str, batch_size: int, options: Mapping[str, Any] | None = None) -> Pair:
         """Both sides' supernet of a space at these sizes, with further options of the space."""
-        sizes = self.sizes.darts if space == "darts" else self.sizes.nasbench201
+        of_space = {"darts": self.sizes.darts, "nasbench-macro": self.sizes.macro}
+        sizes = of_space.get(space, self.sizes.nasbench201)
         return Pair(space, {**sizes, **(options or {})}, self.sizes.side, batch_size, self.threads)
 
 

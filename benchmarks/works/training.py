@@ -4,10 +4,12 @@ Both sides compute the gradients of the weights and of the mixing weights, as th
 in every weight step. An updater that does not ask for the latter saves them: `ratio_as_searched`.
 """
 
+from dataclasses import replace
+
 from benchmarks import parity
 from benchmarks.ours import Ours
 from benchmarks.pairing import Pair
-from benchmarks.reference.training import optimizer_of, training_step
+from benchmarks.reference.training import optimizer_of, path_training_step, training_step
 from benchmarks.timing import Action, ratio
 from benchmarks.works.setting import Measured, Setting, compared, cpus
 
@@ -30,6 +32,30 @@ def weight_step(space: str, setting: Setting, bf16: bool = False) -> Measured:
     )
     without = ratio(cpus(taken["reference"]), cpus(taken["as_searched"])).value
     extra = {"ratio_as_searched": without, "batch": pair.batch_size, "parity": report.errors}
+    return Measured(measured.ratio, {**measured.extra, **extra})
+
+
+def path_step(space: str, setting: Setting, small: bool = False) -> Measured:
+    """A weight step of one random path, another one in each run; `small` as studies train them.
+
+    The reference computes the path's operations alone, and steps no weight that is not on it.
+    """
+    pair = setting.pair(space, setting.sizes.bench_train)
+    if small:
+        pair = replace(pair, options=setting.sizes.small, side=setting.sizes.small_side)
+    report = parity.path(pair, setting.sizes.parity)
+    ours, reference = pair.both()
+    optimizer = optimizer_of(reference)
+
+    def reference_step(run: int) -> None:
+        path_training_step(reference, optimizer, pair.columns(run), pair.images(run))
+
+    def our_step(run: int) -> None:
+        ours.updater.path = pair.path(run)
+        ours.step()
+
+    measured, _ = compared(setting, reference_step, our_step)
+    extra = {"batch": pair.batch_size, "side": pair.side, "parity": report.errors}
     return Measured(measured.ratio, {**measured.extra, **extra})
 
 

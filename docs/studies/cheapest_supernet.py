@@ -1,0 +1,217 @@
+"""The sweep of the page "The cheapest supernet that ranks": settings, budgets, and one CSV.
+
+    python docs/studies/cheapest_supernet.py time FOLDER
+    python docs/studies/cheapest_supernet.py train RUNG FOLDER TABLE
+
+The first measures what a weight step of each setting takes (on an idle machine); the second trains
+every setting that is still in the race for the CPU seconds of that rung, each anew, so that its
+cosine ends with the budget, and ranks architectures by the supernet. Rows are appended to
+`cheapest_supernet.csv` as they come; what stands there is not measured again.
+"""
+
+import csv
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import typer
+
+import nastk
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "cheapest_supernet.csv"
+STEP_SECONDS = HERE / "cheapest_supernet_steps.json"
+RUNGS = {1: 150, 2: 450, 3: 1350}
+"""CPU seconds of training in each rung."""
+LEFT = {1: 16, 2: 5, 3: 2}
+"""How many settings take part in each rung: the best of the rung before, by tau."""
+TRAINING_IMAGES = 40_000
+RANKED_IMAGES = 8_000
+CALIBRATION_STEPS = 160
+
+BASE: dict[str, Any] = {
+    "channels": 8,
+    "cells": 1,
+    "affine": False,
+    "size": 16,
+    "batch_size": 64,
+    "learning_rate": 0.025,
+    "updater": "random",
+}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "base": {},
+    "rate 0.0125": {"learning_rate": 0.0125},
+    "rate 0.05": {"learning_rate": 0.05},
+    "rate 0.1": {"learning_rate": 0.1},
+    "batch 32": {"batch_size": 32},
+    "batch 128": {"batch_size": 128, "learning_rate": 0.05},
+    "batch 256": {"batch_size": 256, "learning_rate": 0.1},
+    "4 channels": {"channels": 4},
+    "16 channels": {"channels": 16},
+    "16 channels, rate 0.05": {"channels": 16, "learning_rate": 0.05},
+    "2 cells": {"cells": 2},
+    "8 pixels": {"size": 8},
+    "32 pixels": {"size": 32},
+    "affine": {"affine": True},
+    "fair": {"updater": "fair"},
+    "mixture": {"updater": "mixture"},
+}
+UPDATERS: dict[str, Any] = {
+    "random": nastk.use("random", candidates=1, batches=1, connected=False),
+    "fair": nastk.use("fair", choice="sample", candidates=1, batches=1),
+    # Alpha starts at zero and does not move: all operations at equal weights in every step.
+    "mixture": nastk.use("darts", learning_rate=1e-12, alpha_init=0.0, weight_decay=0.0),
+}
+FIELDS = [
+    "space",
+    "setting",
+    "seed",
+    "rung",
+    "epochs",
+    "steps",
+    "images",
+    "train_cpu_seconds",
+    "rank_cpu_seconds",
+    "tau",
+    "tau_low",
+    "tau_high",
+    "halves",
+    "tau_best_tenth",
+    "ndcg",
+    "tau_convolutions",
+    "tau_parameters",
+    "loss",
+]
+
+
+def config(name: str, seed: int, images: Path, epochs: int) -> dict[str, Any]:
+    """The search of this setting, as `nastk.stream` takes it."""
+    setting = BASE | SETTINGS[name]
+    return {
+        "space": nastk.use(
+            "nasbench201", **{key: setting[key] for key in ("channels", "cells", "affine")}
+        ),
+        "updater": UPDATERS[setting["updater"]],
+        "data": nastk.use("folder", path=str(images), size=setting["size"], train_fraction=0.8),
+        "seed": seed,
+        "trainer": {
+            "epochs": epochs,
+            "batch_size": setting["batch_size"],
+            "learning_rate": setting["learning_rate"],
+            "threads": 1,
+        },
+    }
+
+
+def events(request: Mapping[str, Any]) -> Iterator[nastk.Event]:
+    """The events of a search whose folder nobody keeps."""
+    with tempfile.TemporaryDirectory() as place:
+        yield from nastk.stream(request, out=Path(place) / "run")
+
+
+def step_seconds(name: str, images: Path) -> float:
+    """CPU seconds of a weight step: the median over stretches of ten steps of a short search."""
+    marks: list[tuple[int, float]] = []
+    for event in events(config(name, 0, images, epochs=1)):
+        if event.kind == "step-done":
+            marks.append((event.step, time.process_time()))
+        if event.step >= CALIBRATION_STEPS:
+            break
+    return statistics.median(
+        (after - before) / (to - of) for (of, before), (to, after) in pairwise(marks)
+    )
+
+
+def trained(name: str, seed: int, rung: int, images: Path, table: Path) -> dict[str, Any]:
+    """Train a setting for the seconds of a rung and rank by it: a row of the CSV."""
+    setting = BASE | SETTINGS[name]
+    per_epoch = json.loads(STEP_SECONDS.read_text())[name] * (
+        TRAINING_IMAGES // setting["batch_size"]
+    )
+    epochs = max(round(RUNGS[rung] / per_epoch), 1)
+    request = config(name, seed, images, epochs)
+    request["ranking"] = {
+        "judge": "table",
+        "evaluator_options": {"table": str(table)},
+        "images": RANKED_IMAGES,
+        "batch_size": 500,
+    }
+    began, row = time.process_time(), {"space": "nasbench201", "setting": name, "seed": seed}
+    done = began
+    for event in events(request):
+        if event.kind == "epoch-done":
+            done = time.process_time()
+            row |= {"epochs": event.epoch, "steps": event.step, "loss": round(event.loss, 4)}
+        elif event.kind == "ranked":
+            row |= agreement(event.by) | {"rank_cpu_seconds": round(time.process_time() - done)}
+    images_trained = row["steps"] * setting["batch_size"]
+    return row | {"rung": rung, "images": images_trained, "train_cpu_seconds": round(done - began)}
+
+
+def agreement(by: Mapping[str, Any]) -> dict[str, Any]:
+    """What a ranking found, in the columns of the CSV."""
+    found, counts = by["supernet"], {key: by.get(key) for key in ("convolutions", "parameters")}
+    tau = found["kendall"]
+    numbers = {
+        "tau": tau["value"],
+        "tau_low": tau["low"],
+        "tau_high": tau["high"],
+        "halves": found["halves"],
+        "tau_best_tenth": found["best_kendall"],
+        "ndcg": found["ndcg"],
+        **{f"tau_{key}": value["kendall"]["value"] for key, value in counts.items() if value},
+    }
+    return {key: None if value is None else round(value, 4) for key, value in numbers.items()}
+
+
+def rows() -> list[dict[str, str]]:
+    """What has been measured."""
+    if not RESULTS.exists():
+        return []
+    with RESULTS.open() as file:
+        return list(csv.DictReader(file))
+
+
+def in_race(rung: int, seed: int) -> list[str]:
+    """The settings of a rung, the best of the rung before first."""
+    if rung == 1:
+        return list(SETTINGS)
+    before = [row for row in rows() if row["rung"] == str(rung - 1) and row["seed"] == str(seed)]
+    ranked = sorted(before, key=lambda row: float(row["tau"]), reverse=True)
+    return [row["setting"] for row in ranked[: LEFT[rung]]]
+
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("time")
+def time_steps(images: Path) -> None:
+    """Measure what a weight step of each setting takes."""
+    measured = {name: round(step_seconds(name, images), 5) for name in SETTINGS}
+    STEP_SECONDS.write_text(json.dumps(measured, indent=1) + "\n")
+    print(STEP_SECONDS.read_text())
+
+
+@app.command()
+def train(rung: int, images: Path, table: Path, seed: int = 0) -> None:
+    """Train and rank every setting of a rung that has no row yet."""
+    for name in in_race(rung, seed):
+        key = {"setting": name, "seed": str(seed), "rung": str(rung)}
+        if any(key.items() <= row.items() for row in rows()):
+            continue
+        row, new = trained(name, seed, rung, images, table), not RESULTS.exists()
+        with RESULTS.open("a", newline="") as file:
+            writer = csv.DictWriter(file, FIELDS)
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+        print(row, flush=True)
+
+
+if __name__ == "__main__":
+    app()
