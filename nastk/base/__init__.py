@@ -1,6 +1,6 @@
-"""Values and tools that need neither torch nor a network: errors, components, events, costs, files.
+"""Values and tools without networks: errors, components, events, costs, files.
 
-Plugins import the names of `__init__.pyi` from here, and the others not.
+Plugins may import the names in `__init__.pyi`; all other names are internal.
 """
 
 import lazy_loader

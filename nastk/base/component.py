@@ -1,7 +1,8 @@
-"""What every plugin class is: a name, one line of description, and options declared once.
+"""`Component`, the base class of all that plugins offer: a name, a summary, and typed options.
 
-From one nested `Options` model come validation, `nastk describe NAME`, the table in the docs,
-`-u samples=20` on the command line and the section of the config file.
+A component declares its options once, as a nested `Options` model. Validation, `nastk describe
+NAME`, the table in the docs, `-u samples=20` on the command line and the section of the config file
+all come from that model.
 """
 
 import re
@@ -20,20 +21,22 @@ from nastk.base.renamed import renamed_fields
 Model = TypeVar("Model", bound=BaseModel)
 
 LARGEST_NUMBER = 2**63
-"""A bound of whole numbers: torch counts in 64 bits."""
+"""Whole numbers must be smaller than this: torch counts in 64 bits."""
 
 LONGEST_SHOWN = 300
-"""Characters of a value in a message."""
+"""Characters of a value that a message shows; the rest is cut off."""
 
 EXPERIMENTAL: dict[str, Any] = {"experimental": True}
-"""Marks an option that no published setting needs and no study of ours uses, so that its table says
-so: `Field(False, json_schema_extra=EXPERIMENTAL, description="...")`."""
+"""Marks an option that no published setting needs and no study of nastk uses; its table says so.
+
+Example: `Field(False, json_schema_extra=EXPERIMENTAL, description="...")`
+"""
 
 
 class Options(BaseModel):
-    """Base of every component's options: unknown names are refused, values are frozen.
+    """The base class of every component's options: unknown names are refused, values are frozen.
 
-    Every field has a description and, where it is a number, bounds:
+    Every field has a description; a number also has bounds:
 
         class Options(nastk.Options):
             samples: int = Field(10, ge=1, description="removal orders for each estimate")
@@ -49,29 +52,29 @@ class Options(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _meant(cls, value: Any, info: Any) -> Any:
-        """Refuse what would silently become another number: true, 9_0, digits without an end."""
+    def _unambiguous(cls, value: Any, info: Any) -> Any:
+        """Refuse values that pydantic would silently turn into another number: true, 9_0, 2^63."""
         kinds = _kinds(cls.model_fields[info.field_name].annotation)
         if Path in kinds and isinstance(value, (int, float)) and not isinstance(value, bool):
             return str(value)  # a folder may be called 2024
         if {int, float} & kinds:
-            for one in value if isinstance(value, (list, tuple)) else (value,):
-                _check_number(one, kinds)
+            for number in value if isinstance(value, (list, tuple)) else (value,):
+                _check_number(number, kinds)
         return value
 
 
 @renamed_fields(source="citation")
 @dataclass(frozen=True)
 class Preset:
-    """A named setting that a component brings: `--preset NAME` fills in what the user left open.
+    """A named set of option values of a component: `--preset NAME` sets what the user left open.
 
-    `space` and `data` restrict it to names (empty: any). The mappings hold option values for the
-    space, the updater, the data source and the trainer. `citation` says where they are from.
-    `evaluators` are who judges where the user names nobody, written as in a configuration; of an
-    evaluator that is not installed nothing is heard.
+    `space` and `data` name the spaces and data sources that the preset is for (empty: any). The
+    mappings hold option values for the space, the updater, the data source and the trainer;
+    `citation` is their source. `evaluators` are used where the user names none, written as in a
+    configuration; those that are not installed are left out.
 
-    An evaluator's presets are named in its own options: `-e retrain,preset=paper`. They hold
-    `evaluator_options`.
+    The presets of an evaluator hold `evaluator_options`. Users name such a preset among the
+    evaluator's options: `-e retrain,preset=paper`.
 
     Example: `Preset("paper", "Xiao et al. 2022", ("darts",), updater_options={"samples": 10})`
     """
@@ -88,14 +91,14 @@ class Preset:
     evaluators: tuple[Any, ...] = ()
 
     def fits(self, space: str, data: str) -> bool:
-        """Whether this preset speaks of that space and that data source (both by name)."""
+        """True if this preset is for this space and this data source (both by name)."""
         return (not self.space or space in self.space) and (not self.data or data in self.data)
 
 
 class Component:
-    """Base of everything that a plugin offers: search spaces, updaters, evaluators, data sources.
+    """The base class of all that plugins offer: search spaces, updaters, evaluators, data sources.
 
-    A subclass sets `name` (what users type) and `summary` (one line for `nastk plugins`), and may
+    A subclass sets `name` (users type it) and `summary` (one line for `nastk plugins`), and may
     declare a nested `Options` model and `presets`.
     """
 
@@ -108,25 +111,35 @@ class Component:
 
     @classmethod
     def parse_options(cls, values: Mapping[str, Any] | None = None) -> Any:
-        """`values` as this component's `Options`.
+        """Returns `values`, validated, as this component's `Options`.
 
         Raises:
-            ConfigurationError: an unknown name (with its near miss), wrong type, value out of
-                range.
+            ConfigurationError: an option is unknown (the message has the nearest known name), has
+                the wrong type, or is out of range.
         """
         return parse(cls.Options, values or {}, cls.name)
 
 
 @dataclass(frozen=True)
 class ComponentSpec:
-    """A component named together with the options it is to be used with; `nastk.use` makes one."""
+    """A component's name together with option values for it; `nastk.use` makes one.
+
+    Example: `ComponentSpec("shapley", {"samples": 20})`
+    """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, value: Any) -> Self:
-        """A `Use` from what people write: a name, a `Use`, or `{"name": ..., "options": {...}}`."""
+        """Returns `value` as a specification.
+
+        Args:
+            value: a name, a `ComponentSpec`, or `{"name": ..., "options": {...}}`.
+
+        Raises:
+            ConfigurationError: it is none of these.
+        """
         if isinstance(value, ComponentSpec):
             return cls(value.name, dict(value.options))
         if isinstance(value, Mapping):
@@ -157,20 +170,20 @@ def use(name: str, **options: Any) -> ComponentSpec:
 
 
 def _kinds(annotation: Any) -> set[Any]:
-    """The plain types inside an annotation: of `tuple[int, ...] | None` int and NoneType."""
-    if get_origin(annotation) is Literal:  # its words are no texts at will
+    """Returns the plain types in an annotation: int and NoneType for `tuple[int, ...] | None`."""
+    if get_origin(annotation) is Literal:  # a field of a few fixed words does not accept any str
         return {type(value) for value in get_args(annotation)} - {str} or {Literal}
     if get_origin(annotation) is Annotated:
         return _kinds(get_args(annotation)[0])
-    inside = [_kinds(one) for one in get_args(annotation) if one is not Ellipsis]
-    return set().union(*inside) if inside else {annotation}
+    inner_kinds = [_kinds(inner) for inner in get_args(annotation) if inner is not Ellipsis]
+    return set().union(*inner_kinds) if inner_kinds else {annotation}
 
 
 def _check_number(value: Any, kinds: Set[Any]) -> None:
-    """Refuse a value that pydantic would take for a number, and a reader would not.
+    """Refuse a value that pydantic accepts as a number although a reader would not.
 
     Raises:
-        ValueError: says what was expected.
+        ValueError: it is such a value; the message is what was expected.
     """
     word = "a number" if float in kinds else "a whole number"
     if isinstance(value, bool) and not kinds & {bool, Any, object}:
@@ -188,11 +201,12 @@ def _check_number(value: Any, kinds: Set[Any]) -> None:
 
 
 def parse(model: type[Model], values: Mapping[str, Any], owner: str) -> Model:
-    """`values` validated by a pydantic `model`, whose complaints become one readable line.
+    """Returns `values` validated by a pydantic `model`.
 
     Raises:
-        ConfigurationError: naming `owner`, the field, what was got and what was expected.
-        PluginError: what checks the values raised something else.
+        ConfigurationError: a value is invalid; the message is one line that names `owner`, the
+            field, the value and what was expected.
+        PluginError: a validator of the model raised another error.
     """
     try:
         return model.model_validate(dict(values))
@@ -200,7 +214,7 @@ def parse(model: type[Model], values: Mapping[str, Any], owner: str) -> Model:
         raise
     except ValidationError as error:
         raise ConfigurationError(
-            "; ".join(_complaint(model, owner, each) for each in error.errors())
+            "; ".join(_error_text(model, owner, details) for details in error.errors())
         ) from None
     except Exception as error:  # a plugin's validator may raise anything
         raise PluginError(
@@ -210,16 +224,16 @@ def parse(model: type[Model], values: Mapping[str, Any], owner: str) -> Model:
 
 
 def _shown(value: Any) -> str:
-    """A value as a message shows it: in one line of bounded length."""
+    """Returns `value` as a message shows it: its `repr`, cut to `LONGEST_SHOWN` characters."""
     try:
         text = repr(value)
-    except Exception:  # a number of thousands of digits, or somebody's own class
+    except Exception:  # a number of thousands of digits, or a class whose `__repr__` fails
         return f"a {type(value).__name__} that cannot be shown"
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def _complaint(model: type[BaseModel], owner: str, error: Any) -> str:
-    """One pydantic error in our words, such as `shapley: samples must be at least 1, got 0`."""
+def _error_text(model: type[BaseModel], owner: str, error: Any) -> str:
+    """Returns the text for one pydantic error: `shapley: samples must be at least 1, got 0`."""
     path = ".".join(str(part) for part in error["loc"])
     kind, got, context = error["type"], error.get("input"), error.get("ctx") or {}
     if kind == "extra_forbidden":
@@ -243,40 +257,46 @@ def _complaint(model: type[BaseModel], owner: str, error: Any) -> str:
 
 
 def written(options: BaseModel) -> dict[str, Any]:
-    """Options as JSON, for a run's configuration: paths are absolute.
+    """Returns options as JSON for a run's configuration, with absolute paths.
 
-    A run that goes on elsewhere would not find its files by a relative path, or find others.
+    A run that is resumed in another working folder would miss a file with a relative path, or read
+    a different one.
     """
-    found = {name: value for name, value in options if isinstance(value, Path)}
-    paths = {name: str(path.expanduser().absolute()) for name, path in found.items()}
-    return {**options.model_dump(mode="json"), **paths}
+    paths = {name: value for name, value in options if isinstance(value, Path)}
+    absolute = {name: str(path.expanduser().absolute()) for name, path in paths.items()}
+    return {**options.model_dump(mode="json"), **absolute}
 
 
 def assignments(pairs: Sequence[str], flag: str) -> dict[str, Any]:
-    """`["samples=20", "variant=official"]` as a mapping; a value that is not JSON stays text.
+    """Returns texts like `samples=20` as a mapping; a value that is not JSON stays text.
+
+    Args:
+        pairs: the texts, such as `["samples=20", "variant=official"]`.
+        flag: the command-line option that they were given with, for messages.
 
     Raises:
-        ConfigurationError: something is no `name=value`, or is JSON that means two things.
+        ConfigurationError: a text is not `name=value`, or its JSON repeats a key.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
             raise ConfigurationError(
                 f"{flag} takes name=value, such as {flag} samples=20; got {pair!r}."
             )
-        found[name.strip()] = json_or_text(value, f"{flag} {name.strip()}") if value else None
-    return found
+        values[name.strip()] = json_or_text(value, f"{flag} {name.strip()}") if value else None
+    return values
 
 
 def name_and_options(text: str, form: str) -> tuple[str, dict[str, Any]]:
-    """`NAME[,OPTION=VALUE...]` in two; the name is empty where `text` begins with an option.
+    """Returns the name and the options of `NAME[,OPTION=VALUE...]`.
 
-    `form` says how such a text is written, for the error. An option without a value is None.
+    The name is empty if `text` begins with an option; an option without a value is None. `form` is
+    the sentence about the expected form that begins the error message.
 
     Raises:
-        ConfigurationError: what follows the name is no `OPTION=VALUE`, or is JSON that cannot be
-            taken.
+        ConfigurationError: a part after the name is not `OPTION=VALUE`, or its JSON repeats a key
+            or is nested too deeply.
 
     >>> name_and_options("retrain,epochs=8,rungs=[1,2,4]", "An evaluator is NAME[,OPTION=VALUE...]")
     ('retrain', {'epochs': 8, 'rungs': [1, 2, 4]})
@@ -294,28 +314,29 @@ def name_and_options(text: str, form: str) -> tuple[str, dict[str, Any]]:
 
 
 def comma_parts(text: str) -> list[str]:
-    """`text` cut at its commas, but not at those inside brackets or quotes: these are JSON's.
+    """Returns `text` split at its commas, except at commas inside the brackets or quotes of JSON.
 
     >>> comma_parts("retrain,rungs=[1,2,4],save=true")
     ['retrain', 'rungs=[1,2,4]', 'save=true']
     """
     parts, depth, quoted = [""], 0, False
-    for sign in text:
-        quoted ^= sign == '"'
+    for character in text:
+        quoted ^= character == '"'
         if not quoted:
-            depth += (sign in "[{") - (sign in "]}")
-        if sign == "," and depth <= 0 and not quoted:
+            depth += (character in "[{") - (character in "]}")
+        if character == "," and depth <= 0 and not quoted:
             parts.append("")
         else:
-            parts[-1] += sign
+            parts[-1] += character
     return parts
 
 
 def json_or_text(value: str, owner: str) -> Any:
-    """What a word says in JSON; where it is no JSON, the word itself.
+    """Returns the value of a JSON text; a text that is not JSON is returned as it is.
 
     Raises:
-        ConfigurationError: it is JSON that says a key twice, or is nested too deeply.
+        ConfigurationError: the JSON repeats a key, or is nested too deeply. The message begins
+            with `owner`.
 
     >>> json_or_text("20", "-u samples"), json_or_text("official", "-u variant")
     (20, 'official')

@@ -1,8 +1,9 @@
-"""How well one list of numbers ranks like another: `agreement`, `measured_agreement`.
+"""Rank correlations between predicted and true accuracies: `agreement`, `measured_agreement`.
 
-Plain numbers in, plain numbers out: `ranking.py` measures the numbers during a search, and studies
-of one's own may call this with any others. An accuracy on some images is itself uncertain:
-`measured_agreement` takes which images each architecture got right, and says what they leave open.
+The functions take and return plain numbers: `ranking.py` measures these during a search, and a
+study may pass any others. An accuracy on a sample of images is itself uncertain, so
+`measured_agreement` takes the correctness of each architecture on each image and includes that
+uncertainty in its interval.
 """
 
 from collections.abc import Sequence
@@ -15,14 +16,14 @@ from jaxtyping import Bool, Float, Int
 LEVEL = 0.95
 RESAMPLES = 1_000
 FEWEST = 10
-"""Of fewer architectures a rank correlation says nothing."""
+"""No rank correlation is computed for fewer architectures than this."""
 
 BEST_SHARE = 0.1
-"""The share of the architectures that `Agreement.best_kendall` and `ndcg` look at."""
+"""The share of the architectures that `Agreement.best_kendall` and `ndcg` are computed on."""
 SPLITS = 20
-"""Random halves of the images whose agreement is averaged."""
+"""Random divisions of the images into halves, over which `Agreement.halves` is averaged."""
 MOST_SIGNS = 2 * 10**9
-"""Comparisons that the two-way bootstrap may make; of many architectures it resamples fewer."""
+"""Pairwise comparisons in the two-way bootstrap; for many architectures it resamples less often."""
 
 Numbers = Float[np.ndarray, "architectures"]
 Draws = Int[np.ndarray, "resamples architectures"]
@@ -40,19 +41,19 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How `predicted` ranks `architectures` whose true accuracy is known.
+    """How well predictions rank a number of `architectures` whose true accuracy is known.
 
-    `kendall` is tau-b, `spearman` rho. `regret` says for k = 1, 5, 10 what is lost by training only
-    the k that are predicted best: the best true accuracy less the best among those k (0..1).
-    `best_kendall` is tau-b among the truly best tenth (at least 10; None where they are all equal
-    in one of the two): what a search depends on once the bad ones are known. `precision` says for
-    k = 5, 10 which share of the k predicted best are among the k truly best, `ndcg` is the
-    normalised discounted cumulative gain of the first tenth, the gain being the true accuracy
-    scaled to 0..1 over the sample (Järvelin and Kekäläinen, 2002).
+    `kendall` is tau-b, `spearman` is rho. `regret` is the loss, for k = 1, 5, 10, of training only
+    the k architectures predicted best: the best true accuracy minus the best among these k (0..1).
+    `best_kendall` is tau-b among the truly best tenth (at least 10 architectures; None if all are
+    equal in the predictions or in the truth); a search depends on it once the bad architectures are
+    known. `precision` is the share, for k = 5, 10, of the k predicted best that are among the k
+    truly best. `ndcg` is the normalised discounted cumulative gain of the first tenth; the gain is
+    the true accuracy scaled to 0..1 over the sample (Järvelin and Kekäläinen, 2002).
 
-    `halves` is measured where each prediction is an accuracy on images: the mean tau-b between the
-    accuracies on two random halves of the images. Where it is low, so is every tau that such
-    accuracies can reach.
+    `halves` is measured if each prediction is an accuracy on images: the mean tau-b between the
+    accuracies on two random halves of the images. If it is low, no prediction by such accuracies
+    can reach a high tau.
     """
 
     architectures: int
@@ -65,7 +66,7 @@ class Agreement:
     halves: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
+        """Returns a JSON object."""
         return asdict(self)
 
 
@@ -74,16 +75,15 @@ def agreement(
     truth: Sequence[float] | Sequence[int],
     seed: int = 0,
 ) -> Agreement | None:
-    """How well `predicted` ranks like `truth`; None where that cannot be said.
+    """Returns the agreement of `predicted` with `truth`.
 
-    That is for fewer than 10 architectures, or where one of the two holds a single value.
-
-    The interval resamples the architectures (percentile bootstrap, 1,000 times, from `seed`).
+    It is None for fewer than 10 architectures, or if all values of one of the two lists are equal.
+    The intervals resample the architectures (percentile bootstrap, 1,000 times, from `seed`).
 
     >>> agreement(range(20), range(20)).kendall.value
     1.0
     """
-    # Imported late: it takes half a second to load, and most runs rank nothing.
+    # Imported here because scipy takes half a second to load and most runs rank nothing.
     from scipy import stats
 
     pairs = np.array([predicted, truth], dtype=np.float64)
@@ -107,83 +107,88 @@ def agreement(
 
 
 def measured_agreement(correct: Correct, truth: Sequence[float], seed: int = 0) -> Agreement | None:
-    """How well accuracies on some images rank like `truth`, with what the images leave open.
+    """Returns the agreement of accuracies on some images with `truth`; None as for `agreement`.
 
-    The interval of tau resamples architectures and images (two-way bootstrap); resampled images
-    make every accuracy noisier than it was, so the resamples are moved until their mean is the
-    measured value. The interval of rho resamples architectures alone.
+    The interval of tau resamples architectures and images (two-way bootstrap). Resampling images
+    adds noise to every accuracy and lowers tau, so the resamples are shifted until their mean is
+    the measured value. The interval of rho resamples architectures alone.
 
     Args:
-        correct: whether architecture i got image j right.
+        correct: True if architecture i classifies image j correctly (architectures x images).
         truth: the true accuracy of each architecture.
-        seed: of everything drawn.
+        seed: the seed of all random draws.
     """
-    found = agreement(correct.mean(1).tolist(), truth, seed)
-    if found is None:
+    point = agreement(correct.mean(1).tolist(), truth, seed)
+    if point is None:
         return None
     return replace(
-        found, kendall=two_way(correct, truth, seed), halves=halves_agreement(correct, seed)
+        point, kendall=two_way(correct, truth, seed), halves=halves_agreement(correct, seed)
     )
 
 
 def two_way(correct: Correct, truth: Sequence[float], seed: int = 0) -> Estimate:
-    """Tau-b of accuracies with `truth`, and the interval over architectures and images."""
+    """Returns tau-b of accuracies with `truth`, its interval over architectures and images."""
     from scipy import stats
 
-    known = np.asarray(truth, dtype=np.float64)
+    true_accuracies = np.asarray(truth, dtype=np.float64)
     count, images = correct.shape
     rng = np.random.default_rng(seed)
     resamples = int(np.clip(MOST_SIGNS // count**2, 100, RESAMPLES))
-    drawn = rng.multinomial(images, np.full(images, 1 / images), resamples)
-    accuracies = correct.astype(np.float32) @ drawn.T.astype(np.float32)
+    # resamples x images: how often each image is drawn
+    image_draws = rng.multinomial(images, np.full(images, 1 / images), resamples)
+    # architectures x resamples; unscaled, since tau depends on the order alone
+    accuracies = correct.astype(np.float32) @ image_draws.T.astype(np.float32)
     draws = rng.multinomial(count, np.full(count, 1 / count), resamples)
     resampled = np.concatenate(
         [
-            kendall(each.astype(np.float64), known, draws[place : place + 1])
-            for place, each in enumerate(accuracies.T)
+            kendall(column.astype(np.float64), true_accuracies, draws[index : index + 1])
+            for index, column in enumerate(accuracies.T)
         ]
     )
-    value = float(stats.kendalltau(correct.mean(1), known).statistic)
+    value = float(stats.kendalltau(correct.mean(1), true_accuracies).statistic)
+    # Resampled accuracies are noisier, which lowers tau: shift the mean back to the measured value.
     return _estimate(value, resampled + (value - np.nanmean(resampled)))
 
 
 def halves_agreement(correct: Correct, seed: int = 0) -> float | None:
-    """The mean tau-b between accuracies on two random halves of the images.
+    """Returns the mean tau-b between accuracies on two random halves of the images.
 
-    None where no half tells the architectures apart.
+    It is None if all architectures have the same accuracy on one half of every division.
     """
     from scipy import stats
 
     rng = np.random.default_rng(seed)
     images = correct.shape[1]
-    found = []
+    taus = []
     for _ in range(SPLITS):
         order = rng.permutation(images)
-        one, other = order[: images // 2], order[images // 2 : 2 * (images // 2)]
-        found.append(stats.kendalltau(correct[:, one].mean(1), correct[:, other].mean(1)).statistic)
-    known = [float(each) for each in found if not np.isnan(each)]
-    return sum(known) / len(known) if known else None
+        first, second = order[: images // 2], order[images // 2 : 2 * (images // 2)]
+        taus.append(
+            stats.kendalltau(correct[:, first].mean(1), correct[:, second].mean(1)).statistic
+        )
+    defined = [float(tau) for tau in taus if not np.isnan(tau)]
+    return sum(defined) / len(defined) if defined else None
 
 
 def among_best(predicted: Numbers, truth: Numbers) -> float | None:
-    """Tau-b among the truly best tenth, at least 10; None where one of the two is constant."""
+    """Returns tau-b among the truly best tenth (at least 10); None if either list is constant."""
     from scipy import stats
 
     best = np.argsort(-truth, kind="stable")[: _first_tenth(truth)]
-    found = float(stats.kendalltau(predicted[best], truth[best]).statistic)
-    return None if np.isnan(found) else found
+    tau = float(stats.kendalltau(predicted[best], truth[best]).statistic)
+    return None if np.isnan(tau) else tau
 
 
 def precision(predicted: Numbers, truth: Numbers, k: int) -> float:
-    """The share of the `k` predicted best that are among the `k` truly best."""
+    """Returns the share of the `k` predicted best that are among the `k` truly best."""
     chosen, best = (
-        set(np.argsort(-each, kind="stable")[:k].tolist()) for each in (predicted, truth)
+        set(np.argsort(-values, kind="stable")[:k].tolist()) for values in (predicted, truth)
     )
     return len(chosen & best) / k
 
 
 def ndcg(predicted: Numbers, truth: Numbers) -> float:
-    """Normalised discounted cumulative gain of the first tenth, at least 10."""
+    """Returns the normalised discounted cumulative gain of the first tenth (at least 10)."""
     gains = (truth - truth.min()) / (truth.max() - truth.min())
     first = _first_tenth(truth)
     discounts = 1 / np.log2(np.arange(first) + 2)
@@ -192,51 +197,62 @@ def ndcg(predicted: Numbers, truth: Numbers) -> float:
 
 
 def kendall(first: Numbers, second: Numbers, draws: Draws) -> Float[np.ndarray, "resamples"]:
-    """Tau-b of resamples in which the pair i comes `draws[:, i]` times; NaN where all are equal.
+    """Returns tau-b of each resample, in which the pair i occurs `draws[:, i]` times.
 
-    From the signs of all differences once, where a rank correlation each would take a second.
+    It is NaN if all values of a resample are equal. The signs of all differences are computed once
+    for all resamples; a rank correlation for each resample would take a second.
     """
-    one, other = (np.sign(each[:, None] - each) for each in (first, second))
-    counts = draws.astype(np.float64)
+    # architectures x architectures: which of two architectures is better, in each list
+    first_signs, second_signs = (np.sign(values[:, None] - values) for values in (first, second))
+    counts = draws.astype(np.float64)  # resamples x architectures
 
     def total(signs: Float[np.ndarray, "architectures architectures"]) -> Any:
+        """Returns sum_ij counts[r, i] signs[i, j] counts[r, j] for each resample r."""
         return ((counts @ signs) * counts).sum(1)
 
+    # tau-b = sum s t / sqrt(sum s^2 sum t^2) over all pairs, with the sign 0 for a tie
+    concordance = first_signs * second_signs
     with np.errstate(invalid="ignore"):
-        return np.asarray(total(one * other) / np.sqrt(total(one**2) * total(other**2)))
+        scale = np.sqrt(total(first_signs**2) * total(second_signs**2))
+        return np.asarray(total(concordance) / scale)
 
 
 def spearman(first: Numbers, second: Numbers, draws: Draws) -> Float[np.ndarray, "resamples"]:
-    """Rho of the same resamples: the correlation of mean ranks, each pair as often as it comes."""
-    counts = draws.astype(np.float64)
+    """Returns rho of each resample, in which the pair i occurs `draws[:, i]` times.
+
+    Rho is the correlation of mean ranks; it is NaN if all values of a resample are equal.
+    """
+    counts = draws.astype(np.float64)  # resamples x architectures
+    # The mean rank of a value: how many of the resample are smaller, plus half of those equal.
     ranks = [
-        counts @ (each[:, None] < each) + counts @ (each[:, None] == each) / 2
-        for each in (first, second)
-    ]
+        counts @ (values[:, None] < values) + counts @ (values[:, None] == values) / 2
+        for values in (first, second)
+    ]  # two of resamples x architectures
     shares = counts / counts.sum(1, keepdims=True)
-    one, other = (each - (shares * each).sum(1, keepdims=True) for each in ranks)
+    first_ranks, second_ranks = (
+        rank - (shares * rank).sum(1, keepdims=True) for rank in ranks
+    )  # centred within each resample
     with np.errstate(invalid="ignore"):
-        scale = np.sqrt((shares * one**2).sum(1) * (shares * other**2).sum(1))
-        return np.asarray((shares * one * other).sum(1) / scale)
+        scale = np.sqrt((shares * first_ranks**2).sum(1) * (shares * second_ranks**2).sum(1))
+        return np.asarray((shares * first_ranks * second_ranks).sum(1) / scale)
 
 
 def regret(predicted: Numbers, truth: Numbers, k: int) -> float:
-    """The best of `truth` less the best among the `k` with the greatest `predicted`.
+    """Returns the best of `truth` minus the best among the `k` with the greatest `predicted`.
 
-    Where several tie for the last of the k places, the mean over who may get it is not taken: the
-    first ones get it.
+    If several architectures tie for the last of the k ranks, those that come first are taken.
     """
     chosen = np.argsort(-predicted, kind="stable")[:k]
     return float(truth.max() - truth[chosen].max())
 
 
 def _first_tenth(numbers: Numbers) -> int:
-    """How many a tenth of them are, at least as many as a rank correlation needs."""
+    """Returns a tenth of the number of values, but at least `FEWEST`."""
     return max(FEWEST, round(BEST_SHARE * len(numbers)))
 
 
 def _estimate(value: float, resampled: Float[np.ndarray, "resamples"]) -> Estimate:
-    """A value with the ends of the middle 95 % of its resamples, without NaN."""
-    edge = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(resampled[~np.isnan(resampled)], [edge, 100 - edge])
+    """Returns a value with the ends of the middle 95 % of its resamples, leaving out NaN."""
+    tail = 100 * (1 - LEVEL) / 2
+    low, high = np.percentile(resampled[~np.isnan(resampled)], [tail, 100 - tail])
     return Estimate(value, float(low), float(high))

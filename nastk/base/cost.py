@@ -1,7 +1,7 @@
-"""What a run has cost: images forward and backward, seconds and peak memory, for each phase.
+"""The cost of a run for each phase: images forward and backward, seconds and peak memory.
 
-`Cost` is the value that results and curves are drawn over. `Ledger` is where the trainer and the
-probe write it down; nothing passes through a supernet without being charged.
+`Cost` is a value: results hold it, and curves are drawn over it. The trainer and the probe record
+cost in the `Ledger`, which is charged for every image that passes through a supernet.
 """
 
 from collections import Counter
@@ -18,9 +18,11 @@ SEARCH = ("train", "updater")
 class PhaseCost:
     """The cost of one phase.
 
-    `peak_memory` is in bytes; 0 where it was not measured. `strategies` says how many of the images
-    forward were measured in which way, where it was not the plain one: what mixtures share may have
-    been kept, and norms frozen.
+    `peak_memory` is in bytes; 0 if it was not measured. `strategies` counts the images forward that
+    were not measured by the plain strategy, by the name of their strategy: such measurements share
+    activations between mixtures or freeze norms.
+
+    Example: `PhaseCost(images_forward=256, seconds=0.5)`
     """
 
     images_forward: int = 0
@@ -41,10 +43,10 @@ class PhaseCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost for each phase.
+    """The cost of each phase.
 
-    `train` (weight steps) and `updater` (what its probe asked) are the search; `watch` (ranking
-    quality) and `evaluate` judge it.
+    `train` (weight steps) and `updater` (the updater's measurements) are the search; `watch`
+    (ranking quality) and `evaluate` (evaluators) judge it.
 
     >>> (Cost({"train": PhaseCost(64, 64, 1.0)}).total).images_forward
     64
@@ -63,26 +65,26 @@ class Cost:
 
     @property
     def total(self) -> PhaseCost:
-        """All phases together."""
+        """The sum over all phases."""
         return sum(self.phases.values(), PhaseCost())
 
     @property
     def search(self) -> PhaseCost:
-        """What the search itself took: training, and the updater's measuring; not the judging."""
+        """The cost of the search alone: training, and the updater's measurements."""
         return sum((self.phases.get(name, PhaseCost()) for name in SEARCH), PhaseCost())
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        """A JSON object with one entry for each phase."""
+        """Returns a JSON object with one entry for each phase."""
         return {name: vars(phase).copy() for name, phase in self.phases.items()}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Mapping[str, Any]]) -> Self:
-        """The inverse of `to_json`."""
+        """Returns the cost that `to_json` wrote."""
         return cls({name: PhaseCost(**phase) for name, phase in value.items()})
 
 
 class Ledger:
-    """Adds up cost as it happens.
+    """Adds up the cost of a run while it goes on.
 
     Example: `with ledger.phase("updater"): ledger.charge(forward=256)`
     """
@@ -93,17 +95,17 @@ class Ledger:
         self._since: float | None = None
 
     def restore(self, cost: Cost) -> None:
-        """Go on from `cost`, as a resumed run does; what was charged before is forgotten."""
+        """Called when a run is resumed: `cost` replaces all that was charged before."""
         self._phases = dict(cost.phases)
 
     def charge(self, forward: int = 0, backward: int = 0, strategy: str = "plain") -> None:
-        """Add images to the current phase, measured by this strategy."""
+        """Called for each batch: adds images, measured by `strategy`, to the current phase."""
         strategies = {} if strategy == "plain" else {strategy: forward}
         self._add(PhaseCost(forward, backward, strategies=strategies))
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Charge what happens inside, and its seconds, to phase `name`; the outer phase pauses."""
+        """Charge images and seconds inside the context to phase `name`; the outer phase pauses."""
         self._book_seconds()
         outer, ran = self._current, self._since is not None
         self._current, self._since = name, perf_counter()
@@ -116,11 +118,11 @@ class Ledger:
             self._since = self._since if ran else None
 
     def memory(self, peak: int) -> None:
-        """Note the peak memory (bytes) seen in the current phase."""
+        """Record a peak of memory (bytes) in the current phase."""
         self._add(PhaseCost(peak_memory=peak))
 
     def cost(self) -> Cost:
-        """What has been charged so far, with the seconds of the phase that is still running."""
+        """Returns the cost charged so far, including the seconds of the phase still running."""
         self._book_seconds()
         return Cost(dict(self._phases))
 

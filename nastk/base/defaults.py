@@ -1,45 +1,46 @@
-"""Names of components that nastk uses where nobody names one, and in examples of its messages.
+"""Names of the components that nastk uses by default and in the examples of its messages.
 
-The core knows no plugin: what it calls by name, it calls by a name of this file, and a name that is
-not installed is refused or left out as one that a user wrote. A test holds that no other module
-names a component. Only strings, so that the command line may read it before anything is loaded.
+The core depends on no plugin: it refers to a component only by a name in this file. A name that is
+not installed is refused or left out, like a name that a user typed. A test checks that no other
+module names a component. The file holds strings only, so that the command line can read it before
+any library is loaded.
 """
 
 DATA = "digits"
-"""The images of a search without `--data`."""
+"""The data source of a search without `--data`."""
 
 EVALUATORS = ("supernet", "size")
-"""Who evaluates where nobody was named: they need nothing but the run."""
+"""The evaluators of a run for which the user named none; they need nothing but the run."""
 
 LEAF_EVALUATOR = "supernet"
-"""What messages call the accuracy that chooses among leaves where no evaluator was named."""
+"""The name, in messages, of the accuracy that chooses among leaves if no evaluator was named."""
 
 RANKING_EVALUATOR = "table"
-"""Whose accuracies are the truth that ranking quality is measured against."""
+"""The evaluator whose accuracies are the truth for ranking quality."""
 
 COUNTER = "size"
-"""Whose counts rank architectures beside a search, knowing nothing of it."""
+"""The evaluator whose counts rank architectures as a baseline for ranking quality."""
 
 LIMIT_EVALUATORS = {"parameters": "size", "multiply_adds": "size", "latency": "latency"}
-"""The evaluator that knows a metric, for limits that name none."""
+"""For each metric: its evaluator, for limits that name none."""
 
 BASELINE = "random"
 """The updater that every study includes."""
 
 INNER_UPDATER = "darts"
-"""The updater inside of one that wraps another."""
+"""The inner updater of an updater that wraps another one."""
 
 SPACE_EXAMPLE, UPDATER_EXAMPLE = "darts", "shapley"
-"""What to search, in help and messages."""
+"""The space and the updater in the examples of help texts and messages."""
 
 STUDY_SPACE_EXAMPLE = "nasbench201"
-"""A space whose architectures are all known, as studies like it."""
+"""The space in examples of studies: the accuracy of all its architectures is known."""
 
 DATA_EXAMPLE, DATA_FROM_FOLDER = "cifar10", "folder:PATH"
-"""Images by name, and images of one's own."""
+"""The data sources in examples: a published data set, and a folder of the user's own images."""
 
 NETWORK_EVALUATORS = ("size", "retrain")
 """Examples of evaluators that need no trained supernet."""
 
 LATENCY_LIMIT_EXAMPLE = "latency=20ms:latency,table=cpu.json"
-"""A limit that names its evaluator and an option of it."""
+"""An example of a limit that names its evaluator and an option of the evaluator."""

@@ -1,19 +1,19 @@
-"""Every error that nastk raises on purpose, as one tree.
+"""The classes of all errors that nastk raises on purpose, as one tree.
 
     NastkError                     exit code 1: something failed while it ran
-    ├── ConfigurationError         exit code 2: the request cannot be done, seen before anything ran
-    │   ├── UnknownNameError       no such space, updater, option ...; carries the near miss
-    │   └── MissingExtraError      an optional library is not installed; says what to install
+    ├── ConfigurationError         exit code 2: a request that cannot be met; raised before training
+    │   ├── UnknownNameError       no such space, updater, option ...; names the nearest known name
+    │   └── MissingExtraError      an optional library is not installed; names what to install
     ├── DataError                  images or labels that cannot be used
-    ├── PluginError                a plugin did not load, or answered what its contract forbids
-    ├── CheckpointError            a checkpoint that cannot be read, or belongs to another version
-    ├── UnreadableError            a file that is missing, or holds something else
+    ├── PluginError                a plugin did not load, or returned what its contract forbids
+    ├── CheckpointError            a checkpoint that cannot be read, or is of another version
+    ├── UnreadableError            a file that is missing, or has another content
     ├── WriteError                 a file that cannot be written: disk full, no permission
-    ├── DivergenceError            a loss that is not finite, with the place where it happened
+    ├── DivergenceError            a loss that is not finite; names branch, epoch and step
     └── StopRequested              exit code 130: the user stopped a run; its checkpoint is written
 
 A message says what was got, what was expected and what to do. The command line prints it as one
-line and exits with `exit_code`; a traceback is only ever a defect of nastk or of a plugin.
+line and exits with `exit_code`; a traceback always means a defect of nastk or of a plugin.
 """
 
 from collections.abc import Iterable
@@ -22,19 +22,22 @@ from pathlib import Path
 
 
 class NastkError(Exception):
-    """The root of the tree: catch it to catch everything nastk raises on purpose."""
+    """The base class of all errors that nastk raises on purpose.
+
+    Example: `except nastk.NastkError as error: print(error)`
+    """
 
     exit_code = 1
 
 
 class ConfigurationError(NastkError):
-    """What was asked for cannot be done (name, option, combination); raised before training."""
+    """A request that cannot be met (a name, an option, a combination); raised before training."""
 
     exit_code = 2
 
 
 class UnknownNameError(ConfigurationError):
-    """A name that nobody offers. Use `UnknownNameError.of` to word it with its near miss.
+    """A name that no plugin offers; `UnknownNameError.of` words it with the nearest known name.
 
     >>> known = ["darts", "nasbench201"]
     >>> print(UnknownNameError.of("space", "dart", known, "See `nastk plugins`."))
@@ -43,7 +46,10 @@ class UnknownNameError(ConfigurationError):
 
     @classmethod
     def of(cls, kind: str, name: str, known: Iterable[str], advice: str = "") -> "UnknownNameError":
-        """An error for `name`, which is none of the `known` names of this `kind`."""
+        """Returns an error for `name`, which is not among the `known` names of this `kind`.
+
+        `advice` is the last sentence of the message.
+        """
         names = sorted(known)
         parts = [
             f"No {kind} is named {name!r}.{near_miss(name, names)}",
@@ -53,7 +59,7 @@ class UnknownNameError(ConfigurationError):
 
 
 class MissingExtraError(ConfigurationError):
-    """An optional library is needed and not installed."""
+    """An optional library that is needed is not installed."""
 
 
 class DataError(NastkError):
@@ -63,15 +69,15 @@ class DataError(NastkError):
 
 
 class PluginError(NastkError):
-    """A plugin that did not load, or that answered what its contract forbids."""
+    """A plugin that did not load, or that returned what its contract forbids."""
 
 
 class CheckpointError(NastkError):
-    """A checkpoint that cannot be read, is damaged, or was written by another format."""
+    """A checkpoint that cannot be read, is damaged, or has another version's format."""
 
 
 class UnreadableError(NastkError):
-    """A file that cannot be read, or holds something else; `reason` says why, without its path."""
+    """A file that cannot be read or has another content; `reason` says why, without the path."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path} cannot be read: {reason}.")
@@ -79,7 +85,10 @@ class UnreadableError(NastkError):
 
 
 class WriteError(NastkError):
-    """A file that cannot be written (disk full, no permission); `reason` says why, without path."""
+    """A file that cannot be written (disk full, no permission).
+
+    `reason` says why, without the path.
+    """
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
@@ -90,16 +99,16 @@ class WriteError(NastkError):
 
 
 class DivergenceError(NastkError):
-    """A loss that is not finite; the message says in which branch, epoch and step."""
+    """A loss that is not finite; the message names the branch, the epoch and the step."""
 
 
 class StopRequested(NastkError):
-    """The user asked the run to stop. Its checkpoint is written; `nastk resume` goes on from it."""
+    """The user stopped the run. Its checkpoint is written; `nastk resume` continues from there."""
 
     exit_code = 130
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:
-    """` Did you mean 'darts'?`, or an empty string where nothing known is near to `name`."""
-    found = get_close_matches(name, list(known), n=1)
-    return f" Did you mean {found[0]!r}?" if found else ""
+    """Returns ` Did you mean 'darts'?`, or an empty string if no known name is like `name`."""
+    matches = get_close_matches(name, list(known), n=1)
+    return f" Did you mean {matches[0]!r}?" if matches else ""

@@ -1,11 +1,12 @@
-"""What happens in a run, as frozen values that progress bars, files and notebooks all hear.
+"""The events of a run: frozen values that progress bars, files and notebooks all receive.
 
-In the order of a run: `RunStarted`, then for each epoch of each branch `StepDone` (now and then),
-`UpdaterWorking` and `UpdaterReported` (from inside the updater), `EpochDone`, `Watched`, `Ranked`
-(where asked for), `BranchContinued`; at the end `Evaluated` for each evaluator and `RunFinished`.
-Events that only show progress are `transient`: they reach observers but are not written to
-`events.jsonl`, which therefore holds the same lines whether a run was interrupted or not (but for
-the fields named `seconds`). Images and seconds in events are those of the search, not of judging.
+They come in this order: `RunStarted`; for each epoch of each branch `StepDone` (after some of the
+steps), `UpdaterWorking` and `UpdaterReported` (from inside the updater), `EpochDone`, `Watched`,
+`Ranked` (if ranking quality is measured) and `BranchContinued`; at the end `Evaluated` for each
+evaluator and `RunFinished`. Events that only show progress are `transient`: observers receive them,
+but they are not written to `events.jsonl`. That file therefore holds the same lines whether a run
+was interrupted or not, except for the fields named `seconds`. Images and seconds in events are
+those of the search, without those of watchers and evaluators.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,13 +21,18 @@ if TYPE_CHECKING:  # the command line shows events without waiting for torch
 
 
 def table_to_json(table: "Tensor") -> list[list[float | None]]:
-    """A table of numbers (rows x columns) as JSON: None where there is no finite number."""
+    """Returns a table (rows x columns) as JSON lists, with None for numbers that are not finite."""
     return [[value if isfinite(value) else None for value in row] for row in table.tolist()]
 
 
 @dataclass(frozen=True)
 class Event:
-    """Base of all events; `branch`, `epoch` and `step` say where, both counted when finished."""
+    """The base class of all events.
+
+    `epoch` and `step` count the finished epochs and weight steps of the branch called `branch`.
+
+    Example: `EpochDone("0", epoch=1, step=50, loss=2.1).to_json()["kind"]` is `"epoch-done"`.
+    """
 
     kind: ClassVar[str] = "event"
     transient: ClassVar[bool] = False
@@ -36,7 +42,7 @@ class Event:
     step: int
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object with the event's kind and its fields."""
+        """Returns a JSON object with the event's kind and its fields."""
         return {"kind": self.kind, **asdict(self)}
 
 
@@ -52,7 +58,10 @@ class RunStarted(Event):
 
 @dataclass(frozen=True)
 class StepDone(Event):
-    """Some weight steps are taken; `loss` and `accuracy` (0..1) are means over the epoch so far."""
+    """Some more weight steps are done.
+
+    `loss` and `accuracy` (0..1) are means over the epoch so far.
+    """
 
     kind: ClassVar[str] = "step-done"
     transient: ClassVar[bool] = True
@@ -63,7 +72,7 @@ class StepDone(Event):
 
 @dataclass(frozen=True)
 class UpdaterWorking(Event):
-    """The updater is at piece `done` of `total` of something long, in words for a progress bar."""
+    """The updater has done `done` of `total` parts of a long task; progress bars show `message`."""
 
     kind: ClassVar[str] = "updater-working"
     transient: ClassVar[bool] = True
@@ -74,14 +83,14 @@ class UpdaterWorking(Event):
 
 @dataclass(frozen=True)
 class EvaluatorWorking(UpdaterWorking):
-    """The same of an evaluator, such as an epoch of a training from scratch."""
+    """An evaluator has done a part of a long task, such as an epoch of training from scratch."""
 
     kind: ClassVar[str] = "evaluator-working"
 
 
 @dataclass(frozen=True)
 class UpdaterReported(Event):
-    """Something the updater wants on record: a topic and JSON values (scores, errors, lineage)."""
+    """A report of the updater for the record: a topic and JSON values (scores, errors, lineage)."""
 
     kind: ClassVar[str] = "updater-reported"
     topic: str = ""
@@ -90,12 +99,13 @@ class UpdaterReported(Event):
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What an updater says of a split it makes, for trees: values of a report on topic `split`.
+    """A report of an updater on a split of a subspace: the values of a report on topic `split`.
 
-    `groups` are the operations of `edge` that each child keeps, in the order of the children.
-    `value` is what edges were compared by, None where nothing was measured: a distance between the
-    groups, or within them where `within`. `edges` are all that were considered: the name `edge`,
-    its `operations` and their `distances` (None: not measured).
+    `edge` is the name of the edge that was split. `groups` are the operations of that edge that
+    each child keeps, in the order of the children. `value` is the distance between the groups by
+    which edges were compared (within the groups if `within`); None if nothing was measured. `edges`
+    are all edges that were considered, as mappings with the name `edge`, its `operations` and their
+    `distances` (None: not measured).
 
     Example: `probe.report(SplitReport.topic, **asdict(SplitReport("edge 0", (("a",), ("b",)))))`
     """
@@ -110,9 +120,9 @@ class SplitReport:
 
     @classmethod
     def read(cls, event: Mapping[str, Any]) -> "SplitReport | None":
-        """The report in a line of `events.jsonl`; None if the line is no report of a split."""
+        """Returns the report in a line of `events.jsonl`; None if it is no report on a split."""
         values = event.get("values")
-        # Runs of earlier versions have a topic named after the updater: the keys tell.
+        # In runs of earlier versions the topic is the updater's name, so the keys decide.
         if event.get("kind") != UpdaterReported.kind or not isinstance(values, Mapping):
             return None
         if not {"edge", "groups", "edges"} <= set(values):
@@ -123,7 +133,11 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class EpochDone(Event):
-    """An epoch of a branch is trained: mean training loss, accuracy (0..1), decision as of now."""
+    """An epoch of a branch is finished.
+
+    `loss` and `accuracy` (0..1) are means over the training images of the epoch; `architecture` is
+    the present decision.
+    """
 
     kind: ClassVar[str] = "epoch-done"
     loss: float = 0.0
@@ -137,11 +151,12 @@ class EpochDone(Event):
 
 @dataclass(frozen=True)
 class Watched(Event):
-    """What the decision after an epoch is like; `diagnostics.py` explains the numbers.
+    """Diagnostics of the decision after an epoch; `diagnostics.py` explains the numbers.
 
-    `parameter_free` is the share (0..1) of chosen operations without parameters, `entropy` that of
-    the mixing weights (1 is uniform; None for single paths), `scores` how the updater rates the
-    operations (edges x operations; None where it does not), `warnings` (name, message) each.
+    `parameter_free` is the share (0..1) of the chosen operations that have no parameters. `entropy`
+    is the normalised entropy of the mixing weights (1 is uniform; None for single paths). `scores`
+    are the updater's scores (edges x operations; None if it has none). `warnings` are mappings with
+    a name and a message.
     """
 
     kind: ClassVar[str] = "watched"
@@ -154,9 +169,10 @@ class Watched(Event):
 @renamed_fields(judge="evaluator")
 @dataclass(frozen=True)
 class Ranked(Event):
-    """Ranking quality after an epoch, by kind (`scores`, `supernet`): `Agreement` as JSON, or None.
+    """Ranking quality after an epoch.
 
-    `evaluator` and `metric` say whose accuracy is the truth.
+    `by` maps the kind of the predictions (`scores`, `supernet`) to an `Agreement` as JSON, or None.
+    The `metric` of `evaluator` is the true accuracy.
     """
 
     kind: ClassVar[str] = "ranked"
@@ -168,10 +184,12 @@ class Ranked(Event):
 @renamed_fields(heirs="children")
 @dataclass(frozen=True)
 class BranchContinued(Event):
-    """The branch shrank, split or ended: the names and subspaces of its children (none: it ended).
+    """The branch shrank, split or ended.
 
-    `schedules` are the learning rates that begin anew, as JSON; None for a child whose rate goes
-    on, empty where all do.
+    `children` and `subspaces` are the names and subspaces of its children (empty: it ended);
+    `fresh` is True for a child that starts with new weights. `schedules` are the restarted learning
+    rate schedules of the children, as JSON: None for a child whose schedule goes on, empty if all
+    schedules go on.
     """
 
     kind: ClassVar[str] = "branch-continued"
@@ -183,7 +201,7 @@ class BranchContinued(Event):
 
 @dataclass(frozen=True)
 class CheckpointSaved(Event):
-    """Everything up to here can be resumed."""
+    """A checkpoint was written to `path`: the run can be resumed from this step."""
 
     kind: ClassVar[str] = "checkpoint-saved"
     transient: ClassVar[bool] = True
@@ -192,7 +210,7 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True)
 class Evaluated(Event):
-    """An evaluator judged the architecture of the run."""
+    """An evaluator returned its metrics for the architecture of the run."""
 
     kind: ClassVar[str] = "evaluated"
     evaluator: str = ""
@@ -201,7 +219,7 @@ class Evaluated(Event):
 
 @dataclass(frozen=True)
 class RunFinished(Event):
-    """The search is over: the architecture as its space's text, and its canonical id."""
+    """The search is over: the architecture as the text of its space, and its canonical id."""
 
     kind: ClassVar[str] = "run-finished"
     architecture: str = ""

@@ -1,4 +1,4 @@
-"""What a plugin raises, said in one message: `blamed`, around every call of a plugin's own code."""
+"""Errors of plugins as one message: `blamed` is put around every call of a plugin's code."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from nastk.base.errors import NastkError, PluginError
 
 RAISED = (Exception, SystemExit)
-"""What a plugin's code may raise. An interrupt from the keyboard is the user's, and goes on."""
+"""The exceptions that count as a plugin's error; a keyboard interrupt is the user's and passes."""
 
 REFUSED = (
     "allocate memory",
@@ -16,21 +16,21 @@ REFUSED = (
     "Storage size calculation overflowed",
     "integer multiplication overflow",
 )
-"""Words of torch's allocator, of oneDNN, and of torch where bytes are too many to be counted."""
+"""Parts of the messages of torch and oneDNN for failed allocations and overflowing byte counts."""
 
 TRACEBACK = "Set NASTK_TRACEBACK=1 to see where."
 
 
 @contextmanager
 def blamed(who: str, doing: str, more: str = "") -> Iterator[None]:
-    """What breaks inside is told as `who` failing while `doing`; its traceback is chained.
+    """Turns an error inside the context into one that says `who` failed while `doing` something.
 
-    Memory that runs out is nobody's mistake and is told as what it is. `more` is what to do then,
-    or what was kept. Errors of nastk's own pass as they are.
+    The original error is chained. An error for lack of memory does not blame the plugin. `more`
+    ends the message: advice, or what was kept. Errors of nastk itself pass unchanged.
 
     Raises:
-        NastkError: there was not enough memory.
-        PluginError: anything else was raised.
+        NastkError: the memory was not enough.
+        PluginError: any other error was raised.
 
     Example: `with blamed("Space 'mine'", "making a network"): network = space.network(...)`
     """
@@ -39,11 +39,11 @@ def blamed(who: str, doing: str, more: str = "") -> Iterator[None]:
     except NastkError:
         raise
     except RAISED as error:
-        raise told(error, who, doing, more) from error
+        raise as_nastk_error(error, who, doing, more) from error
 
 
-def told(error: BaseException, who: str, doing: str, more: str = "") -> NastkError:
-    """The error that says what was raised, as `blamed` raises it."""
+def as_nastk_error(error: BaseException, who: str, doing: str, more: str = "") -> NastkError:
+    """Returns the error that `blamed` raises for `error`."""
     end = f" {more}" if more else ""
     if out_of_memory(error):
         return NastkError(
@@ -54,47 +54,47 @@ def told(error: BaseException, who: str, doing: str, more: str = "") -> NastkErr
 
 
 def culprit(error: BaseException, modules: Mapping[str, str]) -> str | None:
-    """Who raised an error: the one of these components whose code was called last.
+    """Returns the component that raised an error: the one whose code was called last, or None.
 
     Args:
-        error: what was raised, with its traceback.
-        modules: for the module of each component's class, what the component is called. Another
-            module of the same package counts as its own, where that package has one component here.
+        error: the error, with its traceback.
+        modules: the name of each component, by the module of its class. Any module of a package
+            counts as the component's own if the package has only this one component in `modules`.
 
     Example: `culprit(error, {"acme_nas.space": "Space 'line' (acme-nas 2.0)"})`
     """
     packages: dict[str, list[str]] = {}
-    for module, called in modules.items():
-        packages.setdefault(module.partition(".")[0], []).append(called)
-    found, trace = None, error.__traceback__
+    for module, component in modules.items():
+        packages.setdefault(module.partition(".")[0], []).append(component)
+    raiser, trace = None, error.__traceback__
     while trace is not None:
         module = str(trace.tb_frame.f_globals.get("__name__"))
         package = module.partition(".")[0]
         if module in modules:
-            found = modules[module]
+            raiser = modules[module]
         elif package != "nastk" and len(packages.get(package, [])) == 1:
-            (found,) = packages[package]
+            (raiser,) = packages[package]
         trace = trace.tb_next
-    return found
+    return raiser
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether torch, a library of torch's or Python failed because it got no memory."""
+    """True if torch, one of its libraries or Python could not allocate memory."""
     if isinstance(error, RuntimeError):
-        # By its name: torch's own class would have to be imported.
+        # The class is compared by name, so that torch need not be imported.
         refused = any(words in str(error) for words in REFUSED)
         return refused or type(error).__name__ == "OutOfMemoryError"
     return isinstance(error, MemoryError)
 
 
 def described(error: BaseException) -> str:
-    """An error in one line: its kind and what it says.
+    """Returns an error in one line: its class and its message.
 
     >>> described(ValueError("boom")), described(SystemExit(3))
     ('ValueError: boom', 'it asked Python to exit (SystemExit: 3)')
     """
-    said = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     kind = type(error).__name__
     if isinstance(error, SystemExit):
-        return f"it asked Python to exit ({kind}: {said})"
-    return f"{kind}: {said}" if said else kind
+        return f"it asked Python to exit ({kind}: {message})"
+    return f"{kind}: {message}" if message else kind

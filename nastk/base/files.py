@@ -1,4 +1,4 @@
-"""Files that are whole or absent: `write_atomically`; `sweep` removes what a kill left half done.
+"""Atomic writing of files: `write_atomically`; `sweep` removes files that were left unfinished.
 
 Example: `write_atomically(Path("runs/a/result.json"), b"{}")`
 """
@@ -12,16 +12,16 @@ from pathlib import Path
 from nastk.base.errors import ConfigurationError, WriteError
 
 UNFINISHED = re.compile(r"\..+\.(\d+)\.tmp")
-"""Names of files that a process (the number) was writing when it ended."""
+"""The form of the temporary names of files that are being written; the number is the process."""
 
 LONGEST = 200
-"""Bytes of a file's name to which process and ending are added."""
+"""Bytes that a file's name may have so that its temporary name holds it in full."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` so that `path` holds either all of it or what it held before.
+    """Write `content` to `path`, which holds either all of it or its former content.
 
-    What a killed process left of an earlier try to write `path` is removed.
+    Temporary files of killed processes that were writing `path` are removed.
 
     Raises:
         ConfigurationError: `path` is a folder, a device, a pipe or a socket.
@@ -44,48 +44,48 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Called before long work whose result goes to `path`: raise where no file can take its place.
+    """Called before long work whose result goes to `path`: raises if a file cannot replace it.
 
-    A device such as /dev/full would be replaced by a file, where the user may do that.
+    Without this check a device such as /dev/full would become a file, if the user has the rights.
 
     Raises:
-        ConfigurationError: it is a folder, a device, a pipe or a socket.
+        ConfigurationError: `path` is a folder, a device, a pipe or a socket.
     """
     try:
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # nothing there, or no place for anything: writing will tell
+    except (OSError, ValueError):  # it does not exist, or cannot: writing raises a clear error
         return
     if not stat.S_ISREG(mode):
-        what = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
-        raise ConfigurationError(f"{path} is {what}. Name a file to write with --out.")
+        kind = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
+        raise ConfigurationError(f"{path} is {kind}. Name a file to write with --out.")
 
 
 def sweep(folder: Path, name: str | None = None, alone: bool = False) -> None:
-    """Remove what killed processes left half written in `folder`: of the file `name`, or of all.
+    """Remove unfinished files of killed processes in `folder`: those of the file `name`, or all.
 
-    What a living process writes stays, unless the caller is `alone`: holds a lock on the folder.
-    (Process numbers come again, in containers always the same ones.)
+    Files of a running process stay, unless the caller is `alone`, that is, holds a lock on the
+    folder. (Process numbers are reused; in containers they are always the same.)
     """
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(folder)):
-            found = UNFINISHED.fullmatch(entry.name)
-            if not found or (name is not None and not entry.name.startswith(f".{_stem(name)}.")):
+            match = UNFINISHED.fullmatch(entry.name)
+            if not match or (name is not None and not entry.name.startswith(f".{_stem(name)}.")):
                 continue
-            if alone or not _alive(int(found[1])):
+            if alone or not _is_running(int(match[1])):
                 Path(entry.path).unlink(missing_ok=True)
 
 
 def _stem(name: str) -> str:
-    """What the name of an unfinished file begins with: a name of 255 bytes leaves no room."""
+    """Returns the beginning of a temporary name: `name`, shortened if it is nearly 255 bytes."""
     return name if len(os.fsencode(name)) <= LONGEST else name[: LONGEST // 4]
 
 
-def _alive(process: int) -> bool:
-    """Whether a process of this number runs on this machine."""
+def _is_running(process: int) -> bool:
+    """True if a process of this number runs on this machine."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except OSError:
-        pass  # somebody else's
+        pass  # it belongs to another user
     return True

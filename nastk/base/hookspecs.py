@@ -1,8 +1,8 @@
-"""The whole extension surface: seven hooks, and `Offer`, a light reference to a plugin's class.
+"""The hooks that plugins may implement (seven), and `Offer`, a light reference to a plugin's class.
 
 A package announces itself with an entry point in the group `nastk` that names a module with hook
-implementations. An offer says where its class is without importing it, so that listing plugins
-never waits for torch. See `docs/plugin-hooks.md` for each hook with an example.
+implementations. An offer names the module and the class without importing them, so that a list of
+plugins is shown without loading torch. `docs/plugin-hooks.md` has an example of each hook.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ hookimpl = pluggy.HookimplMarker("nastk")
 
 @dataclass(frozen=True)
 class Offer:
-    """A component that a plugin offers: name, one line of description, `module:Class` to load.
+    """A component that a plugin offers: its name, a one-line summary, and `module:Class` to load.
 
     Example: `Offer("shapley", "Shapley values of operations", "nastk_shapley.updater:Shapley")`
     """
@@ -33,34 +33,34 @@ class Offer:
 
 @hookspec
 def search_spaces() -> list[Offer]:  # type: ignore[empty-body]
-    """Offer search spaces."""
+    """Called when plugins are collected: returns offers of search spaces."""
 
 
 @hookspec
 def updaters() -> list[Offer]:  # type: ignore[empty-body]
-    """Offer architecture updaters."""
+    """Called when plugins are collected: returns offers of architecture updaters."""
 
 
 @hookspec
 def evaluators() -> list[Offer]:  # type: ignore[empty-body]
-    """Offer evaluators."""
+    """Called when plugins are collected: returns offers of evaluators."""
 
 
 @hookspec
 def data_sources() -> list[Offer]:  # type: ignore[empty-body]
-    """Offer data sources."""
+    """Called when plugins are collected: returns offers of data sources."""
 
 
 @hookspec
 def observe(event: "Event") -> None:
-    """Hear every event of a run, as it happens."""
+    """Called with every event of a run, when it happens."""
 
 
 @hookspec
 def commands(app: "typer.Typer") -> None:
-    """Add commands to the command line."""
+    """Called when the command line is built: adds commands to `app`."""
 
 
 @hookspec
 def findings() -> list[dict[str, Any]]:  # type: ignore[empty-body]
-    """Tell `nastk doctor` what a plugin has and lacks."""
+    """Called by `nastk doctor`: returns findings on the parts that the plugin has and lacks."""

@@ -1,9 +1,9 @@
-"""Reads pickles without running anything that they name: `read_pickle`.
+"""Reads pickles without running code that they name: `read_pickle`.
 
-A pickle is a program; its only way to code outside it is naming a function. Here the caller says
-which names a file may use and what each means, a function of the caller's own, and every other name
-is refused before it is looked up. Nothing is imported on a file's behalf, numpy and torch included.
-What this does not stop is a file made to fill the memory.
+A pickle is a program; it reaches code outside itself only by the names of functions. The caller of
+`read_pickle` lists the names that a file may use, each with a function of the caller that stands
+for it; every other name is refused before it is looked up. Nothing is imported for a file, not even
+numpy or torch. A file that is made to fill the memory is not stopped.
 """
 
 import pickle
@@ -25,7 +25,7 @@ DAMAGE = (
     OSError,
     struct.error,
 )
-"""What broken bytes raise on their way through the unpickler and through decompression."""
+"""The errors that damaged bytes raise in the unpickler and in decompression."""
 
 
 @runtime_checkable
@@ -33,16 +33,16 @@ class Readable(Protocol):
     """A file of bytes, open for reading."""
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes."""
+        """Returns at most `size` bytes."""
 
     def readline(self) -> bytes:
-        """The bytes up to the end of the line."""
+        """Returns the bytes up to the end of the line."""
 
 
 class Meant:
-    """What a name in a file means: it can be called, and nothing else can be done to it.
+    """The function that stands for a name in a pickle: it can be called, but not changed.
 
-    Example: `Meant(lambda *_: None)` for objects that are left out.
+    Example: `Meant(lambda *_: None)` replaces the objects of a class by None.
     """
 
     __slots__ = ("_make",)
@@ -51,7 +51,7 @@ class Meant:
         self._make = make
 
     def __call__(self, *arguments: Any) -> Any:
-        """Called by the unpickler where the file calls the name."""
+        """Called by the unpickler when the file calls the name."""
         return self._make(*arguments)
 
     def __setstate__(self, state: object) -> None:
@@ -59,14 +59,14 @@ class Meant:
 
 
 Admitted = Mapping[tuple[str, str], Meant]
-"""The names that a file may use, as (module, name), and what each means."""
+"""The names that a file may use, as (module, name), with the function that stands for each."""
 
 
 def encoded(text: str, encoding: str) -> bytes:
-    """For `_codecs.encode`, by which Python 2's protocols write bytes.
+    """Stands for `_codecs.encode`, with which the protocols of Python 2 write bytes.
 
     Raises:
-        UnpicklingError: another encoding than theirs.
+        UnpicklingError: the encoding is not latin1, the one that these protocols use.
     """
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"bytes are written as {encoding!r}, expected 'latin1'")
@@ -81,13 +81,18 @@ def read_pickle(
     encoding: str = "ASCII",
     advice: str = "",
 ) -> Any:
-    """The next pickle of `file`; `source` is its name in messages.
+    """Returns the value of the next pickle in `file`.
 
-    `elsewhere` stands for objects that the file says are stored beside it; `encoding` is that of
-    texts written by Python 2. `advice` ends the message about a file larger than the memory.
+    Args:
+        file: the open file.
+        source: the name of the file in messages.
+        admitted: the names that the file may use.
+        elsewhere: the value for objects that the file says are stored outside of it.
+        encoding: the encoding of texts written by Python 2.
+        advice: the end of the message about a file larger than the memory.
 
     Raises:
-        DataError: it names something that is not admitted, is damaged, or too large.
+        DataError: the file uses a name that is not admitted, is damaged, or is too large.
     """
     try:
         return _Reader(file, source, admitted, elsewhere, encoding).load()
@@ -118,5 +123,5 @@ class _Reader(pickle.Unpickler):
         return self._admitted[module, name]
 
     def persistent_load(self, identifier: object) -> Any:
-        """Called by the unpickler where a file refers to something that is stored beside it."""
+        """Called by the unpickler when the file refers to an object stored outside of it."""
         return self._elsewhere

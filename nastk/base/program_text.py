@@ -1,7 +1,7 @@
-"""Values as programs print them: `printed` reads Python's and JSON's forms, and runs nothing.
+"""Reads values from the texts that programs print, in Python or JSON: `printed`. No code is run.
 
-Logs hold `list(range(2, 6))`, `np.int64(3)`, `tensor(0.12)` and namedtuples; spaces that read the
-texts of other programs (`SearchSpace.from_text`) all meet them.
+Logs of other programs hold `list(range(2, 6))`, `np.int64(3)`, `tensor(0.12)` and namedtuples;
+every space that reads such texts (`SearchSpace.from_text`) needs this.
 """
 
 import ast
@@ -9,25 +9,25 @@ import re
 from typing import Any
 
 LARGEST = 200_000
-"""Characters of a text that is read; a cell takes some hundreds."""
+"""Longer texts (characters) are refused; a cell takes some hundreds."""
 
 LONGEST = 10_000
-"""Entries of a `range`."""
+"""A `range` with more entries is refused."""
 
 RANGES = ("range", "arange")
 WRAPPERS = ("list", "tuple", "array", "asarray", "tensor", "dict", "OrderedDict")
-"""Calls that stand for their first argument; so do numpy's numbers and strings."""
+"""Calls that are read as their first argument, like those of numpy's numbers and strings."""
 
 NUMPY = re.compile(r"(u?int|float)(8|16|32|64)?|str_|bool_")
 CONSTANTS = {"null": None, "true": True, "false": False}
-"""How JSON writes what Python writes otherwise."""
+"""The names of JSON for values that Python writes in another way."""
 
 
 def printed(text: str) -> Any:
-    """The value that `text` shows: lists, tuples (as lists), dicts, strings, numbers, None.
+    """Returns the value of `text`: lists, tuples (as lists), dicts, strings, numbers, None.
 
     Raises:
-        ValueError: it shows something else; says where it stops being a value.
+        ValueError: `text` has another part; the message says where.
 
     >>> printed("{'normal': [('skip_connect', np.int64(0))], 'concat': range(2, 4)}")
     {'normal': [['skip_connect', 0]], 'concat': [2, 3]}
@@ -36,14 +36,14 @@ def printed(text: str) -> Any:
 
 
 def expression(text: str) -> ast.expr:
-    """`text` as one Python expression, not run.
+    """Returns the syntax tree of `text` as one Python expression, which is not run.
 
     Raises:
-        ValueError: it is none; says where it stops being one.
+        ValueError: it is not an expression; the message says where the error is.
     """
     if len(text) > LARGEST:
         raise ValueError(f"it has more than {LARGEST} characters")
-    # What torch adds to a number with a history is no Python.
+    # torch prints `grad_fn=<...>` with tensors that have a gradient; that is not valid Python.
     plain = re.sub(r",\s*grad_fn=<\w+>", "", text.strip())
     try:
         return ast.parse(plain, mode="eval").body
@@ -55,10 +55,10 @@ def expression(text: str) -> ast.expr:
 
 
 def value_of(node: ast.expr) -> Any:
-    """The value of a part of a Python expression.
+    """Returns the value of a part of a Python expression.
 
     Raises:
-        ValueError: it is none of the forms that `printed` reads.
+        ValueError: it has a form that `printed` does not read.
     """
     try:
         return _value(node)
@@ -67,7 +67,10 @@ def value_of(node: ast.expr) -> Any:
 
 
 def called(node: ast.expr) -> str | None:
-    """The last part of the name of what an expression calls: `Genotype` of `a.b.Genotype(...)`."""
+    """Returns the last part of the called name: `Genotype` for `a.b.Genotype(...)`.
+
+    It is None if the expression is not a call of a named function.
+    """
     if not isinstance(node, ast.Call):
         return None
     if isinstance(node.func, ast.Attribute):
@@ -79,7 +82,7 @@ def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.List | ast.Tuple):
-        return [_value(each) for each in node.elts]
+        return [_value(element) for element in node.elts]
     if isinstance(node, ast.Dict) and None not in node.keys:
         keys = [_value(key) for key in node.keys if key is not None]
         if not all(isinstance(key, str | int) for key in keys):
@@ -99,12 +102,12 @@ def _value(node: ast.expr) -> Any:
 def _called_value(node: ast.Call) -> Any:
     name = called(node) or ""
     if name in RANGES:
-        bounds = [_value(each) for each in node.args]
+        bounds = [_value(argument) for argument in node.args]
         if 1 <= len(bounds) <= 3 and all(type(bound) is int for bound in bounds):
-            with_step = range(*bounds) if len(bounds) < 3 or bounds[2] else range(0)
+            numbers = range(*bounds) if len(bounds) < 3 or bounds[2] else range(0)
             try:
-                if len(with_step) <= LONGEST:
-                    return [*with_step]
+                if len(numbers) <= LONGEST:
+                    return [*numbers]
             except OverflowError:
                 pass
     elif (name in WRAPPERS or NUMPY.fullmatch(name)) and len(node.args) == 1:

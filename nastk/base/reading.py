@@ -1,8 +1,9 @@
-"""Text and JSON from files that anybody may have written: `read_text`, `read_json`, `json_value`.
+"""Reads text and JSON from untrusted files: `read_text`, `read_json`, `json_value`.
 
-Files are UTF-8 whatever the locale says, of a bounded size, and no pipes or devices unless these
-were asked for. JSON is refused where a key stands twice or where it is nested deeper than anything
-that nastk writes, so that nothing later runs out of stack. YAML is in `reading_yaml.py`.
+Files are read as UTF-8 whatever the locale is, up to a bounded size; pipes and devices are refused
+unless the caller allows them. JSON with a repeated key is refused, and so is JSON nested deeper
+than anything that nastk writes, so that later code cannot exceed the recursion limit. YAML is in
+`reading_yaml.py`.
 """
 
 import json
@@ -13,28 +14,28 @@ from typing import Any
 from nastk.base.errors import UnreadableError
 
 LARGEST = 64 * 2**20
-"""Bytes of a file that is read at once, unless its reader says otherwise."""
+"""The largest file (bytes) that is read, unless the caller passes another bound."""
 
 DEEPEST = 50
-"""How deep lists and objects may be nested."""
+"""The deepest nesting of lists and objects that is accepted."""
 
 MOST_DIGITS = 400
-"""Digits of a whole number; more than any number that means something."""
+"""The most digits of a whole number; no meaningful number has so many."""
 
 
 def read_text(path: Path, largest: int = LARGEST, pipes: bool = False) -> str:
-    """The UTF-8 text in a file, without a byte order mark.
+    """Returns the UTF-8 text in a file, without a byte order mark.
 
     Args:
         path: the file.
-        largest: the most bytes that are read.
-        pipes: read pipes and devices too, such as /dev/stdin.
+        largest: the largest size in bytes that is read.
+        pipes: True to read pipes and devices too, such as /dev/stdin.
 
     Raises:
-        UnreadableError: it is missing, no file, too large, or not UTF-8.
+        UnreadableError: it is missing, not a file, too large, or not UTF-8.
     """
     try:
-        # Looked at before it is opened: opening a pipe waits for somebody to write.
+        # The kind is checked before opening, because opening a pipe waits for a writer.
         kind = path.stat().st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind) or pipes):
             raise UnreadableError(path, "it is a pipe or a device, not a file")
@@ -42,22 +43,22 @@ def read_text(path: Path, largest: int = LARGEST, pipes: bool = False) -> str:
             content = file.read(largest + 1)
     except OSError as error:
         raise UnreadableError(path, error.strerror or str(error)) from None
-    except ValueError as error:  # a name that no file can have
+    except ValueError as error:  # an invalid name, such as one with a null character
         raise UnreadableError(path, str(error)) from None
     if len(content) > largest:
         raise UnreadableError(path, f"it is larger than {largest / 2**20:,.0f} MiB")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        place = f"byte {content[error.start]:#04x} at position {error.start}"
-        raise UnreadableError(path, f"it is no UTF-8 text ({place})") from None
+        position = f"byte {content[error.start]:#04x} at position {error.start}"
+        raise UnreadableError(path, f"it is no UTF-8 text ({position})") from None
 
 
 def read_json(path: Path, largest: int = LARGEST) -> Any:
-    """The JSON value in a file.
+    """Returns the JSON value in a file.
 
     Raises:
-        UnreadableError: it is missing, no file, too large, or no JSON that `json_value` takes.
+        UnreadableError: it is missing, not a file, too large, or not JSON as `json_value` reads it.
     """
     text = read_text(path, largest)
     try:
@@ -67,10 +68,10 @@ def read_json(path: Path, largest: int = LARGEST) -> Any:
 
 
 def read_json_object(path: Path, largest: int = LARGEST) -> dict[str, Any]:
-    """The JSON object in a file, as a mapping.
+    """Returns the JSON object in a file, as a mapping.
 
     Raises:
-        UnreadableError: as for `read_json`, or the file holds another kind of value.
+        UnreadableError: as for `read_json`, or the value in the file is not an object.
     """
     value = read_json(path, largest)
     if not isinstance(value, dict):
@@ -79,11 +80,11 @@ def read_json_object(path: Path, largest: int = LARGEST) -> dict[str, Any]:
 
 
 def json_value(text: str) -> Any:
-    """The value that a JSON text says.
+    """Returns the value of a JSON text.
 
     Raises:
-        ValueError: it is no JSON, says a key twice, is nested too deeply, or holds a whole number
-            of hundreds of digits.
+        ValueError: it is not JSON, repeats a key, is nested too deeply, or has a whole number of
+            more than `MOST_DIGITS` digits.
 
     >>> json_value('{"a": [1, 2]}')
     {'a': [1, 2]}
@@ -97,10 +98,14 @@ def json_value(text: str) -> Any:
 
 
 def check_plain(value: Any, most: int | None = None) -> None:
-    """Refuse what JSON cannot say, is nested too deeply or, with `most`, holds more values.
+    """Refuse a value that is not a JSON value, is nested too deeply, or is too large.
+
+    Args:
+        value: the value to check.
+        most: the largest number of values in it; None for any number.
 
     Raises:
-        ValueError: it is.
+        ValueError: it is one of these; the message says which.
     """
     depth, count, layer = 0, 0, [[value]]
     while layer:
@@ -110,25 +115,29 @@ def check_plain(value: Any, most: int | None = None) -> None:
         for holder in layer:
             inside = holder.values() if isinstance(holder, dict) else holder
             count += len(inside)
-            # Looked at before they are kept: an alias of YAML can stand for any number of values.
+            # Counted before they are collected: aliases in YAML can repeat values without end.
             if most is not None and count > most:
                 raise ValueError(f"it holds more than {most:,} values")
-            deeper.extend(one for one in inside if _holds_more(one))
+            deeper.extend(element for element in inside if _is_container(element))
         layer, depth = deeper, depth + 1
 
 
-def _holds_more(value: Any) -> bool:
-    """Whether a value is a list or a mapping; refuses what JSON does not know."""
+def _is_container(value: Any) -> bool:
+    """True if a value is a list or a mapping.
+
+    Raises:
+        ValueError: the value is of a type that JSON does not have.
+    """
     if value is not None and not isinstance(value, (dict, list, str, int, float)):
         raise ValueError(f"it holds a {type(value).__name__}, which JSON does not know")
     return isinstance(value, (dict, list))
 
 
 def whole_number(text: str) -> int:
-    """A whole number from its digits.
+    """Returns the whole number with these digits.
 
     Raises:
-        ValueError: there are hundreds of them.
+        ValueError: there are more than `MOST_DIGITS` of them.
     """
     if len(text) > MOST_DIGITS:
         raise ValueError(f"a number of {len(text)} digits")
@@ -136,12 +145,12 @@ def whole_number(text: str) -> int:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands twice; leave one out")
-    return found
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {repeated!r} stands twice; leave one out")
+    return mapping
 
 
 def _too_deep() -> str:

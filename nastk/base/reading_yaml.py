@@ -1,7 +1,7 @@
-"""YAML from files that people write: `yaml_value`, which takes what means one thing only.
+"""Reads YAML written by users: `yaml_value`, which refuses ambiguous texts.
 
-As in YAML 1.2, `010` and `1e-3` are the numbers they look like, while `9_0`, `1:30` and dates are
-texts. A key that stands twice is refused, and so is what is nested or repeated without end.
+As in YAML 1.2, `010` is ten and `1e-3` is a number, while `9_0`, `1:30` and dates are texts. A
+repeated key is refused, and so are nesting that is too deep and aliases that expand without end.
 """
 
 import re
@@ -12,23 +12,23 @@ import yaml
 from nastk.base.reading import check_plain, whole_number
 
 MOST = 100_000
-"""Values in a YAML text, each alias counted in full."""
+"""The most values in a YAML text; every alias counts with all values that it stands for."""
 
 INTEGER, FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 DROPPED = {INTEGER, FLOAT, "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
-"""What YAML 1.1 reads into plain words, and YAML 1.2 otherwise or not at all."""
+"""Types that YAML 1.1 assigns to plain words, and YAML 1.2 assigns differently or not at all."""
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with the numbers of YAML 1.2, where each key stands once."""
+    """PyYAML's safe loader with the numbers of YAML 1.2; it refuses repeated keys."""
 
-    yaml_implicit_resolvers = {  # noqa: RUF012  (PyYAML's way of saying it)
+    yaml_implicit_resolvers = {  # noqa: RUF012  (PyYAML expects this class attribute)
         first: [(tag, form) for tag, form in rules if tag not in DROPPED]
         for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
     def compose_mapping_node(self, anchor: Any) -> Any:
-        """A mapping, once its keys were looked at."""
+        """Called by PyYAML for every mapping: returns it, or raises if a key is repeated."""
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
@@ -43,7 +43,7 @@ class Loader(yaml.SafeLoader):
         return node
 
     def construct_whole_number(self, node: yaml.ScalarNode) -> int:
-        """Decimal, without a base and without a base of sixty."""
+        """Called by PyYAML for every whole number: returns it, read as decimal."""
         return whole_number(self.construct_scalar(node))
 
 
@@ -59,10 +59,11 @@ Loader.add_constructor(INTEGER, Loader.construct_whole_number)
 
 
 def yaml_value(text: str) -> Any:
-    """The value that a YAML text says, made of mappings, lists, texts, numbers, true and false.
+    """Returns the value of a YAML text: mappings, lists, texts, numbers, true, false and null.
 
     Raises:
-        ValueError: it is no YAML, says a key twice, is nested too deeply, or has no end.
+        ValueError: it is not YAML, repeats a key, is nested too deeply, or has more than `MOST`
+            values.
 
     >>> yaml_value("{rate: 1e-3, seed: 010, name: 9_0}")
     {'rate': 0.001, 'seed': 10, 'name': '9_0'}
@@ -73,8 +74,8 @@ def yaml_value(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ValueError(f"{error.problem or error.context}{place}") from None
+        position = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ValueError(f"{error.problem or error.context}{position}") from None
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
     check_plain(value, MOST)

@@ -1,7 +1,7 @@
-"""Old names of what has been renamed: they work for one more version, with a DeprecationWarning.
+"""Keeps old names working for one more version, with a `DeprecationWarning`.
 
-`renamed_fields` is for the fields of a value, `RenamedMethods` for methods that plugins write, and
-`renamed_attributes` for names that a package offers.
+`renamed_fields` is for the fields of a dataclass, `RenamedMethods` for methods that plugins
+implement, and `renamed_attributes` for the names of a package.
 """
 
 import warnings
@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 
 
 def renamed_fields(**names: str) -> Callable[[type[Value]], type[Value]]:
-    """Class decorator: `old="new"` accepts the old keyword argument and the old attribute.
+    """Returns a class decorator: with `old="new"`, old keyword arguments and attributes still work.
 
     >>> @renamed_fields(source="tail")
     ... class Arrow:
@@ -43,6 +43,8 @@ def renamed_fields(**names: str) -> Callable[[type[Value]], type[Value]]:
 
 
 def _reading(owner: str, old: str, new: str) -> Callable[[Any], Any]:
+    """Returns the getter of an old attribute: it warns and reads the new one."""
+
     def read(self: Any) -> Any:
         warn(f"{owner}.{old}", new)
         return getattr(self, new)
@@ -51,10 +53,11 @@ def _reading(owner: str, old: str, new: str) -> Callable[[Any], Any]:
 
 
 class RenamedMethods:
-    """Base of interfaces whose methods were renamed: plugins and callers may use the old names.
+    """The base class of interfaces with renamed methods: old names still work.
 
-    The interface names them where it is declared. A method that a plugin writes under its old name
-    answers under the new one, and may call the interface's own by `super()` as it did.
+    The interface lists the old names in its class statement. If a plugin implements a method under
+    its old name, the method is also called under the new one, and may still call the method of the
+    interface by `super()`.
 
     Example: `class Updater(RenamedMethods, renamed={"forecast": "max_cost"}): ...`
     """
@@ -62,11 +65,11 @@ class RenamedMethods:
     _renamed: ClassVar[Mapping[str, str]] = {}
 
     def __init_subclass__(cls, renamed: Mapping[str, str] | None = None, **options: Any) -> None:
-        """Called for each subclass: offers the old names, or takes over what is written under them.
+        """Called for each subclass: adds the old names, or renames methods that use them.
 
         Args:
-            renamed: old names and new ones, of an interface.
-            **options: for the classes beside this one.
+            renamed: the new name for each old name, if the subclass is an interface.
+            **options: keyword arguments for other base classes.
         """
         super().__init_subclass__(**options)
         if renamed is not None:
@@ -81,14 +84,14 @@ class RenamedMethods:
 
 
 def _forwarding(owner: type, old: str, new: str) -> Callable[..., Any]:
-    """The method `old` of an interface: whatever answers under the name `new`."""
+    """Returns the method `old` of an interface, which calls the method `new`."""
 
     def forward(self: Any, *args: Any, **options: Any) -> Any:
         warn(f"{owner.__name__}.{old}", new)
-        own = getattr(type(self), new)
-        # Written under the old name, it comes here by `super()`: the interface's own is meant.
-        answering = getattr(owner, new) if own.__name__ == old else own
-        return answering(self, *args, **options)
+        method = getattr(type(self), new)
+        # A plugin's method under the old name gets here by `super()`, which means the interface's.
+        target = getattr(owner, new) if method.__name__ == old else method
+        return target(self, *args, **options)
 
     return forward
 
@@ -96,22 +99,30 @@ def _forwarding(owner: type, old: str, new: str) -> Callable[..., Any]:
 def renamed_attributes(
     package: str, names: Mapping[str, str], get: Callable[[str], Any]
 ) -> Callable[[str], Any]:
-    """A package's `__getattr__` that knows old names too; `get` is the one that it had.
+    """Returns a `__getattr__` for a package that accepts old names too.
+
+    Args:
+        package: the name of the package.
+        names: the new name for each old name.
+        get: the present `__getattr__` of the package.
 
     Example: `__getattr__ = renamed_attributes(__name__, {"Use": "ComponentSpec"}, __getattr__)`
     """
 
-    def getting(name: str) -> Any:
+    def get_renamed(name: str) -> Any:
         if name in names:
             warn(f"{package}.{name}", names[name])
             return get(names[name])
         return get(name)
 
-    return getting
+    return get_renamed
 
 
 def warn(old: str, new: str, level: int = 3) -> None:
-    """Announce that `old` is called `new` now, where it was used: `level` calls above this one."""
+    """Warn that `old` is called `new` now.
+
+    The warning points to the code `level` calls above this function, where the old name was used.
+    """
     warnings.warn(
         f"{old} is called {new} now; the old name goes with the next version.",
         DeprecationWarning,

@@ -46,7 +46,7 @@ def build() -> typer.Typer:
     every.registered_groups = [*app.registered_groups]
     for plugin in found.sources:
         with found.guarded(plugin):
-            for add in found.heard(plugin, "commands"):
+            for add in found.implementations(plugin, "commands"):
                 own = typer.Typer()
                 add(app=own)
                 typer.main.get_command(own)  # says what can be no command

@@ -13,7 +13,7 @@ import torch
 
 from nastk.base.errors import ConfigurationError, DataError, NastkError
 from nastk.base.events import EvaluatorWorking
-from nastk.base.failures import RAISED, blamed, out_of_memory, told
+from nastk.base.failures import RAISED, as_nastk_error, blamed, out_of_memory
 from nastk.base.plugins import Catalogue, catalogue
 from nastk.base.seeds import generator, seed_of
 from nastk.data.opening import stream
@@ -323,7 +323,7 @@ def _rehearse(space: SearchSpace, task: Task, who: str) -> int:
         raise
     except RAISED as error:
         if out_of_memory(error) or not isinstance(error, (RuntimeError, ValueError)):
-            raise told(error, who, "making a supernet") from error
+            raise as_nastk_error(error, who, "making a supernet") from error
         raise ConfigurationError(
             f"{who} with these options cannot take images of {task.form}: {error}"
         ) from error

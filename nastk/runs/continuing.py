@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from nastk.base.errors import CheckpointError, ConfigurationError, DataError, NastkError
-from nastk.base.failures import RAISED, TRACEBACK, described, out_of_memory, told
+from nastk.base.failures import RAISED, TRACEBACK, as_nastk_error, described, out_of_memory
 from nastk.base.plugins import Catalogue, catalogue
 from nastk.data.inventory import Inventory
 from nastk.runs.assembly import Assembly
@@ -138,7 +138,7 @@ def restored(
         raise
     except RAISED as error:
         if out_of_memory(error):
-            raise told(error, f"The checkpoint {found.path}", "it was loaded") from error
+            raise as_nastk_error(error, f"The checkpoint {found.path}", "it was loaded") from error
         who = raised_by(error, config, ("updater", config.updater.name))
         said = f"{who} said {described(error)}" if who else described(error)
         before = {**found.origin.get("packages", {}), "nastk": f"nastk {found.version}"}

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from nastk.base.errors import ConfigurationError, NastkError
-from nastk.base.failures import RAISED, out_of_memory, told
+from nastk.base.failures import RAISED, as_nastk_error, out_of_memory
 from nastk.base.plugins import catalogue
 from nastk.nn.memory import available, memory_limit, peak_memory
 from nastk.runs.assembly import Assembly
@@ -79,7 +79,7 @@ def rehearse(assembly: Assembly, memory: bool = False) -> Forecast:
         judges = [("evaluator", one.name) for one in config.evaluators]
         updater = ("updater", config.updater.name)
         who = raised_by(error, config, *judges, updater) or catalogue().called(*updater)
-        raise told(error, who, "the run was rehearsed") from error
+        raise as_nastk_error(error, who, "the run was rehearsed") from error
 
 
 def _within(assembly: Assembly, free: int | None) -> Forecast | None:
