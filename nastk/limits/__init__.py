@@ -1,14 +1,13 @@
-"""Limits on size and time that any updater keeps: `--limit params=4M`.
+"""Limits on size and time of the architecture, for any updater: `--limit params=4M`.
 
-limit.py      what is limited, how it is written, and the evaluator that knows its metric
-model.py      what a space's rule lets be chosen, and what each operation adds to a metric
+limit.py      the metric that is limited, its text form, and the evaluator that measures it
+model.py      the choices that a space allows, and the cost that each operation adds to a metric
 decision.py   the best decision within the limits
-space.py      `ConstrainedSpace`, which decides and draws within them; the check after every epoch
+space.py      `ConstrainedSpace`, which decides and draws within limits; the check after each epoch
 
-An updater meets its limits in `space.decide`, `space.sample` and `space.why_empty`, and knows
-nothing else of them.
+Updaters need no code for limits: `space.decide`, `space.sample` and `space.why_empty` respect them.
 
-Plugins import the names of `__init__.pyi` from here, and the others not.
+Plugins import from this package only the names in `__init__.pyi`.
 """
 
 import lazy_loader

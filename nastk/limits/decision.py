@@ -1,12 +1,13 @@
 """The best decision within the limits: `best`.
 
-The wanted architecture has the largest sum of scores among those that keep every limit. The space's
-own rule maximises any such sum, so it also answers, for a price of costs,
+Maximise the sum of scores over the architectures a of a subspace that keep every limit. The space's
+own rule maximises any sum of scores, so it also solves the Lagrangian relaxation
 
-    argmax over a of  sum of scores(a) - price * sum of shares(a),
+    argmax over a of  sum of scores(a) - price * sum of shares(a)
 
-and the price is found at which the limit is just kept (Lagrange's relaxation; `_priced`). What that
-leaves on the table is then taken by exchanges of one or two operations (`_exchanged`).
+for a price of costs; `_at_best_price` searches for the price at which the limit is just kept. The
+relaxation only reaches architectures on the convex hull of (cost, score), so a local search over
+exchanges of one or two operations follows (`_improved`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,25 +24,25 @@ from nastk.spaces.space import SearchSpace
 from nastk.spaces.subspace import Subspace
 
 ROUNDS = 60
-"""Prices tried for one weighting of limits; the search ends by itself long before."""
+"""Most prices tried for one weighting of limits; the search normally ends long before."""
 
 WEIGHTINGS = 6
-"""Weightings of several limits against each other that are tried."""
+"""Relative weightings tried where there are several limits."""
 
 TRIED = 32
-"""Exchanges that are tried, the best first, before a decision counts as final."""
+"""Exchanges tried in one round of the local search, the best first."""
 
 PAIRED = 2_000
-"""Most single exchanges of which all pairs are looked at."""
+"""Most single exchanges for which pairs of exchanges are considered too."""
 
 Table = Float64[Tensor, "edges ops"]
 
 
 @dataclass(frozen=True, eq=False)
 class ConstrainedDecision:
-    """Which architecture of `subspace` has the largest sum of finite `scores` within the limits.
+    """The problem to solve: maximise the sum of finite `scores` in `subspace` within the limits.
 
-    `space` is the space without limits. `trust`: exact sums are believed without asking.
+    `space` is the space without limits. With `trust`, exact additive models replace evaluators.
     """
 
     space: SearchSpace
@@ -52,48 +53,51 @@ class ConstrainedDecision:
     trust: bool = True
 
     def decide(self, scores: Table) -> Architecture:
-        """What the space alone decides."""
+        """Returns the decision of the space without limits."""
         return self.space.decide(scores, self.subspace)
 
     def score(self, architecture: Architecture) -> float:
-        """The sum that is to be large."""
+        """Returns the sum of the scores of the chosen operations."""
         return float(self.scores[table_of(architecture)].sum())
 
     def keeps(self, architecture: Architecture) -> bool:
-        """Whether all limits are kept."""
+        """True if the architecture keeps all limits."""
         return all(meter.keeps(architecture, self.trust) for meter in self.meters)
 
 
 def best(decision: ConstrainedDecision) -> Architecture | None:
-    """The best architecture that was found within the limits; None where there is none."""
-    found = list(kept(decision))
-    return _exchanged(decision, max(found, key=decision.score)) if found else None
+    """Returns the best architecture within the limits; None if there is none."""
+    candidates = list(feasible(decision))
+    return _improved(decision, max(candidates, key=decision.score)) if candidates else None
 
 
-def kept(decision: ConstrainedDecision) -> Iterator[Architecture]:
-    """Architectures within the limits, good ones for each weighting of several limits.
+def feasible(decision: ConstrainedDecision) -> Iterator[Architecture]:
+    """Yields good architectures within the limits, at most one for each weighting of the limits.
 
-    None at all where the cheapest of every weighting exceeds a limit.
+    Yields nothing if the cheapest architecture of every weighting exceeds a limit.
     """
     weights = torch.ones(len(decision.meters), dtype=torch.float64)
     for _ in range(WEIGHTINGS if len(decision.meters) > 1 else 1):
-        shares = torch.stack([meter.shares for meter in decision.meters])
-        inside, over = _priced(decision, (weights[:, None, None] * shares).sum(0))
+        shares = torch.stack([meter.shares for meter in decision.meters])  # limits x edges x ops
+        inside, over = _at_best_price(decision, (weights[:, None, None] * shares).sum(0))
         if inside is not None:
             yield inside
         # A limit that is still exceeded counts more in the next round.
-        taken = torch.tensor([meter.share(over) for meter in decision.meters], dtype=torch.float64)
-        weights = weights * taken.clamp(min=0.5) ** 4
+        used = torch.tensor([meter.share(over) for meter in decision.meters], dtype=torch.float64)
+        weights = weights * used.clamp(min=0.5) ** 4
         weights = weights / weights.max()
 
 
-def _priced(
+def _at_best_price(
     decision: ConstrainedDecision, costs: Table
 ) -> tuple[Architecture | None, Architecture]:
-    """(the best that keeps the limits at some price of `costs`, the last that does not).
+    """Returns (the best architecture within the limits at some price, the last one outside).
 
-    Goes along the upper hull of (cost, score): the next price is the slope between the best
-    architectures known on either side of the limit.
+    The first is None if even the cheapest architecture exceeds a limit.
+
+    Walks along the upper convex hull of the points (cost, score). `inside` and `over` are two
+    points of the hull on either side of the limit; the slope between them is the next price, and
+    the decision at that price is a hull point between them, or one of them at the end.
     """
     over, inside = decision.decide(decision.scores), decision.decide(-costs)
     if not decision.keeps(inside):
@@ -107,6 +111,8 @@ def _priced(
             break
         price = (decision.score(over) - decision.score(inside)) / (cost(over) - cost(inside))
         between = decision.decide(decision.scores - price * costs)
+        # `gain` is the height of `between` above the line through `inside` and `over`: where it is
+        # zero, no hull point lies between the two.
         gain = (decision.score(between) - price * cost(between)) - (
             decision.score(inside) - price * cost(inside)
         )
@@ -119,70 +125,81 @@ def _priced(
     return inside, over
 
 
-def _exchanged(decision: ConstrainedDecision, start: Architecture) -> Architecture:
-    """`start` after all exchanges of one or two operations that raise its score within limits."""
-    here = start
+def _improved(decision: ConstrainedDecision, start: Architecture) -> Architecture:
+    """Returns the end of a local search from `start` over exchanges of one or two operations."""
+    current = start
     for _ in range(ROUNDS):
-        following = next(_better(decision, here), None)
-        if following is None:
+        better = next(_better_neighbours(decision, current), None)
+        if better is None:
             break
-        here = following
-    return here
+        current = better
+    return current
 
 
-def _better(decision: ConstrainedDecision, here: Architecture) -> Iterator[Architecture]:
-    """Neighbours of `here` that keep the limits and score higher, the highest first."""
-    for change in _exchanges(decision, here):
-        wanted = table_of(here).clone()
-        for gone, come in change:
-            wanted.view(-1)[gone], wanted.view(-1)[come] = False, True
-        there = decision.decide(wanted.double())
-        # The space's rule may not allow what was wanted, and answers something else.
-        if torch.equal(table_of(there), wanted) and decision.keeps(there):
-            yield there
+def _better_neighbours(
+    decision: ConstrainedDecision, current: Architecture
+) -> Iterator[Architecture]:
+    """Yields neighbours of `current` within the limits with higher scores, the highest first."""
+    for exchange in _exchanges(decision, current):
+        wanted = table_of(current).clone()
+        for removed, added in exchange:
+            wanted.view(-1)[removed], wanted.view(-1)[added] = False, True
+        neighbour = decision.decide(wanted.double())
+        # If the space's rule does not allow the wanted table, its decision differs from it.
+        if torch.equal(table_of(neighbour), wanted) and decision.keeps(neighbour):
+            yield neighbour
 
 
-def _exchanges(decision: ConstrainedDecision, here: Architecture) -> list[list[tuple[int, int]]]:
-    """The most promising exchanges, each a list of (operation that goes, one that comes)."""
-    moves = _moves(decision, here)
+def _exchanges(decision: ConstrainedDecision, current: Architecture) -> list[list[tuple[int, int]]]:
+    """Returns the most promising exchanges, the best first.
+
+    An exchange is a list of one or two moves (operation removed, operation added).
+    """
+    moves = _moves(decision, current)
     if not len(moves):
         return []
-    scores = decision.scores.flatten()
-    gain = scores[moves[:, 1]] - scores[moves[:, 0]]
+    scores = decision.scores.flatten()  # edges * ops, like the numbers in `moves`
+    gain = scores[moves[:, 1]] - scores[moves[:, 0]]  # moves
     shares = torch.stack([meter.shares.flatten() for meter in decision.meters])
-    more = shares[:, moves[:, 1]] - shares[:, moves[:, 0]]
-    left = torch.tensor([1 - meter.share(here) for meter in decision.meters], dtype=torch.float64)
-    fits = (more <= left[:, None] + 1e-6).all(0)
+    extra = shares[:, moves[:, 1]] - shares[:, moves[:, 0]]  # limits x moves
+    unused = [1 - meter.share(current) for meter in decision.meters]
+    left = torch.tensor(unused, dtype=torch.float64)  # limits
+    fits = (extra <= left[:, None] + 1e-6).all(0)  # moves
     least = 1e-12 * float(scores.abs().max())
     singles = _ranked(gain.masked_fill(~fits, -torch.inf), least)
-    found = [(float(gain[one]), [one]) for one in singles]
+    exchanges = [(float(gain[move]), [move]) for move in singles]
     if len(moves) <= PAIRED:
-        both = gain[:, None] + gain[None, :]
-        fits = (more[:, :, None] + more[:, None, :] <= left[:, None, None] + 1e-6).all(0)
-        apart = (moves[:, None, :] != moves[None, :, :]).all(2).triu(1)
-        pairs = _ranked(both.masked_fill(~(fits & apart), -torch.inf).flatten(), least)
-        found += [(float(both.flatten()[one]), list(divmod(one, len(moves)))) for one in pairs]
-    found.sort(key=lambda each: -each[0])
+        pair_gain = gain[:, None] + gain[None, :]  # moves x moves
+        fits = (extra[:, :, None] + extra[:, None, :] <= left[:, None, None] + 1e-6).all(0)
+        # Moves that remove or add the same operation exclude each other; every pair counts once.
+        compatible = (moves[:, None, :] != moves[None, :, :]).all(2).triu(1)
+        pairs = _ranked(pair_gain.masked_fill(~(fits & compatible), -torch.inf).flatten(), least)
+        exchanges += [
+            (float(pair_gain.flatten()[pair]), list(divmod(pair, len(moves)))) for pair in pairs
+        ]
+    exchanges.sort(key=lambda exchange: -exchange[0])
     table = moves.tolist()
-    return [[(table[one][0], table[one][1]) for one in change] for _, change in found[:TRIED]]
+    return [
+        [(table[move][0], table[move][1]) for move in chosen] for _, chosen in exchanges[:TRIED]
+    ]
 
 
-def _moves(decision: ConstrainedDecision, here: Architecture) -> Int64[Tensor, "moves 2"]:
-    """Every (operation that goes, rival that comes), numbered row by row through the table."""
-    chosen = table_of(here)
+def _moves(decision: ConstrainedDecision, current: Architecture) -> Int64[Tensor, "moves 2"]:
+    """Returns every (operation removed, rival added) as numbers in the flattened table."""
+    chosen = table_of(current)
     free = decision.subspace.mask & decision.structure.choosable & ~chosen
-    found = []
+    moves = []
     for exclusive in decision.structure.exclusive:
-        mine = torch.zeros_like(chosen)
-        mine[list(exclusive.edges)] = True
-        gone = (chosen & mine).flatten().nonzero().flatten()
-        come = (free & mine).flatten().nonzero().flatten()
-        found.append(torch.cartesian_prod(gone, come).reshape(-1, 2))
-    return torch.cat(found)
+        rows = torch.zeros_like(chosen)
+        rows[list(exclusive.edges)] = True
+        removed = (chosen & rows).flatten().nonzero().flatten()
+        added = (free & rows).flatten().nonzero().flatten()
+        moves.append(torch.cartesian_prod(removed, added).reshape(-1, 2))
+    return torch.cat(moves)
 
 
 def _ranked(gain: Float64[Tensor, "moves"], least: float) -> list[int]:
-    """Where the gain is more than `least`, the largest first; at most as many as are tried."""
+    """Returns the positions of gains above `least`, the largest first, at most `TRIED` of them."""
     count = min(TRIED, len(gain))
     order = gain.sort(descending=True, stable=True).indices[:count]
-    return [int(one) for one in order if float(gain[one]) > least]
+    return [int(position) for position in order if float(gain[position]) > least]

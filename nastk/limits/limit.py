@@ -1,6 +1,7 @@
-"""One limit: how it is written (`params=4M`), and the evaluator that knows its metric.
+"""`Limit`: the largest allowed value of a metric, and the evaluator that measures the metric.
 
-`LimitOptions` and `read` are what people write; a `Limit` measures architectures of a space.
+`LimitOptions` and `read` parse limits from the command line and files (`params=4M`); a `Limit`
+measures architectures of a space.
 """
 
 import re
@@ -33,7 +34,7 @@ FORM = (
 
 
 class LimitOptions(Options):
-    """The largest value of one metric, and the evaluator that knows it.
+    """The largest allowed value of a metric, and the evaluator that measures the metric.
 
     Example: `nastk.search("darts", "shapley", limits=["params=4M"])`
     """
@@ -47,17 +48,18 @@ class LimitOptions(Options):
 
 
 def read(given: Any) -> dict[str, Any]:
-    """The fields of a `LimitOptions` from what people write: a text, or a mapping of its fields.
+    """Returns the fields of a `LimitOptions` from a text such as `params=4M`, or from a mapping.
 
     Raises:
-        ConfigurationError: it is neither, its value is no number, or nobody knows the metric.
+        ConfigurationError: `given` is neither, its value is no number, or no evaluator is known
+            for the metric.
 
     >>> read("params=4M")
     {'metric': 'parameters', 'at_most': 4000000.0, 'evaluator': 'size', 'evaluator_options': {}}
     """
     if isinstance(given, LimitOptions):
         return given.model_dump()
-    fields = _of_text(given) if isinstance(given, str) else given
+    fields = _parsed(given) if isinstance(given, str) else given
     if not isinstance(fields, Mapping) or not {"metric", "at_most"} <= set(fields):
         raise ConfigurationError(f"{FORM}, or as {{metric: ..., at_most: ...}}; got {given!r}.")
     metric = ALIASES.get(str(fields["metric"]), str(fields["metric"]))
@@ -78,20 +80,20 @@ def read(given: Any) -> dict[str, Any]:
 
 
 def amount(value: Any, metric: str) -> float:
-    """A largest value as a number: `4M` is 4e6; of a time, `20ms` is 0.02 (seconds).
+    """Returns a limit as a number: `4M` is 4e6; for times, `20ms` is 0.02 (seconds).
 
     Raises:
-        ConfigurationError: it is no such number.
+        ConfigurationError: `value` is no number with a known unit.
 
     >>> amount("600M", "multiply_adds"), amount("20ms", "latency"), amount(3, "rank")
     (600000000.0, 0.02, 3.0)
     """
     units = TIMES if "latency" in metric or "seconds" in metric else COUNTS
-    found = NUMBER.fullmatch(str(value))
+    match = NUMBER.fullmatch(str(value))
     try:
-        if found is None or isinstance(value, bool):
+        if match is None or isinstance(value, bool):
             raise ValueError
-        return float(found[1]) * units[found[2]]
+        return float(match[1]) * units[match[2]]
     except (ValueError, KeyError):
         raise ConfigurationError(
             f"The limit of {metric} is a number, with one of {', '.join(filter(None, units))} or "
@@ -99,12 +101,13 @@ def amount(value: Any, metric: str) -> float:
         ) from None
 
 
-def _of_text(text: str) -> dict[str, Any]:
+def _parsed(text: str) -> dict[str, Any]:
+    """Returns the fields in a text of the form `FORM`; the value is still text."""
     metric, equals, rest = text.partition("=")
-    value, colon, evaluated = rest.partition(":")
-    if not equals or not metric.strip() or (colon and not evaluated):
+    value, colon, evaluator_text = rest.partition(":")
+    if not equals or not metric.strip() or (colon and not evaluator_text):
         raise ConfigurationError(f"{FORM}; got {text!r}.")
-    evaluator, options = name_and_options(evaluated, FORM) if evaluated else ("", {})
+    evaluator, options = name_and_options(evaluator_text, FORM) if evaluator_text else ("", {})
     return {
         "metric": metric.strip(),
         "at_most": value,
@@ -114,40 +117,40 @@ def _of_text(text: str) -> dict[str, Any]:
 
 
 NEAR = 1e-6
-"""So near to a limit (as a share of it) an exact sum is not trusted, for its rounding."""
+"""Distance to a limit, as a share of it, within which rounding may make an exact sum wrong."""
 
 
 @dataclass(eq=False)
 class CachedEvaluator:
-    """What an evaluator says of architectures, each asked about once; for all its metrics."""
+    """An evaluator with a cache of its metrics, so that it evaluates an architecture only once."""
 
     evaluator: Evaluator
     _metrics: dict[str, dict[str, float | int]] = field(default_factory=dict)
 
     def metrics(self, architecture: Architecture) -> dict[str, float | int]:
-        """All metrics of an architecture."""
+        """Returns all metrics of an architecture, from the cache if it was evaluated before."""
         if architecture.id not in self._metrics:
             who = f"Evaluator {self.evaluator.name!r}"
             with torch.random.fork_rng(devices=[]), blamed(who, "judging for a limit"):
-                found = evaluated(self.evaluator, architecture, None).metrics
-            self._metrics[architecture.id] = dict(found)
+                metrics = evaluated(self.evaluator, architecture, None).metrics
+            self._metrics[architecture.id] = dict(metrics)
         return self._metrics[architecture.id]
 
 
 class Limit:
-    """A limit on architectures of `space`, and what each operation adds to its metric.
+    """A limit on architectures of `space`, with the additive model of its metric (`sum`).
 
     Args:
         space: the space without limits.
-        limit: what is limited.
-        known: asks the limit's evaluator; several limits may share it.
-        structure: that of `space`.
+        limit: the metric and its largest value.
+        known: the limit's evaluator with its cache, which several limits may share.
+        structure: the structure of `space`.
 
     Raises:
-        ConfigurationError: the evaluator has no such metric, it is of the test split, or the
-            evaluator needs a supernet.
+        ConfigurationError: the evaluator lacks the metric or needs a supernet, or the metric
+            belongs to the test split.
 
-    Example: `Limit(space, LimitOptions(**read("params=4M")), CachedEvaluator(size)).keeps(found)`
+    Example: `Limit(space, LimitOptions(**read("params=4M")), CachedEvaluator(size)).keeps(path)`
     """
 
     def __init__(
@@ -169,7 +172,7 @@ class Limit:
         self.sum: Additive = measured(space, self.value, structure)
 
     def value(self, architecture: Architecture) -> float:
-        """The metric as the evaluator has it."""
+        """Returns the metric of an architecture, measured by the evaluator."""
         metrics = self._known.metrics(architecture)
         if self.limit.metric not in metrics:
             raise ConfigurationError(
@@ -179,22 +182,22 @@ class Limit:
         return float(metrics[self.limit.metric])
 
     def holds(self, architecture: Architecture) -> bool:
-        """Whether the limit is kept, as the evaluator says."""
+        """True if the metric, measured by the evaluator, is within the limit."""
         return self.value(architecture) <= self.limit.at_most
 
     def keeps(self, architecture: Architecture, trust: bool = True) -> bool:
-        """The same, from the sum alone where that is exact, trusted, and not near the limit."""
+        """Like `holds`, but uses the additive model if that is exact, trusted and off the limit."""
         if trust and self.sum.exact:
-            foretold, most = self.sum.of(architecture), self.limit.at_most
-            if abs(foretold - most) > NEAR * most:
-                return foretold < most
+            predicted, most = self.sum.of(architecture), self.limit.at_most
+            if abs(predicted - most) > NEAR * most:
+                return predicted < most
         return self.holds(architecture)
 
     @property
     def shares(self) -> Table:
-        """The costs of operations as shares of the limit."""
+        """Cost of each operation as a share of the limit, edges x operations."""
         return self.sum.costs / self.limit.at_most
 
     def share(self, architecture: Architecture) -> float:
-        """How much of the limit an architecture takes, by the sum: 1 is all of it."""
+        """Returns the share of the limit that an architecture uses, by the additive model."""
         return self.sum.of(architecture) / self.limit.at_most

@@ -1,12 +1,12 @@
-"""What is found out of a space before it is limited, by asking it and an evaluator.
+"""Models of a space and of a metric, fitted to sampled architectures before limits are applied.
 
-`Structure`: what the space's rule lets be chosen. `Additive`: what each operation adds to a metric,
-from the values of a few architectures.
+`Structure` describes which choices the space's rule allows. `Additive` models a metric as a sum,
 
-    value(a) = rest + sum of costs[e, o] over the chosen (e, o)
+    value(a) = rest + sum of costs[e, o] over the chosen (e, o),
 
-Sizes and tables of times are such sums. Few architectures suffice where an operation costs the
-same on many edges, so the coarsest of `GROUPINGS` is taken that predicts what it was not fitted to.
+fitted to the values of a few architectures. Sizes and latency tables are such sums. If an operation
+costs the same on many edges, few architectures suffice: the fit uses the coarsest of `GROUPINGS`
+that predicts architectures outside of the fit.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -25,9 +25,9 @@ RANDOM = 32
 
 @dataclass(frozen=True)
 class ExclusiveEdges:
-    """Edges of which every architecture takes the same number of operations, `taken`.
+    """Edges whose operations compete: every architecture chooses exactly `taken` of them.
 
-    None where that number differs; then `edges` is one edge.
+    `taken` is None if the number varies; then `edges` has a single edge.
     """
 
     edges: tuple[int, ...]
@@ -36,11 +36,11 @@ class ExclusiveEdges:
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """Which operations can be chosen at all, and which edges compete for being chosen.
+    """The operations that can be chosen, and the groups of edges that compete.
 
-    `choosable` is true for each (edge, operation) that some architecture has. An edge that always
-    has one operation is alone in its `exclusive`; in the DARTS space the edges into a node are
-    together, and two operations of theirs are taken.
+    `choosable` is True for each (edge, operation) that some architecture contains. An edge that
+    always takes one operation is a group of its own in `exclusive`; in the DARTS space the edges
+    into a node form a group, of which two operations are taken.
 
     Example: `Structure.of(space).exclusive`
     """
@@ -50,98 +50,104 @@ class Structure:
 
     @classmethod
     def of(cls, space: SearchSpace) -> "Structure":
-        """Ask `space` for an architecture with each operation, and for random ones."""
+        """Returns the structure seen in an architecture with each operation, and in random ones."""
         full, rng = space.full(), torch.Generator().manual_seed(0)
-        asked = [with_operation(space, *player, rng) for player in full.alive_operations()]
+        covering = [with_operation(space, *pair, rng) for pair in full.alive_operations()]
         drawn = [space.sample(full, rng) for _ in range(RANDOM)]
-        tables = torch.stack([table_of(each) for each in (*asked, *drawn)])
-        return cls(tables.any(0), tuple(_rivals(space.edges, tables)))
+        architectures = (*covering, *drawn)
+        tables = torch.stack([table_of(architecture) for architecture in architectures])
+        return cls(tables.any(0), tuple(_exclusive_edges(space.edges, tables)))
 
     def levelled(
         self, costs: Float64[Tensor, "edges ops"], rest: float
     ) -> tuple[Float64[Tensor, "edges ops"], float]:
-        """Costs and rest with the same sums, in which the cheapest of all rivals is at zero.
+        """Returns (costs, rest) with equal sums, the cheapest operation of each group at zero.
 
-        What no architecture can have costs zero.
+        Operations that no architecture can contain cost zero.
         """
         costs = costs.masked_fill(~self.choosable, 0.0)
-        for each in self.exclusive:
-            here = torch.zeros_like(self.choosable)
-            here[list(each.edges)] = self.choosable[list(each.edges)]
-            if each.taken is not None:
-                least = costs[here].min()
-                costs = torch.where(here, costs - least, costs)
-                rest += float(least) * each.taken
+        for group in self.exclusive:
+            members = torch.zeros_like(self.choosable)
+            members[list(group.edges)] = self.choosable[list(group.edges)]
+            if group.taken is not None:
+                # Every architecture takes `taken` operations of the group, so a constant can move
+                # from their costs to the rest without changing any sum.
+                least = costs[members].min()
+                costs = torch.where(members, costs - least, costs)
+                rest += float(least) * group.taken
         return costs, rest
 
 
 def with_operation(
     space: SearchSpace, edge: int, operation: int, rng: torch.Generator
 ) -> Architecture:
-    """A random architecture that has this operation, if the space's rule allows one."""
+    """Returns a random architecture with this operation, if the space's rule allows one."""
     full = space.full()
-    wanted = torch.rand(len(full.alive), len(full.alive[0]), generator=rng)
-    wanted[edge, operation] = 2.0
-    return space.decide(wanted, full)
+    scores = torch.rand(len(full.alive), len(full.alive[0]), generator=rng)
+    scores[edge, operation] = 2.0
+    return space.decide(scores, full)
 
 
 def table_of(architecture: Architecture) -> Bool[Tensor, "edges ops"]:
-    """What is chosen, as a tensor on the CPU."""
+    """Returns the chosen operations as a boolean tensor on the CPU."""
     return torch.tensor(architecture.table(), dtype=torch.bool)
 
 
-def _rivals(
+def _exclusive_edges(
     edges: Sequence[Edge], tables: Bool[Tensor, "samples edges ops"]
 ) -> list[ExclusiveEdges]:
-    """The edges alone, else by node, where the number taken is the same in all samples."""
-    taken = {row: _number(tables, [row]) for row in range(len(edges))}
-    found = [ExclusiveEdges((row,), number) for row, number in taken.items() if number]
+    """Returns single edges, or else all edges into a node, that take a fixed number of operations.
+
+    The other edges follow one by one, with `taken=None`.
+    """
+    taken = {row: _number_taken(tables, [row]) for row in range(len(edges))}
+    groups = [ExclusiveEdges((row,), number) for row, number in taken.items() if number]
     nodes: dict[tuple[str, int], list[int]] = {}
     for row, edge in enumerate(edges):
         if not taken[row]:
             nodes.setdefault((edge.group, edge.head), []).append(row)
     for rows in nodes.values():
-        together = _number(tables, rows)
-        if together:
-            found.append(ExclusiveEdges(tuple(rows), together))
+        number = _number_taken(tables, rows)
+        if number:
+            groups.append(ExclusiveEdges(tuple(rows), number))
         else:
-            found += [ExclusiveEdges((row,), None) for row in rows]
-    return found
+            groups += [ExclusiveEdges((row,), None) for row in rows]
+    return groups
 
 
-def _number(tables: Bool[Tensor, "samples edges ops"], rows: Sequence[int]) -> int | None:
-    """How many operations each sample takes from `rows`; None where that differs."""
+def _number_taken(tables: Bool[Tensor, "samples edges ops"], rows: Sequence[int]) -> int | None:
+    """Returns the number of operations that all samples take from `rows`; None if it varies."""
     counts = set(tables[:, list(rows)].sum((1, 2)).tolist())
     return int(counts.pop()) if len(counts) == 1 else None
 
 
 CHECKS = 16
-"""New architectures in a row that the fit must foretell before it counts as exact."""
+"""New architectures in a row that must add nothing to the fit before measuring stops."""
 
 PATIENCE = 1_000
-"""Draws after which a space is taken to hold no more new architectures."""
+"""Most draws of random architectures."""
 
 EXACT = 1e-9
-"""Largest error, as a share of the largest value, at which a fit counts as exact."""
+"""Largest error of an exact fit, as a share of the largest value."""
 
 Table = Float64[Tensor, "edges ops"]
 Grouping = Callable[[Sequence[Edge], int, str], Hashable]
-"""Which (edge, operation name) are taken to cost the same."""
+"""Returns a key for (edges, row, operation name); pairs with equal keys cost the same."""
 
 GROUPINGS: tuple[Grouping, ...] = (
     lambda edges, row, name: (edges[row].group, name),
-    lambda edges, row, name: (edges[row].group, _enters(edges, row), name),
+    lambda edges, row, name: (edges[row].group, _leaves_input(edges, row), name),
     lambda edges, row, name: (row, name),
 )
-"""Alike in a cell type; alike from its inputs and from its inner nodes; each by itself."""
+"""Equal costs within a cell type; also by whether the tail is an input; on no other edge."""
 
 
 @dataclass(frozen=True, eq=False)
 class Additive:
     """A metric as a sum: `rest`, and `costs` of each operation (zero for the cheapest rivals).
 
-    `exact` says whether it foretold all architectures that it was tried on; `asked` counts the
-    architectures whose values were measured.
+    `exact` is True if the sum equals the value of every measured architecture; `asked` is the
+    number of measured architectures.
 
     Example: `measured(space, value, Structure.of(space)).of(architecture)`
     """
@@ -152,23 +158,23 @@ class Additive:
     asked: int
 
     def of(self, architecture: Architecture) -> float:
-        """The sum for one architecture."""
+        """Returns the sum for an architecture."""
         return self.rest + float(self.costs[table_of(architecture)].sum())
 
 
 def measured(
     space: SearchSpace, value: Callable[[Architecture], float], structure: Structure
 ) -> Additive:
-    """Ask `value` for as few architectures as it takes, and fit the sum to them."""
+    """Returns the model of a metric, fitted to the `value` of as few architectures as possible."""
     known: dict[Architecture, float] = {}
     for grouping in GROUPINGS:
         keys = keys_of(space.edges, grouping)
-        for architecture in _needed(space, keys, structure, list(known)):
+        for architecture in _to_measure(space, keys, structure, list(known)):
             known[architecture] = value(architecture)
-        found = fit(list(known), list(known.values()), structure, keys)
-        if found.exact:
+        model = fit(list(known), list(known.values()), structure, keys)
+        if model.exact:
             break
-    return found
+    return model
 
 
 def fit(
@@ -177,20 +183,21 @@ def fit(
     structure: Structure,
     keys: Sequence[Sequence[int]],
 ) -> Additive:
-    """The sum that fits best (least squares), for operations that cost the same as `keys` says."""
+    """Returns the least-squares fit of the sum; operations with equal `keys` share a cost."""
     truth = torch.tensor(values, dtype=torch.float64)
     scale = float(truth.abs().max().clamp(min=1e-300))
-    rows = features(architectures, keys)
+    rows = features(architectures, keys)  # architectures x (1 + keys)
     solved = torch.linalg.lstsq(rows, (truth / scale)[:, None], driver="gelsd").solution[:, 0]
     error = float((rows @ solved - truth / scale).abs().max())
+    # Cost 0 of the solution is the rest; key k has cost k + 1, spread over edges x operations.
     costs, rest = structure.levelled(solved[torch.tensor(keys) + 1], float(solved[0]))
-    # What is no more than rounding is nothing, so that free operations tie.
+    # Costs within rounding become exactly zero, so that free operations tie.
     costs, rest = costs.masked_fill(costs < EXACT, 0.0) * scale, rest * scale
     return Additive(rest, costs, error <= EXACT, len(architectures))
 
 
 def keys_of(edges: Sequence[Edge], grouping: Grouping = GROUPINGS[-1]) -> list[list[int]]:
-    """A number for each (edge, operation): equal ones cost the same. Padding has one of its own."""
+    """Returns a key for each (edge, operation); equal keys share a cost; padding has its own."""
     width = max(len(edge.operations) for edge in edges)
     numbers: dict[Hashable, int] = {}
     return [
@@ -207,86 +214,87 @@ def keys_of(edges: Sequence[Edge], grouping: Grouping = GROUPINGS[-1]) -> list[l
     ]
 
 
-def _needed(
+def _to_measure(
     space: SearchSpace,
     keys: Sequence[Sequence[int]],
     structure: Structure,
     known: Sequence[Architecture],
 ) -> Iterator[Architecture]:
-    """Architectures to measure beside the `known`: one for each key, then random ones.
+    """Yields architectures to measure beside the `known`: one for each key, then random ones.
 
-    Random ones until `CHECKS` in a row say nothing that those before would not foretell.
+    Stops when the features of `CHECKS` new ones in a row lie in the span of those before, so that
+    an exact sum already predicts their values; these also test whether the sum is exact.
     """
     rng, span = torch.Generator().manual_seed(1 + len(known)), Span()
-    have = set(known)
+    measured_already = set(known)
     for architecture in known:
         span.add(_features(architecture, keys))
-    seen = {number for each in known for number in _chosen(each, keys)}
+    seen = {key for architecture in known for key in _chosen_keys(architecture, keys)}
     for row, column in structure.choosable.nonzero().tolist():
         if keys[row][column] not in seen:
             architecture = with_operation(space, row, column, rng)
             span.add(_features(architecture, keys))
-            seen.update(_chosen(architecture, keys))
-            have.add(architecture)
+            seen.update(_chosen_keys(architecture, keys))
+            measured_already.add(architecture)
             yield architecture
     idle = 0
     for _ in range(PATIENCE):
         architecture = space.sample(space.full(), rng)
-        if architecture not in have:
+        if architecture not in measured_already:
             idle = 0 if span.add(_features(architecture, keys)) else idle + 1
-            have.add(architecture)
+            measured_already.add(architecture)
             yield architecture
         if idle >= CHECKS:
             break
 
 
-def _chosen(architecture: Architecture, keys: Sequence[Sequence[int]]) -> list[int]:
-    """The key of each chosen operation."""
+def _chosen_keys(architecture: Architecture, keys: Sequence[Sequence[int]]) -> list[int]:
+    """Returns the key of each chosen operation."""
     return [keys[row][column] for row, column in table_of(architecture).nonzero().tolist()]
 
 
 def features(
     architectures: Sequence[Architecture], keys: Sequence[Sequence[int]]
 ) -> Float64[Tensor, "architectures features"]:
-    """The rows of the fit: one, and how often each key is chosen."""
-    return torch.stack([_features(each, keys) for each in architectures])
+    """Returns the rows of the fit: a one, and how often each key is chosen."""
+    return torch.stack([_features(architecture, keys) for architecture in architectures])
 
 
 def _features(
     architecture: Architecture, keys: Sequence[Sequence[int]]
 ) -> Float64[Tensor, "features"]:
-    """One, and how often each key is chosen."""
+    """Returns a vector of a one and of how often each key is chosen."""
     counts = torch.zeros(2 + max(map(max, keys)), dtype=torch.float64)
     counts[0] = 1.0
-    for number in _chosen(architecture, keys):
-        counts[1 + number] += 1.0
+    for key in _chosen_keys(architecture, keys):
+        counts[1 + key] += 1.0
     return counts
 
 
 class Span:
     """The linear span of the vectors added so far.
 
-    Example: `Span().add(torch.ones(3, dtype=torch.float64))` is true: it was not there yet.
+    Example: `Span().add(torch.ones(3, dtype=torch.float64))` is True for a new direction.
     """
 
     def __init__(self) -> None:
         self._basis: list[Float64[Tensor, "features"]] = []
 
     def add(self, vector: Float64[Tensor, "features"]) -> bool:
-        """Put `vector` in; whether it was outside."""
-        left = vector / torch.linalg.vector_norm(vector).clamp(min=1e-300)
+        """Add `vector` to the span; True if it was outside before."""
+        residual = vector / torch.linalg.vector_norm(vector).clamp(min=1e-300)
         if self._basis:
-            basis = torch.stack(self._basis)
-            for _ in range(2):  # twice, so that rounding leaves no trace of the basis
-                left = left - basis.T @ (basis @ left)
-        length = torch.linalg.vector_norm(left)
+            basis = torch.stack(self._basis)  # vectors x features, orthonormal rows
+            for _ in range(2):  # Gram-Schmidt twice: a second pass removes rounding errors
+                residual = residual - basis.T @ (basis @ residual)
+        length = torch.linalg.vector_norm(residual)
         if length < 1e-8:
             return False
-        self._basis.append(left / length)
+        self._basis.append(residual / length)
         return True
 
 
-def _enters(edges: Sequence[Edge], row: int) -> bool:
-    """Whether an edge comes from an input of its cell: a node that no edge enters."""
+def _leaves_input(edges: Sequence[Edge], row: int) -> bool:
+    """True if the tail of an edge is an input of its cell: a node that no edge enters."""
     entered = {edge.head for edge in edges if edge.group == edges[row].group}
     return edges[row].tail not in entered

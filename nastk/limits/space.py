@@ -1,6 +1,7 @@
-"""A space that decides and draws within limits, `ConstrainedSpace`, and the check that it does.
+"""`ConstrainedSpace`, a space that decides and draws within limits, and checks of the limits.
 
-`LimitWatch` asks after every epoch; `LimitReport` says in a run's result what was limited.
+`LimitWatch` checks the decision after every epoch; `LimitReport` adds the limited metrics to the
+result of a run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from nastk.base.errors import ConfigurationError, PluginError
 from nastk.data.task import Task
-from nastk.limits.decision import ConstrainedDecision, best, kept
+from nastk.limits.decision import ConstrainedDecision, best, feasible
 from nastk.limits.limit import CachedEvaluator, Limit, LimitOptions
 from nastk.limits.model import Structure
 from nastk.spaces.architecture import Architecture
@@ -24,24 +25,24 @@ from nastk.train.probe import Probe
 from nastk.train.watching import FinishedEpoch
 
 ATTEMPTS = 100
-"""Architectures drawn before one within the limits is decided on random scores instead."""
+"""Most random draws; if none keeps the limits, random scores are decided within them."""
 
 REMEMBERED = 4096
-"""Decisions that are kept, since updaters often ask again for the same scores."""
+"""Most cached decisions; updaters often decide repeatedly on the same scores."""
 
 
 class ConstrainedSpace(SearchSpace):
-    """`space` with limits: its decisions and its random architectures keep them.
+    """`space` with limits: its decisions and its random architectures keep the limits.
 
-    Where the space's own decision keeps the limits it stands, bit for bit; so does a random draw.
-    Everything else is that of `space`, whose name it bears.
+    A decision or random draw of `space` that keeps the limits is returned unchanged. Everything
+    else, the name included, is that of `space`.
 
     Args:
         space: the space without limits.
-        limits: each with the evaluator that knows its metric, made for `space`.
+        limits: the limits, each with the evaluator of its metric, made for `space`.
 
     Raises:
-        ConfigurationError: no architecture keeps the limits, or an evaluator lacks the metric.
+        ConfigurationError: no architecture keeps the limits, or an evaluator lacks its metric.
 
     Example: `ConstrainedSpace(space, [(LimitOptions(**read("params=4M")), Size(context))])`
     """
@@ -50,48 +51,48 @@ class ConstrainedSpace(SearchSpace):
         self, space: SearchSpace, limits: Sequence[tuple[LimitOptions, Evaluator]]
     ) -> None:
         super().__init__(space.options)
-        # Class variables of every other space; this one takes those of the space it wraps.
+        # These are class variables of other spaces; here they are those of the wrapped space.
         vars(self).update(name=space.name, summary=space.summary)
         self.inner, self.edges = space, space.edges
         self.structure = Structure.of(space)
-        known: dict[int, CachedEvaluator] = {}
+        cached: dict[int, CachedEvaluator] = {}
         self.meters = [
             Limit(
                 space,
                 limit,
-                known.setdefault(id(evaluator), CachedEvaluator(evaluator)),
+                cached.setdefault(id(evaluator), CachedEvaluator(evaluator)),
                 self.structure,
             )
             for limit, evaluator in limits
         ]
         self.costs = torch.stack([meter.shares for meter in self.meters]).sum(0)
         self._decided: dict[tuple[Subspace, tuple[float, ...]], Architecture] = {}
-        self._complaints: dict[Subspace, str | None] = {}
+        self._reasons: dict[Subspace, str | None] = {}
         self._refuse_impossible()
 
     def __getattr__(self, name: str) -> Any:
-        """What only the wrapped space has."""
+        """Returns an attribute that only the wrapped space has."""
         if name.startswith("_") or name == "inner":
             raise AttributeError(name)
         return getattr(self.inner, name)
 
     def supernet(self, task: Task) -> Supernet:
-        """Called once for every fresh branch: the wrapped space's."""
+        """Called once for every fresh branch: returns a supernet of the wrapped space."""
         return self.inner.supernet(task)
 
     def network(self, architecture: Architecture, task: Task) -> nn.Module:
-        """Called to train, count or export an architecture, within the limits or not."""
+        """Called to train, count or export any architecture, within the limits or not."""
         return self.inner.network(architecture, task)
 
     def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
-        """Called by updaters: the space's decision, or the best-scoring one within the limits.
+        """Called by updaters: the space's decision if it keeps the limits, else the best that does.
 
         Raises:
             PluginError: no architecture within the limits lies in `subspace`.
         """
-        first = self.inner.decide(scores, subspace)
-        if self.keeps(first):
-            return first
+        unconstrained = self.inner.decide(scores, subspace)
+        if self.keeps(unconstrained):
+            return unconstrained
         table = finite(self.inner.readable(scores, subspace), subspace)
         key = subspace, tuple(table.flatten().tolist())
         if key not in self._decided:
@@ -101,9 +102,9 @@ class ConstrainedSpace(SearchSpace):
         return self._decided[key]
 
     def sample(self, subspace: Subspace, rng: torch.Generator) -> Architecture:
-        """Called by updaters that draw: the space's draws, until one keeps the limits.
+        """Called by updaters that draw: draws from the space until a draw keeps the limits.
 
-        After 100 that do not, a decision on random scores.
+        After 100 draws outside of the limits, returns a decision on random scores.
 
         Raises:
             PluginError: no architecture within the limits lies in `subspace`.
@@ -115,45 +116,47 @@ class ConstrainedSpace(SearchSpace):
         return self.decide(torch.rand(subspace.mask.shape, generator=rng), subspace)
 
     def why_empty(self, subspace: Subspace) -> str | None:
-        """Called on each subspace an updater returns: nothing is left, or nothing small enough."""
-        if subspace not in self._complaints:
-            self._complaints[subspace] = self._complaint(subspace)
-        return self._complaints[subspace]
+        """Called for every subspace of an updater: says why no architecture keeps the limits."""
+        if subspace not in self._reasons:
+            self._reasons[subspace] = self._why_empty(subspace)
+        return self._reasons[subspace]
 
     def with_options(self, changes: Mapping[str, Any]) -> SearchSpace:
-        """Called by evaluators: the wrapped space, changed; it keeps no limits."""
+        """Called by evaluators: returns the wrapped space with changed options, without limits."""
         return self.inner.with_options(changes)
 
     def check(self, architecture: Architecture) -> Architecture:
-        """`architecture` itself if it is one of the space, within the limits or not."""
+        """Returns `architecture` itself if it belongs to the space, within the limits or not."""
         return self.inner.check(architecture)
 
     def to_text(self, architecture: Architecture) -> str:
-        """The wrapped space's text form."""
+        """Returns the text form of the wrapped space."""
         return self.inner.to_text(architecture)
 
     def from_text(self, text: str) -> Architecture:
-        """The inverse of `to_text`, for architectures within the limits or not."""
+        """Returns the architecture that `to_text` wrote, within the limits or not."""
         return self.inner.from_text(text)
 
     def keeps(self, architecture: Architecture) -> bool:
-        """Whether all limits are kept, from exact sums where there are."""
+        """True if the architecture keeps all limits; exact additive models are trusted."""
         return all(meter.keeps(architecture) for meter in self.meters)
 
     def _best(self, scores: Float64[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
-        found = best(self._decision(scores, subspace))
-        if found is None:
+        """Returns the best decision within the limits, or raises a `PluginError`."""
+        architecture = best(self._decision(scores, subspace))
+        if architecture is None:
             raise PluginError(
                 "No architecture within the limits lies in this subspace: "
                 f"{self._smallest(subspace)}."
             )
-        return found
+        return architecture
 
-    def _complaint(self, subspace: Subspace) -> str | None:
+    def _why_empty(self, subspace: Subspace) -> str | None:
+        """Returns the reason why `subspace` has no architecture within the limits, or None."""
         if why := self.inner.why_empty(subspace):
             return why
         zeros = torch.zeros(subspace.mask.shape, dtype=torch.float64)
-        if next(kept(self._decision(zeros, subspace)), None) is not None:
+        if next(feasible(self._decision(zeros, subspace)), None) is not None:
             return None
         return f"none within the limits is left, {self._smallest(subspace)}"
 
@@ -163,17 +166,18 @@ class ConstrainedSpace(SearchSpace):
         return ConstrainedDecision(self.inner, self.structure, self.meters, subspace, scores)
 
     def _smallest(self, subspace: Subspace) -> str:
-        """The smallest value of every metric, and its limit, in words."""
-        found = []
+        """Returns a text with the smallest value of every metric and its limit."""
+        descriptions = []
         for meter in self.meters:
             value = meter.value(self.inner.decide(-meter.shares, subspace))
             limit = meter.limit
-            found.append(
+            descriptions.append(
                 f"the smallest {limit.metric} is {number(value)}, the limit {number(limit.at_most)}"
             )
-        return "; ".join(found)
+        return "; ".join(descriptions)
 
     def _refuse_impossible(self) -> None:
+        """Raise a `ConfigurationError` if no architecture of the space keeps the limits."""
         full = self.full()
         if self.inner.why_empty(full) is None and self.why_empty(full) is not None:
             together = " together" if len(self.meters) > 1 else ""
@@ -185,16 +189,19 @@ class ConstrainedSpace(SearchSpace):
 
 
 def finite(table: Float64[Tensor, "edges ops"], subspace: Subspace) -> Float64[Tensor, "edges ops"]:
-    """Scores that can be added: infinite ones a little beyond the finite, dead ones zero."""
+    """Returns scores that can be summed: infinite ones are made finite, dead ones zero.
+
+    An infinite score becomes so large that it outweighs any sum of finite scores.
+    """
     alive = subspace.mask
-    known = table[alive & table.isfinite()]
-    low, high = (float(known.min()), float(known.max())) if known.numel() else (0.0, 0.0)
+    values = table[alive & table.isfinite()]
+    low, high = (float(values.min()), float(values.max())) if values.numel() else (0.0, 0.0)
     beyond = 1 + len(subspace.alive) * (1 + high - low)
     return table.clamp(low - beyond, high + beyond).masked_fill(~alive, 0.0)
 
 
 def number(value: float) -> str:
-    """A count in full, or a measured value.
+    """Returns a count with all digits, or a measured value with six.
 
     >>> number(4102345.0), number(0.0205)
     ('4,102,345', '0.0205')
@@ -203,9 +210,9 @@ def number(value: float) -> str:
 
 
 class LimitReport(Evaluator):
-    """Each limited metric of what was found, beside its limit; the evaluators know the metrics.
+    """Reports each limited metric of the final architecture beside its limit.
 
-    Metrics: the limited ones, each followed by its largest value as `most_<metric>`.
+    Metrics: the limited ones, each followed by its limit as `most_<metric>`.
 
     Example: `LimitReport(context, space).evaluate(architecture, None).metrics["most_parameters"]`
     """
@@ -218,7 +225,7 @@ class LimitReport(Evaluator):
         self.space = space
 
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
-        """Called once at the end of a search: asks each limit's evaluator.
+        """Called once at the end of a search: measures with the evaluator of each limit.
 
         Raises:
             PluginError: a limit is exceeded.
@@ -238,7 +245,7 @@ class LimitReport(Evaluator):
 
 
 class LimitWatch:
-    """Asks after every epoch whether the decision of now keeps the limits, by the evaluators.
+    """Checks after every epoch, with the evaluators, that the current decision keeps the limits.
 
     Example: `Harness(updater, watchers=[LimitWatch(space)]).run()`
     """
@@ -256,7 +263,7 @@ class LimitWatch:
 
 
 def refuse_larger(space: ConstrainedSpace, architecture: Architecture, who: str) -> None:
-    """Raise a `PluginError` where an architecture exceeds a limit, as its evaluator says."""
+    """Raise a `PluginError` if an architecture exceeds a limit according to its evaluator."""
     for meter in space.meters:
         if not meter.holds(architecture):
             raise PluginError(

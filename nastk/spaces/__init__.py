@@ -1,6 +1,6 @@
-"""What can be decided: mixtures, subspaces, architectures, supernets, and spaces made of these.
+"""Search spaces, and the values they speak in: architectures, subspaces, mixtures, supernets.
 
-Plugins import the names of `__init__.pyi` from here, and the others not.
+Plugins import from this package only the names in `__init__.pyi`.
 """
 
 import lazy_loader

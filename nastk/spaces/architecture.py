@@ -1,7 +1,8 @@
-"""What was decided: `Architecture`, a frozen value with a canonical id and a versioned JSON form.
+"""`Architecture`: the result of a search, a frozen value with a canonical id and a JSON form.
 
-It needs no torch and no search space to be read, compared or drawn; its space turns it into a
-network (`SearchSpace.network`) and into the text that the field exchanges (`SearchSpace.to_text`).
+Reading, comparing or drawing an architecture needs neither torch nor its search space. The space
+turns it into a network (`SearchSpace.network`) and into the text form that the field uses
+(`SearchSpace.to_text`).
 """
 
 import hashlib
@@ -18,14 +19,14 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Architecture:
-    """The operations chosen on each edge of a space: usually one or none, two are legal.
+    """The operations chosen on each edge of a space: usually one or none; several are allowed.
 
     `choices` has one tuple of operation names for each of `edges`, in the order of the space.
-    Two architectures are equal if space, edges and choices are.
+    Two architectures are equal if their spaces, edges and choices are equal.
 
     >>> edge = Edge("cell:0->1", ("conv", "skip"), "cell", 0, 1)
-    >>> found = Architecture("toy", (edge,), (("conv",),))
-    >>> Architecture.from_json(found.to_json()) == found
+    >>> architecture = Architecture("toy", (edge,), (("conv",),))
+    >>> Architecture.from_json(architecture.to_json()) == architecture
     True
     """
 
@@ -51,7 +52,7 @@ class Architecture:
                     f"Edge {edge.name} of space {self.space!r} has an operation twice: "
                     f"{', '.join(chosen)}."
                 )
-        # One order for what has none, so that equal decisions are equal values.
+        # The operations of an edge are a set: sort them, so that equal decisions compare equal.
         ordered = tuple(
             tuple(sorted(chosen, key=edge.operations.index))
             for edge, chosen in zip(self.edges, self.choices, strict=True)
@@ -60,17 +61,17 @@ class Architecture:
 
     @property
     def id(self) -> str:
-        """Twelve hexadecimal digits, the same for equal decisions on any machine and version."""
-        named = {
+        """Twelve hexadecimal digits, equal for equal decisions in any version of nastk."""
+        chosen_names = {
             edge.name: sorted(chosen)
             for edge, chosen in zip(self.edges, self.choices, strict=True)
             if chosen
         }
-        text = json.dumps([self.space, named], sort_keys=True)
+        text = json.dumps([self.space, chosen_names], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def table(self) -> tuple[tuple[bool, ...], ...]:
-        """The choices as a padded edges x operations table, the shape of `Subspace.alive`."""
+        """Returns the choices as a boolean edges x operations table, like `Subspace.alive`."""
         width = max(len(edge.operations) for edge in self.edges)
         return tuple(
             tuple(
@@ -81,7 +82,7 @@ class Architecture:
         )
 
     def links(self) -> list[tuple[Edge, str]]:
-        """Every chosen (edge, operation name), in the order of the edges."""
+        """Returns every chosen (edge, operation name), in the order of the edges."""
         return [
             (edge, operation)
             for edge, chosen in zip(self.edges, self.choices, strict=True)
@@ -89,14 +90,14 @@ class Architecture:
         ]
 
     def connected(self) -> bool:
-        """Whether the last node of every cell type is reached from an input without using `none`.
+        """True if in every cell type a path without `none` leads from an input to the last node.
 
-        An input is a node that no edge enters. What is not connected computes a constant.
+        An input is a node that no edge enters. A network that is not connected is constant.
         """
         return connected(self.edges, self.choices)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object that says everything: schema version, id, space, each edge's choice."""
+        """Returns a complete JSON object: schema version, id, space, edges and their choices."""
         return {
             "schema": SCHEMA,
             "id": self.id,
@@ -116,10 +117,10 @@ class Architecture:
 
     @classmethod
     def from_json(cls, value: Any) -> Self:
-        """The inverse of `to_json`.
+        """Returns the architecture that `to_json` wrote.
 
         Raises:
-            DataError: the object is no architecture, or one of a newer schema.
+            DataError: the object is no architecture, or has a newer schema.
         """
         if not isinstance(value, Mapping):
             raise DataError(f"An architecture is a JSON object, got {type(value).__name__}.")
@@ -132,21 +133,21 @@ class Architecture:
             rows = value["edges"]
             edges = tuple(
                 Edge(
-                    _word(row["name"]),
-                    tuple(_word(name) for name in row["operations"]),
-                    _word(row["group"]),
+                    _text(row["name"]),
+                    tuple(_text(name) for name in row["operations"]),
+                    _text(row["group"]),
                     int(row["source"]),
                     int(row["node"]),
                 )
                 for row in rows
             )
-            return cls(_word(value["space"]), edges, tuple(tuple(row["chosen"]) for row in rows))
+            return cls(_text(value["space"]), edges, tuple(tuple(row["chosen"]) for row in rows))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"This JSON object is no architecture: {error!r}.") from None
 
 
-def _word(value: Any) -> str:
-    """A name in a file, which is a text; refuses anything else."""
+def _text(value: Any) -> str:
+    """Returns `value`, a name in a file, if it is a string; else raises a `TypeError`."""
     if not isinstance(value, str):
         raise TypeError(f"a name must be a text, got {value!r}")
     return value
@@ -154,7 +155,7 @@ def _word(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Published:
-    """An architecture that is known by a name: its text, and the options its space needs for it.
+    """A published architecture: its text form, and the options that its space needs for it.
 
     Example: `Published("mb3_3x3 skip ...", {"layout": "mobilenetv2"})`
     """

@@ -1,7 +1,8 @@
-"""Weights from elsewhere: `load_weights` puts a file's into a supernet, whoever trained them.
+"""`load_weights`: load the weights of a file into a supernet.
 
-A file may have been written by nastk (a checkpoint) or by other code under other names, which the
-supernet knows (`Supernet.own_name`). Only safetensors are read, so that nothing is executed.
+The file may be a checkpoint of nastk, or may have been written by other code under other names,
+which the supernet translates (`Supernet.own_name`). Only safetensors are read, since loading them
+runs no code.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,28 +18,28 @@ from nastk.nn.norms import BatchNorm, Frozen
 from nastk.spaces.supernet import Supernet
 
 CHECKPOINT = "branches.0.supernet."
-"""What the names of a checkpoint's first supernet begin with."""
+"""Prefix of the names of a checkpoint's first supernet."""
 
 MEAN, VARIANCE, COUNT = "running_mean", "running_var", "num_batches_tracked"
-"""What torch's norms call their running statistics, and how many batches these are of."""
+"""Names of the running statistics of torch's norms, and of their count of batches."""
 
 
 def load_weights(supernet: Supernet, path: str | Path) -> Frozen | None:
-    """Put the weights of a safetensors file into `supernet`.
+    """Load the weights of a safetensors file into `supernet`.
 
     Args:
-        supernet: it is changed in place, all of its weights or, in case of an error, none.
-        path: the file: a checkpoint of nastk, or weights under the supernet's own names or under
-            those of the authors' code, where the space knows them.
+        supernet: changed in place; after an error none of its weights has changed.
+        path: a checkpoint of nastk, or a file of weights under the supernet's own names or,
+            where the space can translate them, under those of the authors' code.
 
     Returns:
-        The running statistics of norms, where the file has them: inside `frozen.applied()` the
-        supernet normalises by them, as the other code's does in evaluation mode. None where it has
-        none; norms of supernets use the statistics of the batch.
+        The running statistics of norms if the file has any, else None. Inside `frozen.applied()`
+        the supernet normalises by them, like the other code in evaluation mode; otherwise norms of
+        supernets use the statistics of the batch.
 
     Raises:
-        ConfigurationError: the file cannot be read, or its weights are of another supernet; says
-            which are missing, unknown, or of another shape.
+        ConfigurationError: the file cannot be read, or its weights are those of another supernet;
+            the message names weights that are missing, unknown, or of another shape.
 
     Example:
         supernet = space.supernet(task)
@@ -46,64 +47,69 @@ def load_weights(supernet: Supernet, path: str | Path) -> Frozen | None:
         with torch.no_grad(), frozen.applied():
             logits = supernet(images, Mixture.of(architecture))
     """
-    own = dict(supernet.named_parameters())
-    found: dict[str, Tensor] = {}
+    parameters = dict(supernet.named_parameters())
+    loaded: dict[str, Tensor] = {}
     statistics: dict[str, Tensor] = {}
     for name, tensor in _tensors(Path(path)).items():
-        mine = None if name.endswith(COUNT) else supernet.own_name(name)
-        if mine is None:
+        own_name = None if name.endswith(COUNT) else supernet.own_name(name)
+        if own_name is None:
             continue
-        into = statistics if mine.endswith((MEAN, VARIANCE)) else found
-        if mine in into and not torch.equal(into[mine], tensor):
+        target = statistics if own_name.endswith((MEAN, VARIANCE)) else loaded
+        if own_name in target and not torch.equal(target[own_name], tensor):
             raise ConfigurationError(
-                f"The weights {path} have several tensors for {mine} of this supernet (the last is "
-                f"{name}), and they differ."
+                f"The weights {path} have several tensors for {own_name} of this supernet (the "
+                f"last is {name}), and they differ."
             )
-        into[mine] = tensor
-    _check(path, own, found)
+        target[own_name] = tensor
+    _check(path, parameters, loaded)
     with torch.no_grad():
-        for name, weight in own.items():
-            weight.copy_(found[name])
-    return _frozen(supernet, statistics, path) if statistics else None
+        for name, weight in parameters.items():
+            weight.copy_(loaded[name])
+    return _frozen_norms(supernet, statistics, path) if statistics else None
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    """Name and value of each tensor of a supernet in the file."""
+    """Returns the tensors of the file's supernet by name, without a checkpoint's prefix."""
     try:
         with safe_open(path, framework="pt") as file:
             names = list(file.keys())
-            ours = any(name.startswith(CHECKPOINT) for name in names)
-            taken = [name for name in names if not ours or name.startswith(CHECKPOINT)]
-            return {name.removeprefix(CHECKPOINT): file.get_tensor(name) for name in taken}
+            is_checkpoint = any(name.startswith(CHECKPOINT) for name in names)
+            wanted = [name for name in names if not is_checkpoint or name.startswith(CHECKPOINT)]
+            return {name.removeprefix(CHECKPOINT): file.get_tensor(name) for name in wanted}
     except (OSError, SafetensorError) as error:
         raise ConfigurationError(
             f"The weights {path} cannot be read as safetensors: {error}."
         ) from None
 
 
-def _check(path: str | Path, own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Refuse weights that are not exactly this supernet's."""
-    wrong = {
-        "lacks": own.keys() - found.keys(),
-        "has, unknown to this supernet,": found.keys() - own.keys(),
+def _check(
+    path: str | Path, parameters: Mapping[str, Tensor], loaded: Mapping[str, Tensor]
+) -> None:
+    """Raise a `ConfigurationError` unless names and shapes are exactly those of the supernet."""
+    mismatches = {
+        "lacks": parameters.keys() - loaded.keys(),
+        "has, unknown to this supernet,": loaded.keys() - parameters.keys(),
         "has in another shape": {
-            name for name in own.keys() & found.keys() if own[name].shape != found[name].shape
+            name
+            for name in parameters.keys() & loaded.keys()
+            if parameters[name].shape != loaded[name].shape
         },
     }
-    said = [f"it {word} {_some(names)}" for word, names in wrong.items() if names]
-    if said:
+    faults = [f"it {verb} {_first_few(names)}" for verb, names in mismatches.items() if names]
+    if faults:
         raise ConfigurationError(
-            f"The weights {path} are of another supernet: {'; '.join(said)}. Use the space, its "
+            f"The weights {path} are of another supernet: {'; '.join(faults)}. Use the space, its "
             "options and the images that they were trained with."
         )
 
 
-def _frozen(supernet: Supernet, statistics: Mapping[str, Tensor], path: str | Path) -> Frozen:
+def _frozen_norms(supernet: Supernet, statistics: Mapping[str, Tensor], path: str | Path) -> Frozen:
+    """Returns norms frozen at the running statistics of the file."""
     modules = dict(supernet.named_modules())
     frozen = Frozen(supernet)
     for name in sorted({name.rpartition(".")[0] for name in statistics}):
         norm = modules.get(name)
-        mean, variance = (statistics.get(f"{name}.{word}") for word in (MEAN, VARIANCE))
+        mean, variance = (statistics.get(f"{name}.{kind}") for kind in (MEAN, VARIANCE))
         if not isinstance(norm, BatchNorm) or mean is None or variance is None:
             raise ConfigurationError(
                 f"The weights {path} have running statistics for {name}, which is no norm of this "
@@ -114,8 +120,8 @@ def _frozen(supernet: Supernet, statistics: Mapping[str, Tensor], path: str | Pa
     return frozen
 
 
-def _some(names: Iterable[str]) -> str:
-    """The first few of these names."""
+def _first_few(names: Iterable[str]) -> str:
+    """Returns the first three names in alphabetical order, and how many more there are."""
     ordered = sorted(names)
     more = f" and {len(ordered) - 3} more" if len(ordered) > 3 else ""
     return ", ".join(ordered[:3]) + more

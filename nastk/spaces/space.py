@@ -1,8 +1,8 @@
-"""What can be decided, and what a decision means: `SearchSpace`.
+"""`SearchSpace`: the interface of all search spaces; `SingleChoiceSpace` for the simple ones.
 
 A space lists its edges, builds the supernet that a search trains and the stand-alone network of an
-architecture, and owns the rule by which scores become an architecture. `subspace.py` and
-`architecture.py` hold the values it speaks in.
+architecture, and defines the rule that turns scores into an architecture. Its values are defined
+in `subspace.py` and `architecture.py`.
 """
 
 import re
@@ -28,7 +28,7 @@ ID = re.compile("[0-9a-f]{12}")
 
 
 class SearchSpace(Component, RenamedMethods, ABC, renamed={"complaint": "why_empty"}):
-    """What can be decided (`edges`), and what a decision means (`network`).
+    """The decisions of a search (`edges`), and the networks that they describe (`network`).
 
     A space is made from its options: `Darts(Darts.Options(channels=8))`. `edges` is set in
     `__init__` and never changes.
@@ -42,12 +42,12 @@ class SearchSpace(Component, RenamedMethods, ABC, renamed={"complaint": "why_emp
     edges: tuple[Edge, ...]
 
     published: ClassVar[Mapping[str, Published]] = {}
-    """Architectures that `from_text` reads by their names, which are in capitals."""
+    """Published architectures by name (in capitals); `from_text` reads these names."""
 
     costs: Float[Tensor, "edges ops"] | None = None
-    """For updaters with a penalty: the share of the run's limits that choosing an operation takes.
+    """Share of the run's limits that each operation uses up, for updaters with a cost penalty.
 
-    On the CPU, zero for the cheapest of an edge; None in a run without limits.
+    On the CPU, zero for the cheapest operation of an edge; None in a run without limits.
     """
 
     def __init__(self, options: Any = None) -> None:
@@ -55,83 +55,89 @@ class SearchSpace(Component, RenamedMethods, ABC, renamed={"complaint": "why_emp
 
     @abstractmethod
     def supernet(self, task: Task) -> Supernet:
-        """Called once for every fresh branch, under the run's `weights` random stream."""
+        """Called once for every fresh branch: returns a supernet with new weights.
+
+        The run's `weights` random stream is active during the call.
+        """
 
     @abstractmethod
     def network(self, architecture: Architecture, task: Task) -> nn.Module:
-        """Called to train, count or export an architecture: its network.
+        """Called to train, count or export an architecture: returns its stand-alone network.
 
-        A plain stand-alone module, freshly initialised.
+        The network is a plain module, freshly initialised.
         """
 
     @abstractmethod
     def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
-        """Called by updaters: the space's rule from scores (higher is better) to an architecture.
+        """Called by updaters: turns scores (higher is better) into an architecture.
 
-        Only operations alive in `subspace` may be chosen; ties go to the lower index.
+        The rule chooses only operations that are alive in `subspace`; ties go to the lower index.
         """
 
     @abstractmethod
     def to_text(self, architecture: Architecture) -> str:
-        """The text form that the field exchanges (a genotype, a benchmark's string)."""
+        """Returns the text form that the field uses (a genotype, a benchmark's string)."""
 
     @abstractmethod
     def from_text(self, text: str) -> Architecture:
-        """The inverse of `to_text`.
+        """Returns the architecture that `to_text` wrote.
 
         Raises:
-            DataError: the text is no architecture of this space; says where it stops being one.
+            DataError: the text is no architecture of this space; the message says where it fails.
         """
 
     @classmethod
     def options_for(cls, text: str) -> dict[str, Any]:
-        """Called for an architecture that comes without options: those that `text` needs.
+        """Called for a text without space options: returns the options that the text needs.
 
-        A published name needs its own layout, a cell of three nodes a space of three nodes. Empty
-        where the defaults do, or where the text is none of this space.
+        A published name needs its own layout; a cell of three nodes needs a space of three nodes.
+        Empty if the defaults suffice, or if the text is no architecture of this space.
         """
-        known = cls.published.get(text.strip().upper())
-        return dict(known.options) if known else {}
+        published = cls.published.get(text.strip().upper())
+        return dict(published.options) if published else {}
 
     def own(self, text: str) -> Architecture | None:
-        """For `from_text`: the architecture that nastk wrote as JSON, or None for any other text.
+        """Called by `from_text`: returns the architecture that nastk wrote as JSON.
 
-        Takes the content of a run's `architecture.json` or `result.json`.
+        `text` may be the content of a run's `architecture.json` or `result.json`. None for any
+        other text.
 
         Raises:
-            DataError: it is one of another space or other options, or an id, which says nothing.
+            DataError: the architecture belongs to another space or other options, or the text is
+                an id, from which no architecture can be made.
         """
         if ID.fullmatch(text.strip()):
             raise DataError(
                 f"{text.strip()} is an id: it tells architectures apart and does not describe one. "
                 "Give the text, or the JSON, of the architecture."
             )
-        value = _object(text)
+        value = _json_object(text)
         value = value.get("architecture", value) if value else None
         if not isinstance(value, Mapping) or not {"schema", "edges"} <= set(value):
             return None
-        found = Architecture.from_json(value)
-        # The same decision where this space has other candidates beside those chosen.
-        chosen = dict(zip((edge.name for edge in found.edges), found.choices, strict=True))
-        if found.space == self.name and set(chosen) == {edge.name for edge in self.edges}:
-            found = self.architecture(chosen[edge.name] for edge in self.edges)
-        return self.check(found)
+        architecture = Architecture.from_json(value)
+        # The candidates may differ from those of this space as long as the chosen ones exist here.
+        names = [edge.name for edge in architecture.edges]
+        chosen = dict(zip(names, architecture.choices, strict=True))
+        if architecture.space == self.name and set(chosen) == {edge.name for edge in self.edges}:
+            architecture = self.architecture(chosen[edge.name] for edge in self.edges)
+        return self.check(architecture)
 
     def why_empty(self, subspace: Subspace) -> str | None:
-        """Called on each subspace an updater returns: why it has no architecture, else None."""
+        """Called for every subspace of an updater: says why it has no architecture, else None."""
         for edge, row in zip(self.edges, subspace.alive, strict=True):
             if not any(row):
                 return f"edge {edge.name} has no operation left"
         return None
 
     def full(self) -> Subspace:
-        """Every operation of every edge."""
+        """Returns the subspace in which every operation of every edge is alive."""
         return Subspace.full(self.edges)
 
     def sample(self, subspace: Subspace, rng: torch.Generator) -> Architecture:
-        """An architecture of `subspace` by the rule of `decide` on uniform random scores.
+        """Returns a random architecture of `subspace`: `decide` applied to uniform random scores.
 
-        Spaces whose rule would not make this uniform over their architectures override it.
+        Spaces in which this is not uniform over the architectures override it.
         """
         return self.decide(
             torch.rand(len(subspace.alive), len(subspace.alive[0]), generator=rng), subspace
@@ -140,10 +146,12 @@ class SearchSpace(Component, RenamedMethods, ABC, renamed={"complaint": "why_emp
     def readable(
         self, scores: Float[Tensor, "edges ops"], subspace: Subspace
     ) -> Float[Tensor, "edges ops"]:
-        """For `decide`: a checked float64 CPU copy of `scores`, minus infinity where none is alive.
+        """Called by `decide`: returns `scores` as float64 on the CPU, checked.
+
+        Operations that are not alive in `subspace` get minus infinity.
 
         Raises:
-            PluginError: the scores of a living operation are not a number, or have another shape.
+            PluginError: the score of an alive operation is NaN, or the shape is wrong.
         """
         alive = subspace.mask
         if scores.shape != alive.shape:
@@ -153,34 +161,34 @@ class SearchSpace(Component, RenamedMethods, ABC, renamed={"complaint": "why_emp
             )
         table = scores.detach().to("cpu", torch.float64, copy=True)
         if bool(table[alive].isnan().any()):
-            bad = [
+            rows_with_nan = [
                 self.edges[int(row)].name
                 for row in (table.isnan() & alive).any(1).nonzero().flatten()
             ]
             raise PluginError(
                 "The scores to decide on are not a number on "
-                f"{', '.join(bad[:3])}{' ...' if len(bad) > 3 else ''}. "
+                f"{', '.join(rows_with_nan[:3])}{' ...' if len(rows_with_nan) > 3 else ''}. "
                 "The updater that computed them must not return NaN."
             )
         return table.masked_fill(~alive, -torch.inf)
 
     def architecture(self, choices: Iterable[Sequence[str]]) -> Architecture:
-        """The architecture with these operation names on the edges, in their order."""
+        """Returns the architecture with these operation names, one sequence for each edge."""
         return Architecture(self.name, self.edges, tuple(tuple(chosen) for chosen in choices))
 
     def with_options(self, changes: Mapping[str, Any]) -> "SearchSpace":
-        """Called by evaluators: this space with these options changed, for a network's other size.
+        """Called by evaluators: returns this space with some options changed, such as network size.
 
-        What can be decided stays the same, so the architectures are those of this space.
+        The edges stay the same, so architectures of one space are architectures of the other.
 
         Raises:
-            ConfigurationError: an option that the space does not have, a value that it does not
-                take, or one that changes its edges.
+            ConfigurationError: an option does not exist, a value is not allowed, or an option
+                would change the edges.
 
         Example: `space.with_options({"auxiliary": True}).network(architecture, task)`
         """
-        given = self.options.model_dump()
-        changed = type(self)(self.parse_options({**given, **changes}))
+        options = self.options.model_dump()
+        changed = type(self)(self.parse_options({**options, **changes}))
         if changed.edges != self.edges:
             raise ConfigurationError(
                 f"{', '.join(changes)} would change what space {self.name!r} decides on; only what "
@@ -189,10 +197,10 @@ class SearchSpace(Component, RenamedMethods, ABC, renamed={"complaint": "why_emp
         return changed
 
     def check(self, architecture: Architecture) -> Architecture:
-        """`architecture` itself if it is one of this space with these options.
+        """Returns `architecture` itself if it belongs to this space with these options.
 
         Raises:
-            DataError: it belongs to another space, or to other edges.
+            DataError: the architecture belongs to another space or to other edges.
         """
         if architecture.space != self.name or architecture.edges != self.edges:
             raise DataError(
@@ -205,31 +213,32 @@ class SearchSpace(Component, RenamedMethods, ABC, renamed={"complaint": "why_emp
 
 
 class SingleChoiceSpace(SearchSpace):
-    """A space in which every edge takes exactly one operation: what such spaces answer alike.
+    """Base class of spaces in which every edge takes exactly one operation.
 
-    `decide` takes the best of each edge, so `sample` is uniform over the architectures.
+    `decide` takes the best operation of each edge, so `sample` is uniform over the architectures.
 
     Example: `class Mine(SingleChoiceSpace)` with `edges`, `supernet`, `network` and the text form.
     """
 
     def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
-        """Called by updaters: the best living operation of each edge; ties: the first.
+        """Called by updaters: returns the best alive operation of each edge; ties go to the first.
 
         Raises:
-            PluginError: no architecture lies in `subspace`, or a living score is not a number.
+            PluginError: no architecture lies in `subspace`, or an alive score is NaN.
         """
         self.refuse_empty(subspace)
         table = self.readable(scores, subspace).tolist()
         return self.chosen(
-            max(subspace.operations(row), key=numbers.__getitem__)
-            for row, numbers in enumerate(table)
+            max(subspace.operations(row), key=row_scores.__getitem__)
+            for row, row_scores in enumerate(table)
         )
 
     def check(self, architecture: Architecture) -> Architecture:
-        """`architecture` itself if it is one of this space: exactly one operation on each edge.
+        """Returns `architecture` itself if it has exactly one operation on each edge.
 
         Raises:
-            DataError: it belongs to another space or other edges, or an edge has none or several.
+            DataError: the architecture belongs to another space or other edges, or an edge has no
+                operation or several.
         """
         super().check(architecture)
         for edge, chosen in zip(self.edges, architecture.choices, strict=True):
@@ -241,13 +250,13 @@ class SingleChoiceSpace(SearchSpace):
         return architecture
 
     def chosen(self, columns: Iterable[int]) -> Architecture:
-        """The architecture with one operation, by its column, on each edge."""
+        """Returns the architecture with the operation of the given column on each edge."""
         return self.architecture(
             (edge.operations[column],) for edge, column in zip(self.edges, columns, strict=True)
         )
 
     def refuse_empty(self, subspace: Subspace) -> None:
-        """Called before deciding.
+        """Called before a decision: raises an error if `subspace` is empty.
 
         Raises:
             PluginError: no architecture lies in `subspace`.
@@ -256,8 +265,8 @@ class SingleChoiceSpace(SearchSpace):
             raise PluginError(f"No architecture lies in this subspace: {why}.")
 
 
-def _object(text: str) -> Mapping[str, Any] | None:
-    """The JSON object that a text is; None where it is none."""
+def _json_object(text: str) -> Mapping[str, Any] | None:
+    """Returns the JSON object in `text`, or None if the text is not a JSON object."""
     if not text.lstrip().startswith("{"):
         return None
     try:

@@ -1,8 +1,8 @@
-"""What can be decided: edges with their candidate operations, and which of them are still alive.
+"""`Edge`, a decision with its candidate operations, and `Subspace`, the operations still alive.
 
-`Edge` is one decision. `Subspace` says which operations are alive on which edge: it is the search
-state that updaters shrink and split. Both are frozen, hashable values that write themselves as
-JSON. Next: `architecture.py` (what was decided), `mixture.py` (how a supernet is told to mix).
+`Subspace` is the state of a search that updaters shrink and split. Both are frozen, hashable values
+with a JSON form. Next: `architecture.py` (the result of a search), `mixture.py` (the weights of the
+operations in a forward pass).
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -37,9 +37,10 @@ class Edge:
 
 @dataclass(frozen=True)
 class Subspace(RenamedMethods, renamed={"players": "alive_operations"}):
-    """Which operations are alive: one row an edge, one column an operation, padded to equal length.
+    """The operations that are alive: a row for each edge, a column for each operation.
 
-    Padding (columns past the operations of a shorter edge) is never alive.
+    Rows are padded to equal length; padding (columns past the operations of an edge) is never
+    alive.
 
     >>> a = Edge("a", ("conv", "skip"), "cell", 0, 1)
     >>> b = Edge("b", ("conv", "pool", "skip"), "cell", 0, 2)
@@ -54,7 +55,7 @@ class Subspace(RenamedMethods, renamed={"players": "alive_operations"}):
 
     @classmethod
     def full(cls, edges: Sequence[Edge]) -> Self:
-        """Everything alive on these edges."""
+        """Returns the subspace in which every operation of these edges is alive."""
         width = max(len(edge.operations) for edge in edges)
         return cls(
             tuple(tuple(column < len(edge.operations) for column in range(width)) for edge in edges)
@@ -62,7 +63,7 @@ class Subspace(RenamedMethods, renamed={"players": "alive_operations"}):
 
     @classmethod
     def of(cls, mask: "Bool[Tensor, 'edges ops'] | Iterable[Iterable[bool]]") -> Self:
-        """The subspace that a boolean table describes (a tensor or nested sequences)."""
+        """Returns the subspace of a boolean table (a tensor or nested sequences)."""
         rows = mask.tolist() if hasattr(mask, "tolist") else mask
         return cls(tuple(tuple(bool(value) for value in row) for row in rows))
 
@@ -74,25 +75,25 @@ class Subspace(RenamedMethods, renamed={"players": "alive_operations"}):
         return torch.tensor(self.alive, dtype=torch.bool)
 
     def alive_operations(self) -> list[tuple[int, int]]:
-        """Every alive (edge, operation), in the order of the table: edge by edge."""
+        """Returns every alive (edge, operation), edge by edge."""
         return [(e, o) for e, row in enumerate(self.alive) for o, alive in enumerate(row) if alive]
 
     def operations(self, edge: int) -> tuple[int, ...]:
-        """The columns alive on `edge`."""
+        """Returns the columns of the operations that are alive on `edge`."""
         return tuple(column for column, alive in enumerate(self.alive[edge]) if alive)
 
     def keep(self, mask: "Bool[Tensor, 'edges ops'] | Iterable[Iterable[bool]]") -> Self:
-        """What is alive here and in `mask`: never brings an operation back."""
-        other = type(self).of(mask)
+        """Returns the operations alive both here and in `mask`; never revives an operation."""
+        kept = type(self).of(mask)
         return type(self)(
             tuple(
-                tuple(a and b for a, b in zip(row, kept, strict=True))
-                for row, kept in zip(self.alive, other.alive, strict=True)
+                tuple(a and b for a, b in zip(row, kept_row, strict=True))
+                for row, kept_row in zip(self.alive, kept.alive, strict=True)
             )
         )
 
     def only(self, edge: int, operations: Iterable[int]) -> Self:
-        """The same with nothing but `operations` (those that are alive) on `edge`."""
+        """Returns the subspace with only the alive ones of `operations` on `edge`."""
         if not 0 <= edge < len(self.alive):
             raise IndexError(f"There are edges 0 to {len(self.alive) - 1}, got {edge}.")
         wanted = set(operations)
@@ -100,50 +101,58 @@ class Subspace(RenamedMethods, renamed={"players": "alive_operations"}):
         return type(self)((*self.alive[:edge], row, *self.alive[edge + 1 :]))
 
     def drop(self, edge: int, operation: int) -> Self:
-        """The same without one operation."""
+        """Returns the subspace without one operation."""
         return self.only(edge, set(self.operations(edge)) - {operation})
 
     def split(self, edge: int, groups: Sequence[Iterable[int]]) -> list[Self]:
-        """One subspace for each group of operations of `edge`, everything else alike."""
+        """Returns a subspace for each group of operations of `edge`; other edges stay the same."""
         return [self.only(edge, group) for group in groups]
 
     def contains(self, other: "Subspace") -> bool:
-        """Whether everything alive in `other` is alive here."""
+        """True if every operation alive in `other` is alive here."""
         return self.keep(other.alive) == other
 
     def connects(self, edges: Sequence[Edge]) -> bool:
-        """Whether something alive other than `none` leads to the last node of every cell type.
+        """True if in every cell type alive operations other than `none` reach the last node.
 
-        Where it does not, every network of this subspace computes a constant.
+        Otherwise every network of this subspace computes a constant.
         """
-        names = [[edge.operations[at] for at in self.operations(n)] for n, edge in enumerate(edges)]
+        names = [
+            [edge.operations[column] for column in self.operations(row)]
+            for row, edge in enumerate(edges)
+        ]
         return connected(edges, names)
 
     def to_json(self) -> list[str]:
-        """One string of ones and zeros for each edge."""
+        """Returns a string of ones and zeros for each edge."""
         return ["".join("1" if alive else "0" for alive in row) for row in self.alive]
 
     @classmethod
     def from_json(cls, rows: Sequence[str]) -> Self:
-        """The inverse of `to_json`."""
+        """Returns the subspace that `to_json` wrote."""
         return cls(tuple(tuple(character == "1" for character in row) for row in rows))
 
 
 def connected(edges: Sequence[Edge], names: Sequence[Collection[str]]) -> bool:
-    """Whether the last node of every cell type is reached from an input without using `none`.
+    """True if in every cell type a path without `none` leads from an input to the last node.
 
     `names` are the operations of each edge. An input is a node that no edge enters.
     """
-    kept = [not set(some) <= {"none"} for some in names]
-    return all(_reached(edges, kept, group) for group in {edge.group for edge in edges})
+    passes = [not set(operations) <= {"none"} for operations in names]
+    return all(_reaches_end(edges, passes, group) for group in {edge.group for edge in edges})
 
 
-def _reached(edges: Sequence[Edge], kept: Sequence[bool], group: str) -> bool:
-    own = [(edge, use) for edge, use in zip(edges, kept, strict=True) if edge.group == group]
-    nodes = {edge.head for edge, _ in own}
-    reached = {edge.tail for edge, _ in own} - nodes
-    # In the order of their nodes, so that one walk follows every path.
-    for edge, use in sorted(own, key=lambda pair: pair[0].head):
-        if use and edge.tail in reached:
+def _reaches_end(edges: Sequence[Edge], passes: Sequence[bool], group: str) -> bool:
+    """True if edges that pass a signal on lead from an input of the cell to its last node."""
+    cell = [
+        (edge, passable)
+        for edge, passable in zip(edges, passes, strict=True)
+        if edge.group == group
+    ]
+    nodes = {edge.head for edge, _ in cell}
+    reached = {edge.tail for edge, _ in cell} - nodes
+    # Edges are visited in the order of their heads, so that one walk follows every path.
+    for edge, passable in sorted(cell, key=lambda pair: pair[0].head):
+        if passable and edge.tail in reached:
             reached.add(edge.head)
     return max(nodes) in reached

@@ -1,4 +1,4 @@
-"""All operations of a space at once: `Supernet`, a network with weights that is told how to mix."""
+"""`Supernet`: a network with all operations of a space, weighted by a mixture at every call."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +14,12 @@ from torch.utils.checkpoint import checkpoint
 from nastk.spaces.mixture import Mixture
 
 Measure = Callable[[Sequence[Mixture]], Sequence[Float[Tensor, "batch classes"]]]
-"""The logits of some images under each of these mixtures."""
+"""Returns the logits of fixed images under each of the given mixtures."""
 
 
 @dataclass
 class Answers:
-    """Logits of some images under any mixtures, and how they were come by, in a word.
+    """Returns the logits of fixed images for a list of mixtures; `strategy` names the code path.
 
     Example: `(logits,) = Answers(supernet.measuring(images))([Mixture.uniform(subspace)])`
     """
@@ -28,78 +28,79 @@ class Answers:
     strategy: str = "plain"
 
     def __call__(self, mixtures: Sequence[Mixture]) -> Sequence[Float[Tensor, "batch classes"]]:
-        """Called for one mixture or several; `strategy` is then how it was done."""
+        """Returns the logits of each mixture; afterwards `strategy` names the code path used."""
         return self.measure(mixtures)
 
 
 class Supernet(nn.Module, ABC):
-    """Every operation of every edge, with shared weights and no architecture parameters.
+    """All operations of all edges, with shared weights and no architecture parameters.
 
-    Norms use the statistics of the batch and keep none of their own, so a forward pass changes
-    nothing. Its parameters are exactly what the weight optimiser trains.
+    Norms use the statistics of the batch and keep no running statistics, so a forward pass changes
+    nothing. The parameters are exactly those that the weight optimiser trains.
 
     Example: `logits = space.supernet(task)(images, Mixture.uniform(space.full()))`
     """
 
     strategy: ClassVar[str] = "plain"
-    """How `measuring` goes about it, in a word: named in the cost of a run."""
+    """Name of the code path of `measuring`, recorded in the cost of a run."""
 
     @abstractmethod
     def forward(
         self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
     ) -> Float[Tensor, "batch classes"]:
-        """Called for every weight step and every measurement: the logits under `mixture`.
+        """Called for every weight step and every measurement: returns the logits under `mixture`.
 
-        Operations that are not active are not computed; an edge with none contributes zeros.
-        Gradient flows to the weights and, where it carries gradient, to `mixture.weights`.
+        Operations that are not active are not computed; an edge without an active operation
+        contributes zeros. Gradient flows to the supernet's weights and, if they require gradient,
+        to `mixture.weights`.
         """
 
     def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Measure:
         """Called to measure many mixtures on the same images, without gradient.
 
-        The answer gives for each mixture what `forward` gives. It may keep what successive mixtures
-        agree on; the weights stay as they are as long as it is used.
+        The returned function gives the same logits as `forward` for each mixture. It may cache
+        values that several mixtures share, so the weights must not change while it is in use.
         """
-        return lambda mixtures: [self(images, each) for each in mixtures]
+        return lambda mixtures: [self(images, mixture) for mixture in mixtures]
 
     def together(
         self, images: Float[Tensor, "batch channels height width"], mixtures: Sequence[Mixture]
     ) -> int:
-        """Called while measuring: how many of `mixtures`, from the first on, to ask for at once.
+        """Called while measuring: returns how many of the first `mixtures` to measure in one call.
 
-        One where operations draw: what is asked for at once draws from one stream.
+        It is 1 if operations draw random numbers: mixtures of one call share a random stream.
         """
         return 1
 
     def own_name(self, name: str) -> str | None:
-        """Called for each tensor of a file of weights: what this supernet calls it.
+        """Called for each tensor of a file of weights: returns the supernet's own name for it.
 
-        None leaves a tensor out. Spaces whose supernets other code trains as well know its names.
+        None skips the tensor. Spaces override this to read the weights of the authors' code.
         """
         return name
 
     @abstractmethod
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
-        """Called by updaters that hook or tell apart operations: (edge, operation, module).
+        """Called by updaters that hook or inspect operations: yields (edge, operation, module).
 
-        One item for each cell that shares the edge, so a pair may come several times.
+        Every cell that shares an edge has its own modules, so a pair may occur several times.
         """
 
 
 def recomputed(part: nn.Module, *inputs: Any) -> Any:
-    """Called in training for a part of a supernet that keeps no map: computed again going back.
+    """Run `part` under gradient checkpointing: its activations are recomputed in the backward pass.
 
     Example: `state = recomputed(cell, state, terms)` equals `cell(state, terms)`
     """
-    # On the way back the part has its own weights again, but was perhaps computed with others
-    # (`functional_call`): so those that it has now are handed over.
+    # The supernet may be inside `functional_call`, which replaces its weights for the forward pass
+    # only. The recomputation must use the same weights, so the present ones are passed on.
     weights: dict[str, Tensor] = dict(part.named_parameters())
     call = partial(torch.func.functional_call, part, weights)
     return checkpoint(call, inputs, use_reentrant=False)
 
 
 def is_heard(module: nn.Module) -> bool:
-    """Whether anybody has hooked `module`, so that it has to be called for its output."""
+    """True if a hook is registered on `module`; such modules must not be fused."""
     return bool(
         module._forward_hooks
         or module._forward_pre_hooks

@@ -1,8 +1,8 @@
-"""The layer that marks a decision: `Choice`, several operations of which one will stay.
+"""`Choice`: the layer that marks a decision, with several operations of which one will stay.
 
-A choice computes nothing by itself: within `use_terms(terms)` it is told, by its edge, which of its
-operations to compute and with which weights. What is told lies in a context variable and never in
-the module, so a forward pass leaves nothing behind, and two threads do not disturb each other.
+Inside `use_terms(terms)` a choice looks up, by its edge, which of its operations to compute and
+with which weights. The terms are kept in a context variable and not in the module, so a forward
+pass leaves no state behind and threads do not disturb each other.
 """
 
 import re
@@ -20,7 +20,7 @@ Making = nn.Module | Callable[[], nn.Module]
 """An operation: a module, or a function without arguments (a class, a lambda) that makes one."""
 
 Terms = Sequence[Sequence[tuple[int, Tensor]]]
-"""For each edge what is computed: (column, weight) of every active operation."""
+"""For each edge the (column, weight) of every active operation."""
 
 _TERMS: ContextVar[Terms | None] = ContextVar("nastk_choice_terms", default=None)
 
@@ -30,7 +30,7 @@ FEWEST = 2
 
 @contextmanager
 def use_terms(terms: Terms) -> Iterator[None]:
-    """Inside, every choice computes what `terms` say for its edge."""
+    """Context in which every choice computes the weighted operations of its edge in `terms`."""
     token = _TERMS.set(terms)
     try:
         yield
@@ -39,20 +39,20 @@ def use_terms(terms: Terms) -> Iterator[None]:
 
 
 class Choice(nn.Module):
-    """A layer that is still to be decided: one of several operations, by name.
+    """A layer that is still to be decided: one of several named operations.
 
     Operations are modules, or functions without arguments that make them. They get the same
-    inputs, must answer one tensor of the same shape, and do not work in place (`inplace` is
-    switched off in them). Choices with the same `name` are one decision, as the cells of a network
-    share theirs; a choice without a name is a decision of its own, named by its place in the
-    network.
+    inputs, must return one tensor of the same shape, and must not work in place (`inplace` is
+    switched off in them). Choices with the same `name` are one decision, such as the same edge in
+    several cells; a choice without a name is a decision of its own, named after the attribute that
+    holds it.
 
-    Names that are no Python words, or that are called `name`, are given as a mapping. Call an
-    operation `none` only if it answers zeros: updaters take it for that.
+    Pass a mapping for operations whose names are not Python identifiers, or are `name`. Call an
+    operation `none` only if it returns zeros: updaters assume that.
 
     Raises:
-        ConfigurationError: fewer than two operations, a choice inside an operation, or a name with
-            a space, `=` or `+` in it.
+        ConfigurationError: there are fewer than two operations, an operation contains a choice, or
+            a name contains a space, `=` or `+`.
 
     Example:
         self.first = nastk.Choice(conv=lambda: nn.Conv2d(8, 8, 3, padding=1), skip=nn.Identity)
@@ -68,43 +68,47 @@ class Choice(nn.Module):
         **named: Making,
     ) -> None:
         super().__init__()
-        given = {**(operations or {}), **named}
+        candidates = {**(operations or {}), **named}
         self.name = name
-        self.names = tuple(given)
+        self.names = tuple(candidates)
         self.edge: int | None = None
-        self.place = name or f"of {', '.join(given) or 'nothing'}"
+        self.place = name or f"of {', '.join(candidates) or 'nothing'}"
         self._shapes: dict[tuple[torch.Size, ...], torch.Size] = {}
         self._check_names()
-        self.operations = nn.ModuleList(self._made(name, each) for name, each in given.items())
+        self.operations = nn.ModuleList(
+            self._build(name, candidate) for name, candidate in candidates.items()
+        )
 
     def forward(self, *inputs: Any) -> Tensor:
-        """Called by the network's own forward pass: the weighted sum of the active operations.
+        """Called by the network's forward pass: returns the weighted sum of the active operations.
 
-        Zeros where none is active.
+        The sum is zero if no operation is active.
 
         Raises:
-            ConfigurationError: outside of a supernet; or the operations do not fit together.
+            ConfigurationError: the call is outside of a supernet, the outputs differ in shape, or
+                an operation changes its input in place.
         """
         total: Tensor | None = None
         versions = _versions(inputs)
         modules = list(self.operations)
         for column, weight in self._terms():
-            answer = self._compute(column, modules[column], inputs)
+            output = self._compute(column, modules[column], inputs)
             if total is None:
-                total = answer * weight
-            elif answer.shape == total.shape:
-                total = torch.addcmul(total, answer, weight)
+                total = output * weight
+            elif output.shape == total.shape:
+                total = torch.addcmul(total, output, weight)
             else:
-                raise self._disagreement(inputs)
+                raise self._shape_error(inputs)
         if versions != _versions(inputs):
-            raise self._overwriting(inputs)
+            raise self._in_place_error(inputs)
         return self._zeros(inputs) if total is None else total
 
     def extra_repr(self) -> str:
-        """What `print` shows beside the operations."""
+        """Returns what `print` shows beside the operations."""
         return f"{self.place!r}, {', '.join(self.names)}"
 
     def _check_names(self) -> None:
+        """Raise a `ConfigurationError` for a name that is not allowed, or too few operations."""
         for name in (*self.names, *([] if self.name is None else [self.name])):
             if not NAME.fullmatch(name):
                 raise ConfigurationError(
@@ -117,8 +121,10 @@ class Choice(nn.Module):
                 "Give it two or more, or use the operation itself."
             )
 
-    def _made(self, name: str, given: Making) -> nn.Module:
-        module = given() if callable(given) and not isinstance(given, nn.Module) else given
+    def _build(self, name: str, candidate: Making) -> nn.Module:
+        """Returns the module of one operation, which must not contain a choice."""
+        is_function = callable(candidate) and not isinstance(candidate, nn.Module)
+        module = candidate() if is_function else candidate
         if not isinstance(module, nn.Module):
             raise ConfigurationError(
                 f"Operation {name!r} of choice {self.place} must be a module, or a function "
@@ -132,11 +138,12 @@ class Choice(nn.Module):
                     "the combinations as operations."
                 )
             if getattr(inner, "inplace", False) is True:
-                # The operations share their input: one that overwrites it spoils the others.
+                # The operations share their input, so none of them may overwrite it.
                 setattr(inner, "inplace", False)  # noqa: B010  (an attribute of torch's layers)
         return module
 
     def _terms(self) -> Sequence[tuple[int, Tensor]]:
+        """Returns the (column, weight) of each operation to compute in this forward pass."""
         terms = _TERMS.get()
         if terms is None:
             raise ConfigurationError(
@@ -153,9 +160,9 @@ class Choice(nn.Module):
         return terms[self.edge]
 
     def _compute(self, column: int, module: nn.Module, inputs: Sequence[Any]) -> Tensor:
-        """The answer of one operation, or an error that says whose it is."""
+        """Returns the output of one operation; an error names the operation and its choice."""
         try:
-            answer = module(*inputs)
+            output = module(*inputs)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, TypeError, ValueError) as error:
@@ -163,14 +170,15 @@ class Choice(nn.Module):
                 f"operation {self.names[column]!r} of choice {self.place} fails on an input of "
                 f"{_shape_of(inputs)}: {error}"
             ) from error
-        if not isinstance(answer, Tensor):
+        if not isinstance(output, Tensor):
             raise ConfigurationError(
                 f"Operation {self.names[column]!r} of choice {self.place} must answer one tensor, "
-                f"got {type(answer).__name__}."
+                f"got {type(output).__name__}."
             )
-        return answer
+        return output
 
-    def _disagreement(self, inputs: Sequence[Any]) -> ConfigurationError:
+    def _shape_error(self, inputs: Sequence[Any]) -> ConfigurationError:
+        """Returns the error for operations whose outputs differ in shape; lists the shapes."""
         with torch.no_grad():
             shapes = [
                 f"{self.names[column]}: {_shape_of([self._compute(column, module, inputs)])}"
@@ -182,11 +190,12 @@ class Choice(nn.Module):
             "Give them the same channels, stride and padding."
         )
 
-    def _overwriting(self, inputs: Sequence[Any]) -> ConfigurationError:
+    def _in_place_error(self, inputs: Sequence[Any]) -> ConfigurationError:
+        """Returns the error for operations that change their input; names these operations."""
         names = []
         with torch.no_grad():
             for column, module in enumerate(self.operations):
-                copies = [each.clone() if isinstance(each, Tensor) else each for each in inputs]
+                copies = [value.clone() if isinstance(value, Tensor) else value for value in inputs]
                 before = _versions(copies)
                 self._compute(column, module, copies)
                 names += [self.names[column]] if before != _versions(copies) else []
@@ -196,28 +205,31 @@ class Choice(nn.Module):
         )
 
     def _zeros(self, inputs: Sequence[Any]) -> Tensor:
-        """What a choice without an active operation adds.
+        """Returns the output of a choice without an active operation.
 
-        Only an operation knows the shape: the first is asked once for each shape of the inputs.
+        The shape of the output is that of the first operation, which is computed once for each
+        combination of input shapes.
         """
-        tensors = [each for each in inputs if isinstance(each, Tensor)]
-        key = tuple(each.shape for each in tensors)
+        tensors = [value for value in inputs if isinstance(value, Tensor)]
+        key = tuple(tensor.shape for tensor in tensors)
         if key not in self._shapes:
-            cuda = [each.device for each in tensors[:1] if each.device.type == "cuda"]
+            cuda = [tensor.device for tensor in tensors[:1] if tensor.device.type == "cuda"]
             with torch.no_grad(), torch.random.fork_rng(devices=cuda):
                 self._shapes[key] = self._compute(0, self.operations[0], inputs).shape
         return tensors[0].new_zeros(self._shapes[key])
 
 
 def _versions(inputs: Sequence[Any]) -> list[int]:
-    """How often each tensor was changed in place so far (torch does not count in inference)."""
+    """Returns how often each tensor was changed in place (torch does not count in inference)."""
     return [
-        each._version for each in inputs if isinstance(each, Tensor) and not each.is_inference()
+        value._version for value in inputs if isinstance(value, Tensor) and not value.is_inference()
     ]
 
 
 def _shape_of(values: Sequence[Any]) -> str:
-    """The shapes of the tensors in `values`, for a message."""
+    """Returns the shapes of the tensors in `values` as text for a message."""
     return ", ".join(
-        " x ".join(map(str, each.shape)) or "no size" for each in values if isinstance(each, Tensor)
+        " x ".join(map(str, value.shape)) or "no size"
+        for value in values
+        if isinstance(value, Tensor)
     )

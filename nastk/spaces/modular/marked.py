@@ -1,7 +1,7 @@
-"""What the choices of a network decide together: `edges_of`; and a network with them made.
+"""The decisions of a network with choices (`decisions`, `edges_of`), and the network after them.
 
-Choices are found as submodules, in the order in which the network holds them. Those of one name are
-one edge; the edges are a chain in that order.
+The choices are submodules of the network, in the order of `named_modules`. Choices with the same
+name are one edge; the edges form a chain in that order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,49 +19,51 @@ GROUP = "layers"
 
 @dataclass(frozen=True)
 class Decision:
-    """One edge of a network, by name, and the choice layers that follow it, by place."""
+    """An edge of a network, and the choice layers that share it, by their module names."""
 
     name: str
     choices: Mapping[str, Choice]
 
     @property
     def operations(self) -> tuple[str, ...]:
-        """The candidates."""
+        """Names of the candidate operations."""
         return next(iter(self.choices.values())).names
 
 
 def decisions(module: nn.Module, owner: str) -> list[Decision]:
-    """Called on every network built: its decisions in order; the choices learn their places.
+    """Called on every network built: returns its decisions in order.
+
+    Sets `place` of every choice for its error messages.
 
     Raises:
         ConfigurationError: there is no choice, or choices of one name differ in operations.
     """
-    found: dict[str, dict[str, Choice]] = {}
+    by_name: dict[str, dict[str, Choice]] = {}
     for place, choice in module.named_modules():
         if isinstance(choice, Choice) and place:
             choice.place = repr(choice.name or place)
-            found.setdefault(choice.name or place, {})[place] = choice
-    if not found:
+            by_name.setdefault(choice.name or place, {})[place] = choice
+    if not by_name:
         raise ConfigurationError(
             f"The network of {owner} has no layer to decide. Mark layers with nastk.Choice, and "
             "keep them as attributes or in a torch.nn.ModuleList."
         )
-    for name, choices in found.items():
+    for name, choices in by_name.items():
         _check_alike(name, choices)
-    return [Decision(name, choices) for name, choices in found.items()]
+    return [Decision(name, choices) for name, choices in by_name.items()]
 
 
-def edges_of(found: Sequence[Decision]) -> tuple[Edge, ...]:
-    """The decisions as a chain of edges."""
+def edges_of(chain: Sequence[Decision]) -> tuple[Edge, ...]:
+    """Returns the decisions as a chain of edges."""
     return tuple(
-        Edge(each.name, each.operations, GROUP, number, number + 1)
-        for number, each in enumerate(found)
+        Edge(decision.name, decision.operations, GROUP, number, number + 1)
+        for number, decision in enumerate(chain)
     )
 
 
-def decided(module: nn.Module, found: Sequence[Decision], architecture: Architecture) -> nn.Module:
-    """`module` with the chosen operation in the place of every choice; no choice is left."""
-    for decision, (operation,) in zip(found, architecture.choices, strict=True):
+def decided(module: nn.Module, chain: Sequence[Decision], architecture: Architecture) -> nn.Module:
+    """Returns `module` itself, with every choice replaced by its chosen operation."""
+    for decision, (operation,) in zip(chain, architecture.choices, strict=True):
         column = decision.operations.index(operation)
         for choice in decision.choices.values():
             _replace(module, choice, choice.operations[column])
@@ -69,7 +71,7 @@ def decided(module: nn.Module, found: Sequence[Decision], architecture: Architec
 
 
 def _replace(module: nn.Module, choice: Choice, operation: nn.Module) -> None:
-    """Everywhere: a network may hold one layer in two places."""
+    """Replace `choice` everywhere: a network may hold the same layer under several names."""
     for parent in list(module.modules()):
         for attribute, child in list(parent._modules.items()):
             if child is choice:
@@ -77,16 +79,17 @@ def _replace(module: nn.Module, choice: Choice, operation: nn.Module) -> None:
 
 
 def _check_alike(name: str, choices: Mapping[str, Choice]) -> None:
-    (first, one), *others = choices.items()
-    for place, other in others:
-        if other.names != one.names:
+    """Raise a `ConfigurationError` if choices of one name differ in operations."""
+    (first_place, first), *rest = choices.items()
+    for place, choice in rest:
+        if choice.names != first.names:
             raise ConfigurationError(
                 f"The choices named {name!r} are one decision, and need the same operations in the "
-                f"same order: {first} has {', '.join(one.names)}; {place} has "
-                f"{', '.join(other.names)}. Give them different names, or the same operations."
+                f"same order: {first_place} has {', '.join(first.names)}; {place} has "
+                f"{', '.join(choice.names)}. Give them different names, or the same operations."
             )
-        if other.name != one.name:
-            unnamed = first if one.name is None else place
+        if choice.name != first.name:
+            unnamed = first_place if first.name is None else place
             raise ConfigurationError(
                 f"One choice has the name {name!r}, and another, without a name, has the place "
                 f"{unnamed!r}. Give the second a name too: the same to decide them as one."

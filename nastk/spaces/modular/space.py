@@ -1,8 +1,8 @@
 """A network's class as a search space: `ModularSpace`, and `space_of`, which makes one in a line.
 
-The edges are the decisions of the network (`marked.py`), the supernet is the network with its
-choices told how to mix (`supernet.py`), a stand-alone network is the network with each choice
-replaced by what was chosen. Text form: `first=conv3 second=skip`.
+The edges are the decisions of the network (`marked.py`), the supernet is the network with weighted
+choices (`supernet.py`), a stand-alone network is the network with each choice replaced by the
+chosen operation. Text form: `first=conv3 second=skip`.
 """
 
 from abc import abstractmethod
@@ -23,11 +23,11 @@ from nastk.spaces.supernet import Supernet
 
 
 class ModularSpace(SingleChoiceSpace):
-    """The space of a network whose undecided layers are `nastk.Choice`: subclass it with `build`.
+    """The space of a network whose undecided layers are `nastk.Choice`; subclasses define `build`.
 
-    `build` is the network's class, if that is made from a `Task` alone, or a method that makes the
-    network from a task and `self.options`. It draws weights as it likes; the choices must be the
-    same for every task. The edges are read from a network built for `example`.
+    `build` is the network's class, if its constructor takes only a `Task`, or a method that makes
+    the network from a task and `self.options`. The choices must be the same for every task. The
+    edges are read from a network built for the task `example`.
 
     Example:
         class Mine(nastk.ModularSpace):
@@ -36,66 +36,70 @@ class ModularSpace(SingleChoiceSpace):
     """
 
     example: ClassVar[Task] = Task(classes=10, channels=3, size=32)
-    """The images for which a network is built to see which choices it has."""
+    """The task for which a network is built to read its choices."""
 
     def __init__(self, options: Any = None) -> None:
         super().__init__(options)
         with torch.random.fork_rng(devices=[]):
-            self.edges = edges_of(decisions(self._built(self.example), self._owner))
+            self.edges = edges_of(decisions(self._fresh_network(self.example), self._owner))
 
     @abstractmethod
     def build(self, task: Task) -> nn.Module:
-        """Called for every supernet and stand-alone network: a fresh network with its choices."""
+        """Called for every supernet and stand-alone network: returns a new network with choices."""
 
     def supernet(self, task: Task) -> Supernet:
-        """Called once for every fresh branch, under the run's `weights` random stream.
+        """Called once for every fresh branch: returns a supernet with new weights.
 
         Raises:
-            ConfigurationError: this network cannot be a supernet, or its choices depend on `task`.
+            ConfigurationError: the network cannot be a supernet, or its choices depend on `task`.
         """
-        network, found = self._marked(task)
-        return ModularSupernet(network, found, task)
+        network, chain = self._network_and_decisions(task)
+        return ModularSupernet(network, chain, task)
 
     def network(self, architecture: Architecture, task: Task) -> nn.Module:
-        """Called to train, count or export an architecture: the network, with its choices made.
+        """Called to train, count or export an architecture: returns its stand-alone network.
 
-        Norms are as `build` made them; what was not chosen is not in it.
+        Norms are as `build` made them; operations that were not chosen are left out.
         """
         self.check(architecture)
-        network, found = self._marked(task)
-        # Built on the CPU, where a constructor may compute; then to where the caller makes things.
-        return decided(network, found, architecture).to(torch.get_default_device())
+        network, chain = self._network_and_decisions(task)
+        # Networks are built on the CPU, since constructors may compute; the caller's default device
+        # applies afterwards.
+        return decided(network, chain, architecture).to(torch.get_default_device())
 
     def to_text(self, architecture: Architecture) -> str:
-        """Each choice with its operation: `first=conv3 second=skip`."""
+        """Returns each choice with its operation: `first=conv3 second=skip`."""
         return " ".join(f"{edge.name}={name}" for edge, name in self.check(architecture).links())
 
     def from_text(self, text: str) -> Architecture:
-        """The inverse of `to_text`; the choices may come in any order, with commas between.
+        """Returns the architecture of a text such as `to_text` writes, or of nastk's own JSON.
 
-        Reads nastk's own JSON too.
+        The choices may come in any order, separated by spaces or commas.
 
         Raises:
-            DataError: the text is no architecture of this space; says where it stops being one.
+            DataError: the text is no architecture of this space; the message says where it fails.
         """
-        if (own := self.own(text)) is not None:
-            return own
+        if (from_json := self.own(text)) is not None:
+            return from_json
         given: dict[str, str] = {}
         for part in text.strip("\"' \n").replace(", ", " ").split():
             name, equals, operation = part.partition("=")
             if not equals:
-                raise DataError(f"Expected choice=operation, such as {self._form()}; got {part!r}.")
+                raise DataError(
+                    f"Expected choice=operation, such as {self._text_example()}; got {part!r}."
+                )
             if name in given:
                 raise DataError(f"Choice {name!r} is there twice: {text!r}.")
             given[name] = self._read(name, operation)
         if missing := [edge.name for edge in self.edges if edge.name not in given]:
             raise DataError(
                 f"Nothing is said of {', '.join(missing)}. Expected an operation for each choice, "
-                f"such as {self._form()}."
+                f"such as {self._text_example()}."
             )
         return self.architecture((given[edge.name],) for edge in self.edges)
 
     def _read(self, name: str, operation: str) -> str:
+        """Returns `operation` if the choice `name` has it, else raises a `DataError`."""
         known = {edge.name: edge.operations for edge in self.edges}
         if name not in known:
             raise DataError(
@@ -109,23 +113,25 @@ class ModularSpace(SingleChoiceSpace):
             )
         return operation
 
-    def _form(self) -> str:
+    def _text_example(self) -> str:
+        """Returns the first two choices in text form, as an example for error messages."""
         return " ".join(f"{edge.name}={edge.operations[0]}" for edge in self.edges[:2])
 
-    def _marked(self, task: Task) -> tuple[nn.Module, list[Decision]]:
-        """A fresh network for `task`, and its decisions, which are those of this space."""
-        network = self._built(task)
-        found = decisions(network, self._owner)
-        edges = edges_of(found)
+    def _network_and_decisions(self, task: Task) -> tuple[nn.Module, list[Decision]]:
+        """Returns a new network for `task` and its decisions, which must be those of this space."""
+        network = self._fresh_network(task)
+        chain = decisions(network, self._owner)
+        edges = edges_of(chain)
         if edges != self.edges:
             raise ConfigurationError(
                 f"The choices of {self._owner} depend on the images: {_listed(edges)} for {task}, "
                 f"{_listed(self.edges)} for {self.example}. Choices and their operations must be "
                 "the same for every task; make what differs an option."
             )
-        return network, found
+        return network, chain
 
-    def _built(self, task: Task) -> nn.Module:
+    def _fresh_network(self, task: Task) -> nn.Module:
+        """Returns the module that `build` makes on the CPU."""
         with torch.device("cpu"):
             network = self.build(task)
         if not isinstance(network, nn.Module):
@@ -140,41 +146,43 @@ class ModularSpace(SingleChoiceSpace):
 
 
 def _listed(edges: Sequence[Edge]) -> str:
+    """Returns the edges with their operations as text for a message."""
     return "; ".join(f"{edge.name} ({', '.join(edge.operations)})" for edge in edges)
 
 
 def space_of(
     build: Callable[[Task], nn.Module], *, name: str | None = None, summary: str | None = None
 ) -> type[ModularSpace]:
-    """The search space (a class) of a network with choices: what `nastk.register` takes.
+    """Returns the search space (a class) of a network with choices, for `nastk.register`.
 
     Args:
-        build: the network's class or a function; called with a `Task` it makes a fresh network.
-        name: what users type; the lower-case name of `build` where None.
-        summary: one line for `nastk plugins`; the first line of its docstring where None.
+        build: the network's class or a function; makes a new network from a `Task`.
+        name: the name that users type; if None, the name of `build` in lower case.
+        summary: a line for `nastk plugins`; if None, the first line of the docstring of `build`.
 
     Raises:
-        ConfigurationError: `build` has no name and none was given.
+        ConfigurationError: `build` has no name and `name` is None.
 
     Example: `space = nastk.space_of(MyNetwork)()`
     """
-    called = str(getattr(build, "__name__", ""))
-    title = called if called.isidentifier() else name
+    own_name = str(getattr(build, "__name__", ""))
+    title = own_name if own_name.isidentifier() else name
     if not title:
         raise ConfigurationError(
             f"A space needs a name, and {build!r} has none. "
             'Give one: nastk.space_of(build, name="mine").'
         )
-    first = (build.__doc__ or "").strip().partition("\n")[0].rstrip(".") if called else ""
-    made = type(
+    docstring = (build.__doc__ or "") if own_name else ""
+    first_line = docstring.strip().partition("\n")[0].rstrip(".")
+    space = type(
         title,
         (ModularSpace,),
         {
             "__doc__": f"The space of `{title}`.",
             "__module__": build.__module__,
             "name": name or title.lower(),
-            "summary": summary or first or f"the choices of {title}",
+            "summary": summary or first_line or f"the choices of {title}",
             "build": staticmethod(build),
         },
     )
-    return cast(type[ModularSpace], made)
+    return cast(type[ModularSpace], space)

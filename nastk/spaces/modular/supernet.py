@@ -1,8 +1,8 @@
-"""An ordinary network with choices as a `Supernet`: `ModularSupernet`.
+"""`ModularSupernet`: an ordinary network with choices as a `Supernet`.
 
-What an ordinary network does that a supernet must not is taken from it when it is made: its norms
-forget their running statistics and use those of the batch, frozen weights become buffers (so that
-the parameters are what is trained), and a buffer that a forward pass changes is refused.
+The network is adapted once to the rules of supernets: its norms drop their running statistics and
+use those of the batch, frozen weights become buffers (so that all parameters are trained), and a
+buffer that changes in a forward pass is an error.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class ModularSupernet(Supernet):
-    """`network`, told how to mix at every call.
+    """`network` as a supernet, whose choices compute the mixture of each call.
 
     Example: `space.supernet(task)(images, Mixture.uniform(space.full()))`
     """
@@ -46,18 +46,19 @@ class ModularSupernet(Supernet):
     def forward(
         self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
     ) -> Float[Tensor, "batch classes"]:
-        """Called for every weight step and every measurement: the logits under `mixture`."""
+        """Called for every weight step and every measurement: returns the logits of `mixture`."""
         with use_terms(mixture.terms):
             return cast(Tensor, self.network(images))
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
-        """Called by updaters that hook or tell apart operations: (edge, operation, module)."""
+        """Called by updaters that hook or inspect operations: (edge, operation, module)."""
         for edge, decision in enumerate(self._decisions):
             for choice in decision.choices.values():
                 for column, module in enumerate(choice.operations):
                     yield edge, column, module
 
     def _refuse_lazy(self) -> None:
+        """Raise a `ConfigurationError` if a parameter or buffer has no shape yet."""
         for name, value in (*self.network.named_parameters(), *self.network.named_buffers()):
             if is_lazy(value):
                 raise ConfigurationError(
@@ -66,7 +67,7 @@ class ModularSupernet(Supernet):
                 )
 
     def _refuse_changing(self, task: Task) -> None:
-        """Measuring must change nothing, so nothing may remember a forward pass."""
+        """Raise a `ConfigurationError` if a forward pass changes a buffer: measuring must not."""
         before = {name: value.clone() for name, value in self.named_buffers()}
         if not before:
             return
@@ -89,6 +90,7 @@ class ModularSupernet(Supernet):
 
 
 def _forget_statistics(module: nn.Module) -> None:
+    """Make a norm use the statistics of the batch in evaluation mode too."""
     if isinstance(module, _NormBase) and module.track_running_stats:
         module.track_running_stats = False
         for name in STATISTICS:
@@ -96,6 +98,7 @@ def _forget_statistics(module: nn.Module) -> None:
 
 
 def _fix_frozen(module: nn.Module) -> None:
+    """Turn the module's own parameters without gradient into buffers."""
     for name, weight in list(module.named_parameters(recurse=False)):
         if not weight.requires_grad and not is_lazy(weight):
             delattr(module, name)
