@@ -111,6 +111,7 @@ def test_several_spaces_may_read_it_and_the_widest_is_taken(nastk):
 
 
 MOBILE = ["--space", "mobilenet"]
+TRAINED = ["-e", "retrain,epochs=1,batch_size=16"]
 BAD = {
     "a run that is not there": (["show", "runs/nope"], "runs/nope is no run folder"),
     "nothing that there is": (["draw", "nope"], "nope is no run folder.*No installed space reads"),
@@ -137,6 +138,10 @@ BAD = {
     "a size that is none": (
         ["evaluate", "DARTS_V2", "-e", "size", "-d", "size=24x"],
         "each a whole number from 1 .size also as HEIGHTxWIDTH, such as 24x32.; got size='24x'",
+    ),
+    "weights of other classes": (
+        ["evaluate", TOY, "--space", "toy", "--data", "toy", "-d", "class_weights=[1,2]", *TRAINED],
+        "2 numbers for 3 classes",
     ),
     "channels that are none": (
         ["evaluate", "DARTS_V2", "-e", "size", "-d", "channels=1x2"],

@@ -207,3 +207,15 @@ def test_a_network_of_ones_own_is_searched_on_rectangles():
     harness = Harness(updater, space=made("marked"), data=data, trainer_options={"epochs": 1})
     (branch,) = harness.run()
     assert branch.updater.architecture(harness.trainer.probe(branch)).links()
+
+
+@pytest.mark.parametrize(
+    ("size", "large"),
+    [(127, False), (128, True), ((64, 200), False), ((200, 64), False), ((128, 200), True)],
+)
+@pytest.mark.parametrize("name", ["darts", "mobilenet"])
+def test_the_stem_for_large_images_goes_by_the_shorter_side(name, size, large):
+    options = made(name).options
+    task = Task(2, 3, size)
+    found = options.is_imagenet(task) if name == "darts" else not options.is_small(task)
+    assert found == large

@@ -94,6 +94,7 @@ def test_weights_have_mean_one_over_the_train_images(
     [
         ((1.0, 2.0), [0, 1, 2], r"toy: class_weights has 2 numbers for 3 classes \(cat, dog, owl"),
         ((1.0, 2.0, 1.0, 1.0), [0, 1, 2], "has 4 numbers for 3 classes"),
+        ("balanced", [0, 0, 1], "balanced needs train images of every class, and class 'owl'"),
         ("balanced", [0, 0, 2], "balanced needs train images of every class, and class 'dog'"),
     ],
 )

@@ -110,6 +110,11 @@ def test_channels_at_the_other_end_are_refused(channels: int) -> None:
         as_pixels(first, "Item 0")
 
 
+@pytest.mark.parametrize("form", [(13, 4, 4), (13, 3, 4), (5, 4, 30), (3, 4, 4)])
+def test_small_images_of_many_channels_are_no_mistake(form: tuple[int, int, int]) -> None:
+    assert as_pixels(torch.zeros(form), "Item 0").shape == form
+
+
 @pytest.mark.parametrize("form", [(2, 3, 4, 5), (0, 4, 4), (3, 0, 4), (3, 4, 0)])
 def test_what_has_no_form_of_an_image_is_refused(form: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match="expected channels, height and width of an image"):

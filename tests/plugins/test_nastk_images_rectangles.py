@@ -7,6 +7,7 @@ import pytest
 import torch
 from images_kit import flat, opened, save
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from nastk import ConfigurationError, Task
 from nastk.data import stream
@@ -44,14 +45,54 @@ def test_the_largest_middle_part_in_the_proportions_of_the_size_is_read(
     assert [int(each) for each in found] == pytest.approx([*rows, *columns], abs=1.01)  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("sides", [(300, 240), (900, 40), (40, 900)])
 @pytest.mark.parametrize("ratio", [2.0, 0.5])
-def test_random_parts_have_nearly_the_proportions_of_the_size(ratio: float) -> None:
-    boxes = [pictures_module._random_box((300, 240), seed, ratio) for seed in range(300)]
+def test_random_parts_have_nearly_the_proportions_of_the_size(
+    ratio: float, sides: tuple[int, int]
+) -> None:
+    boxes = [pictures_module._random_box(sides, seed, ratio) for seed in range(300)]
     forms = [(right - left) / (bottom - top) / ratio for left, top, right, bottom in boxes]
-    assert 0.7 < min(forms) < 0.85 and 1.2 < max(forms) < 1.4
+    assert min(forms) > 0.7 and max(forms) < 1.4
+    if sides == (300, 240):
+        assert min(forms) < 0.85 and max(forms) > 1.2
     assert all(
-        0 <= left < right <= 300 and 0 <= top < bottom <= 240 for left, top, right, bottom in boxes
+        0 <= left < right <= sides[0] and 0 <= top < bottom <= sides[1]
+        for left, top, right, bottom in boxes
     )
+
+
+def test_the_middle_seven_eighths_keep_the_proportions_of_the_size(tmp_path: Path) -> None:
+    file = striped(tmp_path / "a.png", 80, 80)
+    read = PictureFiles((file,), (24, 40), 3, random_crop=True).read(0, None)
+    found = [read[0, 0, 0], read[0, -1, 0], read[1, 0, 0], read[1, 0, -1]]
+    assert [int(each) for each in found] == pytest.approx([19.5, 59.5, 5.5, 73.5], abs=1.01)
+
+
+def test_a_jpeg_is_decoded_for_the_width_and_the_height_that_it_gets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = str(save(tmp_path / "a.jpg", size=(60, 40)))
+    asked, drawn = [], []
+    monkeypatch.setattr(
+        JpegImageFile, "draft", lambda picture, mode, sides: asked.append((mode, sides))
+    )
+    real = pictures_module._random_box
+    monkeypatch.setattr(
+        pictures_module, "_random_box", lambda *given: drawn.append(given[2]) or real(*given)
+    )
+    files = PictureFiles((file,), (16, 40), 3, random_crop=True)
+    assert tuple(files.read(0, None).shape) == tuple(files.read(0, 7).shape) == (3, 16, 40)
+    assert (asked, drawn) == ([(None, (160, 64))], [2.5])
+
+
+@pytest.mark.parametrize(("bytes_allowed", "kept"), [(34_559, False), (34_560, True)])
+def test_what_fits_in_memory_is_counted_by_both_sides(
+    tmp_path: Path, bytes_allowed: int, kept: bool
+) -> None:
+    source = opened(
+        flat(tmp_path, size=(40, 24), count=6), size="24x40", memory=bytes_allowed / 2**30
+    )
+    assert isinstance(source.splits(0).train.images, torch.Tensor) == kept
 
 
 @pytest.mark.parametrize(
