@@ -1,6 +1,6 @@
-"""What networks are made of: norms, kernels, strided convolutions; and the machine they run on.
+"""Parts of networks (norms, kernels, strided convolutions), and the device that they run on.
 
-Plugins import the names of `__init__.pyi` from here, and the others not.
+Plugins may import the names in `__init__.pyi`; all other names are internal.
 """
 
 import lazy_loader

@@ -1,8 +1,9 @@
-"""Sums over the positions of a map, in single precision without its error: `statistics` and more.
+"""Accurate means, variances and covariances over the positions of a map, at single-precision speed.
 
-A map has tens of thousands of positions, and a sum that takes one after the other in single
-precision loses digits with each: five of seven are left, and gradients of norms lose more. Here
-pieces of about a thousand positions are summed, and the pieces in double precision.
+A map has tens of thousands of positions (images x height x width). A sum that adds them one by one
+in single precision loses a little with each addition: five of seven digits are left, and gradients
+of norms lose more. Here pieces of about a thousand positions are summed in single precision, and
+the sums of the pieces in double precision.
 """
 
 from math import prod
@@ -15,92 +16,117 @@ from torch import Tensor
 State = Float[Tensor, "batch _channels height width"]
 Matrix = Float[Tensor, "positions _channels"]
 Moments = tuple[Float[Tensor, "*terms in"], Float[Tensor, "*terms in in"]]
-"""Mean and covariance of the rows of a matrix, or of several."""
+"""Mean and covariance of the rows of a matrix, or of each of several matrices."""
 
 Groups = tuple[int, ...]
-"""How many groups the rows or images are of, of equal length one after the other; none: one."""
+"""The shape of the groups into which rows or images are divided; empty for a single group.
+
+Groups have equal length and follow each other: `(2, 3)` are six groups, whose statistics get the
+leading axes 2 x 3.
+"""
 
 PIECE = 1024
-"""Positions that are summed in single precision."""
+"""The number of positions, about, that are summed in single precision."""
 
 
 class Statistics(NamedTuple):
-    """Mean and (biased) variance of each channel over all else, perhaps for groups of images."""
+    """Mean and biased variance of each channel over images and positions, perhaps by group.
+
+    Example: `Statistics.of(state).mean.shape` is `(channels,)`.
+    """
 
     mean: Float[Tensor, "*groups channels"]
     variance: Float[Tensor, "*groups channels"]
 
     @classmethod
     def of(cls, x: Float[Tensor, "batch channels *_positions"]) -> Self:
-        """Those of `x`."""
-        around = [axis for axis in range(x.ndim) if axis != 1]
-        mean = x.mean(around, keepdim=True)
-        return cls(mean.flatten(), (x - mean).square().mean(around))
+        """Returns the statistics of `x`, computed by torch's own sums, with gradients."""
+        other_axes = [axis for axis in range(x.ndim) if axis != 1]
+        mean = x.mean(other_axes, keepdim=True)
+        return cls(mean.flatten(), (x - mean).square().mean(other_axes))
 
 
 def positions(x: State) -> Matrix:
-    """`x` as a matrix with one row for each image and position; a view where channels are last."""
+    """Returns `x` as a matrix with a row for each image and position.
+
+    It is a view if `x` has channels-last layout.
+    """
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
 def maps(matrix: Float[Tensor, "*groups positions _channels"], like: torch.Size) -> State:
-    """The inverse of `positions`, for maps of the batch, height and width of `like`."""
+    """Returns maps with the batch, height and width of `like`: the inverse of `positions`."""
     batch, _, height, width = like
     return matrix.view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
 def pieces(x: Matrix, groups: int = 1) -> Float[Tensor, "pieces _positions _channels"]:
-    """The rows of `x` in pieces of some `PIECE` rows each, where they can be divided so.
+    """Returns the rows of `x` in pieces of about `PIECE` rows, if their number can be divided so.
 
-    No piece has rows of two groups, where `x` has `groups` of equal length one after the other.
+    If `x` has several `groups`, of equal length and one after the other, a piece has rows of one
+    group only.
     """
     number = _divided(len(x) // groups, PIECE)
-    return x.view(groups * number, -1, x.shape[1])
+    return x.view(groups * number, -1, x.shape[1])  # pieces x rows x channels
 
 
 def column_sums(x: Matrix) -> Float[Tensor, "_channels"]:
-    """The sum over all positions."""
-    return pieces(x).sum(1).double().sum(0).to(x.dtype)
+    """Returns the sum over all positions of each channel."""
+    return pieces(x).sum(1).double().sum(0).to(x.dtype)  # pieces x rows x channels -> channels
 
 
 def moments(x: Matrix, groups: Groups = ()) -> Moments:
-    """Mean and covariance of the rows; of those of each group, where `groups` says how many."""
+    """Returns mean and covariance of the rows of `x`, or of each group of its rows."""
     count = prod(groups)
-    parts = pieces(x, count)
-    number = len(parts) // count
-    share = count / len(x)
+    parts = pieces(x, count)  # (groups * number) x rows x channels
+    number = len(parts) // count  # pieces of each group
+    share = count / len(x)  # 1 / (rows of a group)
+    # groups x number x channels -> groups x channels
     mean = parts.sum(1).double().view(*groups, number, -1).sum(-2) * share
+    # sum of x x^T: groups x number x channels x channels -> groups x channels x channels
     products = torch.bmm(parts.mT, parts).double().view(*groups, number, *[x.shape[1]] * 2).sum(-3)
+    # Cov = E[x x^T] - E[x] E[x]^T. The difference cancels digits, so it is taken in double.
     covariance = products * share - mean[..., None] * mean[..., None, :]
     return mean.to(x.dtype), covariance.to(x.dtype)
 
 
 def statistics(x: State, groups: Groups = ()) -> Statistics:
-    """Mean and variance of each channel; in each group of images, where there are `groups`."""
+    """Returns mean and variance of each channel of `x`, or of each group of its images."""
     count = prod(groups)
-    found = [_series(part) for part in positions(x).view(count, -1, x.shape[1])]
-    shape = (*groups, -1, x.shape[1])
-    means, spreads = (torch.cat(each).double().view(shape) for each in zip(*found, strict=True))
+    by_group = [_series_statistics(rows) for rows in positions(x).view(count, -1, x.shape[1])]
+    shape = (*groups, -1, x.shape[1])  # groups x series x channels
+    means, variances = (
+        torch.cat(parts).double().view(shape) for parts in zip(*by_group, strict=True)
+    )
+    # Series have equal length, so the variance of all rows is the mean of the variances within the
+    # series plus the variance between their means (law of total variance).
     between, mean = torch.var_mean(means, -2, correction=0)
-    return Statistics(mean.to(x.dtype), (spreads.mean(-2) + between).to(x.dtype))
+    return Statistics(mean.to(x.dtype), (variances.mean(-2) + between).to(x.dtype))
 
 
-def _series(x: Matrix) -> tuple[Tensor, Tensor]:
-    """Means and variances of the rows dealt out in turn to series of some 4,096 rows each.
+def _series_statistics(
+    x: Matrix,
+) -> tuple[Float[Tensor, "series_channels"], Float[Tensor, "series_channels"]]:
+    """Returns means and variances of series of about 4,096 rows, for each series and channel.
 
-    Torch takes them of all columns of a map at once; here columns of its rows put side by side.
+    With n series, series s has the rows s, s + n, s + 2n, ... Putting n rows side by side gives a
+    map with n times the channels, so that one call of torch's norm computes all series at once.
     """
     number = _divided(len(x), 4 * PIECE)
-    rows = len(x) // number
-    # A map of one position would count as one whose channels come first.
+    rows = len(x) // number  # of a series
+    # With a single position torch would take the layout for channels-first.
     height = 2 if rows % 2 == 0 else 1
+    # rows/height x (series * channels) x height x 1, in channels-last layout and without a copy
     side_by_side = x.view(rows // height, height, 1, -1).permute(0, 3, 1, 2)
     mean, variance, *_ = torch.ops.aten.batch_norm_update_stats(side_by_side, None, None, 0.0)
     return mean, variance
 
 
 def _divided(length: int, most: int) -> int:
-    """The power of two that divides `length` into parts of `most`, or as near as it can be."""
+    """Returns the number of parts, a power of two, so that `length` has parts of at most `most`.
+
+    If `length` is not divisible so often, the parts are longer.
+    """
     number = 1
     while length // number > most and length % (2 * number) == 0:
         number *= 2

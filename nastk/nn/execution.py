@@ -1,4 +1,4 @@
-"""Where and how a supernet computes: device, precision, memory layout, decided once for a run."""
+"""Device, precision and memory layout of supernets, which are chosen once for a run."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 @runtime_checkable
 class Descent(Protocol):
-    """What options say of gradient descent; the trainer's are such, and an evaluator's may be."""
+    """The options of gradient descent; trainer options have them, and evaluator options may."""
 
     learning_rate: float
     momentum: float
@@ -27,9 +27,11 @@ class Descent(Protocol):
 
 @dataclass(frozen=True)
 class Execution:
-    """`device`, bf16 autocast or not, deterministic mode, and CPU `threads` (0: torch's choice).
+    """How a supernet computes: `device`, bf16 autocast or not, deterministic or not, CPU `threads`.
 
-    Example: `Execution.choose("auto", "auto")` is CUDA with bf16 where the machine has both, else
+    With `threads` 0 torch chooses their number.
+
+    Example: `Execution.choose("auto", "auto")` is CUDA with bf16 if the machine has both, otherwise
     CPU and fp32.
     """
 
@@ -46,10 +48,10 @@ class Execution:
         deterministic: bool = False,
         threads: int = 0,
     ) -> "Execution":
-        """Resolve `auto` for this machine.
+        """Returns the execution for these options, with `auto` resolved for this machine.
 
         Raises:
-            ConfigurationError: a device this machine lacks, or a precision it cannot compute.
+            ConfigurationError: the machine does not have the device, or the device has no bf16.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -68,29 +70,32 @@ class Execution:
                     f"Device {device!r} was asked for, and this machine has {count} CUDA devices. "
                     "Use --device cpu or auto."
                 )
-        able = chosen.type == "cpu" or torch.cuda.is_bf16_supported()
-        if precision == "bf16" and not able:
+        has_bf16 = chosen.type == "cpu" or torch.cuda.is_bf16_supported()
+        if precision == "bf16" and not has_bf16:
             raise ConfigurationError(
                 f"Device {device!r} has no bf16. Use --precision fp32 or auto."
             )
-        # On a CPU bf16 gains nothing for depthwise convolutions and loses digits: auto means fp32.
-        bf16 = precision == "bf16" or (precision == "auto" and chosen.type == "cuda" and able)
+        # On a CPU, bf16 does not speed up depthwise convolutions and is less exact: auto is fp32.
+        bf16 = precision == "bf16" or (precision == "auto" and chosen.type == "cuda" and has_bf16)
         return cls(chosen, bf16, deterministic, threads)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The context of forward passes; bf16 needs no loss scaling, so gradients stay true."""
+        """Returns the context for forward passes: autocast if bf16 is on.
+
+        bf16 needs no loss scaling, since it has the exponent range of fp32.
+        """
         return (
             torch.autocast(self.device.type, dtype=torch.bfloat16) if self.bf16 else nullcontext()
         )
 
     def place(self, module: nn.Module) -> nn.Module:
-        """Move a network to the device, in channels-last layout (1.6 to 2 times faster here)."""
+        """Move a network to the device, in channels-last layout (1.6 to 2 times as fast)."""
         if self.device.type == "cpu":
             choose_first(module)
         return module.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def sgd(self, weights: Iterable[nn.Parameter], options: Descent) -> torch.optim.SGD:
-        """The optimiser of weight steps here, at its first learning rate."""
+        """Returns the optimiser of weight steps on this device, at its initial learning rate."""
         return torch.optim.SGD(
             weights,
             options.learning_rate,
@@ -102,12 +107,12 @@ class Execution:
 
     @contextmanager
     def settings(self) -> Iterator[None]:
-        """Torch's global switches for the length of a run, restored afterwards.
+        """Sets torch's global switches inside the context and restores them afterwards.
 
-        Gradients are on and new tensors are of single precision, whatever the caller switched; and
-        what a plugin leaves switched otherwise is not the caller's.
+        Inside, gradients are on and new tensors have single precision, whatever the caller's
+        settings are. The caller's settings come back even if a plugin changed them meanwhile.
         """
-        gradients, kind = torch.is_grad_enabled(), torch.get_default_dtype()
+        gradients, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
         torch.set_grad_enabled(True)
         torch.set_default_dtype(torch.float32)
         before = (
@@ -131,4 +136,4 @@ class Execution:
             torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = before[1:]
             torch.set_num_threads(threads)
             torch.set_grad_enabled(gradients)
-            torch.set_default_dtype(kind)
+            torch.set_default_dtype(dtype)

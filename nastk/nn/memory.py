@@ -1,7 +1,7 @@
-"""How much memory there is (`available`), a limit on it (`memory_limit`), and disk (`check_disk`).
+"""Free memory (`available`), a limit on its use (`memory_limit`), and free disk (`check_disk`).
 
-Linux hands out more memory than it has, and ends a process that uses it. Under a limit torch is
-refused instead, and a rehearsal that does not fit ends in an error that can be read.
+Linux grants more memory than it has, and kills a process that uses it. Under a limit torch's
+allocation fails instead, and a rehearsal that does not fit ends with a readable error.
 """
 
 import shutil
@@ -18,23 +18,27 @@ GROUP = Path("/sys/fs/cgroup")
 
 
 def available(device: torch.device) -> int | None:
-    """Bytes that this process may still take on `device`; None where the system does not say."""
+    """Returns the bytes that this process may still use on `device`.
+
+    It is None if the system does not report it.
+    """
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     lines = dict(line.split(":", 1) for line in _read(Path("/proc/meminfo")).splitlines())
     if "MemAvailable" not in lines:
         return None
     free = int(lines["MemAvailable"].split()[0]) * 1024
-    # A container may have less than the machine; file caches count as used there.
-    most, used = (_read(GROUP / name).strip() for name in ("memory.max", "memory.current"))
-    return min(free, max(int(most) - int(used), 0)) if most.isdigit() and used.isdigit() else free
+    # A container may have less memory than the machine. Its file caches count as used memory.
+    limit, used = (_read(GROUP / name).strip() for name in ("memory.max", "memory.current"))
+    return min(free, max(int(limit) - int(used), 0)) if limit.isdigit() and used.isdigit() else free
 
 
 @contextmanager
 def memory_limit(device: torch.device, more: int | None) -> Iterator[None]:
-    """While inside, this process gets at most `more` bytes beyond those that it has now.
+    """Limits this process, inside the context, to `more` bytes beyond its present memory.
 
-    Nothing is limited where `more` is None, on CUDA (which refuses by itself), or without Linux.
+    There is no limit if `more` is None, on CUDA (where allocations fail anyway), or if the system
+    is not Linux.
     """
     pages = _read(Path("/proc/self/statm")).split()
     if more is None or device.type == "cuda" or not pages:
@@ -44,8 +48,8 @@ def memory_limit(device: torch.device, more: int | None) -> Iterator[None]:
 
     before = resource.getrlimit(resource.RLIMIT_AS)
     wanted = int(pages[0]) * resource.getpagesize() + more
-    inside = wanted if before[0] == resource.RLIM_INFINITY else min(wanted, before[0])
-    resource.setrlimit(resource.RLIMIT_AS, (inside, before[1]))
+    soft = wanted if before[0] == resource.RLIM_INFINITY else min(wanted, before[0])
+    resource.setrlimit(resource.RLIMIT_AS, (soft, before[1]))
     try:
         yield
     finally:
@@ -53,7 +57,7 @@ def memory_limit(device: torch.device, more: int | None) -> Iterator[None]:
 
 
 def peak_memory(device: torch.device) -> int:
-    """The most memory (bytes) this process has used on `device`."""
+    """Returns the largest memory (bytes) that this process has used on `device`."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     import resource
@@ -63,14 +67,14 @@ def peak_memory(device: torch.device) -> int:
 
 
 def check_disk(path: Path, needed: int) -> None:
-    """Refuse a folder for checkpoints that take `needed` bytes, where they have no room.
+    """Called before a run: checks that the disk of the folder `path` has `needed` bytes free.
 
     Raises:
-        ConfigurationError: there is less room than that, or no such place.
+        ConfigurationError: the disk has fewer, or the folder cannot exist.
     """
     try:
-        there = next(place for place in (path, *path.absolute().parents) if place.exists())
-        free = shutil.disk_usage(there).free
+        folder = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
+        free = shutil.disk_usage(folder).free
     except OSError as error:  # a name too long, a current folder that is gone
         raise ConfigurationError(
             f"Nothing can be written to {path}: {error.strerror or error}. Choose another --out, "
@@ -78,12 +82,13 @@ def check_disk(path: Path, needed: int) -> None:
         ) from None
     if free < needed:
         raise ConfigurationError(
-            f"The checkpoints of this run need about {needed / 2**20:.1f} MiB and {there} has "
+            f"The checkpoints of this run need about {needed / 2**20:.1f} MiB and {folder} has "
             f"{free / 2**20:.1f} MiB free. Make room, or choose another --out."
         )
 
 
 def _read(path: Path) -> str:
+    """Returns the text of a file; it is empty if the file cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError:

@@ -1,10 +1,10 @@
-"""1x1 convolutions with a stride, as what they are: a choice of pixels, then a product with each.
+"""1x1 convolutions with a stride, computed as a choice of pixels and a convolution of stride 1.
 
 torch's CPU library (oneDNN 3.12, its open issue 6035) writes outside of its workspace when it
-computes the gradient of such a kernel from few input channels in channels-last layout: depending on
-the processor and the size of the maps that ends the process, hangs, or gives wrong gradients
-without a word. Here the pixels are chosen first, and what is left has stride 1, where the library
-is right.
+computes the gradient of such a kernel with few input channels in channels-last layout. Depending on
+the processor and the size of the maps, the process then crashes, hangs, or silently gets wrong
+gradients. Here the pixels are chosen first; the remaining convolution has stride 1, for which the
+library is correct.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,17 @@ from torch import Tensor, nn
 
 State = Float[Tensor, "*images _channels _height _width"]
 Steps = tuple[int, int]
-"""Of rows and of columns: a stride, or the first of those that are taken."""
+"""A number for rows and one for columns: a stride, or the first row and column that are taken."""
 
 FEWEST_CHANNELS = 16
-"""Input channels (of a group) from which on torch's own convolution is right everywhere."""
+"""With so many input channels in a group, or more, torch's own convolution is always correct."""
 
 
 def chosen_pixels(x: State, stride: Steps, offsets: Sequence[Steps]) -> tuple[State, ...]:
-    """`x[..., row::stride[0], column::stride[1]]` for each (row, column) of `offsets`.
+    """Returns `x[..., row::stride[0], column::stride[1]]` for each (row, column) of `offsets`.
 
-    Their gradients are written into one map, where those of slices would make two for each.
+    The backward pass adds all gradients into one map; torch's own would allocate two maps for each
+    slice.
 
     Example: `even, odd = chosen_pixels(state, (2, 2), [(0, 0), (1, 1)])`
     """
@@ -36,12 +37,12 @@ def chosen_pixels(x: State, stride: Steps, offsets: Sequence[Steps]) -> tuple[St
 
 
 def _traced() -> bool:
-    """Whether torch writes down what is computed, which it cannot do for own functions."""
+    """True while `torch.jit.trace` records, which it cannot do for custom gradient functions."""
     return bool(torch.jit.is_tracing())  # type: ignore[attr-defined,no-untyped-call]
 
 
 def slices(x: State, stride: Steps, offsets: Sequence[Steps]) -> tuple[State, ...]:
-    """The plain form of `chosen_pixels`."""
+    """Returns the same as `chosen_pixels`, by plain slicing."""
     return tuple(x[..., row :: stride[0], column :: stride[1]] for row, column in offsets)
 
 
@@ -52,7 +53,7 @@ class _ChosenPixels(torch.autograd.Function):
         last = x.is_contiguous(memory_format=torch.channels_last)
         ctx.layout = torch.channels_last if last else torch.contiguous_format
         return tuple(
-            each.contiguous(memory_format=ctx.layout) for each in slices(x, stride, offsets)
+            pixels.contiguous(memory_format=ctx.layout) for pixels in slices(x, stride, offsets)
         )
 
     @staticmethod
@@ -62,7 +63,7 @@ class _ChosenPixels(torch.autograd.Function):
             ctx.shape, dtype=like.dtype, device=like.device, memory_format=ctx.layout
         ).zero_()
         for (row, column), gradient in zip(ctx.offsets, gradients, strict=True):
-            # Added, since the same pixels may be chosen twice.
+            # Added and not written, since two offsets may choose the same pixels.
             total[..., row :: ctx.stride[0], column :: ctx.stride[1]] += gradient
         return total, None, None
 
@@ -74,25 +75,26 @@ class ChoosingConv2d(nn.Conv2d):
     """
 
     def forward(self, input: State) -> State:
-        """Called like any convolution."""
+        """Called in every forward pass, like any convolution."""
         rows, columns = self.stride
         (pixels,) = chosen_pixels(input, (rows, columns), [(0, 0)])
         return F.conv2d(pixels, self.weight, self.bias, groups=self.groups)
 
 
 def choose_first(module: nn.Module) -> None:
-    """Called where a network is laid out channels-last on a CPU: no convolution is left at risk.
+    """Called when a network gets channels-last layout on a CPU: replaces convolutions at risk.
 
-    Those of torch's own class become `ChoosingConv2d`, with the weights that they have.
+    Those of torch's class `Conv2d` become `ChoosingConv2d` and keep their weights.
 
     Example: `choose_first(network)`
     """
-    for each in module.modules():
-        if type(each) is nn.Conv2d and _at_risk(each):
-            each.__class__ = ChoosingConv2d
+    for layer in module.modules():
+        if type(layer) is nn.Conv2d and _at_risk(layer):
+            layer.__class__ = ChoosingConv2d
 
 
 def _at_risk(convolution: nn.Conv2d) -> bool:
+    """True if the library may compute wrong gradients for this convolution (see above)."""
     few = convolution.in_channels // convolution.groups < FEWEST_CHANNELS
     single = convolution.kernel_size == (1, 1) and convolution.padding in ((0, 0), "valid")
     return few and single and convolution.stride != (1, 1)

@@ -33,21 +33,21 @@ def test_what_is_available_is_what_machine_and_container_leave(monkeypatch, file
 
 
 @LINUX
-def test_under_a_lid_torch_is_refused_and_afterwards_not():
+def test_under_a_limit_torch_is_refused_and_afterwards_not():
     code = """
 import torch
 from nastk.base.failures import out_of_memory
-from nastk.nn.memory import lid
+from nastk.nn.memory import memory_limit
 cpu = torch.device("cpu")
-with lid(cpu, 50 << 20):
+with memory_limit(cpu, 50 << 20):
     kept = torch.ones(10 << 18)
     try:
         torch.ones(100 << 18)
     except RuntimeError as error:
         assert out_of_memory(error), error
     else:
-        raise AssertionError("100 MiB fitted under a lid of 50")
-with lid(cpu, None):
+        raise AssertionError("100 MiB fitted under a limit of 50")
+with memory_limit(cpu, None):
     assert len(torch.ones(100 << 18)) == 100 << 18
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -1,6 +1,6 @@
-"""Faster ways to the same numbers, for what the networks of several spaces are made of.
+"""Faster implementations of operations that the networks of several spaces use, for CPUs.
 
-`depthwise.py` is a depthwise convolution with faster gradients on CPUs, `pointwise.py` a 1x1
-convolution as a matrix product, `terms.py` what sums at a node have in common. `reference.py` says
-where the plain form is the fast one.
+`depthwise.py` is a depthwise convolution with faster gradients, `pointwise.py` a 1x1 convolution as
+a matrix product, and `terms.py` has helpers for the sums at nodes of cells. `reference.py` decides
+when torch's own form is used instead.
 """

@@ -11,10 +11,13 @@ State = Float[Tensor, "batch _channels height width"]
 
 
 def pointwise(x: State, kernel: Float[Tensor, "out in 1 1"]) -> State:
-    """Called for every 1x1 convolution of stride 1: as a product, which is faster than a library's.
+    """Called for every 1x1 convolution of stride 1: returns its output, computed as a product.
+
+    The product of all positions with the kernel is faster than the convolution of CPU libraries.
 
     Example: `pointwise(state, layer.weight)` equals `F.conv2d(state, layer.weight)`
     """
     if takes_plain_form(x):
         return F.conv2d(x, kernel)
+    # (images * height * width) x in, times in x out
     return maps(positions(x) @ kernel.flatten(1).t(), x.shape)

@@ -1,4 +1,4 @@
-"""What sums at a node have in common: `added`, and when a covariance may stand for a map."""
+"""Helpers for the sums at nodes of cells: `added` and `has_covariance`."""
 
 import torch
 from jaxtyping import Float
@@ -7,14 +7,18 @@ from torch import Tensor
 State = Float[Tensor, "batch _channels height width"]
 
 FEWEST_POSITIONS = 512
-"""Below this a covariance in single precision says too little, and there is nothing to save."""
+"""With fewer positions a covariance in single precision is not accurate, and saves no time."""
 
 
 def has_covariance(positions: int) -> bool:
-    """Whether a map has positions enough for its covariance in single precision to be used."""
+    """True if a map has enough positions to derive statistics from its covariance.
+
+    Statistics of a linear function of a map follow from the covariance of the map, without
+    computing the function at every position.
+    """
     return positions >= FEWEST_POSITIONS
 
 
 def added(total: State | None, term: State, weight: Float[Tensor, ""]) -> State:
-    """`total + weight * term`, where None stands for a total of zero."""
+    """Returns `total + weight * term`; a total of None counts as zero."""
     return term * weight if total is None else torch.addcmul(total, term, weight)
