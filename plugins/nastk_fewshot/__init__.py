@@ -1,10 +1,9 @@
 """Few-shot search: the space is split along an edge, and any updater searches in each part.
 
-This package offers the updaters `gm` (splits where operations disagree on the gradient of shared
-weights; Hu et al., ICLR 2022) and `fewshot` (one part for each operation). Read `split_schedule.py`
-(when),
-`matching.py` (how much operations disagree), `partition.py` (who stays together), `cut.py` (which
-edge), then `updater.py`.
+This package offers the updaters `gm` (groups operations whose gradients of the shared weights
+agree; Hu et al., ICLR 2022) and `fewshot` (one part for each operation). Read `split_schedule.py`
+(when a run splits), `matching.py` (how much operations disagree), `partition.py` (which operations
+stay together), `cut.py` (which edge is split), then `updater.py`.
 """
 
 from nastk import Offer, hookimpl
@@ -12,7 +11,7 @@ from nastk import Offer, hookimpl
 
 @hookimpl
 def updaters() -> list[Offer]:
-    """The updaters `gm` and `fewshot`."""
+    """Returns the offers of the updaters `gm` and `fewshot`."""
     return [
         Offer(
             "gm",

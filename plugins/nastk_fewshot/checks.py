@@ -1,4 +1,4 @@
-"""What is asked before the first second of training: whether a plan can work, what it measures."""
+"""Checks before training starts: whether the options suit a plan, and what they cost at most."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,10 +14,10 @@ from nastk_fewshot.split_schedule import SplitSchedule
 def incompatibility(
     name: str, options: GmOptions, space: SearchSpace, inner: ArchitectureUpdater, plan: Plan
 ) -> str | None:
-    """Why updater `name` with these options cannot work in `plan`; None if it can.
+    """Returns why updater `name` with these options cannot work in `plan`; None if it can.
 
     Raises:
-        MissingExtraError: the smallest cut of many operations needs networkx.
+        MissingExtraError: finding the smallest cut of many operations needs networkx.
     """
     schedule = options.schedule(plan.epochs)
     return (
@@ -33,35 +33,36 @@ def incompatibility(
 def max_cost(
     options: GmOptions, space: SearchSpace, inner: ArchitectureUpdater, plan: Plan
 ) -> PhaseCost | None:
-    """The most images beyond one branch's weight steps.
+    """Returns the most images beyond the weight steps of one branch; None if inner has no bound.
 
-    Those measured at the splits and by the inner updaters of all branches, and those that the
-    weights of the other branches train on.
+    These are the images measured at the splits, those of the inner updaters of all branches, and
+    those that train the weights of the other branches.
     """
     schedule = options.schedule(plan.epochs)
     edges = _edges(options, space, schedule.last)
     branches = _branches(options, edges)
     images = _matched(options, plan, edges, branches)
-    others = sum((branches[level] - 1) * epochs for level, epochs in enumerate(schedule.spans()))
-    images += others * plan.train_images
+    # Epochs of weight training beyond those of a single branch.
+    further = sum((branches[level] - 1) * epochs for level, epochs in enumerate(schedule.spans()))
+    images += further * plan.train_images
     total = PhaseCost(images_forward=images, images_backward=images)
     for begin, level in schedule.learning_periods().items():
-        each = inner.max_cost(replace(plan, epochs=schedule.end - begin))
-        if each is None:
+        cost = inner.max_cost(replace(plan, epochs=schedule.end - begin))
+        if cost is None:
             return None
-        many = branches[level]
-        total += PhaseCost(each.images_forward * many, each.images_backward * many)
+        count = branches[level]
+        total += PhaseCost(cost.images_forward * count, cost.images_backward * count)
     return total
 
 
 def leaves(options: GmOptions, space: SearchSpace) -> int:
-    """How many branches there are at the end, at most; unset splits are as many as ever."""
+    """Returns the most branches at the end; unset splits count as the default `shares`."""
     splits = len(options.shares) if options.splits is None else len(options.splits)
     return _branches(options, _edges(options, space, splits))[-1]
 
 
 def _edges(options: GmOptions, space: SearchSpace, splits: int) -> list[dict[int, int]]:
-    """For each split the edges that it may divide, each with how many operations it has."""
+    """Returns for each split the edges that it may divide, with their numbers of operations."""
     full = space.full()
     return [
         {
@@ -73,37 +74,39 @@ def _edges(options: GmOptions, space: SearchSpace, splits: int) -> list[dict[int
 
 
 def _branches(options: GmOptions, edges: Sequence[Mapping[int, int]]) -> list[int]:
-    """How many branches each level has at most, from the root to the leaves."""
-    found = [1]
-    for split, each in enumerate(edges, start=1):
-        parts = options.partitioner(split).most(max(each.values(), default=1))
-        found.append(found[-1] * parts)
-    return found
+    """Returns the most branches of each level, from the root to the leaves."""
+    counts = [1]
+    for split, widths in enumerate(edges, start=1):
+        parts = options.partitioner(split).most(max(widths.values(), default=1))
+        counts.append(counts[-1] * parts)
+    return counts
 
 
 def _matched(
     options: GmOptions, plan: Plan, edges: Sequence[Mapping[int, int]], branches: Sequence[int]
 ) -> int:
-    """Images forward (and backward) in all measurements of distances, at most."""
+    """Returns the most images forward (and backward) in all measurements of distances."""
     size = min(options.batch_size or plan.batch_size, plan.train_images)
     passes = 0
     before: set[int] = set()
-    for level, each in enumerate(edges):
-        widths = sorted(each.values(), reverse=True)
+    for level, splittable_edges in enumerate(edges):
+        widths = sorted(splittable_edges.values(), reverse=True)
         if options.compares:
-            # An edge is split once in a branch: fewer are left, if those split were of this kind.
-            gone = max(level - len(before - set(each)), 0)
+            # A branch splits an edge at most once. At least `gone` of its `level` earlier splits
+            # were of edges that this level could split too, so that these are no longer measured.
+            gone = max(level - len(before - set(splittable_edges)), 0)
             measured = widths[: max(len(widths) - gone, 0)]
         else:
             measured = [] if options.partitioner(level + 1).blind else widths[:1]
         passes += branches[level] * sum(measured)
-        before |= set(each)
+        before |= set(splittable_edges)
     return options.batches * size * passes
 
 
 def _no_images(
     name: str, schedule: SplitSchedule, inner: ArchitectureUpdater, plan: Plan
 ) -> str | None:
+    """Returns why the run needs validation images; None if it has some or needs none."""
     if plan.valid_images:
         return None
     if "valid" in inner.needs:
@@ -116,6 +119,7 @@ def _no_images(
 
 
 def _no_time(name: str, options: GmOptions, schedule: SplitSchedule) -> str | None:
+    """Returns why the run is too short for its splits; None if it is not."""
     if schedule.splits and schedule.splits[-1] < schedule.epochs:
         return None
     if options.splits == ():
@@ -128,6 +132,7 @@ def _no_time(name: str, options: GmOptions, schedule: SplitSchedule) -> str | No
 
 
 def _miscounted(name: str, options: GmOptions, schedule: SplitSchedule) -> str | None:
+    """Returns which list does not fit the number of splits; None if all do."""
     if not schedule.splits or (why := options.miscounted(schedule.last)) is None:
         return None
     return f"{name}: {why}. Its splits are after epochs {', '.join(map(str, schedule.splits))}."
@@ -136,15 +141,16 @@ def _miscounted(name: str, options: GmOptions, schedule: SplitSchedule) -> str |
 def _no_edges(
     name: str, options: GmOptions, space: SearchSpace, schedule: SplitSchedule
 ) -> str | None:
+    """Returns which named cell types or edges the space lacks; None if it has them all."""
     for what, wanted, known in (
         ("cell type", options.cells, sorted({edge.group for edge in space.edges})),
         ("edge", options.edges, [edge.name for edge in space.edges]),
     ):
-        for each in wanted:
-            if each not in known:
+        for item in wanted:
+            if item not in known:
                 return (
-                    f"{name}: space {space.name!r} has no {what} {each!r}."
-                    f"{near_miss(each, known)} It has: {', '.join(known)}."
+                    f"{name}: space {space.name!r} has no {what} {item!r}."
+                    f"{near_miss(item, known)} It has: {', '.join(known)}."
                 )
     if options.edges and len(set(options.edges)) != schedule.last:
         return (
@@ -157,9 +163,11 @@ def _no_edges(
 def _no_cut(
     name: str, options: GmOptions, space: SearchSpace, schedule: SplitSchedule
 ) -> str | None:
+    """Returns why the space has too few edges to split, or too wide ones; None if it suits."""
     for split, edges in enumerate(_edges(options, space, schedule.last), start=1):
         partitioner = options.partitioner(split)
-        # An edge is split once: where all are made alike, their number is all that matters.
+        # A branch splits an edge at most once. With the same rule for all splits every split has
+        # the same edges to choose from, so that the first check counts them for all.
         needed = schedule.last if options.uniform else split
         if len(edges) < needed:
             who = f"{needed} splits need" if options.uniform else f"the {split} splits so far need"
@@ -174,6 +182,7 @@ def _no_cut(
 
 
 def _too_wide(partitioner: Partitioner, widest: int) -> str | None:
+    """Returns why edges of `widest` operations cannot be cut; None if they can."""
     if partitioner.rule != "min-cut" or partitioner.blind or widest <= ENUMERATED:
         return None
     networkx()
@@ -188,6 +197,7 @@ def _too_wide(partitioner: Partitioner, widest: int) -> str | None:
 def _inner(
     name: str, schedule: SplitSchedule, inner: ArchitectureUpdater, plan: Plan
 ) -> str | None:
+    """Returns why the inner updater refuses its part of the run; None if it does not."""
     for begin in schedule.learning_periods():
         length = schedule.end - begin
         if why := inner.incompatibility(replace(plan, epochs=length)):

@@ -1,4 +1,4 @@
-"""Which edge is split: a `Cut` is an edge with its groups; `chosen` takes one of several."""
+"""The choice of the edge to split: a `Cut` is an edge with its groups; `chosen` takes the best."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ EdgeRule = Literal["largest-cross", "smallest-within", "first", "random", "liste
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """An edge (by number) that may be split, its living operations and how they are grouped.
+    """An edge (by number) that may be split, with its alive operations and their groups.
 
-    `groups` hold places in `operations`; `distances` is None where the groups were given.
+    `groups` hold indices into `operations`; `distances` is None if the groups need none.
     """
 
     edge: int
@@ -30,16 +30,16 @@ class Cut:
 
     @property
     def cross(self) -> float:
-        """Sum of distances between groups; 0 without distances."""
+        """The sum of distances between groups; 0 without distances."""
         return 0.0 if self.distances is None else cross(self.distances.tolist(), self.groups)
 
     @property
     def within(self) -> float:
-        """Sum of distances inside groups; 0 without distances."""
+        """The sum of distances within groups; 0 without distances."""
         return 0.0 if self.distances is None else within(self.distances.tolist(), self.groups)
 
     def value(self, rule: EdgeRule, per_pair: bool) -> float:
-        """Distance between groups, or within them, as the rule says: a sum or a mean."""
+        """Returns the distance within groups (`smallest-within`) or between them: sum or mean."""
         inside = sum(comb(len(group), 2) for group in self.groups)
         between = sum(1 for _ in crossing(self.groups))
         if rule == "smallest-within":
@@ -47,17 +47,17 @@ class Cut:
         return self.cross / (between if per_pair else 1)
 
     def parts(self, subspace: Subspace) -> list[Subspace]:
-        """One subspace for each group."""
+        """Returns one subspace for each group."""
         return subspace.split(
-            self.edge, [[self.columns[place] for place in group] for group in self.groups]
+            self.edge, [[self.columns[index] for index in group] for group in self.groups]
         )
 
     def named(self) -> list[list[str]]:
-        """The groups by the names of their operations."""
-        return [[self.operations[place] for place in group] for group in self.groups]
+        """Returns the groups as lists of operation names."""
+        return [[self.operations[index] for index in group] for group in self.groups]
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object for the run's record."""
+        """Returns a JSON object for the run's record."""
         return {
             "edge": self.name,
             "operations": list(self.operations),
@@ -75,58 +75,64 @@ def cut(
     partitioner: Partitioner,
     distances: Float64[Tensor, "ops ops"] | None = None,
 ) -> Cut | None:
-    """The best cut of `edge` whose parts all hold an architecture; None where there is none.
+    """Returns the best cut of `edge` whose parts are all usable; None if there is none.
 
-    Nor may a part hold only architectures that are cut off from their input.
+    A part is usable if it holds an architecture, and one that connects input and output if the
+    subspace has such architectures.
     """
     columns = tuple(subspace.operations(edge))
     operations = tuple(space.edges[edge].operations[column] for column in columns)
 
-    def made(groups: Partition) -> Cut:
+    def with_groups(groups: Partition) -> Cut:
         return Cut(edge, space.edges[edge].name, columns, operations, groups, distances)
 
     def allowed(groups: Partition) -> bool:
-        parts = made(groups).parts(subspace)
+        parts = with_groups(groups).parts(subspace)
         return all(space.why_empty(part) is None and not cut_off(part) for part in parts)
 
     def cut_off(part: Subspace) -> bool:
         return subspace.connects(space.edges) and not part.connects(space.edges)
 
-    found = partitioner.best(distances, operations, allowed)
-    return None if found is None else made(found)
+    groups = partitioner.best(distances, operations, allowed)
+    return None if groups is None else with_groups(groups)
 
 
 def splittable(
     space: SearchSpace, subspace: Subspace, partitioner: Partitioner, cells: Sequence[str] = ()
 ) -> list[int]:
-    """The edges (of `cells`; empty: of all) that may still be split: nothing of them was removed.
+    """Returns the edges that may be split: those with all their operations alive and with a cut.
 
-    So an edge is split at most once in a branch.
+    So a branch splits an edge at most once. `cells` restricts them to these cell types, unless it
+    is empty.
     """
     full = space.full()
     return [
         number
         for number, edge in enumerate(space.edges)
         if subspace.alive[number] == full.alive[number]
-        and _counted(edge, cells)
+        and _is_in(edge, cells)
         and cut(space, subspace, number, partitioner) is not None
     ]
 
 
 def values(cuts: Sequence[Cut], rule: EdgeRule, per_pair: bool | None = None) -> list[float]:
-    """What the rule compares: sums of distances between groups, or within them.
+    """Returns the values that the rule compares: distances between groups, or within them.
 
-    Means for each pair with `per_pair`; None: where edges differ in how many operations they have.
+    With `per_pair` they are means over pairs, else sums. None takes means if edges differ in
+    their number of operations.
     """
-    mean = len({len(each.operations) for each in cuts}) > 1 if per_pair is None else per_pair
-    return [each.value(rule, mean) for each in cuts]
+    mean = (
+        len({len(candidate.operations) for candidate in cuts}) > 1 if per_pair is None else per_pair
+    )
+    return [candidate.value(rule, mean) for candidate in cuts]
 
 
 def chosen(cuts: Sequence[Cut], rule: EdgeRule, per_pair: bool | None = None) -> int:
-    """The place of the best cut by its value; ties go to the first."""
-    found = values(cuts, rule, per_pair)
-    return found.index(min(found) if rule == "smallest-within" else max(found))
+    """Returns the index of the best cut by its value; ties go to the first."""
+    compared = values(cuts, rule, per_pair)
+    return compared.index(min(compared) if rule == "smallest-within" else max(compared))
 
 
-def _counted(edge: Edge, cells: Sequence[str]) -> bool:
+def _is_in(edge: Edge, cells: Sequence[str]) -> bool:
+    """True if the edge is in one of `cells`, or `cells` is empty."""
     return not cells or edge.group in cells

@@ -1,4 +1,4 @@
-"""The updater `fewshot`: the same search with one part for each operation of an edge."""
+"""The updater `fewshot`: a search that splits an edge into its single operations."""
 
 from typing import ClassVar, Literal
 
@@ -14,9 +14,9 @@ from nastk_fewshot.updater import Gm
 class FewShot(Gm):
     """Few-shot NAS (Zhao et al., ICML 2021, arXiv 2006.06863) around another updater.
 
-    `gm` with `groups=all`: after each of `splits` every branch goes on once for each operation of
-    one edge, the first that is whole where `edge_rule` says nothing else. No gradients are compared
-    unless the rule is one that compares edges.
+    It is `gm` with `groups=all`: after each of `splits` every branch continues once for each
+    operation of one edge. By default this is the first edge with all its operations. Gradients are
+    compared only if `edge_rule` compares edges.
 
     Example: `nastk.search(space="nasbench201", updater=nastk.use("fewshot", inner="random"))`
     """
@@ -49,7 +49,7 @@ class FewShot(Gm):
     )
 
     class Options(GmOptions):
-        """Those of `gm`, for single operations."""
+        """The options of `gm`, for single operations."""
 
         splits: tuple[int, ...] | None = Field(
             (1,),

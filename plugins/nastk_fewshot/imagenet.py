@@ -1,6 +1,6 @@
 """GM-NAS's searches on ImageNet as presets: around ProxylessNAS, and Once-for-all's kernel stage.
 
-Of the second only the partition is here: `docs/updaters/gm.md` says what it leaves out.
+The second is the partition phase only: `docs/updaters/gm.md` says what it leaves out.
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ _TRAINER = {"minimum_learning_rate": 0.0, "momentum": 0.9, "nesterov": True, "gr
 _KEPT: Mapping[str, Any] = {
     "batches": 100,
     "restart": "none",
-    # First convolution and block, every other layer's active operation, last convolution,
-    # classifier: what is not active has no gradient, and adds nothing to a cosine.
+    # Compares the first convolution and block, the active operation of every other layer, the last
+    # convolution and the classifier: inactive operations have zero gradients, which add nothing.
     "scope": "all",
     "leave_out": [],
 }
-"""Branches inherit weights, momentum, learning rate and alpha."""
+"""Settings of both searches: branches inherit weights, momentum, learning rate and alpha."""
 
 PROXYLESS: Mapping[str, Any] = {
     **_KEPT,
@@ -34,11 +34,11 @@ PROXYLESS: Mapping[str, Any] = {
         beta2=0.999,
         weight_decay=0.0,
         alpha_init=1e-3,
-        # 40 epochs of weights alone, and the first of both.
+        # 40 epochs train weights alone; alpha does not learn in the first epoch after them either.
         warmup=41,
         every=5,
     ),
-    # After 40 and 80 epochs of weights and alpha, which come after 40 of weights alone.
+    # After 40 and 80 epochs that train weights and alpha; 40 of weights alone come before them.
     "splits": [80, 120],
     "groups": [2, 3],
     "freeze": False,
@@ -47,11 +47,11 @@ PROXYLESS: Mapping[str, Any] = {
 OFFICIAL_PROXYLESS: Mapping[str, Any] = {
     "edge_rule": "smallest-within",
     "per_pair": False,
-    # Of three groups the code takes the first that it looks at, kernel by kernel.
+    # For three groups the authors' code takes the first partition it looks at: by kernel size.
     "partition": ["min-within", "listed"],
     "listed": [["mb3_3x3", "mb6_3x3"], ["mb3_5x5", "mb6_5x5"], ["mb3_7x7", "mb6_7x7"]],
 }
-"""What the authors' code does around ProxylessNAS and the paper does not say."""
+"""Rules of the authors' code around ProxylessNAS that the paper does not give."""
 
 
 def _proxyless(name: str, what: str, updater: Mapping[str, Any]) -> Preset:
@@ -96,7 +96,7 @@ _KERNELS = Preset(
     trainer_options={
         **_TRAINER,
         "epochs": 120,
-        # Eight devices of 128 images, and eight times their rate of 0.06.
+        # Eight devices with 128 images each, and eight times the rate of one, 0.06.
         "batch_size": 1024,
         "learning_rate": 0.48,
         "weight_decay": 3e-5,

@@ -1,4 +1,4 @@
-"""The options of `gm` and `fewshot`, and the values that they make."""
+"""The options of `gm` and `fewshot`, and the objects that are built from them."""
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -15,10 +15,10 @@ Parts = Annotated[int, Field(ge=2)]
 
 
 class GmOptions(TrainedByOptions):
-    """Options of `gm`; the defaults are Hu et al. (2022), read strictly: see `docs/updaters`."""
+    """Options of `gm`; the defaults follow the text of Hu et al. (2022), see `docs/updaters`."""
 
     shares: ClassVar[tuple[float, ...]] = (0.25, 0.5)
-    """The parts of the run after which it splits where `splits` is unset."""
+    """The fractions of the run after which it splits if `splits` is unset."""
 
     inner: InnerName = Field(
         "darts", description="updater that searches in every part, by its name"
@@ -131,17 +131,17 @@ class GmOptions(TrainedByOptions):
         return self
 
     def _of_splits(self, name: str) -> tuple[Any, ...]:
-        """The values of an option that may be a list with one entry a split."""
+        """Returns the values of an option that may be a list with one entry for each split."""
         value = getattr(self, name)
         return value if isinstance(value, tuple) else (value,)
 
     @property
     def uniform(self) -> bool:
-        """Whether all splits are made alike: neither groups nor partition is a list."""
+        """True if all splits follow the same rule: neither groups nor partition is a list."""
         return not isinstance(self.groups, tuple) and not isinstance(self.partition, tuple)
 
     def miscounted(self, splits: int) -> str | None:
-        """Which list has not one entry for each of so many splits, in words; None if all have."""
+        """Returns which list lacks an entry for each of `splits` splits; None if all fit."""
         for name in ("groups", "partition"):
             value = getattr(self, name)
             if isinstance(value, tuple) and len(value) != splits:
@@ -149,12 +149,12 @@ class GmOptions(TrainedByOptions):
         return None
 
     def schedule(self, epochs: int) -> SplitSchedule:
-        """When a run of `epochs` splits, and who starts anew."""
+        """Returns when a run of `epochs` splits, and which branches start anew."""
         splits = shares(epochs, self.shares) if self.splits is None else self.splits
         return SplitSchedule(epochs, splits, self.restart, self.freeze, self.final)
 
     def partitioner(self, split: int) -> Partitioner:
-        """How operations are grouped in split number `split`, from 1."""
+        """Returns the grouping of operations in split number `split`, from 1."""
         groups, rules = self._of_splits("groups"), self._of_splits("partition")
         return Partitioner(
             groups[min(split, len(groups)) - 1], rules[min(split, len(rules)) - 1], self.listed
@@ -162,7 +162,7 @@ class GmOptions(TrainedByOptions):
 
     @property
     def matching(self) -> Matching:
-        """How distances are measured."""
+        """The measurement of distances."""
         return Matching(
             self.batches,
             self.batch_size,
@@ -174,5 +174,5 @@ class GmOptions(TrainedByOptions):
 
     @property
     def compares(self) -> bool:
-        """Whether the rule compares edges, so that all must be measured."""
+        """True if the rule compares edges, so that all must be measured."""
         return self.edge_rule in ("largest-cross", "smallest-within")

@@ -1,6 +1,6 @@
-"""The published settings of GM-NAS, the authors' code where it differs, and a small one to try.
+"""The published settings of GM-NAS, those of the authors' code, and a small preset for first runs.
 
-Those of its searches on ImageNet are in `imagenet.py`.
+The presets of its searches on ImageNet are in `imagenet.py`.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _COUNTS = {"groups": 2, "batches": 100, "restart": "final", "freeze": True}
 BENCH = {
     **_COUNTS,
     "splits": [15, 30],
-    # All but stem, last norm and classifier: the cells and the two blocks between them.
+    # Compares all weights but stem, last norm and classifier: the cells and the two blocks between.
     "scope": "all",
     "leave_out": ["stem", "head"],
 }
@@ -46,7 +46,7 @@ BENCH_RSPS = around("random", rule="rsps", connected=True, candidates=200, batch
 def _bench(
     name: str, what: str, epochs: int, updater: Mapping[str, Any], weight_decay: float = 5e-4
 ) -> Preset:
-    """A search on NAS-Bench-201's space."""
+    """Returns a search on NAS-Bench-201's space."""
     return Preset(
         name,
         f"{_SOURCE}: {what}; settings of the authors' scripts",
@@ -61,7 +61,8 @@ def _bench(
             "batch_size": 48,
             "nesterov": True,
             "weight_decay": weight_decay,
-            # Path by path, their loop leaves zeros as gradients of operations that were not drawn.
+            # On paths, undrawn operations have zero gradients in the authors' loop, so that SGD
+            # still updates them.
             "resting": updater["inner"] != "random",
         },
     )
@@ -75,7 +76,7 @@ CELLS = {
     "cells": ["normal"],
     "frozen_mixture": "uniform",
     "scope": "cells",
-    # As the code decides; the default `level` is of neither paper nor code.
+    # The decision of the authors' code. The default `level` is in neither the paper nor the code.
     "derive": "inner",
 }
 OFFICIAL = {
@@ -83,11 +84,11 @@ OFFICIAL = {
     "partition": "min-within",
     "edge_rule": "smallest-within",
 }
-"""What the authors' code does on the DARTS space and the paper does not say."""
+"""Rules of the authors' code on the DARTS space that the paper does not give."""
 
 
 def cells_darts(order: int) -> dict[str, Any]:
-    """DARTS as inner updater, alpha equal at first."""
+    """Returns the options of DARTS as the inner updater, with equal alpha at first."""
     return around("darts", **_ALPHA, alpha_init=0.0, warmup=0, order=order)
 
 
@@ -103,7 +104,7 @@ CELLS_SNAS = around(
 
 
 def darts_cells(name: str, source: str, epochs: int, updater: Mapping[str, Any]) -> Preset:
-    """A search on DARTS's space and CIFAR-10."""
+    """Returns a search on DARTS's space and CIFAR-10."""
     return Preset(
         name,
         source,
@@ -129,6 +130,7 @@ def darts_cells(name: str, source: str, epochs: int, updater: Mapping[str, Any])
 
 
 def _cells(name: str, what: str, updater: Mapping[str, Any]) -> Preset:
+    """Returns a search of the paper on DARTS's space."""
     source = f"{_SOURCE}: {what}; settings of the authors' scripts"
     return darts_cells(name, source, 21, {**CELLS, **updater})
 

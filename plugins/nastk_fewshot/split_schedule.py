@@ -1,6 +1,6 @@
-"""When a few-shot search splits, who starts anew then, and whose clock the inner updater reads.
+"""The schedule of a few-shot search: its splits, its restarts, and the inner updater's clock.
 
-A *level* counts the splits behind a branch: 0 before the first, T in the leaves.
+The *level* of a branch is the number of splits before it: 0 for the root, T for the leaves.
 """
 
 from bisect import bisect_right
@@ -13,14 +13,14 @@ Restart = Literal["final", "all", "none"]
 
 @dataclass(frozen=True)
 class SplitSchedule:
-    """The course of a run of `epochs`: splits after the finished epochs in `splits`.
+    """The schedule of a run of `epochs`, which splits after the finished epochs in `splits`.
 
-    `restart` says after which splits weights and inner updater start anew, `freeze` that the inner
-    updater learns only in the leaves, `final` how many epochs a leaf trains (None: all that are
-    left).
+    `restart` names the splits after which weights and inner updater start anew. With `freeze` the
+    inner updater learns only in the leaves. `final` is the number of epochs that a leaf trains
+    (None: all that are left).
 
-    >>> course = SplitSchedule(60, (15, 30), "final", freeze=True)
-    >>> [course.level(epoch) for epoch in (0, 14, 15, 30)], course.local_start(2), course.length(2)
+    >>> plan = SplitSchedule(60, (15, 30), "final", freeze=True)
+    >>> [plan.level(epoch) for epoch in (0, 14, 15, 30)], plan.local_start(2), plan.length(2)
     ([0, 0, 1, 2], 30, 30)
     """
 
@@ -32,22 +32,22 @@ class SplitSchedule:
 
     @property
     def last(self) -> int:
-        """The level of the leaves: T."""
+        """The level of the leaves, T."""
         return len(self.splits)
 
     @property
     def end(self) -> int:
-        """After how many epochs the leaves end."""
+        """The number of finished epochs after which the leaves end."""
         if self.final is None or not self.splits:
             return self.epochs
         return min(self.splits[-1] + self.final, self.epochs)
 
     def level(self, epoch: int) -> int:
-        """The level of a branch that trains epoch `epoch` (0-based)."""
+        """Returns the level of a branch that trains epoch `epoch` (from 0)."""
         return bisect_right(self.splits, epoch)
 
     def spans(self) -> list[int]:
-        """How many epochs each level trains, from the first to that of the leaves.
+        """Returns the number of epochs that each level trains, from the root to the leaves.
 
         >>> SplitSchedule(60, (15, 30), final=20).spans()
         [15, 15, 20]
@@ -56,18 +56,18 @@ class SplitSchedule:
         return [end - begin for begin, end in pairwise(bounds)]
 
     def fresh(self, level: int) -> bool:
-        """Whether branches start anew where `level` begins."""
+        """True if branches start anew at the beginning of `level`."""
         return self.restart == "all" or (self.restart == "final" and level == self.last)
 
     def frozen(self, level: int) -> bool:
-        """Whether only weights are trained in `level`."""
+        """True if only weights are trained in `level`."""
         return self.freeze and level < self.last
 
     def local_start(self, level: int) -> int:
-        """The epoch that is 0 on the inner updater's clock in `level`.
+        """Returns the epoch of the run that is epoch 0 for the inner updater in `level`.
 
-        While it is frozen it sees the run's own clock; else its clock starts where its learning
-        does: at the last split where it is frozen before, at its last fresh start where it is not.
+        While it is frozen, it sees the epochs of the run. When it learns, its clock starts with its
+        learning: at the last split if it was frozen before, else at its last fresh start.
         """
         if self.frozen(level) or level == 0:
             return 0
@@ -77,20 +77,20 @@ class SplitSchedule:
         return self.splits[starts[-1] - 1] if starts else 0
 
     def length(self, level: int) -> int:
-        """How many epochs the run has on the inner updater's clock in `level`."""
+        """Returns the number of epochs of the run on the inner updater's clock in `level`."""
         return self.end - self.local_start(level)
 
     def learning_periods(self) -> dict[int, int]:
-        """The lives of inner updaters that learn: epoch of birth to the level they reach."""
-        awake = [level for level in range(self.last + 1) if not self.frozen(level)]
-        return {self.local_start(level): level for level in awake}
+        """Returns the first epoch of each inner updater that learns, with the level it reaches."""
+        learning = [level for level in range(self.last + 1) if not self.frozen(level)]
+        return {self.local_start(level): level for level in learning}
 
 
 def shares(epochs: int, parts: tuple[float, ...]) -> tuple[int, ...]:
-    """Different split epochs at about these parts of a run, each with an epoch before and after.
+    """Returns different split epochs near these fractions of a run, with an epoch on either side.
 
     >>> shares(60, (0.25, 0.5)), shares(6, (0.25, 0.5)), shares(2, (0.25, 0.5)), shares(1, (0.5,))
     ((15, 30), (2, 3), (1,), ())
     """
-    wished = {min(max(round(part * epochs), 1), epochs - 1) for part in parts}
-    return tuple(sorted(epoch for epoch in wished if epoch > 0))
+    splits = {min(max(round(part * epochs), 1), epochs - 1) for part in parts}
+    return tuple(sorted(epoch for epoch in splits if epoch > 0))

@@ -1,7 +1,7 @@
-"""The updater `gm`: train weights, split where operations disagree, search in the parts.
+"""The updater `gm`: trains weights, splits where operations disagree, searches in the parts.
 
-`options.py` says what can be set; who does what stands in the package's docstring. This module puts
-them in order: it answers for the inner updater, and at the split epochs for itself.
+The package's docstring lists the modules. This one combines them: it passes every call on to the
+inner updater, and splits the space at the split epochs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,151 +39,157 @@ from nastk_fewshot.split_schedule import SplitSchedule
 class Splitting(ArchitectureUpdater):
     """Few-shot search by gradient matching around another updater (Hu et al., ICLR 2022).
 
-    After the epochs in `splits` every branch divides one edge's operations into groups that agree
-    on how to change the weights they share, and goes on once for each group. `inner` searches in
-    the leaves; the run's architecture is that of the best leaf. Without splits it is `inner`.
+    After the epochs in `splits` every branch divides one edge's operations into groups whose
+    gradients of the shared weights agree, and continues once for each group. `inner` searches in
+    the leaves; the run's architecture is that of the best leaf. Without splits the search is that
+    of `inner`.
 
-    `Gm` is the same where weights may be trained by another updater than `inner`.
+    `Gm` adds the option to train the weights by another updater than `inner`.
     """
 
     name: ClassVar[str] = "gm"
     summary: ClassVar[str] = (
         "splits the space where operations disagree; another updater searches in each part"
     )
-    # What the inner updater needs is asked in `incompatibility`: the class does not know it.
+    # `incompatibility` checks the needs of the inner updater, which the class does not know.
     needs: ClassVar[frozenset[str]] = frozenset()
     presets: ClassVar[tuple[Preset, ...]] = (*PRESETS, *IMAGENET)
 
     class Options(GmOptions):
-        """See `options.py`."""
+        """The options, see `options.py`."""
 
     inner: ArchitectureUpdater
-    """The updater that searches; made anew where a branch starts anew."""
+    """The updater that searches; it is made anew when a branch starts anew."""
 
     level: int
-    """How many splits the last weight step had behind it."""
+    """The level of the last weight step: the number of splits before it."""
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made: makes the inner updater, which may draw."""
+        """Called once when the updater is made: makes the inner updater, which may use `rng`."""
         self.level = 0
-        self.inner = self._made(rng)
+        self.inner = self._make_inner(rng)
 
     def incompatibility(self, plan: Plan) -> str | None:
-        """Called when the run is assembled: too short a run, too few edges, or inner's own."""
+        """Called when the run is assembled: refuses a short run or few edges, then asks inner."""
         return incompatibility(self.name, self.options, self.space, self.inner, plan)
 
     def max_cost(self, plan: Plan) -> PhaseCost | None:
-        """Called by `--dry-run`: matching at every split, and inner's forecast in every branch."""
+        """Called by `--dry-run`: the matching of every split, and inner's cost in every branch."""
         return max_cost(self.options, self.space, self.inner, plan)
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
-        """Called once before every weight step: inner's, unless it is frozen."""
+        """Called once before every weight step: calls inner, unless it is frozen."""
         schedule = self._advance(probe)
         if not schedule.frozen(self.level):
             self.inner.before_step(self._view(probe, schedule), batch)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """Called once before every weight step: inner's, or (frozen, if asked) all equally."""
+        """Called once before every weight step: inner's mixtures, or a uniform one while frozen."""
         return self.trained(probe, self._advance(probe))
 
     def after_step(self, probe: Probe) -> None:
-        """Called once after every weight step: inner's, unless it is frozen."""
+        """Called once after every weight step: calls inner, unless it is frozen."""
         schedule = self._schedule(probe)
         if not schedule.frozen(self.level):
             self.inner.after_step(self._view(probe, schedule))
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
-        """Called once after every epoch: inner's answer, split in parts where it is time.
+        """Called once after every epoch: inner's continuation, split after the split epochs.
 
-        An inner updater that itself ends or divides the branch then has its way, unsplit.
+        If inner itself ends or splits the branch, there is no further split.
         """
         schedule = self._schedule(probe)
-        answers = [Continuation(probe.subspace)]
+        continuations = [Continuation(probe.subspace)]
         if not schedule.frozen(self.level):
-            answers = list(self.inner.after_epoch(self._view(probe, schedule)))
-        if probe.epoch in schedule.splits and len(answers) == 1:
-            return self._split(probe, answers[0], schedule)
-        return [] if schedule.end <= probe.epoch < schedule.epochs else answers
+            continuations = list(self.inner.after_epoch(self._view(probe, schedule)))
+        if probe.epoch in schedule.splits and len(continuations) == 1:
+            return self._split(probe, continuations[0], schedule)
+        return [] if schedule.end <= probe.epoch < schedule.epochs else continuations
 
     def architecture(self, probe: Probe) -> Architecture:
-        """Called after every epoch and at the end: inner's, split edges on an equal footing."""
+        """Called after every epoch and at the end: inner's decision, corrected for split edges."""
         view = self._view(probe, self._schedule(probe))
         if self.options.derive == "inner" or self.level == 0:
             return self.inner.architecture(view)
         return derived(self.space, self.inner, view)
 
     def scores(self, probe: Probe) -> Float[Tensor, "edges ops"] | None:
-        """Called after an epoch by those who watch: inner's."""
+        """Called by watchers after an epoch: returns inner's scores."""
         return self.inner.scores(self._view(probe, self._schedule(probe)))
 
     def state_dict(self) -> dict[str, Any]:
-        """Called for every checkpoint and fork: inner's state and the level."""
+        """Called for every checkpoint and fork: returns inner's state and the level."""
         return {"level": self.level, "inner": self.inner.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Called on a freshly made updater: go on exactly where `state` was taken."""
+        """Called on a freshly made updater: restores inner and the level from `state`."""
         self.level = int(state["level"])
         self.inner.load_state_dict(state["inner"])
 
     # ------------------------------------------------------------------ the inner updater
 
-    def _made(self, rng: torch.Generator) -> ArchitectureUpdater:
-        found = updater_class(self.options.inner)
-        options = found.parse_options(self.options.inner_options)
-        return found(self.space, options, rng, self.device)
+    def _make_inner(self, rng: torch.Generator) -> ArchitectureUpdater:
+        """Returns a new inner updater."""
+        updater = updater_class(self.options.inner)
+        options = updater.parse_options(self.options.inner_options)
+        return updater(self.space, options, rng, self.device)
 
     def _schedule(self, probe: Probe) -> SplitSchedule:
+        """Returns the schedule of this run."""
         schedule: SplitSchedule = self.options.schedule(probe.epochs)
         return schedule
 
     def _advance(self, probe: Probe) -> SplitSchedule:
-        """Before a weight step: where a split has passed, inner starts anew if its leaf does.
+        """Called before a weight step: makes inner anew if a split that restarts has passed.
 
-        Not at the split: only here is the random stream the child's own.
+        It does so here and not at the split, because only now is the random stream the child's own.
         """
         schedule = self._schedule(probe)
         level = schedule.level(probe.epoch)
         if level > self.level:
             self.level = level
             if schedule.fresh(level):
-                self.inner = self._made(probe.rng)
+                self.inner = self._make_inner(probe.rng)
         return schedule
 
     def _view(self, probe: Probe, schedule: SplitSchedule, ahead: int = 0) -> Probe:
-        """The probe as inner sees it: its clock starts where its learning does."""
+        """Returns the probe for inner, whose clock starts when its learning does."""
         begin, length = schedule.local_start(self.level), schedule.length(self.level)
         if (begin, length, ahead) == (0, probe.epochs, 0):
             return probe
         return probe.with_clock(begin, length, ahead)
 
     def trained(self, probe: Probe, schedule: SplitSchedule, ahead: int = 0) -> Sequence[Mixture]:
-        """Called before a weight step, and at a split for what the next steps would train."""
+        """Called before a weight step, and at a split: returns the mixtures of the step.
+
+        `ahead` is the number of steps from now.
+        """
         frozen = schedule.frozen(self.level)
         if frozen and self.options.frozen_mixture == "uniform":
             return [Mixture.uniform(probe.subspace).to(self.device)]
-        found = self.inner.mixtures(self._view(probe, schedule, ahead))
-        # Nobody takes a gradient that comes back while inner is frozen.
-        return [each.detach() for each in found] if frozen else found
+        mixtures = self.inner.mixtures(self._view(probe, schedule, ahead))
+        # A frozen inner updater does not learn: its mixtures need no gradients.
+        return [mixture.detach() for mixture in mixtures] if frozen else mixtures
 
     # ------------------------------------------------------------------ splitting
 
     def _split(
-        self, probe: Probe, answer: Continuation, schedule: SplitSchedule
+        self, probe: Probe, whole: Continuation, schedule: SplitSchedule
     ) -> Sequence[Continuation]:
-        """The parts to go on in; one, the whole, where no edge can be split any more."""
+        """Returns a continuation for each part of `whole`, or `whole` if no edge can be split."""
         number = schedule.level(probe.epoch)
-        cuts = self._cuts(probe, answer.subspace, schedule, number)
-        fresh = answer.fresh or schedule.fresh(number)
+        cuts = self._cuts(probe, whole.subspace, schedule, number)
+        fresh = whole.fresh or schedule.fresh(number)
         best = cuts[chosen(cuts, *self._rule)] if cuts else None
         self._report(probe, number, cuts, best, fresh)
-        parts = best.parts(answer.subspace) if best else [answer.subspace]
-        restart = self._cosine if schedule.fresh(number) else answer.schedule
+        parts = best.parts(whole.subspace) if best else [whole.subspace]
+        restart = self._cosine if schedule.fresh(number) else whole.schedule
         return [Continuation(part, fresh, restart) for part in parts]
 
     def _cuts(
         self, probe: Probe, subspace: Subspace, schedule: SplitSchedule, number: int
     ) -> list[Cut]:
-        """The best cut of each edge that the rule considers, measured where that is needed."""
+        """Returns the best cut of each edge that the rule considers, measured if it needs that."""
         partitioner = self.options.partitioner(number)
         edges = self._considered(probe, subspace, number)
         tables: dict[int, Any] = {}
@@ -192,14 +198,15 @@ class Splitting(ArchitectureUpdater):
                 probe,
                 subspace,
                 edges,
-                # One of the mixtures of each of the next steps, not taken.
+                # The first mixture of each of the next steps, none of which is taken here.
                 lambda ahead: self.trained(probe, schedule, ahead)[0].detach(),
                 first=(number - 1) * self.options.batches,
             )
-        found = (cut(self.space, subspace, edge, partitioner, tables.get(edge)) for edge in edges)
-        return [each for each in found if each is not None]
+        cuts = (cut(self.space, subspace, edge, partitioner, tables.get(edge)) for edge in edges)
+        return [best for best in cuts if best is not None]
 
     def _considered(self, probe: Probe, subspace: Subspace, number: int) -> list[int]:
+        """Returns the edges that the rule considers for split number `number`."""
         options = self.options
         edges = splittable(self.space, subspace, options.partitioner(number), options.cells)
         if options.edge_rule == "first":
@@ -213,52 +220,53 @@ class Splitting(ArchitectureUpdater):
 
     @property
     def _cosine(self) -> CosineRestart | None:
-        """The learning rate where a split starts branches anew; None: the trainer's own."""
+        """The learning rate of branches that start anew; None for the trainer's own."""
         length = self.options.restart_cosine
         return None if length is None else CosineRestart(length)
 
     @property
     def _rule(self) -> tuple[EdgeRule, bool | None]:
+        """The rule that compares edges, and whether it takes means over pairs."""
         return self.options.edge_rule, self.options.per_pair
 
     def _report(
         self, probe: Probe, number: int, cuts: Sequence[Cut], best: Cut | None, fresh: bool
     ) -> None:
-        """The split on the run's record: part number i of `groups` is the branch's child i."""
+        """Reports the split: part number i of `groups` is the branch's child i."""
         measured = {
-            each.edge: value
-            for each, value in zip(cuts, values(cuts, *self._rule), strict=True)
-            if each.distances is not None
+            option.edge: value
+            for option, value in zip(cuts, values(cuts, *self._rule), strict=True)
+            if option.distances is not None
         }
         report = SplitReport(
             edge=best.name if best else None,
             groups=best.named() if best else [],
             value=measured.get(best.edge) if best else None,
             within=self.options.edge_rule == "smallest-within",
-            edges=[{**each.to_json(), "value": measured.get(each.edge)} for each in cuts],
+            edges=[{**option.to_json(), "value": measured.get(option.edge)} for option in cuts],
         )
-        more = {"split": number, "rule": self.options.edge_rule, "fresh": fresh}
-        probe.report(SplitReport.topic, epoch=probe.epoch, **asdict(report), **more)
+        details = {"split": number, "rule": self.options.edge_rule, "fresh": fresh}
+        probe.report(SplitReport.topic, epoch=probe.epoch, **asdict(report), **details)
 
 
 class Gm(TrainedBy, Splitting):
-    """The updater `gm`: `Splitting`, whose weights another updater may train (`train`).
+    """The updater `gm`: `Splitting` with weights that another updater may train (`train`).
 
     Example: `nastk.search(space="darts", updater=nastk.use("gm", inner="shapley"), data="cifar10")`
     """
 
     def trained(self, probe: Probe, schedule: SplitSchedule, ahead: int = 0) -> Sequence[Mixture]:
-        """Called before a weight step, and at a split: those of who trains."""
+        """Called before a weight step, and at a split: the mixtures of the updater that trains."""
         if self.trains is None:
             return super().trained(probe, schedule, ahead)
         return self.trains.mixtures(probe.with_clock(0, probe.epochs, ahead))
 
     def branches(self) -> int:
-        """Called by `max_cost`: the leaves, at most."""
+        """Called by `max_cost`: returns the most leaves."""
         return leaves(self.options, self.space)
 
     def _advance(self, probe: Probe) -> SplitSchedule:
-        """Where inner starts anew with the weights, who trains them does too."""
+        """Restarts the updater that trains the weights whenever inner starts anew."""
         before = self.inner
         schedule = super()._advance(probe)
         if self.inner is not before:

@@ -1,17 +1,17 @@
 """Updaters that learn alpha, a logit for each operation, by gradient descent.
 
-relaxed.py        alpha with its Adam, which every such method shares (learned.py: any tensor's)
+relaxed.py        alpha and its Adam optimiser, shared by these methods (learned.py: for any tensor)
 hypergradient.py  the gradient of the validation loss, first and second order
-validation.py     its first order for any mixture, and what that costs
-darts.py          `darts`: the softmax of alpha
-snas.py, gdas.py  `snas` and `gdas`: soft and hard Gumbel samples (gumbel.py; undrawn.py is the
-                  slope that GDAS's published code gives alpha)
+validation.py     the first-order gradient under any mixture, and its cost
+darts.py          `darts`: the mixture is the softmax of alpha
+snas.py, gdas.py  `snas` and `gdas`: soft and hard Gumbel samples (gumbel.py); undrawn.py computes
+                  the gradient of alpha as GDAS's published code does
 drnas.py          `drnas`: Dirichlet samples (dirichlet.py)
-pcdarts.py        `pcdarts`: the softmax, and a softmax over the inputs of a node
-proxyless.py      `proxyless`: binary gates of two paths (gates.py)
+pcdarts.py        `pcdarts`: the softmax of alpha, and a second softmax over the inputs of a node
+proxyless.py      `proxyless`: binary gates on two paths (gates.py)
 smooth.py         `smooth`: weights train under perturbed mixtures
-darts_pt.py       `darts-pt`: any updater, then a decision by what accuracy misses
-                  (perturbation.py measures, selection.py decides)
+darts_pt.py       `darts-pt`: another updater searches, then operations are chosen by the accuracy
+                  lost without them (perturbation.py measures, selection.py decides)
 published.py      settings that several presets share
 """
 
@@ -20,7 +20,7 @@ from nastk import Offer, hookimpl
 
 @hookimpl
 def updaters() -> list[Offer]:
-    """What this plugin offers."""
+    """Returns the offers of this plugin's updaters."""
     return [
         Offer(
             "darts",

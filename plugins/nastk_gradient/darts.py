@@ -1,7 +1,7 @@
 """DARTS: alpha descends the validation loss while the weights descend the training loss.
 
-Before each weight step alpha takes one Adam step on a fresh validation batch; the gradient is one
-of the two in `hypergradient.py`. Alpha, its Adam and the decision are `relaxed.py`.
+Before each weight step alpha takes one Adam step on a fresh validation batch. `hypergradient.py`
+computes the gradient, first or second order. `relaxed.py` holds alpha, its Adam and the decision.
 """
 
 from typing import Literal
@@ -24,7 +24,7 @@ from nastk_gradient.relaxed import Relaxed
 
 
 def _paper(name: str, what: str, **options: int | float) -> Preset:
-    """The published search on CIFAR-10, with the kind of gradient in `options`."""
+    """Returns the paper's search on CIFAR-10; `options` set the order of the gradient."""
     return Preset(
         name,
         f"Liu et al., ICLR 2019, section 3.1 and appendix A.1.1: {what}",
@@ -38,7 +38,7 @@ def _paper(name: str, what: str, **options: int | float) -> Preset:
 
 
 def _bench(name: str, what: str, **options: int | float) -> Preset:
-    """The search of the NAS-Bench-201 authors on CIFAR-10, with the gradient in `options`."""
+    """Returns the NAS-Bench-201 authors' search on CIFAR-10; `options` set the gradient's order."""
     return Preset(
         name,
         f"{what} in Dong and Yang, NAS-Bench-201, ICLR 2020; D-X-Y/AutoDL-Projects, "
@@ -68,8 +68,8 @@ _ROBUST = Preset(
 class Darts(Relaxed):
     """Differentiable architecture search (Liu, Simonyan and Yang, ICLR 2019, arXiv 1806.09055).
 
-    With `order=1` the weights are constants for alpha; with `order=2` alpha also sees how the next
-    weight step would follow it.
+    With `order=1` the gradient of alpha takes the weights as constants. With `order=2` it also
+    follows alpha's effect on the next weight step.
 
     Example: `nastk.search(space="darts", updater=nastk.use("darts", order=2), data="cifar10")`
     """
@@ -79,7 +79,7 @@ class Darts(Relaxed):
     needs = frozenset({"valid"})
 
     class Options(Relaxed.Options):
-        """Relaxed's options and the kind of gradient."""
+        """The options of `Relaxed`, and the order of the gradient."""
 
         order: Literal[1, 2] = Field(
             1, description="1: weights are constants for alpha; 2: look one weight step ahead"
@@ -111,12 +111,12 @@ class Darts(Relaxed):
     )
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
-        """Called once before every weight step: one step of alpha on the next validation batch."""
+        """Called once before every weight step: alpha takes a step on the next validation batch."""
         if self.learning(probe):
             self.learn(self.gradient(probe, batch), probe.subspace)
 
     def gradient(self, probe: Probe, batch: Batch) -> Float[Tensor, "edges ops"]:
-        """Called for every step of alpha: the gradient of the validation loss, by `order`."""
+        """Called for every step of alpha: returns the validation loss's gradient, by `order`."""
         valid = probe.valid.at(probe.step)
         if self.options.order == 1:
             return first_order(probe, self.alpha, valid)
@@ -130,11 +130,12 @@ class Darts(Relaxed):
         )
 
     def max_cost(self, plan: Plan) -> PhaseCost:
-        """Called by `--dry-run`: images measured, exact if the batch size divides both splits."""
+        """Called by `--dry-run`: returns the images, exact if the batch size divides the splits."""
         steps = max(plan.epochs - self.options.warmup, 0) * plan.steps_per_epoch
         valid, train = (
             min(plan.batch_size, plan.valid_images),
             min(plan.batch_size, plan.train_images),
         )
+        # Second order: the look-ahead step and both sides of the difference are on a train batch.
         images = steps * (valid if self.options.order == 1 else valid + 3 * train)
         return PhaseCost(images_forward=images, images_backward=images)

@@ -1,8 +1,8 @@
-"""DARTS-PT: another updater trains the supernet; the last epochs decide by what is missed most.
+"""DARTS-PT: another updater searches first; then operations are chosen by the accuracy lost.
 
-Edge by edge, the operation stays whose absence costs most validation accuracy; between two rounds
-the supernet is tuned further, in the subspace that is left. `perturbation.py` measures, and
-`selection.py` decides.
+On each edge in turn, the operation is kept whose removal costs the most validation accuracy.
+Between two rounds the supernet is tuned further, in the subspace that is left. `perturbation.py`
+measures, and `selection.py` decides.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ _PUBLISHED = {
     "interval": 5,
     "final": 1,
     "batches": 0,
-    # A tenth of the rate that the search began with; their code never steps its cosine.
+    # A tenth of the search's first rate. The authors' code never steps its cosine schedule.
     "tuning_rate": 0.0025,
     "tuning_cosine": False,
 }
@@ -52,7 +52,7 @@ class DartsPt(TrainedBy, Wrapper):
     needs: ClassVar[frozenset[str]] = frozenset({"valid"})
 
     class Options(TrainedByOptions, Wrapper.Options):
-        """Who searches inside, who trains, when edges are decided, and on which images."""
+        """The inner updater, the weight training, the rounds, and the images that measure."""
 
         interval: int = Field(
             5, ge=0, description="epochs of tuning from one round to the next; 0: all at one time"
@@ -121,15 +121,15 @@ class DartsPt(TrainedBy, Wrapper):
     )
 
     tuning: bool
-    """Whether the first round is over."""
+    """True once the first round is over."""
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made: the updater inside; no round is over."""
+        """Called once when the updater is made: makes the inner updater; no round is over yet."""
         super().setup(rng)
         self.tuning = False
 
     def incompatibility(self, plan: Plan) -> str | None:
-        """Called when the run is assembled: too few epochs, or what the inner updater says."""
+        """Called when the run is assembled: refuses too few epochs, then asks the inner updater."""
         rounds = self._rounds(self.space.full())
         least = self.options.interval * max(rounds - 1, 0) + self.options.final + 1
         if plan.epochs < least:
@@ -142,29 +142,31 @@ class DartsPt(TrainedBy, Wrapper):
         return super().incompatibility(plan)
 
     def max_cost(self, plan: Plan) -> PhaseCost | None:
-        """Called by `--dry-run`: the inner updater's, and one pass for each thing taken out."""
+        """Called by `--dry-run`: returns the inner cost plus a pass for each operation and edge."""
         inner = super().max_cost(plan)
         if inner is None:
             return None
         size = min(self.options.batch_size, plan.valid_images)
         images = min(self.options.batches * size or plan.valid_images, plan.valid_images)
-        taken_out = len(self.space.full().alive_operations()) + len(self.space.edges)
-        return inner + PhaseCost(images_forward=taken_out * images)
+        removals = len(self.space.full().alive_operations()) + len(self.space.edges)
+        return inner + PhaseCost(images_forward=removals * images)
 
     def architecture(self, probe: Probe) -> Architecture:
-        """Called after every epoch and at the end: what is left, or the inner updater's so far."""
+        """Called after every epoch and at the end: what is left; inner's decision until then."""
         if self._rounds(probe.subspace):
             return super().architecture(probe)
         return self.space.decide(torch.zeros(probe.subspace.mask.shape), probe.subspace)
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
-        """Called once after every epoch: the inner updater's answer, or less, where a round is due.
+        """Called once after every epoch: runs the rounds that are due and returns what they leave.
 
-        An epoch in which the inner updater itself changes the subspace is left to it.
+        Without a round, and where the inner updater changes the subspace itself, its continuations
+        are returned unchanged.
         """
-        answer = super().after_epoch(probe)
-        if list(answer) != [Continuation(probe.subspace)] or not self._due(probe, probe.subspace):
-            return answer
+        continuations = super().after_epoch(probe)
+        unchanged = list(continuations) == [Continuation(probe.subspace)]
+        if not unchanged or not self._due(probe, probe.subspace):
+            return continuations
         subspace, scorer = probe.subspace, self._scorer(probe)
         while self._due(probe, subspace):
             subspace = self._round(scorer, subspace)
@@ -173,26 +175,26 @@ class DartsPt(TrainedBy, Wrapper):
         return [Continuation(subspace, schedule=schedule)]
 
     def state_dict(self) -> dict[str, Any]:
-        """Called for every checkpoint and fork: the inner updater's, and whether it is tuned.
+        """Called for every checkpoint and fork: returns the inner state and `tuning`.
 
-        Decisions are the subspace.
+        The decisions themselves are in the branch's subspace.
         """
         return {**super().state_dict(), "tuning": self.tuning}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Called on a freshly made updater: the inner updater goes on."""
+        """Called on a freshly made updater: restores the inner updater and `tuning`."""
         super().load_state_dict(state)
         self.tuning = bool(state["tuning"])
 
     def _schedule(self, left: int) -> CosineRestart | None:
-        """SGD begun anew for the epochs that are left, if that is asked for."""
+        """Returns the restarted schedule for the `left` epochs; None without a `tuning_rate`."""
         rate = self.options.tuning_rate
         if rate is None or left < 1:
             return None
         return CosineRestart(left, rate, None if self.options.tuning_cosine else rate)
 
     def _scorer(self, probe: Probe) -> RemovalScorer:
-        """Who measures in this epoch: on which images, and under which weights."""
+        """Returns the scorer of this epoch, with its images and its mixing weights."""
         options = self.options
         stream = probe.valid.view("darts-pt", options.batch_size, options.augment)
         batches = list(islice(stream.epoch(probe.epoch), options.batches or None))
@@ -202,25 +204,26 @@ class DartsPt(TrainedBy, Wrapper):
         )
 
     def _rounds(self, subspace: Subspace) -> int:
+        """Returns the number of rounds that are left in `subspace`."""
         return rounds_left(self.space.edges, subspace, self.space.why_empty)
 
     def _due(self, probe: Probe, subspace: Subspace) -> bool:
-        """Whether the rounds that are left need every epoch from here on."""
+        """True if the remaining rounds need all the remaining epochs, so that one must run now."""
         rounds = self._rounds(subspace)
         needed = self.options.interval * (rounds - 1) + self.options.final
         return rounds > 0 and probe.epochs - probe.epoch <= needed
 
     def _round(self, scorer: RemovalScorer, subspace: Subspace) -> Subspace:
-        """One edge of every cell type decided, in random order; after the edges, one node."""
-        of_edges = open_edges(self.space.edges, subspace)
-        for rows in of_edges:
+        """Decides a random edge of every cell type, or thins a node of each if no edge is open."""
+        edge_groups = open_edges(self.space.edges, subspace)
+        for rows in edge_groups:
             subspace = scorer.decide(_drawn(rows, scorer.probe.rng), subspace)
-        if not of_edges:
+        if not edge_groups:
             for nodes in wide_nodes(self.space.edges, subspace, self.space.why_empty):
                 subspace = scorer.thin(_drawn(nodes, scorer.probe.rng), subspace)
         return subspace
 
 
-def _drawn(several: Sequence[Choice], rng: torch.Generator) -> Choice:
-    """One of several, each as likely."""
-    return several[int(torch.randint(len(several), (), generator=rng))]
+def _drawn(choices: Sequence[Choice], rng: torch.Generator) -> Choice:
+    """Returns one of `choices`, drawn uniformly."""
+    return choices[int(torch.randint(len(choices), (), generator=rng))]

@@ -1,4 +1,4 @@
-"""DrNAS: mixtures are drawn from a Dirichlet distribution an edge, whose parameters learn."""
+"""DrNAS: every edge draws its mixture from a Dirichlet distribution with learned parameters."""
 
 from typing import ClassVar, Literal
 
@@ -26,8 +26,8 @@ from nastk_gradient.validation import one_batch_a_step, slopes
 class DrNas(Relaxed):
     """Dirichlet neural architecture search (Chen et al., ICLR 2021, arXiv 2006.10355).
 
-    Alpha is the paper's beta. The supernet does not grow here; partial channels are an option of
-    the space.
+    Alpha is the paper's beta. The paper's second stage, a wider supernet, is not implemented;
+    partial channels are an option of the space.
 
     Example: `nastk.search(space="nasbench201", updater="drnas", data="cifar10")`
     """
@@ -37,7 +37,7 @@ class DrNas(Relaxed):
     needs: ClassVar[frozenset[str]] = frozenset({"valid"})
 
     class Options(Relaxed.Options):
-        """Relaxed's options, the regulariser, and what ranks operations."""
+        """The options of `Relaxed`, the regulariser, and the ranking of operations."""
 
         regulariser: Literal["l2", "kl"] = Field(
             "l2",
@@ -106,21 +106,21 @@ class DrNas(Relaxed):
 
     @property
     def decay(self) -> float:
-        """Called when Adam is made: its L2 penalty, unless the divergence takes its place."""
+        """Called when Adam is made: returns its L2 penalty, 0 with the divergence instead."""
         return super().decay if self.options.regulariser == "l2" else 0.0
 
     def mixture(self, probe: Probe) -> Mixture:
-        """Called for every step of weights and of beta: a fresh draw."""
+        """Called for every step of weights and of beta: returns a fresh sample."""
         return sample(self.alpha, probe.subspace, probe.rng)
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
-        """Called once before every weight step: one step of beta on the next validation batch."""
+        """Called once before every weight step: beta takes a step on the next validation batch."""
         if self.learning(probe):
             (gradient,) = slopes(probe, self.mixture(probe), [self.alpha])
             self.learn(gradient + self.pull(probe), probe.subspace)
 
     def pull(self, probe: Probe) -> Float[Tensor, "edges ops"]:
-        """Called for every step of beta: the regulariser's gradient that Adam does not add."""
+        """Called for every step of beta: returns the divergence's gradient; zeros for Adam's L2."""
         if self.options.regulariser == "l2":
             return torch.zeros_like(self.alpha)
         strength: float = self.options.weight_decay
@@ -130,11 +130,11 @@ class DrNas(Relaxed):
         return gradient
 
     def scores(self, probe: Probe) -> Float[Tensor, "edges ops"]:
-        """Called for every decision, and by those who watch: the mean, or the softmax of beta."""
+        """Called for every decision and by watchers: returns the mean, or the softmax of beta."""
         if self.options.ranking == "softmax":
             return super().scores(probe)
         return mean(self.alpha.detach(), probe.subspace).weights.cpu()
 
     def max_cost(self, plan: Plan) -> PhaseCost:
-        """Called by `--dry-run`: images measured, exact if the batch size divides the splits."""
+        """Called by `--dry-run`: returns the images, exact if the batch size divides the splits."""
         return one_batch_a_step(plan, self.options.warmup)

@@ -1,4 +1,4 @@
-"""The binary gates of ProxylessNAS: which paths are open, and what their slopes say to alpha.
+"""The binary gates of ProxylessNAS: drawing the paths, and the gradient that gates give alpha.
 
 Source: Cai, Zhu and Han, ICLR 2019, section 3.2, and the two-path mode of the authors' `mix_op.py`.
 """
@@ -11,39 +11,43 @@ from nastk import Mixture, Subspace
 from nastk_gradient.gumbel import gumbel
 
 Table = Float[Tensor, "edges ops"]
-Players = Bool[Tensor, "edges ops"]
+Operations = Bool[Tensor, "edges ops"]
+"""A set of operations: True for those in it."""
 
 
 def path(alpha: Table, subspace: Subspace, rng: torch.Generator) -> Mixture:
-    """One operation an edge, drawn with the probabilities of softmax(alpha)."""
+    """Returns a path: on each edge an operation, drawn with the probabilities softmax(alpha)."""
     drawn = _largest(_noisy(alpha, subspace.mask, rng), subspace.mask, 1)
     return Mixture(drawn.to(alpha.device, alpha.dtype), drawn)
 
 
-def two_paths(alpha: Table, subspace: Subspace, rng: torch.Generator) -> tuple[Players, Players]:
-    """(two operations an edge, the one of them whose gate is open), both on the CPU.
+def two_paths(
+    alpha: Table, subspace: Subspace, rng: torch.Generator
+) -> tuple[Operations, Operations]:
+    """Returns (two operations for each edge, the one of them whose gate is open), on the CPU.
 
-    The two are drawn one after the other without putting back; which is open is drawn with their
-    probabilities rescaled to the two. One where an edge has no more alive.
+    The two are drawn without replacement. The open one is drawn with their probabilities rescaled
+    to sum to one. An edge with a single alive operation gets that one only.
     """
     both = _largest(_noisy(alpha, subspace.mask, rng), subspace.mask, 2)
     return both, _largest(_noisy(alpha, both, rng), both, 1)
 
 
-def slope_of_alpha(gates: Table, alpha: Table, both: Players) -> Table:
-    """dL/dalpha_i = sum_j dL/dg_j * p_j * ((i = j) - p_i), p the softmax over the two.
+def slope_of_alpha(gates: Table, alpha: Table, both: Operations) -> Table:
+    """Returns dL/dalpha_i = sum_j dL/dg_j * p_j * ((i = j) - p_i), p the softmax over the two.
 
-    `gates` holds dL/dg. Zero outside of `both`, and where an edge has one operation only.
+    `gates` holds dL/dg. The result is zero outside of `both`, and on edges with one operation.
     """
-    shares = _share(alpha, both)
+    # The sum over j, taken apart: p_i * (dL/dg_i - sum_j dL/dg_j * p_j).
+    shares = _share(alpha, both)  # edges x operations
     inside = gates.masked_fill(~both.to(gates.device), 0.0)
     return shares * (inside - (inside * shares).sum(-1, keepdim=True))
 
 
-def rescaled(new: Table, old: Table, both: Players) -> Table:
-    """`new` shifted on `both` so that the two together are as probable as with `old`.
+def rescaled(new: Table, old: Table, both: Operations) -> Table:
+    """Returns `new` shifted on `both` so that the two together are as probable as under `old`.
 
-    So the probabilities of the operations that were not drawn stay as they were.
+    So the probabilities of the operations that were not drawn do not change.
     """
     inside = both.to(new.device)
     before, after = (
@@ -53,18 +57,18 @@ def rescaled(new: Table, old: Table, both: Players) -> Table:
     return torch.where(inside, new - (after - before), new)
 
 
-def _noisy(alpha: Table, alive: Players, rng: torch.Generator) -> Table:
-    """Logits with Gumbel noise, whose largest are a draw without putting back; on the CPU."""
+def _noisy(alpha: Table, alive: Operations, rng: torch.Generator) -> Table:
+    """Returns logits plus Gumbel noise, on the CPU; its k largest are a draw of k operations."""
     logits = alpha.detach().cpu() + gumbel(alpha.shape, rng)
     return logits.masked_fill(~alive, -torch.inf)
 
 
-def _largest(noisy: Table, alive: Players, count: int) -> Players:
-    """The `count` largest of each row that are alive."""
+def _largest(noisy: Table, alive: Operations, count: int) -> Operations:
+    """Returns the `count` largest alive entries of each row."""
     columns = noisy.topk(min(count, noisy.shape[1]), -1).indices
     return torch.zeros_like(alive).scatter(-1, columns, True) & alive
 
 
-def _share(alpha: Table, both: Players) -> Table:
-    """Softmax of alpha over the operations of `both`, zero elsewhere."""
+def _share(alpha: Table, both: Operations) -> Table:
+    """Returns the softmax of alpha over the operations of `both`, zero elsewhere."""
     return Mixture.softmax(alpha.detach(), Subspace.of(both)).weights

@@ -1,4 +1,4 @@
-"""GDAS: every step trains one operation an edge, drawn by Gumbel's trick, and alpha sees it too."""
+"""GDAS: every step trains one operation an edge, drawn by Gumbel's trick so that alpha learns."""
 
 from typing import ClassVar, Literal
 
@@ -14,14 +14,14 @@ from nastk_gradient.undrawn import published_slope
 from nastk_gradient.validation import one_batch_a_step, slopes
 
 _ALPHA = {**ALPHA, "temperature_start": 10.0, "temperature_end": 0.1}
-# Their loop leaves zeros as gradients of operations that were not drawn.
+# In the authors' loop undrawn operations have zero gradients, so that SGD still updates them.
 _TRAINER = {**BENCH_TRAINER, "epochs": 250, "resting": False}
 
 
 class Gdas(Relaxed):
     """Gradient-based search using a differentiable architecture sampler (Dong and Yang, CVPR 2019).
 
-    arXiv 1910.04465. A step costs one operation an edge, in time and in memory.
+    arXiv 1910.04465. A step computes one operation an edge, which saves time and memory.
 
     Example: `nastk.search(space="nasbench201", updater="gdas", data="cifar10")`
     """
@@ -31,7 +31,7 @@ class Gdas(Relaxed):
     needs: ClassVar[frozenset[str]] = frozenset({"valid"})
 
     class Options(Relaxed.Options):
-        """Relaxed's options, the temperature, and what undrawn operations are to alpha."""
+        """The options of `Relaxed`, the temperature, and the gradient of undrawn operations."""
 
         temperature_start: float = Field(
             10.0, gt=0, le=100, description="temperature of the draws in the first epoch"
@@ -55,8 +55,8 @@ class Gdas(Relaxed):
             space=("nasbench201",),
             data=("cifar10",),
             space_options=BENCH_SPACE,
-            # Their cell of NAS-Bench-201 adds the bare weights of what it does not compute; that of
-            # the DARTS space does not.
+            # The authors' cell of NAS-Bench-201 adds the bare weights of undrawn operations to
+            # the sum (see `undrawn.py`); their cell of the DARTS space does not.
             updater_options={**_ALPHA, "undrawn": "constant"},
             data_options=HALVES,
             trainer_options=_TRAINER,
@@ -87,33 +87,34 @@ class Gdas(Relaxed):
     )
 
     def temperature(self, probe: Probe) -> float:
-        """Called for every draw: the temperature of this epoch."""
+        """Called for every draw: returns the temperature of this epoch."""
         start, end = self.options.temperature_start, self.options.temperature_end
         return annealed(start, end, probe.epoch, probe.epochs - 1)
 
     def mixture(self, probe: Probe) -> Mixture:
-        """Called for every step of weights and of alpha: one operation an edge, drawn afresh."""
+        """Called for every step of weights and of alpha: draws one operation for each edge."""
         noise = gumbel(self.alpha.shape, probe.rng)
         return straight_through(relaxed(self.alpha, probe.subspace, self.temperature(probe), noise))
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
-        """Called once before every weight step: one step of alpha on the next validation batch."""
+        """Called once before every weight step: alpha takes a step on the next validation batch."""
         if self.learning(probe):
             self.learn(self.gradient(probe), probe.subspace)
 
     def gradient(self, probe: Probe) -> Float[Tensor, "edges ops"]:
-        """Called for every step of alpha: the slope of the validation loss, on a draw of its own.
+        """Called for every step of alpha: returns the validation loss's gradient, on a new draw.
 
         Raises:
-            PluginError: undrawn=constant in a space that does not call what it computes.
+            PluginError: `undrawn=constant` in a space that computes operations without calling
+                their modules.
         """
         drawn = self.mixture(probe)
         if self.options.undrawn == "absent":
-            (found,) = slopes(probe, drawn, [self.alpha])
-            return found
+            (gradient,) = slopes(probe, drawn, [self.alpha])
+            return gradient
         batch = probe.valid.at(probe.step)
         return published_slope(probe, self.space.edges, drawn, self.alpha, batch)
 
     def max_cost(self, plan: Plan) -> PhaseCost:
-        """Called by `--dry-run`: images measured, exact if the batch size divides the splits."""
+        """Called by `--dry-run`: returns the images, exact if the batch size divides the splits."""
         return one_batch_a_step(plan, self.options.warmup)

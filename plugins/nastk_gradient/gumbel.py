@@ -1,8 +1,8 @@
-"""Gumbel's trick: sampling from a softmax by adding noise to its logits, so that slopes pass.
+"""Gumbel's trick: differentiable samples from a softmax, by adding noise to its logits.
 
 The largest of logits plus Gumbel noise is an operation drawn with the probabilities of their
-softmax; a softmax at temperature tau in place of the maximum is SNAS's sample, the maximum with the
-softmax's slope GDAS's. `proxyless.py` draws its paths by the same noise.
+softmax. SNAS replaces the maximum by a softmax at temperature tau; GDAS takes the maximum, and the
+gradient of that softmax. `proxyless.py` draws its paths with the same noise.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from nastk import Mixture, Subspace
 
 
 def gumbel(shape: Sequence[int], rng: torch.Generator) -> Float[Tensor, "edges ops"]:
-    """Standard Gumbel noise, -log(E) with E exponential, on the CPU."""
-    waiting = torch.empty(tuple(shape)).exponential_(generator=rng)
-    return -waiting.clamp(min=torch.finfo(torch.float32).tiny).log()
+    """Returns standard Gumbel noise, -log(E) with E exponential, on the CPU."""
+    exponential = torch.empty(tuple(shape)).exponential_(generator=rng)
+    return -exponential.clamp(min=torch.finfo(torch.float32).tiny).log()
 
 
 def annealed(start: float, end: float, epoch: int, last: int) -> float:
-    """A temperature on the straight line from `start` (epoch 0) to `end` (epoch `last`).
+    """Returns the temperature on the straight line from `start` (epoch 0) to `end` (epoch `last`).
 
     >>> annealed(10.0, 0.1, 0, 249), round(annealed(1.0, 0.1, 15, 60), 3), annealed(1.0, 0.1, 9, 9)
     (10.0, 0.775, 0.1)
@@ -36,17 +36,18 @@ def relaxed(
     temperature: float,
     noise: Float[Tensor, "edges ops"],
 ) -> Mixture:
-    """softmax((alpha + noise) / temperature) over what is alive; differentiable in `alpha`."""
+    """Returns softmax((alpha + noise) / temperature) over alive operations, with its gradient."""
     return Mixture.softmax((alpha + noise.to(alpha.device)) / temperature, subspace)
 
 
 def straight_through(soft: Mixture) -> Mixture:
-    """One operation of weight one on each edge, the largest of `soft`, with the slope of `soft`.
+    """Returns weight one on each edge's largest operation of `soft`, with the gradient of `soft`.
 
-    Nothing else is active, so an edge's slope is that of its drawn operation's weight alone.
+    No other operation is active, so an edge's gradient is that of its drawn operation's weight
+    alone.
     """
-    largest = soft.weights.detach().argmax(-1, keepdim=True)
+    largest = soft.weights.detach().argmax(-1, keepdim=True)  # edges x 1
     drawn = torch.zeros_like(soft.weights).scatter(-1, largest, 1.0)
     drawn = drawn * soft.active.to(drawn.device)
-    # The difference is zero to the bit, so that the drawn weights are exactly one.
+    # The bracket is exactly zero, so the drawn weights are exactly one; its gradient is soft's.
     return Mixture(drawn + (soft.weights - soft.weights.detach()), drawn.bool().cpu())

@@ -1,4 +1,4 @@
-"""A tensor that descends a loss by Adam: `Learned`, with what a checkpoint keeps of it."""
+"""A tensor with its own Adam optimiser, and their state for a checkpoint: `Learned`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Learned:
-    """`value`, a leaf that needs gradient, and the Adam that moves it where it is told to.
+    """A tensor `value`, a leaf that needs gradients, with an Adam optimiser and its options.
 
     Example:
         beta = Learned(torch.zeros(28), learning_rate=3e-4, betas=(0.5, 0.999), weight_decay=1e-3)
@@ -29,7 +29,7 @@ class Learned:
         )
 
     def step(self, gradient: Float[Tensor, "..."], alive: Bool[Tensor, "..."]) -> None:
-        """One Adam step; entries that are not `alive` stay, whatever decay or momentum say."""
+        """Takes one Adam step; dead entries keep their value despite decay and momentum."""
         before = self.value.detach().clone()
         self.value.grad = gradient
         self._adam.step()
@@ -38,17 +38,18 @@ class Learned:
             self.value.copy_(torch.where(alive.to(before.device), self.value, before))
 
     def moments(self) -> dict[str, Tensor]:
-        """For a checkpoint: Adam's state, empty before its first step."""
-        return {name: kept.clone() for name, kept in self._adam.state.get(self.value, {}).items()}
+        """Called for every checkpoint: returns Adam's state, empty before its first step."""
+        state = self._adam.state.get(self.value, {})
+        return {name: moment.clone() for name, moment in state.items()}
 
     def load(self, value: Float[Tensor, "..."], moments: Mapping[str, Any]) -> None:
-        """Go on from a saved `value` and its `moments`, both copied."""
+        """Restores a saved `value` and its `moments`, both copied."""
         with torch.no_grad():
             self.value.copy_(value)
         self._adam.state.clear()
         if moments:
-            # Adam counts its steps on the CPU; the moments live beside the value.
+            # Adam keeps its step count on the CPU and its moments on the device of the value.
             self._adam.state[self.value] = {
-                name: kept.clone() if name == "step" else kept.to(self.value.device, copy=True)
-                for name, kept in moments.items()
+                name: saved.clone() if name == "step" else saved.to(self.value.device, copy=True)
+                for name, saved in moments.items()
             }

@@ -1,6 +1,6 @@
 """PC-DARTS: DARTS on a part of the channels, with a second softmax over each node's inputs.
 
-The part of the channels is the space's (`partial_channels`); here is beta, which weighs edges.
+The space takes the part of the channels (`partial_channels`); beta, which weighs edges, is here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,16 +27,18 @@ from nastk_gradient.validation import one_batch_a_step, slopes
 def edge_weights(
     beta: Float[Tensor, "edges"], edges: Sequence[Edge], subspace: Subspace
 ) -> Float[Tensor, "edges"]:
-    """Softmax of `beta` over the edges that enter one node (PC-DARTS, section 3.3).
+    """Returns the softmax of `beta` over the edges into each node (PC-DARTS, section 3.3).
 
-    Edges without a living operation weigh nothing and leave their node's sum.
+    Edges without an alive operation weigh 0 and do not count in their node's softmax.
     """
     alive = subspace.mask.any(-1).to(beta.device)
-    node = [(edge.group, edge.head) for edge in edges]
-    together = torch.tensor([[one == other for other in node] for one in node]).to(beta.device)
-    itself = torch.eye(len(node), dtype=torch.bool, device=beta.device)
-    rivals = (together & alive) | itself
-    total = torch.logsumexp(beta.expand(len(node), -1).masked_fill(~rivals, -torch.inf), -1)
+    nodes = [(edge.group, edge.head) for edge in edges]
+    # edges x edges: True for two edges into the same node.
+    same = torch.tensor([[first == second for second in nodes] for first in nodes]).to(beta.device)
+    # An edge counts itself even if it is dead: a row of -inf alone would make its weight NaN.
+    diagonal = torch.eye(len(nodes), dtype=torch.bool, device=beta.device)
+    rivals = (same & alive) | diagonal
+    total = torch.logsumexp(beta.expand(len(nodes), -1).masked_fill(~rivals, -torch.inf), -1)
     return (beta - total).exp() * alive
 
 
@@ -53,7 +55,7 @@ class PcDarts(Relaxed):
     needs: ClassVar[frozenset[str]] = frozenset({"valid"})
 
     class Options(Relaxed.Options):
-        """Relaxed's options, with the paper's learning rate and warm-up."""
+        """The options of `Relaxed`, with the paper's learning rate and warm-up."""
 
         learning_rate: float = Field(
             6e-4, gt=0, le=10, description="Adam's learning rate for alpha and beta"
@@ -103,7 +105,8 @@ class PcDarts(Relaxed):
             },
             updater_options={**ALPHA, "learning_rate": 6e-3, "warmup": 35},
             data_options=IMAGENET_PARTS,
-            # torch's scheduler of their time knows its closed form: the warm-up leaves no trace.
+            # The scheduler of the authors' torch computes the cosine in closed form from the epoch,
+            # so the rates that the warm-up sets leave no trace.
             trainer_options={
                 **IMAGENET_TRAINER,
                 "batch_size": 1024,
@@ -119,39 +122,39 @@ class PcDarts(Relaxed):
     )
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made: alpha, and beta from the same noise."""
+        """Called once when the updater is made: draws alpha, and beta from the same stream."""
         super().setup(rng)
         noise = torch.randn(len(self.space.edges), generator=rng)
         self._beta = self.learned((self.options.alpha_init * noise).to(self.device))
         self.beta: Float[Tensor, "edges"] = self._beta.value
 
     def mixture(self, probe: Probe) -> Mixture:
-        """Called wherever the method mixes: each row's softmax, scaled by its edge's weight."""
-        inner = Mixture.softmax(self.alpha, probe.subspace)
+        """Called for every mixture: returns each row's softmax, scaled by its edge's weight."""
+        inner = Mixture.softmax(self.alpha, probe.subspace)  # edges x operations
         outer = edge_weights(self.beta, self.space.edges, probe.subspace)
         return Mixture(inner.weights * outer[:, None], inner.active)
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
-        """Called once before every weight step: alpha and beta on the next validation batch."""
+        """Called once before every weight step: alpha and beta learn on a validation batch."""
         if self.learning(probe):
             for_alpha, for_beta = slopes(probe, self.mixture(probe), [self.alpha, self.beta])
             self.learn(for_alpha, probe.subspace)
             self._beta.step(for_beta, probe.subspace.mask.any(-1))
 
     def scores(self, probe: Probe) -> Float[Tensor, "edges ops"]:
-        """Called for every decision, and by those who watch: the mixture's weights."""
+        """Called for every decision and by watchers: returns the mixture's weights, on the CPU."""
         return self.mixture(probe).detach().weights.cpu()
 
     def max_cost(self, plan: Plan) -> PhaseCost:
-        """Called by `--dry-run`: images measured, exact if the batch size divides the splits."""
+        """Called by `--dry-run`: returns the images, exact if the batch size divides the splits."""
         return one_batch_a_step(plan, self.options.warmup)
 
     def state_dict(self) -> dict[str, Any]:
-        """Called for every checkpoint and fork: alpha, beta, and what Adam knows of both."""
+        """Called for every checkpoint and fork: returns alpha, beta and the Adam state of both."""
         beta = {"beta": self.beta.detach().clone(), "beta_adam": self._beta.moments()}
         return {**super().state_dict(), **beta}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Called on a freshly made updater: the saved alpha, beta and Adam, copied."""
+        """Called on a freshly made updater: restores alpha, beta and Adam, copied from `state`."""
         super().load_state_dict(state)
         self._beta.load(state["beta"], state["beta_adam"])

@@ -1,6 +1,7 @@
-"""How much validation accuracy misses an operation or an edge: `RemovalScorer`, for `darts_pt.py`.
+"""The validation accuracy lost without an operation or an edge: `RemovalScorer`, for `darts_pt.py`.
 
-What is taken out leaves the others at the weights they have. `selection.py` reads the answers.
+When an operation or an edge is removed, the others keep their mixing weights. `selection.py` turns
+the measured values into decisions.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,13 +16,13 @@ from nastk_gradient.selection import admitted, most_missed, thinned
 
 
 class RemovalScorer:
-    """Measures what is taken out of one epoch's supernet, and takes the rest over into a subspace.
+    """Measures the supernet of one epoch without single operations or edges, and decides by that.
 
     Args:
-        space, probe: where, and with what.
-        batches: the images, the same for everything measured.
-        weights: what operations weigh in `probe.subspace` (edges x operations, on the CPU).
-        criterion: accuracy, or minus the loss.
+        space, probe: the search space, and the probe that measures.
+        batches: the images, the same for every measurement.
+        weights: mixing weights of the operations in `probe.subspace` (edges x operations, CPU).
+        criterion: the value measured, accuracy or minus the loss.
 
     Example: `RemovalScorer(space, probe, batches, scores).decide(3, probe.subspace)`
     """
@@ -41,7 +42,7 @@ class RemovalScorer:
         self.criterion: Literal["accuracy", "loss"] = criterion
 
     def decide(self, edge: int, subspace: Subspace) -> Subspace:
-        """Called in a round of edges: `subspace` with the operation of `edge` missed most alone."""
+        """Called in a round of edges: keeps on `edge` the operation whose removal costs most."""
         mixture = self.mixture(subspace)
         operations = admitted(subspace, edge, self.space.why_empty)
         values = self.measured(mixture.without(edge, column) for column in operations)
@@ -56,7 +57,7 @@ class RemovalScorer:
         return subspace.only(edge, [operations[kept]])
 
     def thin(self, rows: Sequence[int], subspace: Subspace) -> Subspace:
-        """Called in a round of nodes: `subspace` with the edges into a node missed most alone."""
+        """Called in a round of nodes: of the edges `rows` into a node, keeps those missed most."""
         mixture = self.mixture(subspace)
         values = self.measured(
             mixture.without_all((row, column) for column in subspace.operations(row))
@@ -73,14 +74,17 @@ class RemovalScorer:
         return smaller
 
     def mixture(self, subspace: Subspace) -> Mixture:
-        """Called before every measurement: an edge decided meanwhile gives its one all it had."""
+        """Called before every measurement: returns the mixture in `subspace`, on the CPU.
+
+        An edge that this round has decided gives its whole weight to the operation it kept.
+        """
         alive = subspace.mask
         decided = (alive != self.probe.subspace.mask).any(-1, keepdim=True)
-        moved = self.weights.sum(-1, keepdim=True) * alive
-        return Mixture(torch.where(decided, moved, self.weights * alive), alive)
+        whole = self.weights.sum(-1, keepdim=True) * alive  # edges x operations
+        return Mixture(torch.where(decided, whole, self.weights * alive), alive)
 
     def measured(self, mixtures: Iterable[Mixture]) -> list[float]:
-        """Called with what is left without each candidate: accuracies, or losses negated."""
+        """Called with one mixture for each removal: returns accuracies, or negated losses."""
         sign = 1.0 if self.criterion == "accuracy" else -1.0
         return [
             sign * value for value in self.probe.scores(mixtures, self.batches, of=self.criterion)

@@ -1,6 +1,6 @@
 """ProxylessNAS: weights train on one drawn path, alpha on two, never on all operations at once.
 
-`gates.py` is how paths are drawn and what alpha learns from the gates of two.
+`gates.py` draws the paths and computes the gradient of alpha from the gates of two.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from nastk_gradient.validation import one_batch_a_step
 class Proxyless(Relaxed):
     """ProxylessNAS by gradient, two paths an edge (Cai, Zhu and Han, ICLR 2019, arXiv 1812.00332).
 
-    Its latency term is `penalty` together with a limit on latency.
+    The option `penalty` together with a limit on latency is the paper's latency term.
 
     Example: `nastk.search(space="nasbench201", updater="proxyless", data="cifar10")`
     """
@@ -28,7 +28,7 @@ class Proxyless(Relaxed):
     needs: ClassVar[frozenset[str]] = frozenset({"valid"})
 
     class Options(Relaxed.Options):
-        """Relaxed's options with the authors' Adam, and how often alpha learns."""
+        """The options of `Relaxed` with the authors' Adam, and the interval of alpha's steps."""
 
         learning_rate: float = Field(
             1e-3, gt=0, le=10, description="Adam's learning rate for alpha"
@@ -79,26 +79,27 @@ class Proxyless(Relaxed):
     )
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """Called once before every weight step: one path."""
+        """Called once before every weight step: returns one path, drawn from alpha."""
         return [path(self.alpha.detach(), probe.subspace, probe.rng)]
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
-        """Called once before every weight step: at every so many, one step of alpha."""
+        """Called once before every weight step: alpha takes a step at every `every`-th of them."""
         if self.learning(probe) and (probe.step + 1) % self.options.every == 0:
             self.compare(probe)
 
     def compare(self, probe: Probe) -> None:
-        """Called for every step of alpha: two paths an edge on the next validation batch."""
-        both, opened = two_paths(self.alpha, probe.subspace, probe.rng)
-        gates = opened.to(self.device, torch.float32).requires_grad_()
+        """Called for every step of alpha: two operations an edge compete on a validation batch."""
+        both, open_gates = two_paths(self.alpha, probe.subspace, probe.rng)
+        gates = open_gates.to(self.device, torch.float32).requires_grad_()
         batch = probe.valid.at(probe.step // self.options.every)
         loss = probe.loss(Mixture(gates, both), batch)
-        (slopes,) = torch.autograd.grad(loss, gates)
+        (slopes,) = torch.autograd.grad(loss, gates)  # dL/dg, edges x operations
         before = self.alpha.detach().clone()
         self.learn(slope_of_alpha(slopes, self.alpha.detach(), both), Subspace.of(both))
+        # Only the balance between the two may change, not their joint probability.
         with torch.no_grad():
             self.alpha.copy_(rescaled(self.alpha, before, both))
 
     def max_cost(self, plan: Plan) -> PhaseCost:
-        """Called by `--dry-run`: images measured, exact if the batch size divides the splits."""
+        """Called by `--dry-run`: returns the images, exact if the batch size divides the splits."""
         return one_batch_a_step(plan, self.options.warmup, self.options.every)

@@ -1,10 +1,10 @@
-"""Settings that several published searches share, as the presets of the updaters quote them."""
+"""Settings that several published searches share, for the presets of the updaters."""
 
 from collections.abc import Mapping
 from typing import Any
 
 HALVES: Mapping[str, Any] = {"train_fraction": 0.5}
-"""Half of the training images trains weights, the other half the architecture."""
+"""Half of the training images trains the weights, the other half the architecture."""
 
 IMAGENET_PARTS: Mapping[str, Any] = {"limit": 160_146, "train_fraction": 0.8}
 """10 % of ImageNet's 1,281,167 training images for weights, 2.5 % for alpha (first in PC-DARTS)."""
@@ -19,7 +19,7 @@ IMAGENET_TRAINER: Mapping[str, Any] = {
     "weight_decay": 3e-4,
     "gradient_clip": 5.0,
 }
-"""Weight training on those parts, in train_search_imagenet.py of PC-DARTS and of DrNAS."""
+"""Weight training on `IMAGENET_PARTS`, in train_search_imagenet.py of PC-DARTS and DrNAS."""
 
 ALPHA: Mapping[str, Any] = {
     "learning_rate": 3e-4,
@@ -29,7 +29,7 @@ ALPHA: Mapping[str, Any] = {
     "alpha_init": 1e-3,
     "warmup": 0,
 }
-"""Alpha and its Adam in DARTS (Liu et al. 2019, appendix A.1.1) and in many that followed."""
+"""Alpha and its Adam in DARTS (Liu et al. 2019, appendix A.1.1) and many later methods."""
 
 DARTS_SPACE: Mapping[str, Any] = {
     "channels": 16,
@@ -61,7 +61,7 @@ BENCH_SPACE: Mapping[str, Any] = {
 """The supernet of NAS-Bench-201's own searches: D-X-Y/AutoDL-Projects, scripts-search."""
 
 BENCH_DATA = ("cifar10", "cifar100", "imagenet16-120")
-"""The data sets of NAS-Bench-201, where a code searches each on halves of its training images."""
+"""The data sets of NAS-Bench-201, for code that searches on halves of the training images."""
 
 BENCH_TRAINER: Mapping[str, Any] = {**DARTS_TRAINER, "nesterov": True, "weight_decay": 5e-4}
 """Weight training in NAS-Bench-201's own searches: configs/nas-benchmark/algos/DARTS.config."""

@@ -1,8 +1,7 @@
 """Alpha and its Adam: `Relaxed`, the base of updaters that learn one logit for each operation.
 
-A method that builds on it says what gradient alpha gets (`before_step`, ending in `learn`) and,
-where it is not the softmax, what mixture alpha means (`mixture`). Next: `darts.py`, the plainest of
-them.
+A subclass computes the gradient of alpha (in `before_step`, which passes it to `learn`) and, if its
+mixture is not the softmax of alpha, overrides `mixture`. The simplest of them is `darts.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,8 +29,8 @@ from nastk_gradient.learned import Learned
 class Relaxed(ArchitectureUpdater):
     """Learns `alpha` (edges x operations) with Adam; the softmax of a row is its edge's mixture.
 
-    Operations that the subspace lost keep the logit they had: neither gradient nor weight decay
-    moves them.
+    Operations that were removed from the subspace keep their logit: neither gradient nor weight
+    decay moves it.
 
     Example: `class Mine(Relaxed)` whose `before_step` calls `self.learn(gradient, probe.subspace)`.
     """
@@ -65,7 +64,7 @@ class Relaxed(ArchitectureUpdater):
         )
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made: alpha from `rng`, and its optimiser."""
+        """Called once when the updater is made: draws alpha from `rng` and makes its optimiser."""
         rows, columns = (
             len(self.space.edges),
             max(len(edge.operations) for edge in self.space.edges),
@@ -75,17 +74,17 @@ class Relaxed(ArchitectureUpdater):
         self.alpha: Float[Tensor, "edges ops"] = self._alpha.value
 
     def learned(self, start: Float[Tensor, "..."]) -> Learned:
-        """Called for alpha, and by methods that learn something beside it: with Adam's options."""
+        """Called for alpha and for other learned tensors: returns `start` with its own Adam."""
         betas = (self.options.beta1, self.options.beta2)
         return Learned(start, self.options.learning_rate, betas, self.decay)
 
     @property
     def decay(self) -> float:
-        """Called when Adam is made: the L2 penalty on what it learns."""
+        """Called when Adam is made: returns its L2 penalty."""
         return float(self.options.weight_decay)
 
     def incompatibility(self, plan: Plan) -> str | None:
-        """Called when the run is assembled: a warm-up that leaves alpha at its noise."""
+        """Called when the run is assembled: refuses a penalty without a limit, or all warm-up."""
         if self.options.penalty > 0 and self.space.costs is None:
             return (
                 f"{self.name}: penalty={self.options.penalty:g} is on shares of a limit, and the "
@@ -100,37 +99,34 @@ class Relaxed(ArchitectureUpdater):
         )
 
     def mixture(self, probe: Probe) -> Mixture:
-        """Called wherever the method mixes: alpha as a differentiable mixture of what is alive."""
+        """Called for every mixture: returns the softmax of alpha, differentiable in alpha."""
         return Mixture.softmax(self.alpha, probe.subspace)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """Called once before every weight step: the mixture, without gradient to alpha."""
+        """Called once before every weight step: returns the mixture, detached from alpha."""
         return [self.mixture(probe).detach()]
 
     def architecture(self, probe: Probe) -> Architecture:
-        """Called after every epoch and at the end: the space's rule on `scores`."""
+        """Called after every epoch and at the end: applies the space's rule to `scores`."""
         return self.space.decide(self.scores(probe), probe.subspace)
 
     def scores(self, probe: Probe) -> Float[Tensor, "edges ops"]:
-        """Called for every decision, and by those who watch: softmax of alpha over what is alive.
-
-        On the CPU.
-        """
+        """Called for every decision and by watchers: returns the softmax of alpha, on the CPU."""
         return Mixture.softmax(self.alpha.detach(), probe.subspace).weights.cpu()
 
     def learning(self, probe: Probe) -> bool:
-        """Called before a gradient is computed: whether the warm-up is over."""
+        """Called before a gradient is computed: True if the warm-up is over."""
         return probe.epoch >= int(self.options.warmup)
 
     def learn(self, gradient: Float[Tensor, "edges ops"], subspace: Subspace) -> None:
-        """Called with each gradient of alpha: one Adam step on the operations that are alive."""
+        """Called with each gradient of alpha: takes an Adam step on the alive operations."""
         if self.options.penalty > 0 and self.space.costs is not None:
             slope = expected_cost_slope(self.alpha.detach(), self.space.costs, subspace)
             gradient = gradient + self.options.penalty * slope
         self._alpha.step(gradient, subspace.mask)
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
-        """Called once after every epoch: goes on, if alpha is a number.
+        """Called once after every epoch: goes on in the same subspace, if alpha is finite.
 
         Raises:
             DivergenceError: alpha is no longer finite.
@@ -144,21 +140,22 @@ class Relaxed(ArchitectureUpdater):
         return [Continuation(probe.subspace)]
 
     def state_dict(self) -> dict[str, Any]:
-        """Called for every checkpoint and fork: alpha, and Adam's state once it has stepped."""
+        """Called for every checkpoint and fork: returns alpha and the state of its Adam."""
         return {"alpha": self.alpha.detach().clone(), "adam": self._alpha.moments()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Called on a freshly made updater: the saved alpha and Adam, copied from `state`."""
+        """Called on a freshly made updater: restores alpha and Adam, copied from `state`."""
         self._alpha.load(state["alpha"], state["adam"])
 
 
 def expected_cost_slope(
     alpha: Float[Tensor, "edges ops"], costs: Float[Tensor, "edges ops"], subspace: Subspace
 ) -> Float[Tensor, "edges ops"]:
-    """d/dalpha of the expected cost: sum of p * C, p the softmax of alpha over what is alive.
+    """Returns d/dalpha of the expected cost E = sum of p * C, p the softmax of alpha.
 
-    On an edge dE/dalpha_o = p_o * (C_o - sum_q p_q * C_q), with C the shares of the limits that
-    operations take: the latency term of ProxylessNAS (Cai et al. 2019, section 3.3).
+    On an edge dE/dalpha_o = p_o * (C_o - sum_q p_q * C_q), over alive operations. C_o is the share
+    of the limits that operation o takes, so this is the latency term of ProxylessNAS (Cai et al.
+    2019, section 3.3).
     """
     shares = Mixture.softmax(alpha, subspace).weights
     costs = costs.to(shares)

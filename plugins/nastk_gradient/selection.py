@@ -1,8 +1,8 @@
-"""Which edges and nodes are still to be decided, and the decision by perturbation itself.
+"""Decisions by perturbation: which edges and nodes are undecided, and which operation is kept.
 
-Pure functions of subspaces and measured accuracies; `darts_pt.py` says when and measures. A round
-decides one edge of every cell type; when all edges are, it thins the inputs of one node of each,
-where the space lets an edge go empty.
+These are pure functions of subspaces and measured accuracies; `darts_pt.py` says when they are
+called. A round decides one edge of every cell type. When all edges are decided, a round thins the
+inputs of one node of every cell type, where the space lets an edge be empty.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -11,69 +11,72 @@ from typing import TypeVar
 from nastk import Edge, Subspace
 
 Item = TypeVar("Item")
-Complaint = Callable[[Subspace], str | None]
+WhyEmpty = Callable[[Subspace], str | None]
+"""`SearchSpace.why_empty`: why a subspace holds no architecture; None if it holds one."""
 
 
 def open_edges(edges: Sequence[Edge], subspace: Subspace) -> list[list[int]]:
-    """For each cell type that has any: its edges with several operations alive."""
-    several = [row for row in range(len(edges)) if len(subspace.operations(row)) > 1]
-    return _grouped(several, lambda row: edges[row].group)
+    """Returns the edges with several alive operations, one list for each cell type with any."""
+    undecided = [row for row in range(len(edges)) if len(subspace.operations(row)) > 1]
+    return _grouped(undecided, lambda row: edges[row].group)
 
 
 def wide_nodes(
-    edges: Sequence[Edge], subspace: Subspace, why_empty: Complaint
+    edges: Sequence[Edge], subspace: Subspace, why_empty: WhyEmpty
 ) -> list[list[list[int]]]:
-    """For each cell type that has any: its nodes with more inputs than the space asks for.
+    """Returns the nodes with more inputs than the space requires, grouped by cell type.
 
-    A node is the list of its living edges.
+    A node is the list of its nonempty edges. Cell types without such nodes have no group.
     """
-    living = [row for row in range(len(edges)) if subspace.operations(row)]
+    nonempty = [row for row in range(len(edges)) if subspace.operations(row)]
     wide = [
         rows
-        for rows in _grouped(living, lambda row: (edges[row].group, edges[row].head))
+        for rows in _grouped(nonempty, lambda row: (edges[row].group, edges[row].head))
         if any(why_empty(subspace.only(row, ())) is None for row in rows)
     ]
     return _grouped(wide, lambda rows: edges[rows[0]].group)
 
 
-def rounds_left(edges: Sequence[Edge], subspace: Subspace, why_empty: Complaint) -> int:
-    """How many rounds are left: those of the edges and then those of the nodes."""
-    of_edges = max(map(len, open_edges(edges, subspace)), default=0)
-    return of_edges + max(map(len, wide_nodes(edges, subspace, why_empty)), default=0)
+def rounds_left(edges: Sequence[Edge], subspace: Subspace, why_empty: WhyEmpty) -> int:
+    """Returns the number of rounds left: those of the edges, then those of the nodes."""
+    edge_rounds = max(map(len, open_edges(edges, subspace)), default=0)
+    return edge_rounds + max(map(len, wide_nodes(edges, subspace, why_empty)), default=0)
 
 
-def admitted(subspace: Subspace, edge: int, why_empty: Complaint) -> list[int]:
-    """The operations of `edge` that it may be left with; all, where the space objects to each."""
+def admitted(subspace: Subspace, edge: int, why_empty: WhyEmpty) -> list[int]:
+    """Returns the operations that `edge` may keep alone; all, if the space refuses every one."""
     operations = subspace.operations(edge)
-    fine = [one for one in operations if why_empty(subspace.only(edge, [one])) is None]
-    return fine or list(operations)
+    allowed = [column for column in operations if why_empty(subspace.only(edge, [column])) is None]
+    return allowed or list(operations)
 
 
 def most_missed(names: Sequence[str], accuracies: Sequence[float]) -> int:
-    """The place of the operation without which accuracy is lowest; of equals the first.
+    """Returns the index of the operation without which accuracy is lowest.
 
-    Of equals `none` is last: accuracy never misses it, so a tie says that no other is missed.
+    Ties go to the first, but `none` comes last: if no operation is missed more than `none`, a real
+    one is kept.
     """
-    return min(range(len(names)), key=lambda place: (accuracies[place], names[place] == "none"))
+    return min(range(len(names)), key=lambda index: (accuracies[index], names[index] == "none"))
 
 
 def thinned(
-    subspace: Subspace, rows: Sequence[int], accuracies: Sequence[float], why_empty: Complaint
+    subspace: Subspace, rows: Sequence[int], accuracies: Sequence[float], why_empty: WhyEmpty
 ) -> Subspace:
-    """`subspace` without the edges of a node that are missed least, as long as the space allows.
+    """Returns `subspace` without the edges in `rows` that are missed least, while the space allows.
 
-    `accuracies` are those without each edge. Of equals the later edge goes, as with the authors.
+    `accuracies[i]` is the accuracy without edge `rows[i]`. Of equals the later edge is removed, as
+    in the authors' code.
     """
-    order = sorted(range(len(rows)), key=lambda place: (accuracies[place], place), reverse=True)
-    for place in order:
-        smaller = subspace.only(rows[place], ())
+    order = sorted(range(len(rows)), key=lambda index: (accuracies[index], index), reverse=True)
+    for index in order:
+        smaller = subspace.only(rows[index], ())
         if why_empty(smaller) is None:
             subspace = smaller
     return subspace
 
 
 def _grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
-    """The items with equal keys together, in the order in which keys first come."""
+    """Returns the items grouped by key, in the order in which keys first appear."""
     groups: dict[Hashable, list[Item]] = {}
     for item in items:
         groups.setdefault(key(item), []).append(item)

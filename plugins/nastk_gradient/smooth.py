@@ -1,6 +1,6 @@
-"""SmoothDARTS by random smoothing: the weights train under a mixture shaken at random.
+"""SmoothDARTS by random smoothing: the weights train under a randomly perturbed mixture.
 
-Alpha learns as in DARTS's first order, under the mixture as it is.
+Alpha learns by the first-order gradient of DARTS, under the unperturbed mixture.
 """
 
 from collections.abc import Sequence
@@ -19,17 +19,20 @@ from nastk_gradient.validation import one_batch_a_step, slopes
 
 
 def shaken(mixture: Mixture, radius: float, noise: Float[Tensor, "edges ops"]) -> Mixture:
-    """`mixture` with `radius * noise` added, cut to 0 .. 1 and scaled back to a sum of one.
+    """Returns `mixture` plus `radius * noise`, clamped to 0 .. 1 and rescaled to a sum of one.
 
-    `noise` lies in -1 .. 1. An edge that the cut leaves nothing keeps its largest operation.
+    `noise` lies in -1 .. 1. An edge whose weights are all clamped to 0 keeps its largest operation
+    at weight one.
     """
     alive = mixture.active.to(mixture.weights.device)
-    moved = (mixture.weights + radius * noise.to(mixture.weights.device)).detach()
-    cut = moved.clamp(0.0, 1.0) * alive
-    total = cut.sum(-1, keepdim=True)
-    largest = moved.masked_fill(~alive, -torch.inf).argmax(-1, keepdim=True)
-    single = torch.zeros_like(cut).scatter(-1, largest, 1.0) * alive
-    return Mixture(torch.where(total > 0, cut / total.clamp(min=1e-12), single), mixture.active)
+    # edges x operations
+    perturbed = (mixture.weights + radius * noise.to(mixture.weights.device)).detach()
+    clamped = perturbed.clamp(0.0, 1.0) * alive
+    total = clamped.sum(-1, keepdim=True)
+    largest = perturbed.masked_fill(~alive, -torch.inf).argmax(-1, keepdim=True)
+    single = torch.zeros_like(clamped).scatter(-1, largest, 1.0) * alive
+    rescaled = clamped / total.clamp(min=1e-12)
+    return Mixture(torch.where(total > 0, rescaled, single), mixture.active)
 
 
 class Smooth(Relaxed):
@@ -43,7 +46,7 @@ class Smooth(Relaxed):
     needs: ClassVar[frozenset[str]] = frozenset({"valid"})
 
     class Options(Relaxed.Options):
-        """Relaxed's options and the radius of the perturbation."""
+        """The options of `Relaxed` and the radius of the perturbation."""
 
         epsilon_start: float = Field(
             0.03, ge=0, le=1, description="largest perturbation of a weight in the first epoch"
@@ -82,21 +85,21 @@ class Smooth(Relaxed):
     )
 
     def radius(self, probe: Probe) -> float:
-        """Called for every weight step: epsilon of this epoch."""
+        """Called for every weight step: returns the radius epsilon of this epoch."""
         start, end = self.options.epsilon_start, self.options.epsilon_end
         return annealed(start, end, probe.epoch, probe.epochs)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """Called once before every weight step: the mixture, shaken."""
+        """Called once before every weight step: returns the perturbed mixture."""
         noise = 2 * torch.rand(*self.alpha.shape, generator=probe.rng) - 1
         return [shaken(self.mixture(probe), self.radius(probe), noise)]
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
-        """Called once before every weight step: one step of alpha, under the mixture as it is."""
+        """Called once before every weight step: alpha learns under the unperturbed mixture."""
         if self.learning(probe):
             (gradient,) = slopes(probe, self.mixture(probe), [self.alpha])
             self.learn(gradient, probe.subspace)
 
     def max_cost(self, plan: Plan) -> PhaseCost:
-        """Called by `--dry-run`: images measured, exact if the batch size divides the splits."""
+        """Called by `--dry-run`: returns the images, exact if the batch size divides the splits."""
         return one_batch_a_step(plan, self.options.warmup)

@@ -1,7 +1,7 @@
-"""SNAS: every step trains one soft sample of the architecture, which cools down epoch by epoch.
+"""SNAS: every step trains a soft sample of the architecture, at a temperature that falls.
 
-The sample is `gumbel.py`'s. Alpha learns either from the very loss that trains the weights
-(`joint`, as published) or from validation batches in turn with them (`alternating`).
+`gumbel.py` draws the sample. Alpha learns either from the same loss as the weights (`joint`, as
+published) or from validation batches in turn with them (`alternating`).
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from nastk_gradient.validation import one_batch_a_step, slopes
 class Snas(Relaxed):
     """Stochastic neural architecture search (Xie et al., ICLR 2019, arXiv 1812.09926).
 
-    Its penalty on resources is of the kind of `penalty`, together with a limit.
+    The option `penalty` together with a limit is a resource penalty like the paper's.
 
     Example: `nastk.search(space="darts", updater="snas", data="cifar10")`
     """
@@ -29,7 +29,7 @@ class Snas(Relaxed):
     summary = "learns a distribution over operations from soft Gumbel samples that cool down"
 
     class Options(Relaxed.Options):
-        """Relaxed's options, the loss alpha descends, and the temperature."""
+        """The options of `Relaxed`, the loss that alpha descends, and the temperature."""
 
         loss: Literal["joint", "alternating"] = Field(
             "joint",
@@ -98,13 +98,13 @@ class Snas(Relaxed):
     )
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made: alpha around its mean."""
+        """Called once when the updater is made: draws alpha around `alpha_mean`."""
         super().setup(rng)
         with torch.no_grad():
             self.alpha.add_(self.options.alpha_mean)
 
     def incompatibility(self, plan: Plan) -> str | None:
-        """Called when the run is assembled: a split missing, or a warm-up without an end."""
+        """Called when the run is assembled: refuses a missing split, or as `Relaxed` does."""
         if self.options.loss == "alternating" and plan.valid_images < 2:
             return (
                 "snas: loss=alternating learns alpha on the valid split, which is empty. "
@@ -113,35 +113,35 @@ class Snas(Relaxed):
         return super().incompatibility(plan)
 
     def temperature(self, probe: Probe) -> float:
-        """Called for every sample: the temperature of this epoch."""
+        """Called for every sample: returns the temperature of this epoch."""
         start, end = self.options.temperature_start, self.options.temperature_end
         return annealed(start, end, probe.epoch, probe.epochs)
 
     def mixture(self, probe: Probe) -> Mixture:
-        """Called for every step of weights and of alpha: a fresh soft sample."""
+        """Called for every step of weights and of alpha: returns a fresh soft sample."""
         noise = gumbel(self.alpha.shape, probe.rng)
         return relaxed(self.alpha, probe.subspace, self.temperature(probe), noise)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """Called once before every weight step: a sample; with the joint loss alpha learns too."""
+        """Called once before every weight step: returns a sample; joint, with a path to alpha."""
         sample = self.mixture(probe)
         joint = self.options.loss == "joint" and self.learning(probe)
         return [sample if joint else sample.detach()]
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
-        """Called once before every weight step: alternating, alpha's own step."""
+        """Called once before every weight step: alternating, alpha takes its own step."""
         self.alpha.grad = None
         if self.options.loss == "alternating" and self.learning(probe):
             (gradient,) = slopes(probe, self.mixture(probe), [self.alpha])
             self.learn(gradient, probe.subspace)
 
     def after_step(self, probe: Probe) -> None:
-        """Called once after every weight step: joint, alpha follows the gradient it got there."""
+        """Called once after every weight step: joint, alpha steps along that step's gradient."""
         if self.alpha.grad is not None:
             self.learn(self.alpha.grad, probe.subspace)
 
     def max_cost(self, plan: Plan) -> PhaseCost:
-        """Called by `--dry-run`: nothing beside the weight steps, or a batch for each of them."""
+        """Called by `--dry-run`: joint, no further image; alternating, a batch for each step."""
         if self.options.loss == "joint":
             return PhaseCost()
         return one_batch_a_step(plan, self.options.warmup)

@@ -1,13 +1,14 @@
-"""The slope of alpha in the published runs of GDAS on NAS-Bench-201.
+"""The gradient of alpha in the published runs of GDAS on NAS-Bench-201.
 
-Their cell adds to each edge, beside the drawn operation's weighted output, the bare weights of the
-others. These are zero, so no output changes; but each has a slope, that of an operation whose
-output is one everywhere. For an undrawn weight w on an edge into a node with value y it is
+The authors' cell adds to each edge, beside the drawn operation's weighted output, the bare weights
+of the undrawn operations. These weights are zero, so no output changes; but each of them has a
+gradient, as if its operation's output were one everywhere. For an undrawn weight w on an edge into
+a node with value y it is
 
     dL/dw = sum over cells, images, channels and positions of dL/dy
 
-which has nothing to do with the operation. Here it is read from the drawn operation's output, whose
-weight is exactly one, so that dL/d(output) = dL/dy.
+which does not depend on the operation. This module reads dL/dy from the gradient of the drawn
+operation's output: its weight is exactly one, so that dL/d(output) = dL/dy.
 """
 
 from collections import Counter
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from nastk import Batch, Edge, Mixture, PluginError, Probe
 
 Outputs = list[tuple[int, Tensor]]
-"""(edge, output) of each drawn operation of each cell."""
+"""(edge, output) for the drawn operation of every edge of every cell."""
 
 
 def published_slope(
@@ -32,43 +33,49 @@ def published_slope(
     alpha: Float[Tensor, "edges ops"],
     batch: Batch,
 ) -> Float[Tensor, "edges ops"]:
-    """The gradient of the loss on `batch` for `alpha`, undrawn operations counted as constants.
+    """Returns the gradient of the loss on `batch` for `alpha`, undrawn operations being constants.
 
-    `drawn` has one active operation of weight one on each edge, with a slope for the others. One
-    forward and one backward pass of a batch.
+    `drawn` has one active operation of weight one on each edge; all its weights depend on `alpha`.
+    It costs one forward and one backward pass of the batch.
 
     Raises:
         PluginError: the supernet computes a drawn operation without calling its module.
     """
     with listening(probe, drawn.active) as outputs:
         loss = probe.loss(drawn, batch)
-        heard = list(outputs)  # a cell that is computed again on the way back is heard again
-        _check_heard(probe, edges, drawn.active, heard)
-        behind = [drawn.weights, *(output for _, output in heard)]
-        of_weights, *of_outputs = torch.autograd.grad(loss, behind, materialize_grads=True)
-    constant = torch.zeros(len(edges), 1, device=of_weights.device, dtype=of_weights.dtype)
-    for (edge, _), gradient in zip(heard, of_outputs, strict=True):
+        # Copied now: a checkpointed cell runs again in the backward pass and calls its hooks again.
+        forward_outputs = list(outputs)
+        _check_outputs(probe, edges, drawn.active, forward_outputs)
+        tensors = [drawn.weights, *(output for _, output in forward_outputs)]
+        weight_gradient, *output_gradients = torch.autograd.grad(
+            loss, tensors, materialize_grads=True
+        )
+    # edges x 1: the gradient that every undrawn operation of an edge shares.
+    constant = torch.zeros(
+        len(edges), 1, device=weight_gradient.device, dtype=weight_gradient.dtype
+    )
+    for (edge, _), gradient in zip(forward_outputs, output_gradients, strict=True):
         constant[edge] += gradient.sum()
-    others = (probe.subspace.mask & ~drawn.active).to(of_weights.device)
-    slope = of_weights + constant * others
-    (found,) = torch.autograd.grad(drawn.weights, alpha, slope)
-    return found
+    undrawn = (probe.subspace.mask & ~drawn.active).to(weight_gradient.device)
+    slope = weight_gradient + constant * undrawn  # dL/d(weights), edges x operations
+    (alpha_gradient,) = torch.autograd.grad(drawn.weights, alpha, slope)
+    return alpha_gradient
 
 
 @contextmanager
 def listening(probe: Probe, active: Bool[Tensor, "edges ops"]) -> Iterator[Outputs]:
-    """Inside, the outputs of active operations come together; no hook is left behind."""
+    """A context that collects the outputs of active operations; it removes its hooks at the end."""
     outputs: Outputs = []
 
-    def told(edge: int, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
-        # A view of its own: an identity's output is the state, which others read too. The zeros of
-        # `none` have no graph, but a gradient arrives there as well.
-        own = output.view_as(output) if output.requires_grad else output.detach().requires_grad_()
-        outputs.append((edge, own))
-        return own
+    def collect(edge: int, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        # A new view, because the output of an identity is the state itself, which other edges read
+        # too. The zeros of `none` have no graph: a new leaf still receives dL/d(output).
+        view = output.view_as(output) if output.requires_grad else output.detach().requires_grad_()
+        outputs.append((edge, view))
+        return view
 
     handles = [
-        module.register_forward_hook(partial(told, edge))
+        module.register_forward_hook(partial(collect, edge))
         for edge, column, module in probe.operations()
         if active[edge, column]
     ]
@@ -79,12 +86,12 @@ def listening(probe: Probe, active: Bool[Tensor, "edges ops"]) -> Iterator[Outpu
             handle.remove()
 
 
-def _check_heard(
-    probe: Probe, edges: Sequence[Edge], active: Bool[Tensor, "edges ops"], heard: Outputs
+def _check_outputs(
+    probe: Probe, edges: Sequence[Edge], active: Bool[Tensor, "edges ops"], outputs: Outputs
 ) -> None:
-    """Raise where some cell did not call the drawn operation of an edge."""
+    """Raises if some cell did not call the module of an edge's drawn operation."""
     expected = Counter(edge for edge, column, _ in probe.operations() if active[edge, column])
-    called = Counter(edge for edge, _ in heard)
+    called = Counter(edge for edge, _ in outputs)
     for edge, number in expected.items():
         if called[edge] < number:
             raise PluginError(

@@ -1,4 +1,4 @@
-"""What bi-level methods share: the slope of the validation loss, and what measuring it costs."""
+"""The gradient of the validation loss and its cost, shared by bi-level methods."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,17 @@ from nastk import Mixture, PhaseCost, Plan, Probe
 def slopes(
     probe: Probe, mixture: Mixture, of: Sequence[Float[Tensor, "..."]]
 ) -> Sequence[Float[Tensor, "..."]]:
-    """The gradient of the loss on the next validation batch, for each tensor behind `mixture`.
+    """Returns the gradient of the loss on the next validation batch, for every tensor in `of`.
 
-    The weights are constants (DARTS's first order). One forward and one backward pass of a batch.
+    `mixture` depends on these tensors; the weights are constants (DARTS's first order). It costs
+    one forward and one backward pass of a batch.
     """
     loss = probe.loss(mixture, probe.valid.at(probe.step))
     return torch.autograd.grad(loss, list(of), materialize_grads=True)
 
 
 def one_batch_a_step(plan: Plan, warmup: int, every: int = 1) -> PhaseCost:
-    """The most images that `slopes` measures in a run that asks for them at every so many steps."""
+    """Returns the most images that `slopes` measures, called at every `every`-th weight step."""
     start, end = (
         min(epochs, plan.epochs) * plan.steps_per_epoch // every for epochs in (warmup, plan.epochs)
     )

@@ -1,7 +1,8 @@
-"""IS-DARTS: a supernet that is narrowed step by step, the flattest first (He et al., AAAI 2024).
+"""IS-DARTS: removes the operations with the flattest outputs step by step (He et al., AAAI 2024).
 
-This package offers the updater `isdarts`. Read `measure.py` (how flat an operation's output is),
-`output_hooks.py` (that, measured on a supernet), `shrinking.py` (when and what goes), `updater.py`.
+This package offers the updater `isdarts`. Read `measure.py` (how flat a feature map is),
+`output_hooks.py` (measures the operations of a supernet), `shrinking.py` (when the supernet shrinks
+and which operations are removed) and then `updater.py`.
 """
 
 from nastk import Offer, hookimpl
@@ -9,7 +10,7 @@ from nastk import Offer, hookimpl
 
 @hookimpl
 def updaters() -> list[Offer]:
-    """The updater `isdarts`."""
+    """Returns the offer of the updater `isdarts`."""
     return [
         Offer(
             "isdarts",

@@ -1,4 +1,4 @@
-"""What the supernet trains under: every living operation at the same constant weight."""
+"""The training mixture of IS-DARTS: every alive operation of an edge has the same weight."""
 
 from typing import Literal
 
@@ -10,10 +10,11 @@ Mix = Literal["original", "remaining"]
 
 
 def constant_mixture(edges: tuple[Edge, ...], subspace: Subspace, mix: Mix = "original") -> Mixture:
-    """1 / (operations of the edge) for each living operation, also counting those that are gone.
+    """Returns the mixture in which each alive operation weighs 1 / (operations of its edge).
 
-    The authors divide by this `original` number to the end, so the mixture grows quieter as it
-    shrinks; `remaining` divides by those alive. The dead are not computed at all.
+    `original` also counts the operations that were removed, as the authors' code does, so the sum
+    of an edge's weights falls as it shrinks. `remaining` counts the alive ones. Dead operations are
+    not computed.
     """
     if mix == "remaining":
         return Mixture.uniform(subspace)

@@ -1,4 +1,4 @@
-"""The options of the updater `isdarts`, and which of them contradict a run or a space."""
+"""The options of the updater `isdarts`, and their check against a run and a space."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from nastk_isdarts.shrinking import Contest, Keep, Order, shrink_epochs
 
 
 class IsDartsOptions(TrainedByOptions):
-    """Options of `isdarts`; the defaults are the authors' code."""
+    """Options of `isdarts`; the defaults are those of the authors' code."""
 
     shrinks: int | None = Field(
         None,
@@ -56,23 +56,23 @@ class IsDartsOptions(TrainedByOptions):
     augment: bool = Field(True, description="measure on augmented images, as the authors do")
 
     def shrinks_on(self, edges: Sequence[Edge]) -> int:
-        """How often the supernet shrinks on a space with these edges."""
+        """Returns how often the supernet shrinks on a space with these edges."""
         widest = max(len(edge.operations) for edge in edges)
         return max(widest - 1, 1) if self.shrinks is None else self.shrinks
 
     def epochs_of(self, epochs: int, edges: Sequence[Edge]) -> range:
-        """After which finished epochs of a run of `epochs` the supernet shrinks."""
+        """Returns the numbers of finished epochs after which a run of `epochs` shrinks."""
         return shrink_epochs(epochs, self.shrinks_on(edges), self.interval)
 
     def images(self, train_images: int, batch_size: int) -> int:
-        """Images in one measurement, at most."""
-        wanted = self.batches * (self.batch_size or batch_size)
-        return min(wanted, train_images) if wanted else train_images
+        """Returns the most images in one measurement."""
+        requested = self.batches * (self.batch_size or batch_size)
+        return min(requested, train_images) if requested else train_images
 
     def conflict(
         self, epochs: int, edges: Sequence[Edge], contests: Sequence[Contest]
     ) -> str | None:
-        """Why these options cannot work in a run of `epochs` on this space; None if they can."""
+        """Returns why these options cannot work in a run of `epochs`; None if they can."""
         shrinks = self.shrinks_on(edges)
         if self.epochs_of(epochs, edges).start < 1:
             length = shrinks * self.interval

@@ -1,4 +1,4 @@
-"""The settings of the authors' scripts as presets, and a small one to try it with."""
+"""The settings of the authors' scripts as presets, and a small preset for first runs."""
 
 from nastk import Preset
 
@@ -68,7 +68,7 @@ PRESETS = (
         "small enough to watch; not a published setting",
         updater_options={"interval": 1, "batches": 4},
         data_options=_DATA,
-        # Eight operations an edge take seven shrinks, the first of them after an epoch.
+        # Eight operations on an edge need seven shrinks, and the first comes after one epoch.
         trainer_options={"epochs": 8},
     ),
 )

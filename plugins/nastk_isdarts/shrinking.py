@@ -1,7 +1,7 @@
-"""When the supernet shrinks, and which operations go: the schedule and the prune rules of IS-DARTS.
+"""The schedule and the pruning rules of IS-DARTS: when the supernet shrinks, and by what.
 
-Operations compete in *contests*: all of one edge (`edge`), or all that enter a node (`node`). A
-contest ends with as many survivors as the space's own rule keeps there.
+Operations compete in *contests*: the operations of an edge (`edge`), or of all edges into a node
+(`node`). A contest ends with as many survivors as the space's own rule keeps there.
 """
 
 from collections.abc import Sequence
@@ -18,28 +18,28 @@ from nastk import SearchSpace, Subspace
 
 Keep = Literal["auto", "edge", "node"]
 Order = Literal["largest", "smallest"]
-Player = tuple[int, int]
+Operation = tuple[int, int]
 """(edge, column) of an operation."""
 
 
 @dataclass(frozen=True)
 class Contest:
-    """Edges whose operations compete, and how many of these survive."""
+    """Edges whose operations compete, and the number of operations that survive."""
 
     edges: tuple[int, ...]
     keep: int
 
-    def alive_operations(self, subspace: Subspace) -> list[Player]:
-        """Who is alive, edge by edge."""
+    def alive_operations(self, subspace: Subspace) -> list[Operation]:
+        """Returns the contest's alive operations, edge by edge."""
         return [(edge, column) for edge in self.edges for column in subspace.operations(edge)]
 
     def leaving(self, subspace: Subspace, shrinks_left: int) -> int:
-        """How many go in this shrink, which `shrinks_left` counts."""
+        """Returns how many are removed in this shrink; `shrinks_left` includes it."""
         return quota(len(self.alive_operations(subspace)), self.keep, shrinks_left)
 
 
 def shrink_epochs(epochs: int, shrinks: int, interval: int) -> range:
-    """After how many finished epochs the supernet shrinks, the last time `interval` before the end.
+    """Returns after how many epochs the supernet shrinks; the last is `interval` before the end.
 
     >>> list(shrink_epochs(30, 4, 2))
     [22, 24, 26, 28]
@@ -48,10 +48,11 @@ def shrink_epochs(epochs: int, shrinks: int, interval: int) -> range:
 
 
 def contests(space: SearchSpace, keep: Keep = "auto") -> list[Contest]:
-    """Called once: who competes with whom in `space`, found out by asking it to decide.
+    """Called once: returns the contests of `space`, which follow from an architecture it decides.
 
-    `edge`: each edge keeps one operation. `node`: each node keeps as many as the space chooses for
-    it, from whichever edges. `auto` is `edge` where the space chooses one operation on every edge.
+    `edge`: each edge keeps one operation. `node`: each node keeps as many operations as the space
+    chooses for it, on any of its edges. `auto` is `edge` if the space chooses one operation on
+    every edge, and `node` otherwise.
     """
     full = space.full()
     chosen = space.decide(torch.zeros(full.mask.shape), full).choices
@@ -64,7 +65,7 @@ def contests(space: SearchSpace, keep: Keep = "auto") -> list[Contest]:
 
 
 def quota(alive: int, keep: int, shrinks_left: int) -> int:
-    """How many of `alive` operations go in this shrink, so that `keep` are left after the last one.
+    """Returns how many of `alive` operations to remove now to reach `keep` in the last shrink.
 
     >>> quota(40, 2, 7), quota(5, 1, 4), quota(2, 2, 3)
     (6, 1, 0)
@@ -80,55 +81,59 @@ def prune(
     shrinks_left: int,
     order: Order = "largest",
     distinct_inputs: bool = False,
-) -> tuple[Subspace, list[Player]]:
-    """Called at each shrink: the subspace that is left, and who was removed, in that order.
+) -> tuple[Subspace, list[Operation]]:
+    """Called at each shrink: returns the smaller subspace and the removed operations, in order.
 
-    In each contest the first of `ranked` go. Those without whom no architecture of the space would
-    be left are passed over, and so, with `distinct_inputs`, is the last of an edge that is needed.
-    `shrinks_left` counts this one.
+    In each contest the first operations of `ranked` are removed. An operation stays if without it
+    the space would hold no architecture, or if, with `distinct_inputs`, too few edges of the
+    contest would be left. `shrinks_left` includes this shrink.
     """
-    removed: list[Player] = []
+    removed: list[Operation] = []
     for contest in field:
-        players = contest.alive_operations(subspace)
+        operations = contest.alive_operations(subspace)
         left = contest.leaving(subspace, shrinks_left)
-        inputs = len({edge for edge, _ in players}) if distinct_inputs else 0
-        for player in ranked(players, measures, order):
+        inputs = len({edge for edge, _ in operations}) if distinct_inputs else 0
+        for operation in ranked(operations, measures, order):
             if not left:
                 break
-            smaller = subspace.drop(*player)
+            smaller = subspace.drop(*operation)
             if _allowed(space, smaller, contest, min(inputs, contest.keep)):
                 subspace, left = smaller, left - 1
-                removed.append(player)
+                removed.append(operation)
     return subspace, removed
 
 
 def ranked(
-    players: Sequence[Player], measures: Float[Tensor, "edges ops"], order: Order
-) -> list[Player]:
-    """Who goes first: what is infinitely flat, then by measure; ties by edge and column."""
+    operations: Sequence[Operation], measures: Float[Tensor, "edges ops"], order: Order
+) -> list[Operation]:
+    """Returns the operations in the order of their removal.
+
+    Infinitely flat ones come first, then the others by measure; ties go by edge and column.
+    """
     table = measures.tolist()
     sign = -1 if order == "largest" else 1
 
-    def place(player: Player) -> tuple[bool, float, Player]:
-        value = table[player[0]][player[1]]
-        return not isinf(value), 0.0 if isinf(value) else sign * value, player
+    def removal_key(operation: Operation) -> tuple[bool, float, Operation]:
+        value = table[operation[0]][operation[1]]
+        return not isinf(value), 0.0 if isinf(value) else sign * value, operation
 
-    return sorted(players, key=place)
+    return sorted(operations, key=removal_key)
 
 
 def scores(
     measures: Float[Tensor, "edges ops"], subspace: Subspace, order: Order
 ) -> Float[Tensor, "edges ops"]:
-    """What the space may decide by: 0 for who would go last, -1 for who would go before, and so on.
+    """Returns scores for the space's decision: 0 for the last to be removed, -1 for the one before.
 
-    Places and not the measures themselves, which may be infinite; equal measures share a place.
+    They are ranks, because the measures may be infinite; equal measures share a rank.
     """
-    staying = reversed(ranked(subspace.alive_operations(), measures, order))
-    found = torch.zeros(measures.shape, dtype=torch.float64)
-    for place, (_, equals) in enumerate(groupby(staying, lambda player: float(measures[player]))):
-        for player in equals:
-            found[player] = -float(place)
-    return found
+    last_first = reversed(ranked(subspace.alive_operations(), measures, order))
+    table = torch.zeros(measures.shape, dtype=torch.float64)
+    ties = groupby(last_first, lambda operation: float(measures[operation]))
+    for rank, (_, operations) in enumerate(ties):
+        for operation in operations:
+            table[operation] = -float(rank)
+    return table
 
 
 def rate(
@@ -138,21 +143,22 @@ def rate(
     number: int,
     order: Order,
 ) -> Float[Tensor, "edges ops"]:
-    """Called at each shrink: ratings of all operations, higher is better, alike on every edge.
+    """Called at each shrink: returns ratings of all operations; higher is better.
 
-    An operation of `subspace` (before the shrink) gets the shrink's `number` (from 1) and, below
-    1, its place on its edge: 0 for who would go first. Who was removed earlier keeps its rating.
+    An operation of `subspace` (before the shrink) gets the shrink's `number` (from 1) plus its rank
+    on its edge as a fraction below 1, 0 for the first to be removed. Operations that were removed
+    earlier keep their rating. The scale is the same on every edge.
     """
-    found = torch.full(measures.shape, torch.nan, dtype=torch.float64)
-    found = found if before is None else before.clone()
+    ratings = torch.full(measures.shape, torch.nan, dtype=torch.float64)
+    ratings = ratings if before is None else before.clone()
     for edge in range(len(subspace.alive)):
-        players = [(edge, operation) for operation in subspace.operations(edge)]
-        for place, player in enumerate(ranked(players, measures, order)):
-            found[player] = number + place / len(players)
-    return found
+        operations = [(edge, column) for column in subspace.operations(edge)]
+        for rank, operation in enumerate(ranked(operations, measures, order)):
+            ratings[operation] = number + rank / len(operations)
+    return ratings
 
 
 def _allowed(space: SearchSpace, smaller: Subspace, contest: Contest, inputs: int) -> bool:
-    """Whether an architecture is left, and `inputs` different edges in the contest."""
-    sources = {edge for edge, _ in contest.alive_operations(smaller)}
-    return len(sources) >= inputs and space.why_empty(smaller) is None
+    """True if `smaller` holds an architecture, and `inputs` different edges of the contest."""
+    input_edges = {edge for edge, _ in contest.alive_operations(smaller)}
+    return len(input_edges) >= inputs and space.why_empty(smaller) is None

@@ -86,7 +86,7 @@ def test_rounds_come_at_the_end_so_far_apart(
 )
 def test_rounds_are_the_published_ones(name: str, options: dict[str, Any], rounds: int) -> None:
     found = space(name, **options)
-    assert rounds_left(found.edges, found.full(), found.incompatibility) == rounds
+    assert rounds_left(found.edges, found.full(), found.why_empty) == rounds
 
 
 @pytest.mark.parametrize(("name", "least"), [("nasbench201", 27), ("darts", 82)])
@@ -294,20 +294,20 @@ def test_the_forecast_bounds_the_cost() -> None:
 
 def test_nodes_with_more_than_two_inputs_are_wide_in_the_darts_space_only() -> None:
     darts = space("darts")
-    normal, reduce = wide_nodes(darts.edges, darts.full(), darts.incompatibility)
+    normal, reduce = wide_nodes(darts.edges, darts.full(), darts.why_empty)
     assert [len(rows) for rows in normal] == [len(rows) for rows in reduce] == [3, 4, 5]
     for name in ("toy", "nasbench201"):
         found = space(name)
-        assert wide_nodes(found.edges, found.full(), found.incompatibility) == []
+        assert wide_nodes(found.edges, found.full(), found.why_empty) == []
 
 
 def test_a_wide_node_keeps_the_two_inputs_that_are_missed_most() -> None:
     darts = space("darts")
-    rows = wide_nodes(darts.edges, darts.full(), darts.incompatibility)[0][2]
-    left = thinned(darts.full(), rows, [0.6, 0.2, 0.6, 0.5, 0.1], darts.incompatibility)
+    rows = wide_nodes(darts.edges, darts.full(), darts.why_empty)[0][2]
+    left = thinned(darts.full(), rows, [0.6, 0.2, 0.6, 0.5, 0.1], darts.why_empty)
     assert [bool(left.operations(row)) for row in rows] == [False, True, False, False, True]
     # Of equals the later one goes.
-    left = thinned(darts.full(), rows, [0.5] * 5, darts.incompatibility)
+    left = thinned(darts.full(), rows, [0.5] * 5, darts.why_empty)
     assert [bool(left.operations(row)) for row in rows] == [True, True, False, False, False]
 
 
@@ -344,8 +344,8 @@ def test_edges_are_grouped_by_cell_type() -> None:
 def test_an_edge_may_not_keep_what_the_space_objects_to() -> None:
     darts = space("darts", include_none=True)
     # Node 2 has two inputs: neither may become `none`; node 3 has one to spare.
-    assert admitted(darts.full(), 0, darts.incompatibility) == list(range(1, 8))
-    assert admitted(darts.full(), 2, darts.incompatibility) == list(range(8))
+    assert admitted(darts.full(), 0, darts.why_empty) == list(range(1, 8))
+    assert admitted(darts.full(), 2, darts.why_empty) == list(range(8))
     assert admitted(darts.full(), 2, lambda subspace: "never") == list(range(8))
 
 
