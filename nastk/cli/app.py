@@ -28,6 +28,7 @@ from nastk.cli.parameters import (
     RUN,
     SPACE_OPTIONS,
     TRAINER_OPTIONS,
+    WEIGHTS,
     Text,
     offered,
     whole,
@@ -154,6 +155,7 @@ def search(
             autocompletion=offered("words", "auto", "fp32", "bf16"),
         ),
     ] = None,
+    weights: WEIGHTS = None,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Deterministic kernels.")
     ] = False,
@@ -186,7 +188,7 @@ def search(
         "seed": seed,
     }
     flags |= {"device": device, "precision": precision, "deterministic": deterministic or None}
-    flags |= {"evaluators": evaluator or None, "limits": limit or None}
+    flags |= {"evaluators": evaluator or None, "limits": limit or None, "weights": weights}
     run.search(
         flags,
         {"space": s, "updater": u, "data": d, "trainer": t, "ranking": r},

@@ -45,6 +45,12 @@ RUN = Annotated[
         autocompletion=offered("run_folders"),
     ),
 ]
+WEIGHTS = Annotated[
+    Text,
+    typer.Option(
+        metavar="FILE", help="Begin with a supernet's weights (safetensors), not fresh ones."
+    ),
+]
 LEAF_EVALUATOR = Annotated[
     Text,
     typer.Option(

@@ -86,7 +86,7 @@ def resume(path: Path, finish: bool, quiet: bool, json: bool) -> None:
 def forecast(config: SearchConfig, json: bool) -> None:
     """`nastk search --dry-run`: what the run would take."""
     with output.waiting("preparing the images and the supernet"):
-        assembly = assemble(config)
+        assembly = assemble(config, begins=True)
     output.warn(assembly.notes)
     with output.waiting("rehearsing some steps"):
         found = rehearse(assembly, memory=True)

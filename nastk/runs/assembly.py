@@ -26,6 +26,7 @@ from nastk.limits.space import ConstrainedSpace, LimitReport, LimitWatch
 from nastk.nn.execution import Execution
 from nastk.runs.config import SearchConfig
 from nastk.spaces.mixture import Mixture
+from nastk.spaces.pretrained import load_weights
 from nastk.spaces.space import SearchSpace
 from nastk.train.context import RunContext
 from nastk.train.diagnostics import Diagnostics
@@ -63,6 +64,7 @@ def assemble(
     data: Any = None,
     installed: Catalogue | None = None,
     context: RunContext | None = None,
+    begins: bool = False,
 ) -> Assembly:
     """Build and check the parts of a run.
 
@@ -71,6 +73,7 @@ def assemble(
         data: where the configuration says `pair`, the (train, valid) or (train, valid, test) sets.
         installed: the catalogue to load classes from.
         context: where cost and events of the run go; one of its own where None.
+        begins: True if the run has no checkpoint yet; then the file `config.weights` is tried.
 
     Raises:
         ConfigurationError: the parts do not fit together; says why and what to do.
@@ -93,7 +96,8 @@ def assemble(
     plan = _plan(config, splits, train)
     with blamed(installed.called("updater", config.updater.name), "it was made and shown the plan"):
         _check_plan(make_updater(space, generator(config.seed, "check"), torch.device("cpu")), plan)
-    weight_bytes = _rehearse(space, task, installed.called("space", config.space.name))
+    who = installed.called("space", config.space.name)
+    weight_bytes = _rehearse(space, task, who, config.weights if begins else None)
 
     setting = replace(setting, space=space, run=_caller(context, plan.epochs))
     watchers = _watchers(installed, config, setting, limited)
@@ -309,14 +313,17 @@ def _check_plan(updater: ArchitectureUpdater, plan: Plan) -> None:
         )
 
 
-def _rehearse(space: SearchSpace, task: Task, who: str) -> int:
+def _rehearse(space: SearchSpace, task: Task, who: str, weights: str | None) -> int:
     """Push two images through a supernet under every operation: shapes that do not fit show here.
 
-    Answers the bytes of its weights. `who` is what the space is called.
+    Answers the bytes of its weights. `who` is what the space is called; `weights` is the file that
+    they are to begin with, if any.
     """
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             supernet = space.supernet(task)
+            if weights is not None:
+                load_weights(supernet, weights)
             images = torch.randn(2, *task.shape)
             logits = supernet(images, Mixture.uniform(space.full()))
     except NastkError:

@@ -82,6 +82,10 @@ class SearchConfig(Options):
     limits: list[LimitOptions] | None = Field(
         None, description="the largest values of metrics that the decision keeps; null: none"
     )
+    weights: str | None = Field(
+        None,
+        description="safetensors file whose weights the supernet begins with; null: fresh ones",
+    )
     preset: str | None = Field(None, description="the preset that filled in what was not given")
     seed: int = Field(0, ge=0, description="the seed that every random stream derives from")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
@@ -137,6 +141,7 @@ def resolve(request: Mapping[str, Any], installed: Catalogue | None = None) -> S
             "deterministic",
             "budget",
             "leaf_metric",
+            "weights",
             "leaf_race",
         )
         if request.get(key) is not None

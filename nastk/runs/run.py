@@ -42,6 +42,7 @@ from nastk.runs.endings import Endings
 from nastk.runs.folder import CONFIG, DATA, EventLog, RunFolder
 from nastk.runs.relay import EventRelay, Observer
 from nastk.runs.result import Result
+from nastk.spaces.pretrained import load_weights
 from nastk.train.branch import Branch
 from nastk.train.context import RunContext
 from nastk.train.evaluator import Evaluation, evaluated
@@ -126,7 +127,7 @@ class Run:
         relay = EventRelay(endings, list(observers))
         stop = threading.Event()
         context = RunContext(Ledger(), relay.emit, stop.is_set)
-        assembly = assemble(config, data, context=context)
+        assembly = assemble(config, data, context=context, begins=restored is None)
         return cls(folder, assembly, endings, relay, restored, finishing, _stop=stop)
 
     @property
@@ -196,6 +197,8 @@ class Run:
         else:
             with blamed(self.endings.updater, "it was made"):
                 branches = [trainer.root()]
+            if (weights := self.assembly.config.weights) is not None:
+                load_weights(branches[0].supernet, weights)
             plan = self.assembly.plan
             config = self.assembly.config.model_dump(mode="json")
             self.relay.emit(RunStarted("0", 0, 0, plan.epochs, plan.steps_per_epoch, config))

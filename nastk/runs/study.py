@@ -209,7 +209,7 @@ def plan(
     for cell in _unfinished(cells):
         # Under a budget all were assembled to find their epochs.
         if cell.seed == seeds[0] and budget is None:
-            assemble(cell.config)
+            assemble(cell.config, begins=True)
     return cells
 
 
