@@ -1,11 +1,11 @@
-"""Evaluators: `supernet` (shared weights), `size` (parameters, work), `retrain` (from scratch)."""
+"""Evaluators: `supernet` (shared weights), `size` (parameters, multiply-adds) and `retrain`."""
 
 from nastk import Offer, hookimpl
 
 
 @hookimpl
 def evaluators() -> list[Offer]:
-    """What this plugin offers."""
+    """Returns the offers of this plugin's evaluators."""
     return [
         Offer(
             "supernet",

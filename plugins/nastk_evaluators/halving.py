@@ -1,7 +1,7 @@
-"""Successive halving: `halve`, which stops training the worse half of several contestants.
+"""Successive halving: `halve` stops training the worse half of several contestants, repeatedly.
 
 Jamieson & Talwalkar, *Non-stochastic Best Arm Identification and Hyperparameter Optimization*,
-AISTATS 2016. It knows nothing of networks: who calls says how a contestant is trained on.
+AISTATS 2016. The caller passes the function that trains a contestant and measures it.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +13,9 @@ Contestant = TypeVar("Contestant")
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a contestant came: others that it outlasted, and its accuracy when it was last seen.
+    """The result of a contestant: how many it outlasted, and its last measured accuracy.
 
-    `accuracy` is None for one that had no rival: it was neither trained nor measured.
+    `accuracy` is None for a single contestant: it was neither trained nor measured.
     """
 
     outlasted: int
@@ -27,12 +27,12 @@ def halve(
     rungs: Sequence[int],
     accuracy: Callable[[Contestant, int], float],
 ) -> list[Standing]:
-    """Called to choose among contestants: their standings, in their order.
+    """Called to choose among contestants: returns their standings, in the contestants' order.
 
-    `rungs` are the epochs, counted from the start, that end each rung; `accuracy` trains a
-    contestant on until so many are done and measures it. After a rung the worse half leaves, the
-    smaller half of an odd number; after the last rung all but one. Of equals the earlier stays.
-    Nothing is trained once a single one is left.
+    `rungs` are the numbers of epochs, from the start, after which contestants are compared.
+    `accuracy(contestant, epochs)` trains a contestant further until it has `epochs` and measures
+    it. After a rung the worse half leaves (rounded down), after the last rung all but one; of
+    equals the earlier stays. No contestant is trained once only one is left.
 
     Example: `halve(networks, [1, 2, 4], lambda network, epochs: network.trained(epochs))`
     """
@@ -41,10 +41,10 @@ def halve(
     for rung, epochs in enumerate(rungs):
         if len(alive) == 1:
             break
-        seen = {place: accuracy(contestants[place], epochs) for place in alive}
-        order = sorted(alive, key=lambda place: (-seen[place], place))
-        for position, place in enumerate(order):
-            standings[place] = Standing(len(contestants) - 1 - position, seen[place])
+        accuracies = {index: accuracy(contestants[index], epochs) for index in alive}
+        order = sorted(alive, key=lambda index: (-accuracies[index], index))
+        for position, index in enumerate(order):
+            standings[index] = Standing(len(contestants) - 1 - position, accuracies[index])
         last = rung == len(rungs) - 1
         alive = sorted(order[: 1 if last else (len(order) + 1) // 2])
     return standings

@@ -1,4 +1,4 @@
-"""Two splits as one: `joined`, for the final training on all training images."""
+"""Joins two splits into one: `joined`, for the final training on all training images."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from nastk.data import ImageFile
 
 @dataclass(frozen=True, eq=False)
 class Joined:
-    """The images of two `ImageFile`s, one after the other; itself an `ImageFile`."""
+    """An `ImageFile` with the images of two others, one after the other."""
 
     first: ImageFile
     second: ImageFile
@@ -21,14 +21,14 @@ class Joined:
         return len(self.first) + len(self.second)
 
     def read(self, index: int, seed: int | None) -> UInt8[Tensor, "channels height width"]:
-        """Called by workers: image number `index` of both."""
-        inside = index < len(self.first)
-        part = self.first if inside else self.second
-        return part.read(index if inside else index - len(self.first), seed)
+        """Called by workers: returns image number `index` of the two files together."""
+        in_first = index < len(self.first)
+        part = self.first if in_first else self.second
+        return part.read(index if in_first else index - len(self.first), seed)
 
 
 def joined(first: Split, second: Split) -> Split:
-    """The images of both, in their order, treated as those of `first` are.
+    """Returns the images of both splits in order, with the augmentation of `first`.
 
     Example: `joined(splits.train, splits.valid)`
     """

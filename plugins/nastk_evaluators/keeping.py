@@ -1,4 +1,4 @@
-"""Trained weights as a file: `keep` writes it, `check_place` says early where that cannot be."""
+"""Writes trained weights to a file (`keep`), after an early check of its path (`check_place`)."""
 
 from pathlib import Path
 
@@ -15,15 +15,15 @@ LOADING = (
 
 
 def check_place(file: str | None) -> None:
-    """Called before anything is trained.
+    """Called before training: checks that the weights can be written to `file`.
 
     Raises:
-        ConfigurationError: there can be no such file: no folder to hold it, or a folder itself.
+        ConfigurationError: `file` is a folder, or its folder does not exist.
     """
     if file is None:
         return
-    place = Path(file)
-    if place.is_dir() or not place.absolute().parent.is_dir():
+    path = Path(file)
+    if path.is_dir() or not path.absolute().parent.is_dir():
         raise ConfigurationError(
             f"retrain: save must be a file in a folder that is there, got {file!r}. "
             "Set save=network.pt, or make the folder."
@@ -31,7 +31,7 @@ def check_place(file: str | None) -> None:
 
 
 def keep(network: nn.Module, file: str) -> None:
-    """Called after training: the weights on the CPU, without an auxiliary head.
+    """Called after training: writes the weights as CPU tensors, without an auxiliary head.
 
     Raises:
         ConfigurationError: the file cannot be written.

@@ -1,7 +1,7 @@
-"""How published networks were trained from scratch, as presets of `retrain`, and a quick look.
+"""The published trainings from scratch as presets of `retrain`, and a small one for a first look.
 
-`paper` is what the authors of the space did; the others are named after the method whose authors
-trained so. An option that is given wins over the preset.
+`paper` is the training of the space's authors; the others are named after the method whose authors
+trained that way. Options that are given override the preset.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _DARTS = {
 }
 _WIDER_PATHS = {**_DARTS, "batch_size": 64, "drop_path": 0.3}
 _ISDARTS = {**_DARTS, "nesterov": True, "gradient_clip": None, "warmup_epochs": 5}
-# Of 36 channels and 20 cells only CIFAR-10's networks are; these sets had smaller ones.
+# Only the networks for CIFAR-10 have 36 channels and 20 cells; those for other data are smaller.
 _SMALLER = {
     **_DARTS,
     "network": {"auxiliary": True, "network_channels": 16, "network_cells": 8},
@@ -52,7 +52,7 @@ _NASBENCH201 = {
     "gradient_clip": None,
     "split": "train+valid",
 }
-# Seconds on the digits, with the accuracy that these images allow.
+# Takes seconds on `digits`, and reaches about the accuracy that these images allow.
 _QUICK = {"epochs": 15, "batch_size": 32, "learning_rate": 0.1}
 
 
@@ -63,6 +63,7 @@ def _preset(
     data: tuple[str, ...],
     options: Mapping[str, Any],
 ) -> Preset:
+    """Returns a preset that sets options of the evaluator."""
     return Preset(name, source, space=space, data=data, evaluator_options=options)
 
 

@@ -1,18 +1,18 @@
-"""The learning rate of each epoch of a training from scratch: `rate`."""
+"""The learning rate of each epoch when training from scratch: `rate`."""
 
 from nastk import Schedule
 from nastk_evaluators.recipe import Recipe
 
 LAST = 5
-"""Epochs at the end of a linear schedule that fall on a line of their own, flatter by this much."""
+"""The last epochs of a linear schedule, whose line falls more slowly, by this factor."""
 
 
 def rate(recipe: Recipe, epoch: int) -> float:
-    """Called before each epoch (from 0): its learning rate.
+    """Called before each epoch (from 0): returns its learning rate.
 
-    In the first `warmup_epochs` it rises in equal steps to the full rate. A cosine begins after
-    them; the linear and the exponential schedule count from the first epoch, and the warm-up takes
-    the place of their beginning.
+    In the first `warmup_epochs` the rate rises in equal steps to the full rate. A cosine starts
+    after the warm-up. The linear and the exponential schedule count from epoch 0, and the warm-up
+    replaces their first epochs.
 
     >>> [round(rate(Recipe(epochs=10, schedule="linear"), epoch) / 0.025, 2) for epoch in (0, 4, 5)]
     [1.0, 0.2, 0.2]
@@ -28,9 +28,10 @@ def rate(recipe: Recipe, epoch: int) -> float:
 
 
 def _line(epochs: int, epoch: int) -> float:
-    """The share of the rate that is left: as PC-DARTS trains on ImageNet.
+    """Returns the fraction of the rate in `epoch`, as PC-DARTS trains on ImageNet.
 
-    It would reach 0 five epochs before the end; from the last value above it goes down to 0 slowly.
+    The line would reach 0 at five epochs before the end. From its last positive value on, a line
+    that falls a fifth as fast takes its place, which reaches 0 at the end.
     """
     left = epochs - epoch
     if epochs <= LAST:

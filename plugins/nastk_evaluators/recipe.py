@@ -1,4 +1,4 @@
-"""How a network is trained from scratch: `Recipe`, the options of `retrain`."""
+"""The options of `retrain`, which train a network from scratch: `Recipe`."""
 
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
@@ -9,7 +9,7 @@ from nastk import Options
 
 
 class Recipe(Options):
-    """SGD with a cosine to zero; the defaults are DARTS's on CIFAR, without what presets add.
+    """SGD with a cosine schedule to zero; the defaults are DARTS's on CIFAR, before any preset.
 
     Example: `Recipe(epochs=8, rungs=(1, 2, 4))`
     """
@@ -100,8 +100,8 @@ class Recipe(Options):
             raise ValueError(
                 f"fewer warmup_epochs ({self.warmup_epochs}) than epochs ({self.epochs})"
             )
-        stairs = [*self.rungs, self.epochs]
-        if any(after <= before for before, after in pairwise(stairs)):
+        bounds = [*self.rungs, self.epochs]
+        if any(after <= before for before, after in pairwise(bounds)):
             raise ValueError(
                 f"rungs that rise and stay below epochs ({self.epochs}), such as rungs=[1,2,4] "
                 "with epochs=8"

@@ -1,8 +1,8 @@
-"""Trains the stand-alone network of an architecture from scratch: `Retrain`, `retrain`.
+"""The evaluator `retrain`: trains the stand-alone network of an architecture from scratch.
 
-`recipe.py` holds the options, `presets.py` what papers set them to, `training.py` trains one
-network, `halving.py` decides who is trained on where several are compared, `joined.py` puts train
-and valid together for a final training, `keeping.py` writes weights.
+`recipe.py` holds the options, `presets.py` the settings of papers, `training.py` trains one
+network, `halving.py` stops the worse of several networks, `joined.py` joins train and valid for a
+final training, `keeping.py` writes weights.
 """
 
 from collections.abc import Sequence
@@ -38,14 +38,15 @@ from nastk_evaluators.training import Training, has_drop_path
 class Retrain(Evaluator):
     """Accuracy of the network that is trained from scratch, as papers report it.
 
-    The last epoch counts: nothing stops early, no epoch is picked, and no test image is seen before
-    the end. Metrics: `valid_accuracy` and `test_accuracy` (0..1, those held out), with `baseline`
-    the means of the same over architectures drawn at random (`baseline_test_accuracy`),
-    `train_loss` (of the last epoch), `parameters` (without an auxiliary head), `epochs`.
+    The accuracy is that of the last epoch: there is no early stopping and no choice of an epoch,
+    and no test image is used before the end. Metrics: `valid_accuracy` and `test_accuracy` (0..1,
+    for the splits that are held out), with `baseline` also their means over random architectures
+    (such as `baseline_test_accuracy`), `train_loss` (of the last epoch), `parameters` (without an
+    auxiliary head), `epochs`.
 
     Raises:
-        ConfigurationError: there is nothing to train on or to measure, or options do not fit the
-            images.
+        ConfigurationError: there are no images to train on or to measure, or the options do not fit
+            the images.
 
     Example: `Retrain(context, Recipe(epochs=8)).evaluate(architecture, None).metrics`
     """
@@ -55,7 +56,7 @@ class Retrain(Evaluator):
     presets = PRESETS
 
     class Options(Recipe):
-        """How the network is trained."""
+        """The recipe by which the network is trained."""
 
     def __init__(self, context: EvaluationContext, options: Recipe | None = None) -> None:
         super().__init__(context, options)
@@ -73,11 +74,11 @@ class Retrain(Evaluator):
 
     @property
     def criteria(self) -> tuple[str, ...]:
-        """See `Evaluator.criteria`: none where no image is held out."""
+        """See `Evaluator.criteria`: empty if no image is held out."""
         return ("outlasted", "valid_accuracy") if self._held_out else ()
 
     def max_cost(self) -> PhaseCost:
-        """See `Evaluator.max_cost`: every epoch's images, and those measured after the last."""
+        """See `Evaluator.max_cost`: the images of every epoch, and those measured at the end."""
         networks = 1 + self.recipe.baseline
         trained = networks * self.recipe.epochs * len(self._train)
         measured = sum(map(len, (*self._held_out.values(), self.context.splits.test)))
@@ -94,26 +95,29 @@ class Retrain(Evaluator):
         training, metrics = self._trained(architecture, "the network", rest=len(baseline))
         if self.recipe.save is not None:
             keep(training.network, self.recipe.save)
-        seconds, others = training.seconds, []
+        seconds, baseline_metrics = training.seconds, []
         for number, drawn in enumerate(baseline, 1):
             name = f"a random one, {number} of {len(baseline)}"
-            other, measured = self._trained(drawn, name, len(baseline), number)
-            seconds += other.seconds
-            others.append(measured)
+            baseline_training, measured = self._trained(drawn, name, len(baseline), number)
+            seconds += baseline_training.seconds
+            baseline_metrics.append(measured)
         means = {
-            f"baseline_{name}": fmean(other[name] for other in others) for name in metrics if others
+            f"baseline_{name}": fmean(row[name] for row in baseline_metrics)
+            for name in metrics
+            if baseline_metrics
         }
-        found = self._evaluation({**metrics, **means}, training)
-        notes = (*found.notes, *self._compared(metrics, others))
-        return replace(found, notes=notes, seconds=seconds)
+        evaluation = self._evaluation({**metrics, **means}, training)
+        notes = (*evaluation.notes, *self._compared(metrics, baseline_metrics))
+        return replace(evaluation, notes=notes, seconds=seconds)
 
     def evaluate_all(
         self, architectures: Sequence[Architecture], probes: Sequence[Probe | None]
     ) -> list[Evaluation]:
         """Called at the end of a run that split: trains the leaves' networks, halving at `rungs`.
 
-        No test image is seen. Metrics: `outlasted` (others that left before it or were worse with
-        it), `valid_accuracy` when it was last measured, after so many `epochs`.
+        No test image is used. Metrics: `outlasted` (the number of networks that left before it, or
+        with it and with less accuracy), and `valid_accuracy` when it was last measured, after
+        `epochs` epochs.
         """
         train = self._batches("train", self._train)
         valid = self._batches("valid", self._held_out["valid"])
@@ -139,7 +143,10 @@ class Retrain(Evaluator):
     def _trained(
         self, architecture: Architecture, name: str, rest: int = 0, before: int = 0
     ) -> tuple[Training, dict[str, float | int]]:
-        """A network trained to the end and its accuracies; one of `1 + rest`, after `before`."""
+        """Returns a network trained to the end and its accuracies.
+
+        It is one of `1 + rest` networks, and `before` of them were trained before it.
+        """
         train = self._batches("train", self._train)
         training = self._training(architecture, train, name, (before, rest + 1))
         training.until(self.recipe.epochs)
@@ -158,33 +165,34 @@ class Retrain(Evaluator):
         name: str = "the network",
         turn: tuple[int, int] = (0, 1),
     ) -> Training:
+        """Returns the training of an architecture on the batches of `train`."""
         checked = self.context.space.check(architecture)
         context = replace(self.context, space=self._space)
         return Training(checked, context, self.recipe, self.execution, train, name, turn)
 
     def _baseline(self) -> list[Architecture]:
-        """The architectures to compare with; the same for every architecture and recipe."""
+        """Returns the random architectures to compare with, the same for every recipe."""
         rng = generator(self.context.seed, "retrain", "baseline")
         space = self.context.space
         return [space.sample(space.full(), rng) for _ in range(self.recipe.baseline)]
 
     def _compared(
-        self, metrics: dict[str, float | int], others: list[dict[str, float | int]]
+        self, metrics: dict[str, float | int], baseline: list[dict[str, float | int]]
     ) -> list[str]:
-        """The architecture and the random ones in one sentence."""
-        if not others:
+        """Returns a sentence that compares the accuracy with the baseline's, if there is one."""
+        if not baseline:
             return []
         name = "test_accuracy" if "test_accuracy" in metrics else "valid_accuracy"
         split = name.partition("_")[0]
-        random = ", ".join(f"{100 * other[name]:.1f} %" for other in others)
-        which = "a random one" if len(others) == 1 else f"{len(others)} random ones"
+        random = ", ".join(f"{100 * row[name]:.1f} %" for row in baseline)
+        which = "a random one" if len(baseline) == 1 else f"{len(baseline)} random ones"
         return [
             f"Trained {self.recipe.epochs} epochs: {split} {100 * metrics[name]:.1f} %; {which}, "
             f"trained in the same way: {random}."
         ]
 
     def _batches(self, name: str, part: Split) -> Stream:
-        """The batches of a split; those that train have the recipe's cutout."""
+        """Returns the batches of a split; the training batches have the recipe's cutout."""
         if name == "train" and self.recipe.cutout is not None:
             part = replace(part, augmentation=replace(part.augmentation, cutout=self.recipe.cutout))
         seed = self.context.seed if self.recipe.seed is None else self.recipe.seed
@@ -197,7 +205,7 @@ class Retrain(Evaluator):
         )
 
     def advice(self, run: str) -> tuple[tuple[str, str], ...]:
-        """See `Evaluator.advice`: after a look, a longer training that keeps the network."""
+        """See `Evaluator.advice`: after the preset `quick`, a longer training with `save`."""
         recipe = self.recipe
         if recipe.preset != "quick" or recipe.save is not None:
             return ()
@@ -205,6 +213,7 @@ class Retrain(Evaluator):
         return ((f"nastk evaluate {run} -e {longer}", "trains longer and keeps the network"),)
 
     def _evaluation(self, metrics: dict[str, float | int], training: Training) -> Evaluation:
+        """Returns the evaluation of a trained network, with loss, size and epochs."""
         notes = self._notes(training)
         if training.epochs:
             metrics["train_loss"] = training.loss
@@ -213,6 +222,7 @@ class Retrain(Evaluator):
         return Evaluation(self.name, metrics, notes, training.seconds)
 
     def _notes(self, training: Training) -> tuple[str, ...]:
+        """Returns the notes on a trained network."""
         recipe = self.recipe
         notes = [
             f"Trained from scratch on {len(self._train)} images ({recipe.split}), "
@@ -226,7 +236,7 @@ class Retrain(Evaluator):
         return tuple(notes)
 
     def _check_images(self) -> None:
-        """Refuse what could not be trained or measured, before a search is spent on it."""
+        """Raises if the images cannot be trained on or measured, before a search is spent on it."""
         recipe, images, size = self.recipe, len(self._train), self.context.task.shorter
         if images < 2:
             raise ConfigurationError(
@@ -253,7 +263,7 @@ class Retrain(Evaluator):
             )
 
     def _networks(self) -> SearchSpace:
-        """The space that builds the networks: the run's, with the options that are set anew."""
+        """Returns the space that builds the networks: the run's with the options in `network`."""
         if not self.recipe.network:
             return self.context.space
         try:
@@ -262,8 +272,8 @@ class Retrain(Evaluator):
             raise ConfigurationError(f"retrain: network: {error}") from None
 
     def _check_network(self) -> None:
-        """A network without storage: what does not fit the images is said now."""
+        """Raises if networks do not fit the images: builds one without storage."""
         space = self.context.space
-        some = space.sample(space.full(), generator(self.context.seed, "retrain", "check"))
+        architecture = space.sample(space.full(), generator(self.context.seed, "retrain", "check"))
         with torch.device("meta"):
-            self._space.network(some, self.context.task)
+            self._space.network(architecture, self.context.task)

@@ -1,4 +1,4 @@
-"""How large a network is: `Size` counts what the stand-alone network holds and computes."""
+"""The evaluator `size`: parameters and multiply-adds of the stand-alone network."""
 
 import torch
 from torch import nn
@@ -8,10 +8,10 @@ from nastk import Architecture, Evaluation, Evaluator, Probe, Task
 
 
 class Size(Evaluator):
-    """Parameters, and multiply-adds for one image, of the network that would be trained.
+    """Parameters of the stand-alone network, and its multiply-adds for one image.
 
-    An auxiliary head, which helps training and is dropped afterwards, does not count: it is the
-    network's attribute `auxiliary`, or None.
+    An auxiliary head (the network's attribute `auxiliary`, or None) does not count, because it is
+    used in training only.
 
     Example: `Size(context).evaluate(architecture, None).metrics["parameters"]`
     """
@@ -21,11 +21,10 @@ class Size(Evaluator):
     needs_images = False
 
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
-        """Called once at the end of a search, and by `nastk evaluate`: counts, training nothing."""
+        """Called once at the end of a search, and by `nastk evaluate`: counts without training."""
         space, task = self.context.space, self.context.task
-        with torch.device(
-            "meta"
-        ):  # shapes without storage: no weights are drawn, nothing is computed
+        # On the meta device tensors have no storage: nothing is drawn and nothing computed.
+        with torch.device("meta"):
             network = space.network(space.check(architecture), task)
         without_auxiliary(network)
         metrics = {
@@ -37,26 +36,26 @@ class Size(Evaluator):
 
 
 def without_auxiliary(network: nn.Module) -> nn.Module:
-    """`network` after its auxiliary head, if it has one, was taken off."""
+    """Removes the auxiliary head of `network`, if it has one, and returns `network`."""
     if getattr(network, "auxiliary", None) is not None:
         network.register_module("auxiliary", None)
     return network
 
 
 def parameters(network: nn.Module) -> int:
-    """How many numbers training would change."""
+    """Returns the number of trainable parameters."""
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
 
 
 def multiply_adds(network: nn.Module, task: Task) -> int:
-    """Multiply-adds of convolutions and matrix products for one image.
+    """Returns the multiply-adds of convolutions and matrix products for one image.
 
-    Norms, pools, activations and additions are not counted. `network` is on the meta device; it is
+    Norms, pools, activations and additions are not counted. `network` is on the meta device, and is
     left in evaluation mode.
     """
     image = torch.empty(1, *task.shape, device="meta")
     network.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(image)
-    # Torch counts a multiply-add as two operations, one of each kind.
+    # Torch counts a multiply-add as two operations.
     return int(counter.get_total_flops()) // 2

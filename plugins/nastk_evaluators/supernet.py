@@ -1,4 +1,4 @@
-"""The accuracy of an architecture as a path of the trained supernet: a proxy without training."""
+"""The evaluator `supernet`: the accuracy of an architecture as a path of the trained supernet."""
 
 from pydantic import Field
 
@@ -17,9 +17,9 @@ from nastk.data import stream
 
 
 class SupernetAccuracy(Evaluator):
-    """Accuracy of the one-hot mixture of an architecture, with the weights that the search shared.
+    """Accuracy of the one-hot mixture of an architecture, with the supernet's weights.
 
-    Metrics `valid_accuracy` and `test_accuracy` (0..1); a split without images is left out.
+    Its metrics are `valid_accuracy` and `test_accuracy` (0..1); a split without images is left out.
 
     Example: `SupernetAccuracy(context).evaluate(architecture, probe).metrics["valid_accuracy"]`
     """
@@ -29,7 +29,7 @@ class SupernetAccuracy(Evaluator):
     needs_supernet = True
 
     class Options(nastk.Options):
-        """How the images are cut into batches."""
+        """The batch size of the measurement."""
 
         batch_size: int = Field(
             250, ge=2, description="images in a batch; norms use the statistics of each batch"
@@ -39,7 +39,7 @@ class SupernetAccuracy(Evaluator):
         """Called once at the end of a search, and by `nastk evaluate`: measures on valid and test.
 
         Raises:
-            ConfigurationError: there is no supernet to measure, or no image to measure it on.
+            ConfigurationError: there is no supernet, or there are no images to measure it on.
         """
         if probe is None:
             raise ConfigurationError(
@@ -62,10 +62,11 @@ class SupernetAccuracy(Evaluator):
         return Evaluation(self.name, metrics, self._notes())
 
     def max_cost(self) -> PhaseCost:
-        """See `Evaluator.max_cost`: each held-out image once."""
+        """See `Evaluator.max_cost`: every held-out image once."""
         return PhaseCost(len(self.context.splits.valid) + len(self.context.splits.test))
 
     def _accuracy(self, path: Mixture, probe: Probe, name: str, split: Split) -> float:
+        """Returns the accuracy (0..1) of `path` on a shuffled pass over `split`."""
         batches = stream(
             split,
             self.options.batch_size,
@@ -74,12 +75,13 @@ class SupernetAccuracy(Evaluator):
             self.context.device,
             augment=False,
         )
-        # A shuffled pass: images are often stored class by class, and a batch of one class has its
-        # own statistics.
+        # Shuffled, because images are often stored class by class, and the norms of a batch of one
+        # class have other statistics.
         (accuracy,) = probe.accuracies([path], batches.epoch(0))
         return accuracy
 
     def _notes(self) -> tuple[str, ...]:
+        """Returns the notes on how to read the accuracies."""
         return (
             f"Norms use the statistics of each batch of {self.options.batch_size} images; another "
             "size or another order of the images gives another accuracy.",

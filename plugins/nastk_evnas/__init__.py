@@ -1,7 +1,8 @@
 """EvNAS: architectures bred by a genetic algorithm over one supernet (Sinha and Chen, GECCO 2021).
 
-This package offers the updater `evnas`. Read `genetics.py` (the operators, on any fitness), then
-`decoding.py` (a genome as a mixture), `fitness.py` (one pass over the data for all), `updater.py`.
+This package offers the updater `evnas`. Read `genetics.py` (the genetic operators, for any
+fitness), `decoding.py` (from genomes to mixtures), `fitness.py` (the accuracies of a population),
+then `updater.py`.
 """
 
 from nastk import Offer, hookimpl
@@ -9,7 +10,7 @@ from nastk import Offer, hookimpl
 
 @hookimpl
 def updaters() -> list[Offer]:
-    """The updater `evnas`."""
+    """Returns the offer of the updater `evnas`."""
     return [
         Offer(
             "evnas",

@@ -1,7 +1,7 @@
-"""What a genome means: the architecture it encodes, and the mixture that the supernet is told.
+"""The architecture and the mixture that a genome encodes.
 
-As published, the mixture is the softmax of the architecture's table of zeros and ones: a bias
-towards the chosen operations, not a mask, so all operations are computed and trained.
+As published, the mixture is the softmax of the architecture's table of zeros and ones. It prefers
+the chosen operations but masks none, so all operations are computed and trained.
 """
 
 from collections.abc import Sequence
@@ -20,16 +20,17 @@ DecodingName = Literal["soft", "hard", "raw"]
 def decoded(
     genome: Float64[Tensor, "edges ops"], space: SearchSpace, subspace: Subspace
 ) -> Architecture:
-    """The architecture that a genome encodes: the space's own decision on its row-wise softmax.
+    """Returns the architecture of a genome: the space's decision on its row-wise softmax.
 
-    The softmax matters where edges compete (DARTS): an edge's rank depends on its whole row.
+    The softmax matters in spaces where edges compete (DARTS): an edge's rank depends on its whole
+    row.
     """
     return space.decide(Mixture.softmax(genome, subspace).weights, subspace)
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """How genomes become mixtures in a space.
+    """Turns genomes into mixtures of a space.
 
     `soft` is softmax(sharpness * dec) with dec the table of the decoded architecture, `hard` is dec
     itself (only the chosen operations are computed), `raw` the softmax of the undecoded genome.
@@ -42,7 +43,7 @@ class Decoder:
     sharpness: float = 1.0
 
     def mixture(self, genome: Float64[Tensor, "edges ops"], subspace: Subspace) -> Mixture:
-        """The mixture of a genome in `subspace`, on the CPU, without gradient."""
+        """Returns the mixture of a genome in `subspace`, on the CPU, without gradient."""
         if self.decoding == "raw":
             return Mixture.softmax(genome.float(), subspace)
         architecture = decoded(genome, self.space, subspace)
@@ -53,13 +54,16 @@ class Decoder:
 
 
 def distinct(mixtures: Sequence[Mixture]) -> tuple[list[Mixture], list[int]]:
-    """The different mixtures as they first come, and for each mixture its place among them."""
-    places: dict[tuple[float, ...], int] = {}
-    found: list[Mixture] = []
-    where = []
+    """Returns the different mixtures, and for every mixture its index among them.
+
+    The different mixtures are in the order of their first appearance.
+    """
+    known: dict[tuple[float, ...], int] = {}
+    different: list[Mixture] = []
+    indices = []
     for mixture in mixtures:
-        place = places.setdefault(tuple(mixture.weights.flatten().tolist()), len(found))
-        if place == len(found):
-            found.append(mixture)
-        where.append(place)
-    return found, where
+        index = known.setdefault(tuple(mixture.weights.flatten().tolist()), len(different))
+        if index == len(different):
+            different.append(mixture)
+        indices.append(index)
+    return different, indices

@@ -1,8 +1,8 @@
 """The genetic algorithm of EvNAS on plain matrices: no supernet, no images, any fitness.
 
-A genome is a real matrix with one row an edge. `first_generation` draws them, `ranked` sorts them
-by their fitness, `next_generation` keeps the elites and breeds the rest: two tournaments, row
-crossover, row mutation. `evolve` runs these three on a function, `updater.py` on a supernet.
+A genome is a real matrix with one row for each edge. `first_generation` draws genomes, `ranked`
+sorts them by fitness, `next_generation` keeps the elites and breeds the rest: two tournaments, row
+crossover, row mutation. `evolve` applies these three to a function, `updater.py` to a supernet.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +17,12 @@ from nastk import ConfigurationError
 
 @dataclass(frozen=True)
 class Rules:
-    """How a generation is bred from the one before; the defaults are EvNAS's.
+    """The rules that breed a generation from the previous one; the defaults are EvNAS's.
 
-    `tournament` genomes are drawn for each parent, and the fittest becomes it. The `elites` fittest
-    go on unchanged. `mutation` is the probability that a row of a child is drawn anew, `crossover`
-    the probability that a child has two parents at all (else it starts as a copy of the first).
+    For each parent `tournament` genomes are drawn, and the fittest becomes the parent. The `elites`
+    fittest genomes are kept unchanged. `mutation` is the probability that a row of a child is drawn
+    anew. `crossover` is the probability that a child has two parents; otherwise it starts as a copy
+    of the first.
 
     Example: `Rules(population=20, tournament=5)`
     """
@@ -33,7 +34,7 @@ class Rules:
     crossover: float = 1.0
 
     def conflict(self) -> str | None:
-        """Why these rules cannot work together; None if they can."""
+        """Returns why these rules cannot work together; None if they can."""
         if self.tournament > self.population:
             return (
                 f"evnas: tournament must be at most population ({self.population}), got "
@@ -49,11 +50,12 @@ class Rules:
 
 @dataclass(frozen=True, eq=False)
 class Individual:
-    """One genome with where it comes from.
+    """A genome with its origin.
 
-    `number` counts births from 0 and is unique in a run. `parents` are numbers (none: drawn at
-    random at the start; the same twice where one won both tournaments). `fresh` are the rows that
-    mutation drew. `fitness` is that of its own generation; None before it is measured.
+    `number` counts individuals from 0 and is unique in a run. `parents` are their numbers: empty
+    for a random genome of the first generation, the same number twice if one individual won both
+    tournaments. `fresh` are the rows that mutation drew anew. `fitness` is measured in each
+    generation; None before.
     """
 
     number: int
@@ -64,29 +66,30 @@ class Individual:
 
 
 def random_genome(shape: tuple[int, int], rng: torch.Generator) -> Float64[Tensor, "edges ops"]:
-    """A matrix of independent numbers, uniform in [0, 1)."""
+    """Returns a matrix of independent numbers, uniform in [0, 1)."""
     return torch.rand(shape, generator=rng, dtype=torch.float64)
 
 
 def first_generation(
     shape: tuple[int, int], population: int, rng: torch.Generator
 ) -> list[Individual]:
-    """`population` random genomes of (edges, operations), numbered from 0."""
+    """Returns `population` random genomes of shape (edges, operations), numbered from 0."""
     return [Individual(number, random_genome(shape, rng)) for number in range(population)]
 
 
 def ranked(population: Sequence[Individual], fitness: Sequence[float]) -> list[Individual]:
-    """The population with its fitness, the fittest first, not-a-number last; ties stay in order."""
+    """Returns the population with its fitness, fittest first, NaN last; ties keep their order."""
     scored = [
-        replace(one, fitness=float(value)) for one, value in zip(population, fitness, strict=True)
+        replace(individual, fitness=float(value))
+        for individual, value in zip(population, fitness, strict=True)
     ]
-    return sorted(scored, key=lambda one: -_comparable(one.fitness))
+    return sorted(scored, key=lambda individual: -_comparable(individual.fitness))
 
 
 def tournament(generation: Sequence[Individual], size: int, rng: torch.Generator) -> Individual:
-    """The fittest of `size` different members, drawn uniformly; of equals, the one drawn first."""
+    """Returns the fittest of `size` different members, drawn uniformly; a tie goes to the first."""
     drawn = torch.randperm(len(generation), generator=rng)[:size].tolist()
-    return generation[max(drawn, key=lambda place: _comparable(generation[place].fitness))]
+    return generation[max(drawn, key=lambda index: _comparable(generation[index].fitness))]
 
 
 def crossover(
@@ -94,7 +97,7 @@ def crossover(
     second: Float64[Tensor, "edges ops"],
     rng: torch.Generator,
 ) -> Float64[Tensor, "edges ops"]:
-    """A genome of whole rows: each from `first` or from `second`, with equal chance."""
+    """Returns a genome that takes each row from `first` or `second` with equal probability."""
     from_first = torch.rand(len(first), 1, generator=rng) >= 0.5
     return torch.where(from_first, first, second)
 
@@ -102,7 +105,7 @@ def crossover(
 def mutate(
     genome: Float64[Tensor, "edges ops"], rate: float, rng: torch.Generator
 ) -> tuple[Float64[Tensor, "edges ops"], Bool[Tensor, "edges"]]:
-    """The genome with each row drawn anew with probability `rate`, and which rows were."""
+    """Returns the genome with each row drawn anew with probability `rate`, and these rows."""
     hit = torch.rand(len(genome), generator=rng) < rate
     new = random_genome((genome.shape[0], genome.shape[1]), rng)
     return torch.where(hit[:, None], new, genome), hit
@@ -111,12 +114,12 @@ def mutate(
 def next_generation(
     generation: Sequence[Individual], rules: Rules, rng: torch.Generator
 ) -> list[Individual]:
-    """The elites of a ranked generation, the very genomes, and children up to `population`."""
-    elites = [replace(one, fitness=None) for one in generation[: rules.elites]]
-    number = 1 + max(one.number for one in generation)
+    """Returns the elites of a ranked generation, unchanged, and children up to `population`."""
+    elites = [replace(elite, fitness=None) for elite in generation[: rules.elites]]
+    number = 1 + max(individual.number for individual in generation)
     children = [
-        _child(generation, rules, rng, number + place)
-        for place in range(rules.population - len(elites))
+        _child(generation, rules, rng, number + index)
+        for index in range(rules.population - len(elites))
     ]
     return elites + children
 
@@ -127,7 +130,7 @@ def evolve(
     rules: Rules,
     rng: torch.Generator,
 ) -> Iterator[list[Individual]]:
-    """Every generation in turn, ranked by `fitness` (higher is better). Endless.
+    """Yields every generation, ranked by `fitness` (higher is better), without end.
 
     Raises:
         ConfigurationError: the rules cannot work together.
@@ -138,7 +141,7 @@ def evolve(
         raise ConfigurationError(why)
     population = first_generation(shape, rules.population, rng)
     while True:
-        generation = ranked(population, fitness([one.genome for one in population]))
+        generation = ranked(population, fitness([individual.genome for individual in population]))
         yield generation
         population = next_generation(generation, rules, rng)
 
@@ -146,9 +149,10 @@ def evolve(
 def _child(
     generation: Sequence[Individual], rules: Rules, rng: torch.Generator, number: int
 ) -> Individual:
+    """Returns a new individual: two tournaments, crossover, mutation."""
     first = tournament(generation, rules.tournament, rng)
     second = tournament(generation, rules.tournament, rng)
-    # Drawn whether it is needed or not: rates change what is done, never which numbers come next.
+    # Always drawn, even if the child has one parent: rates must not shift the random stream.
     recombined = crossover(first.genome, second.genome, rng)
     both = bool(torch.rand((), generator=rng) < rules.crossover)
     genome, hit = mutate(recombined if both else first.genome, rules.mutation, rng)
@@ -157,5 +161,5 @@ def _child(
 
 
 def _comparable(fitness: float | None) -> float:
-    """The fitness as a key: unmeasured and not-a-number are worst."""
+    """Returns the fitness as a sort key: None and NaN are worst."""
     return -torch.inf if fitness is None or fitness != fitness else fitness

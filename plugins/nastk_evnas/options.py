@@ -63,9 +63,9 @@ class EvNASOptions(Options):
     )
 
     def rules(self) -> Rules:
-        """How a generation is bred."""
+        """Returns the rules that breed a generation."""
         return Rules(self.population, self.tournament, self.elites, self.mutation, self.crossover)
 
     def scorer(self) -> FitnessScorer:
-        """On which images fitness is measured."""
+        """Returns the scorer that measures fitness."""
         return FitnessScorer(self.batch_size, self.batches, self.augment)

@@ -1,4 +1,4 @@
-"""The published settings of EvNAS as presets, and a small one to try it with."""
+"""The published settings of EvNAS as presets, and a small preset for first runs."""
 
 from typing import Any
 
