@@ -1,18 +1,20 @@
-"""The cell spaces of DARTS (Liu et al. 2019): two cell types, two inputs a node.
+"""The cell spaces of DARTS (Liu et al. 2019): two cell types, each node keeps two operations.
 
-space.py       `DartsSpace`: 7 or 8 operations on every edge
-robust.py      `S1` to `S4` of RobustDARTS (Zela et al. 2020): two or three, other ones on each edge
-cells.py       `CellSpace`: what they share, and what each question of a space is answered with
-options.py     their options
-choice.py      the rule from scores to a cell, which subspaces hold one, uniform sampling
-genotype.py    the `Genotype(...)` text, written and read
-published.py   the cells of the papers, as texts
-skeleton.py    what supernet and network share: stem, widths, reductions, preprocessing
-operations.py  the operations, and the ways in which they read a state
-supernet.py    every operation at once (with PC-DARTS's partial channels)
-mixing.py      the sum at a node in one pass over memory; `terms.py` says of what, `projections.py`
-               how norms are taken over, `mixing_backward.py` is the way back
-network.py     the stand-alone network of one architecture
+space.py           `DartsSpace`: 7 or 8 operations on every edge
+robust.py          `S1` to `S4` of RobustDARTS (Zela et al. 2020): two or three operations per edge
+cells.py           `CellSpace`: the base class of these spaces
+options.py         their options
+choice.py          the rule from scores to a cell, empty subspaces, uniform sampling
+genotype.py        the `Genotype(...)` text, written and read; spelling.py knows its spellings
+published.py       the cells of the papers, as texts
+official_names.py  names of weights in the authors' code
+skeleton.py        the parts that supernet and network share: stem, widths, preprocessing
+operations.py      the operations, and the views of a state that they read
+supernet.py        the supernet: every operation at once (with PC-DARTS's partial channels)
+prefix_cache.py    results that consecutive measurements have in common
+mixing.py          the sum at a node, in one pass over memory: terms.py has its summands,
+                   projections.py folds norms into it, mixing_backward.py has the gradients
+network.py         the stand-alone network of one architecture
 """
 
 from nastk import Offer, hookimpl
@@ -20,7 +22,7 @@ from nastk import Offer, hookimpl
 
 @hookimpl
 def search_spaces() -> list[Offer]:
-    """The DARTS space, and S1 to S4."""
+    """Called once when the plugin is loaded: offers the DARTS space, and S1 to S4."""
     module = "nastk_spaces_darts.robust"
     cells = "DARTS cells"
     return [

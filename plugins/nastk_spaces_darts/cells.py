@@ -1,8 +1,8 @@
-"""`CellSpace`: what all spaces of DARTS cells share; they differ in what each edge may choose.
+"""`CellSpace`: the base class of all spaces of DARTS cells, which differ in the edges' operations.
 
 Nodes 0 and 1 of a cell are its two inputs. Every later node has an edge from every node before it;
 the rows of all tables are the normal cell's edges and then the reduction cell's, node by node.
-Who answers each of a space's questions is said here; `space.py` and `robust.py` are the spaces.
+`space.py` and `robust.py` define the spaces.
 """
 
 from abc import ABC, abstractmethod
@@ -26,6 +26,8 @@ from nastk_spaces_darts.supernet import DartsSupernet
 
 class CellSpace(SearchSpace, ABC):
     """A space of DARTS cells (Liu et al. 2019): two cell types, each node keeps two operations.
+
+    A subclass sets `name` and `summary` and implements `candidates`.
 
     Example: `class Tiny(CellSpace)` with `name`, `summary` and
 
@@ -53,9 +55,10 @@ class CellSpace(SearchSpace, ABC):
 
     @abstractmethod
     def candidates(self, group: str, number: int) -> tuple[str, ...]:
-        """Called once for each edge: the operations, besides `none`, of edge `number` of a cell.
+        """Called once for each edge: returns the operations of edge `number`, besides `none`.
 
-        Edges are numbered from 0 node by node, those of a node by their source.
+        `group` is the cell type. Edges are numbered from 0 node by node, those of a node by their
+        source.
         """
 
     def supernet(self, task: Task) -> Supernet:
@@ -71,10 +74,12 @@ class CellSpace(SearchSpace, ABC):
         return DartsNetwork(self.options, self.check(architecture), task)
 
     def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
-        """Called by updaters: each node keeps its two best operations, as `distinct_inputs` rules.
+        """Called by updaters: each node keeps its two best operations by score, never `none`.
+
+        With the option `distinct_inputs` they come from two different inputs.
 
         Raises:
-            PluginError: no cell lies in `subspace`, or the scores of a living operation are not a
+            PluginError: no cell lies in `subspace`, or the score of a living operation is not a
                 number.
         """
         self._refuse_empty(subspace)
@@ -84,7 +89,7 @@ class CellSpace(SearchSpace, ABC):
         )
 
     def sample(self, subspace: Subspace, rng: torch.Generator) -> Architecture:
-        """Called by updaters that draw: one of the architectures of `subspace`, all equally likely.
+        """Called by updaters that sample: draws an architecture of `subspace` uniformly.
 
         Raises:
             PluginError: no cell lies in `subspace`.
@@ -93,17 +98,20 @@ class CellSpace(SearchSpace, ABC):
         return self._chosen(choice.draw(self.edges, subspace, self.options.distinct_inputs, rng))
 
     def why_empty(self, subspace: Subspace) -> str | None:
-        """Called on every subspace of an updater: which node has too little left, or None."""
+        """Called for every subspace of an updater: returns which node has too few operations left.
+
+        The result is None if the subspace holds a cell.
+        """
         return choice.why_empty(self.edges, subspace, self.options.distinct_inputs)
 
     def check(self, architecture: Architecture) -> Architecture:
-        """`architecture` itself if it is of this space: nodes keep two operations, never `none`.
+        """Returns `architecture` if its nodes keep two operations of this space, never `none`.
 
-        Two operations of one input pass here whatever `distinct_inputs` says: the option rules what
-        is decided, not what can be built.
+        Two operations of one input are accepted whatever the option `distinct_inputs` says: it
+        limits what is decided, not what can be built.
 
         Raises:
-            DataError: it belongs to another space, or a node keeps something else.
+            DataError: it belongs to another space, or a node keeps other or fewer operations.
         """
         super().check(architecture)
         for group, cell in self._cells(architecture).items():
@@ -116,20 +124,21 @@ class CellSpace(SearchSpace, ABC):
         return architecture
 
     def to_text(self, architecture: Architecture) -> str:
-        """The DARTS genotype: `Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=...)`."""
+        """Returns the genotype, `Genotype(normal=[('sep_conv_3x3', 0), ...], ...)`."""
         cells = self._cells(self.check(architecture))
         return write(cells["normal"], cells["reduce"])
 
     def from_text(self, text: str) -> Architecture:
         """The inverse of `to_text`; also reads a published cell by its name, such as `DARTS_V2`.
 
-        Reads what programs of the field print for a cell (`spelling.py`), and nastk's own JSON.
+        It reads all spellings of other programs (`spelling.py`), and nastk's own JSON.
 
         Raises:
-            DataError: the text is no architecture of this space; says where it stops being one.
+            DataError: the text is no architecture of this space; the message says where it departs
+                from the expected form.
         """
-        if (own := self.own(text)) is not None:
-            return own
+        if (architecture := self.own(text)) is not None:
+            return architecture
         if text.strip().isidentifier():
             text = _published(text.strip(), self.options.nodes)
         cells = read(text, self._operations(), self.options.nodes)
@@ -141,13 +150,13 @@ class CellSpace(SearchSpace, ABC):
             for operation, source in links
         }
         return self.architecture(
-            [each for each in edge.operations if (edge.group, edge.head, edge.tail, each) in wanted]
+            [name for name in edge.operations if (edge.group, edge.head, edge.tail, name) in wanted]
             for edge in self.edges
         )
 
     @classmethod
     def options_for(cls, text: str) -> dict[str, Any]:
-        """Called for what comes without options: the number of nodes, where the text has another.
+        """Called for a text without options: returns `nodes` unless it is the default number.
 
         See `SearchSpace.options_for`.
         """
@@ -156,6 +165,7 @@ class CellSpace(SearchSpace, ABC):
         return {} if nodes in (None, usual) else {"nodes": nodes}
 
     def _chosen(self, candidates: Iterable[choice.Candidate]) -> Architecture:
+        """Returns the architecture that keeps these (edge, column) candidates."""
         kept = set(candidates)
         return self.architecture(
             [name for column, name in enumerate(edge.operations) if (index, column) in kept]
@@ -163,7 +173,7 @@ class CellSpace(SearchSpace, ABC):
         )
 
     def _cells(self, architecture: Architecture) -> dict[str, Cell]:
-        """The chosen (operation, source) of each node, by group; in the order of the edges."""
+        """Returns the chosen (operation, source) of each node by group, in the order of edges."""
         cells: dict[str, Cell] = {
             group: [[] for _ in range(self.options.nodes)] for group in GROUPS
         }
@@ -172,11 +182,11 @@ class CellSpace(SearchSpace, ABC):
         return cells
 
     def _operations(self) -> tuple[str, ...]:
-        """Every operation that some edge has, each once."""
+        """Returns the operations of all edges without repetition."""
         return tuple(dict.fromkeys(name for edge in self.edges for name in edge.operations))
 
     def _refuse_strangers(self, cells: dict[str, Cell]) -> None:
-        """Raise where a cell has an operation that the edge it stands on does not offer."""
+        """Raises a DataError if a cell has an operation that its edge does not offer."""
         offered = {(edge.group, edge.tail, edge.head): edge.operations for edge in self.edges}
         for group, cell in cells.items():
             for number, links in enumerate(cell, start=2):
@@ -194,7 +204,7 @@ class CellSpace(SearchSpace, ABC):
 
 
 def _published(name: str, nodes: int) -> str:
-    """The text of a published cell, for a space of so many nodes."""
+    """Returns the text of a published cell, for a space of `nodes` nodes."""
     if name.upper() not in PUBLISHED:
         near = near_miss(name.upper(), PUBLISHED)
         raise DataError(

@@ -1,7 +1,7 @@
 """The rule from scores to a cell: each node keeps two of its incoming operations, never `none`.
 
-`why_empty` says which subspaces hold no cell, `decide` takes the best by score, `draw` takes one
-uniformly. All three look at the same candidates, node by node.
+`why_empty` explains why a subspace holds no cell, `decide` chooses the best cell by score, `draw`
+draws a cell uniformly. All three work on the same candidates, node by node.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ Candidate = tuple[int, int]
 """(edge, column) of an operation that may be chosen."""
 
 KEPT = 2
-"""Operations that a node keeps (DARTS, section 2.4)."""
+"""The number of operations that a node keeps (DARTS, section 2.4)."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Node:
     candidates: tuple[Candidate, ...]
 
     def pairs(self, distinct: bool) -> list[tuple[Candidate, ...]]:
-        """Every choice this node has, each once; `distinct` asks for two different inputs."""
-        found = combinations(self.candidates, KEPT)
-        return [pair for pair in found if not distinct or pair[0][0] != pair[1][0]]
+        """Returns every pair of candidates once; `distinct` requires two different inputs."""
+        pairs = combinations(self.candidates, KEPT)
+        return [pair for pair in pairs if not distinct or pair[0][0] != pair[1][0]]
 
 
 def nodes(edges: Sequence[Edge], subspace: Subspace) -> Iterator[Node]:
-    """The nodes of all cell types in the order of the edges, with what is alive in `subspace`."""
+    """Yields the nodes of all cell types, in the order of the edges, with their candidates."""
     for (group, number), members in groupby(
         enumerate(edges), key=lambda item: (item[1].group, item[1].head)
     ):
@@ -51,23 +51,23 @@ def nodes(edges: Sequence[Edge], subspace: Subspace) -> Iterator[Node]:
 
 
 def why_empty(edges: Sequence[Edge], subspace: Subspace, distinct: bool) -> str | None:
-    """Why `subspace` holds no cell; None if it does."""
+    """Returns why `subspace` holds no cell, or None if it holds one."""
     for node in nodes(edges, subspace):
         left = len({edge for edge, _ in node.candidates}) if distinct else len(node.candidates)
         if left < KEPT:
-            what = ("input" if distinct else "operation") + ("" if left == 1 else "s")
-            where = f"node {node.number} of the {node.group} cell"
-            return f"{where} has {left} {what} left besides 'none'; it needs {KEPT}"
+            noun = ("input" if distinct else "operation") + ("" if left == 1 else "s")
+            place = f"node {node.number} of the {node.group} cell"
+            return f"{place} has {left} {noun} left besides 'none'; it needs {KEPT}"
     return None
 
 
 def decide(
     edges: Sequence[Edge], subspace: Subspace, scores: Sequence[Sequence[float]], distinct: bool
 ) -> list[Candidate]:
-    """The best candidates of each node by score; ties go to the lower edge, then the lower column.
+    """Returns each node's best candidates; ties go to the lower edge, then the lower column.
 
-    With `distinct` this is DARTS's rule: going down the candidates, the first of an edge is its
-    best.
+    With `distinct` this is DARTS's rule, which compares the best operation of each edge: in the
+    ranking an edge's first candidate is its best, and later ones of the same edge are skipped.
     """
     chosen: list[Candidate] = []
     for node in nodes(edges, subspace):
@@ -85,7 +85,7 @@ def decide(
 def draw(
     edges: Sequence[Edge], subspace: Subspace, distinct: bool, rng: torch.Generator
 ) -> list[Candidate]:
-    """One of the cells of `subspace`, each with the same probability."""
+    """Returns a cell of `subspace`, drawn uniformly."""
     chosen: list[Candidate] = []
     for node in nodes(edges, subspace):
         pairs = node.pairs(distinct)

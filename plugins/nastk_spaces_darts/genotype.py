@@ -1,7 +1,7 @@
-"""The text by which the field exchanges cells: `Genotype(normal=[('sep_conv_3x3', 0), ...], ...)`.
+"""The text in which the field exchanges cells: `Genotype(normal=[('sep_conv_3x3', 0), ...], ...)`.
 
-`write` makes it; `read` understands it in all forms of `spelling.py`, and the nested cells, the
-weights beside operations and the operation names of XAutoDL (GDAS, IS-DARTS).
+`write` makes the text; `read` reads it in all spellings of `spelling.py`, and also the nested
+cells, the weights beside operations and the operation names of XAutoDL (GDAS, IS-DARTS).
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from nastk.base import near_miss
 from nastk_spaces_darts.spelling import GROUPS, fields
 
 Cell = list[list[tuple[str, int]]]
-"""For each node of a cell, its chosen (operation, source)."""
+"""The chosen (operation, source) pairs of each node of a cell."""
 
 ALIASES = {
     "dua_sepc_3x3": "sep_conv_3x3",
@@ -20,13 +20,13 @@ ALIASES = {
     "dil_sepc_3x3": "dil_conv_3x3",
     "dil_sepc_5x5": "dil_conv_5x5",
 }
-"""Names that XAutoDL's search uses for the same operations."""
+"""XAutoDL's names of operations, and ours of the same operations."""
 
 __all__ = ["ALIASES", "GROUPS", "Cell", "nodes_of", "read", "write"]
 
 
 def write(normal: Cell, reduce: Cell) -> str:
-    """The text of two cells, in the form DARTS prints."""
+    """Returns the text of two cells, in the form that DARTS prints."""
     concat = list(range(2, 2 + len(normal)))
     cells = [[link for node in cell for link in node] for cell in (normal, reduce)]
     return (
@@ -36,20 +36,20 @@ def write(normal: Cell, reduce: Cell) -> str:
 
 
 def read(text: str, operations: Sequence[str], nodes: int) -> dict[str, Cell]:
-    """The cells that `text` describes, by group.
+    """Returns the cells that `text` describes, by group.
 
     Raises:
-        DataError: it is no genotype of `nodes` nodes with these `operations`; says where it stops
-            being one.
+        DataError: the text is no genotype of `nodes` nodes with these `operations`; the message
+            says where it departs from the expected form.
     """
-    found = fields(text)
+    values = fields(text)
     for group in GROUPS:
-        _check_concat(f"{group}_concat", found.get(f"{group}_concat"), nodes)
-    return {group: _cell(group, found.get(group), operations, nodes) for group in GROUPS}
+        _check_concat(f"{group}_concat", values.get(f"{group}_concat"), nodes)
+    return {group: _cell(group, values.get(group), operations, nodes) for group in GROUPS}
 
 
 def nodes_of(text: str) -> int | None:
-    """How many nodes the cells in `text` have besides their inputs; None where it does not say."""
+    """Returns the number of nodes besides the inputs of the cells in `text`, or None if unclear."""
     try:
         concat = fields(text).get("normal_concat")
     except DataError:
@@ -59,7 +59,7 @@ def nodes_of(text: str) -> int | None:
 
 
 def _check_concat(name: str, value: Any, nodes: int) -> None:
-    """Every node of the cell is part of its output."""
+    """Raises a DataError unless every node of the cell is part of its output."""
     if value != [*range(2, 2 + nodes)]:
         raise DataError(
             f"{name} must be the nodes {[*range(2, 2 + nodes)]} of this space, got {_short(value)}."
@@ -67,7 +67,7 @@ def _check_concat(name: str, value: Any, nodes: int) -> None:
 
 
 def _cell(group: str, value: Any, operations: Sequence[str], nodes: int) -> Cell:
-    """One cell, from two entries a node in a row or from one pair of entries a node."""
+    """Returns one cell from a flat list of two entries per node, or from a list of pairs."""
     if not isinstance(value, list):
         raise DataError(
             f"{group} of the genotype must be a list of (operation, input), got {_short(value)}."
@@ -90,7 +90,7 @@ def _cell(group: str, value: Any, operations: Sequence[str], nodes: int) -> Cell
 
 
 def _link(group: str, index: int, entry: Any, operations: Sequence[str]) -> tuple[str, int]:
-    """One (operation, source), checked against its node."""
+    """Returns the (operation, source) of entry `index`, checked against its node."""
     where, number = f"{group}[{index}]", 2 + index // 2
     if not (isinstance(entry, list) and 2 <= len(entry) <= 3 and isinstance(entry[0], str)):
         numbers = isinstance(entry, list) and bool(entry) and type(entry[0]) is int
@@ -102,7 +102,7 @@ def _link(group: str, index: int, entry: Any, operations: Sequence[str]) -> tupl
     if name == "none":
         raise DataError(f"{where} is 'none', which no cell may keep.")
     if name not in operations:
-        known = [each for each in operations if each != "none"]
+        known = [operation for operation in operations if operation != "none"]
         raise DataError(
             f"{where}: no operation is named {name!r}.{near_miss(name, known)} Known: "
             f"{', '.join(known)}."
@@ -115,5 +115,6 @@ def _link(group: str, index: int, entry: Any, operations: Sequence[str]) -> tupl
 
 
 def _short(value: Any) -> str:
+    """Returns `repr(value)`, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,16 +1,16 @@
-"""What a node of a cell is: `mix`, a weighted sum of operations' outputs, normalised on the way.
+"""`mix` computes a node of a cell: the weighted sum of its operations, with their norms.
 
-Most operations end with a 1x1 convolution and a norm, and are then weighted and summed. Written out
-that reads and writes each map eight times. But a norm of W d needs no W d: its mean is W m and its
-variance the diagonal of W C W', with m the mean and C the covariance of d over all positions, which
-one matrix product finds. So W, norm and mixing weight are one small matrix, and the sum takes d in
-as it is:
+Most operations end with a 1x1 convolution W and a norm and are then weighted and summed. Written
+out, that reads and writes each feature map eight times. But the norm of W d does not need W d: with
+m the mean and C the covariance of d over all positions, W d has mean W m and variance diag(W C W'),
+and C costs one matrix product. Thus W, norm and mixing weight a become one small matrix, which is
+applied to d directly (e is the norm's epsilon):
 
     total <- total + (a / sqrt(diag(W C W') + e)) W (d - m)
 
-This is the same function, with gradients through m and C, and it keeps less for the way back:
-nothing but d. On other devices and in other precisions `plain_sum` is what is computed. `terms.py`
-says what is summed, `projections.py` finds the small matrices, `mixing_backward.py` goes back.
+This is the same function, with gradients through m and C, and it saves less for the backward pass:
+only d. On other devices and in other precisions `plain_sum` is used. `terms.py` defines the terms
+of the sum, `projections.py` computes the small matrices, `mixing_backward.py` the gradients.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,32 +28,34 @@ from nastk_spaces_darts.terms import Term, Weighted, paired, plain_sum
 State = Float[Tensor, "batch _channels height width"]
 
 AT_ONCE = 2**24
-"""Numbers in the terms that are held at the same time where no gradient is wanted."""
+"""The most numbers in terms that are held at the same time, if no gradient is needed."""
 
 
 def mix(terms: Iterable[Weighted]) -> State | None:
-    """Called for every node: the sum of weight * term; None where there are no terms.
+    """Called for every node: returns the sum of weight * term, or None if there are no terms.
 
-    Without gradient the terms are asked for some at a time, so that they may be let go.
+    Without gradients the terms are taken from the iterable in portions, so that a portion's memory
+    can be freed before the next is computed.
 
     Example: `mix([(weight, Term(state)), (other, Term(x, pointwise.weight, norm))])`
     """
     if not torch.is_grad_enabled():
         total: State | None = None
-        for some in _some_at_a_time(terms):
-            ready = [term.ready() for _, term in some]
-            total, _ = summed(total, [weight for weight, _ in some], ready)
+        for portion in _portions(terms):
+            ready = [term.ready() for _, term in portion]
+            total, _ = summed(total, [weight for weight, _ in portion], ready)
         return total
     terms = list(terms)
     if not terms or takes_plain_form(terms[0][1].x):
         return plain_sum(terms)
     ready = [term.ready() for _, term in terms]
-    tensors = [each for term in ready for each in (term.x, term.kernel)]
+    tensors = [tensor for term in ready for tensor in (term.x, term.kernel)]
     weights = torch.stack([weight for weight, _ in terms])
     return _Mix.apply([term.norm for term in ready], weights, *tensors)  # type: ignore[no-any-return]
 
 
-def _some_at_a_time(terms: Iterable[Weighted]) -> Iterator[list[Weighted]]:
+def _portions(terms: Iterable[Weighted]) -> Iterator[list[Weighted]]:
+    """Yields the terms in lists of about `AT_ONCE` numbers."""
     held, numbers = [], 0
     for weighted in terms:
         held.append(weighted)
@@ -68,7 +70,7 @@ def _some_at_a_time(terms: Iterable[Weighted]) -> Iterator[list[Weighted]]:
 def summed(
     total: State | None, weights: Sequence[Float[Tensor, ""]], terms: Sequence[Term]
 ) -> tuple[State | None, Projections | None]:
-    """`total` with the terms added, into `total` itself, and what was found out on the way."""
+    """Returns `total` with the terms added in place, and the projections that were computed."""
     pairs = list(zip(weights, terms, strict=True))
     for weight, term in pairs:
         if term.norm is None:
@@ -83,6 +85,7 @@ def summed(
 
 
 def _with_plain(total: State | None, weight: Float[Tensor, ""], x: State) -> State:
+    """Returns `total + weight * x`."""
     if total is None or takes_plain_form(x):
         return added(total, x, weight)
     return total.add_(x, alpha=float(weight))
@@ -91,12 +94,14 @@ def _with_plain(total: State | None, weight: Float[Tensor, ""], x: State) -> Sta
 def _with_normalised(
     total: State | None, weight: Float[Tensor, ""], x: State, norm: BatchNorm
 ) -> State:
-    found = norm.frozen
-    if found is None:
-        found = statistics(x)
-        norm.keep(found)
-    scale = weight * torch.rsqrt(found.variance + norm.eps)
-    shift = (scale * found.mean).view(1, -1, 1, 1)
+    """Returns `total + weight * norm(x)`, with frozen statistics if the norm has them."""
+    moments = norm.frozen
+    if moments is None:
+        moments = statistics(x)
+        norm.keep(moments)
+    # a (x - mean) / sqrt(variance + e), as scale x - shift: one pass over the map.
+    scale = weight * torch.rsqrt(moments.variance + norm.eps)  # channels
+    shift = (scale * moments.mean).view(1, -1, 1, 1)
     scaled = scale.view(1, -1, 1, 1)
     return x * scaled - shift if total is None else total.addcmul_(x, scaled).sub_(shift)
 
@@ -115,8 +120,8 @@ class _Mix(torch.autograd.Function):
         total, projections = summed(None, weights.unbind(), terms)
         assert total is not None
         ctx.norms = norms
-        # Nothing but numbers is kept on `ctx` itself: whoever computes cells twice lets go of what
-        # is saved here.
+        # Every tensor goes through `save_for_backward`, never onto `ctx` itself: only so can
+        # gradient checkpointing free it and recompute it in the backward pass.
         moments = None if projections is None else projections.moments
         ctx.save_for_backward(weights, *(moments or (None, None)), *tensors)
         return total
@@ -125,7 +130,7 @@ class _Mix(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         weights, means, covariances, *tensors = ctx.saved_tensors
-        if torch.is_grad_enabled():  # someone will differentiate the gradient
+        if torch.is_grad_enabled():  # a second derivative was requested (create_graph=True)
             return None, *mixing_backward.differentiable(gradient, weights, tensors, ctx.norms)
         wanted = ctx.needs_input_grad[1:]
         terms = paired(tensors, ctx.norms)
@@ -134,7 +139,10 @@ class _Mix(torch.autograd.Function):
 
 
 def projected(terms: Sequence[Term], moments: Moments | None = None) -> Projections:
-    """Of the terms that end with a 1x1 convolution and a norm; with `moments` if they are known."""
+    """Returns the projections of the terms that end with a 1x1 convolution and a norm.
+
+    `moments` are the means and covariances of these terms' maps, if they are known already.
+    """
     folded = [term for term in terms if term.kernel is not None]
     return Projections.of(
         [term.x for term in folded],

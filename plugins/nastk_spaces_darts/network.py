@@ -1,6 +1,6 @@
-"""The stand-alone network of an architecture, to train from scratch, count and export.
+"""`DartsNetwork`: the stand-alone network of an architecture, to train, count and export.
 
-An ordinary module with ordinary norms (affine, with running statistics). The auxiliary heads and
+It is an ordinary module with ordinary norms (affine, with running statistics). Auxiliary head and
 drop path are those of DARTS's final training.
 """
 
@@ -27,15 +27,15 @@ from nastk_spaces_darts.skeleton import (
 
 Logits = Float[Tensor, "batch classes"]
 Link = tuple[str, int, int]
-"""One chosen operation of a cell: (name, source, node)."""
+"""A chosen operation of a cell: (name, source, node)."""
 
 
 class DartsNetwork(nn.Module):
     """The network of an architecture.
 
-    In evaluation it answers with logits; in training with `auxiliary` it answers with (logits,
-    logits of the auxiliary head). `drop_path` is the probability with which a path is dropped in
-    training; set it as the training goes on.
+    It returns logits, but in training with the option `auxiliary` a pair: logits and logits of the
+    auxiliary head. `drop_path` is the probability with which a path is dropped in training; the
+    training loop may change it from epoch to epoch.
 
     Example:
         network = space.network(space.from_text("DARTS_V2"), task)
@@ -53,7 +53,7 @@ class DartsNetwork(nn.Module):
         plans = plan(cells, channels, stem_channels, options.nodes, imagenet)
         links = {group: _links(architecture, group) for group in GROUPS}
         self.cells = nn.ModuleList(
-            NetworkCell(each, links[each.group], options.nodes) for each in plans
+            NetworkCell(cell, links[cell.group], options.nodes) for cell in plans
         )
         self.classifier = nn.Linear(options.nodes * plans[-1].channels, task.classes)
         self.auxiliary_after = reductions(cells)[1]
@@ -66,7 +66,7 @@ class DartsNetwork(nn.Module):
             )
 
     def forward(self, images: State) -> Logits | tuple[Logits, Logits]:
-        """Called in training and after: logits; in training with `auxiliary`, the head's too."""
+        """Called in training and evaluation: returns logits, or (logits, auxiliary logits)."""
         before, previous = self.stem(images)
         auxiliary = None
         for position, cell in enumerate(self.cells):
@@ -81,7 +81,7 @@ class DartsNetwork(nn.Module):
 
 
 class NetworkCell(nn.Module):
-    """One cell of a network: only the chosen operations; a node may take two from one input."""
+    """One cell of a network, with the chosen operations only; two may read the same input."""
 
     def __init__(self, plan: CellPlan, links: Sequence[Link], nodes: int) -> None:
         super().__init__()
@@ -97,7 +97,10 @@ class NetworkCell(nn.Module):
         )
 
     def forward(self, before: State, previous: State, drop_path: float) -> State:
-        """Called once a cell: the nodes side by side, each the sum of its chosen operations."""
+        """Called once per cell: returns its nodes, concatenated along the channels.
+
+        A node is the sum of its chosen operations.
+        """
         inputs = [self.preprocess0(before), self.preprocess1(previous)]
         views = [
             Views(state, stride, {}) for state, stride in zip(inputs, self.strides, strict=False)
@@ -105,7 +108,7 @@ class NetworkCell(nn.Module):
         for incoming in self.incoming:
             terms = [self._output(index, views[source], drop_path) for index, source in incoming]
             views.append(Views(sum(terms[1:], terms[0]), 1, {}))
-        return torch.cat([each.state for each in views[2:]], 1)
+        return torch.cat([node.state for node in views[2:]], 1)
 
     def _output(self, index: int, views: Views, drop_path: float) -> State:
         module = cast(Operation, self.operations[index])
@@ -114,18 +117,20 @@ class NetworkCell(nn.Module):
 
 
 def dropped(x: State, probability: float) -> State:
-    """`x` with each image's path zeroed at this `probability`, others scaled to keep the mean."""
+    """Returns `x` with each image zeroed at this `probability` and the others divided by 1 - p."""
     keep = 1.0 - probability
     return x * (torch.rand(len(x), 1, 1, 1, device=x.device) < keep).to(x.dtype).div(keep)
 
 
 def auxiliary_head(channels: int, classes: int, imagenet: bool, sides: Sequence[int]) -> nn.Module:
-    """DARTS's auxiliary classifier, for features of `sides` pixels after the second reduction.
+    """Returns DARTS's auxiliary classifier, for maps of `sides` (height, width) pixels.
 
-    The ImageNet head has no second norm, as in the networks whose results DARTS published.
+    It reads the output of the second reduction cell. The ImageNet head has no second norm, as in
+    the networks whose results DARTS published.
 
     Raises:
-        ConfigurationError: the head's pooling does not leave the 2x2 positions that it is made for.
+        ConfigurationError: the head's pooling would not leave the 2x2 positions that its
+            convolution needs.
     """
     stride, (least, most) = (2, (7, 8)) if imagenet else (3, (8, 10))
     if not least <= min(sides) <= max(sides) <= most:

@@ -1,7 +1,7 @@
-"""What the authors' code calls a supernet's weights: `own_name`, from their name to ours.
+"""`own_name` translates the names of weights in the authors' code to the names in our supernet.
 
-The supernets of DARTS (Liu et al. 2019) and of what was built on its code (RobustDARTS, PC-DARTS,
-Shapley-NAS and others) name their modules alike. Names are facts of that code.
+The supernets of DARTS (Liu et al. 2019) and of the methods built on its code (RobustDARTS,
+PC-DARTS, Shapley-NAS and others) name their modules in the same way.
 """
 
 import re
@@ -16,40 +16,41 @@ INPUT = re.compile(r"cells\.(?P<cell>\d+)\.preprocess(?P<input>[01])\.(?P<rest>(
 STEM = re.compile(r"stem\.(?P<place>[01])\.(?P<rest>\w+)")
 
 HALVES = {"conv_1": "first", "conv_2": "second", "bn": "norm"}
-"""The parts of a factorised reduction."""
+"""The parts of a factorised reduction: their names, and ours."""
 
 SEPARABLE = ("depthwise", "pointwise", "norm")
-"""The parts of a separable convolution, after its ReLU."""
+"""Our names of the parts of a separable convolution, in the order of theirs, after its ReLU."""
 
 
 def own_name(name: str, supernet: "DartsSupernet") -> str:
-    """Our name of the tensor that the authors' code, or ours, calls `name`."""
-    if found := STEM.fullmatch(name):
-        return f"stem.layers.0.{found['place']}.{found['rest']}"
-    if found := INPUT.fullmatch(name):
-        part, _, last = found["rest"].rpartition(".")
-        # Theirs: op.1 is the convolution and op.2 the norm; ours has the same places.
-        place = part.removeprefix("op.") if part.startswith("op.") else f"1.{HALVES[part]}"
-        return f"cells.{found['cell']}.preprocess{found['input']}.{place}.{last}"
-    if found := EDGE.fullmatch(name):
-        part, _, last = found["rest"].rpartition(".")
-        edge = f"cells.{found['cell']}.edges.{found['edge']}.{found['column']}"
+    """Returns our name of the tensor that the authors' code, or ours, calls `name`."""
+    if match := STEM.fullmatch(name):
+        return f"stem.layers.0.{match['place']}.{match['rest']}"
+    if match := INPUT.fullmatch(name):
+        part, _, last = match["rest"].rpartition(".")
+        # In their module op.1 is the convolution and op.2 the norm; ours numbers them alike.
+        layer = part.removeprefix("op.") if part.startswith("op.") else f"1.{HALVES[part]}"
+        return f"cells.{match['cell']}.preprocess{match['input']}.{layer}.{last}"
+    if match := EDGE.fullmatch(name):
+        part, _, last = match["rest"].rpartition(".")
+        edge = f"cells.{match['cell']}.edges.{match['edge']}.{match['column']}"
         if part.startswith("op."):
-            stage, place = divmod(int(part.removeprefix("op.")), 4)
-            return f"{edge}.stages.{stage}.{SEPARABLE[place - 1]}.{last}"
+            # They number ReLU, depthwise, pointwise and norm of all stages in a row.
+            stage, layer = divmod(int(part.removeprefix("op.")), 4)
+            return f"{edge}.stages.{stage}.{SEPARABLE[layer - 1]}.{last}"
         if part in HALVES:
             return f"{edge}.stages.0.{HALVES[part]}.{last}"
-        place = (int(found[word]) for word in ("cell", "edge", "column"))
-        return f"{_pool_norm(supernet, *place)}.{last}"
+        indices = (int(match[word]) for word in ("cell", "edge", "column"))
+        return f"{_pool_norm(supernet, *indices)}.{last}"
     return name
 
 
 def _pool_norm(supernet: "DartsSupernet", cell: int, edge: int, column: int) -> str:
-    """The norm of a pooling: ours belongs to the state that it reads.
+    """Returns our name of a pooling's norm, which belongs to the state that the pooling reads.
 
-    Theirs belong to the edges; they see the same maps, and have the same statistics.
+    Their norms belong to edges; those of one state see the same maps and have equal statistics.
     """
-    found = cast("SearchCell", supernet.cells[cell])
-    sources = [source for entering in found.entering for _, source in entering]
+    module = cast("SearchCell", supernet.cells[cell])
+    sources = [source for entering in module.entering for _, source in entering]
     reads = cast("Operation", supernet.get_submodule(f"cells.{cell}.edges.{edge}.{column}")).reads
     return f"cells.{cell}.pool_norms.{sources[edge]}.{reads}"

@@ -1,9 +1,9 @@
-"""The operations of DARTS, split where work can be shared: what they read, what they do with it.
+"""The operations of DARTS, split into the view of a state that they read and their own layers.
 
 All convolutions of one state begin with the same ReLU, and all its poolings of one kind are the
-same. `Views` computes each of these once a state; an `Operation` says which view it reads and holds
-the rest, weights and all. It ends in a sum, and `term` leaves to the sum (`nastk.nn.mix`) what is
-faster done there. Next: `supernet.py` and `network.py` put them into cells.
+same. `Views` computes them once per state; an `Operation` names the view that it reads and holds
+the other layers. An operation's output is added to a sum: `Operation.term` leaves the last layers
+to `mixing.mix`, where they cost less. `supernet.py` and `network.py` put operations into cells.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from nastk.spaces import is_heard
 from nastk_spaces_darts.terms import Term
 
 State = Float[Tensor, "batch _channels _height _width"]
-"""Any feature map: only the number of images is the same throughout a network."""
+"""A feature map; only the number of images is the same throughout a network."""
 
 OPERATIONS = (
     "max_pool_3x3",
@@ -30,19 +30,20 @@ OPERATIONS = (
     "dil_conv_3x3",
     "dil_conv_5x5",
 )
-"""The candidates in the order of the columns; `none` comes before them where a space has it."""
+"""The candidates in the order of the columns; if a space has `none`, it comes first."""
 
 POOLS = ("max_pool", "avg_pool")
-"""The views that a pooling gives."""
+"""The views that are poolings of a state."""
 
 Norm = Callable[[int], nn.Module]
-"""Makes the norm that follows a convolution, from its number of channels."""
+"""A function that makes the norm after a convolution, from its number of channels."""
 
 
 class Views:
-    """One state of a cell as the operations that leave it read it; each way computed at most once.
+    """The views of one state of a cell that its operations read; each is computed at most once.
 
-    `stride` is that of the edges leaving the state. `norms` normalise what a pooling gives.
+    `stride` is the stride of the edges leaving the state. `norms` has the norm after each pooling,
+    by the name of the view; without an entry the pooling is not normalised.
 
     Example: `Views(state, stride=1, norms={}).read("relu")`
     """
@@ -54,7 +55,7 @@ class Views:
         self._made: dict[str, State] = {"state": state}
 
     def read(self, view: str) -> State:
-        """Called for every operation that is computed: the view named in its `reads`."""
+        """Called for every active operation: returns the view that its `reads` names."""
         if view not in self._made:
             self._made[view] = torch.relu(self.state) if view == "relu" else self._pooled(view)
         return self._made[view]
@@ -68,7 +69,7 @@ class Views:
 
 
 class Operation(nn.Module):
-    """An operation of one edge of one cell: which view of the state it `reads`, its own work on it.
+    """One operation of one edge of one cell: the view that it `reads`, and its `stages` of layers.
 
     Example: `operation("sep_conv_3x3", 16, 1, BatchNorm)(views.read("relu"))`
     """
@@ -82,22 +83,22 @@ class Operation(nn.Module):
 
     @property
     def is_identity(self) -> bool:
-        """Whether it hands the state on untouched (which drop path never drops)."""
+        """True if the operation returns the state unchanged; drop path never drops such a path."""
         return self.reads == "state" and not self.stages
 
     @property
     def noise(self) -> "Noise | None":
-        """What draws in it, if anything does."""
+        """The operation's `Noise` stage, or None if it has none."""
         return next((stage for stage in self.stages if isinstance(stage, Noise)), None)
 
     def forward(self, view: State) -> State:
-        """Called with `views.read(operation.reads)`: the operation's output, not yet weighted."""
+        """Called with `views.read(operation.reads)`: returns the output, not yet weighted."""
         return self.stages[-1](self._before_last(view)) if self.stages else view
 
     def term(self, view: State) -> Term:
-        """Called instead of `forward` where the output goes into a sum, which ends it faster.
+        """Called instead of `forward` if the output is added to a sum, which does the last layers.
 
-        Somebody who listens to the operation hears its output: then it is computed as it is.
+        If a hook is registered on the operation, its output is computed in full for the hook.
         """
         if not self._folds or is_heard(self):
             return Term(self(view))
@@ -105,34 +106,34 @@ class Operation(nn.Module):
         return last.term(self._before_last(view))
 
     def _before_last(self, x: State) -> State:
-        """What the last stage gets: the earlier ones, with a ReLU after each."""
-        for place in range(len(self.stages) - 1):
-            x = torch.relu(self.stages[place](x))
+        """Returns the input of the last stage: all earlier stages, with a ReLU after each."""
+        for index in range(len(self.stages) - 1):
+            x = torch.relu(self.stages[index](x))
         return x
 
     def extra_repr(self) -> str:
-        """What `print` shows beside the stages."""
+        """Called by `print`: returns the text shown beside the stages."""
         return f"reads={self.reads!r}"
 
 
 class Zero(nn.Module):
-    """The operation `none`: zeros of the size that the edge's other operations give."""
+    """The operation `none`: it gives zeros in the output size of the edge's other operations."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride
 
     def forward(self, x: State) -> State:
-        """Called like any operation."""
+        """Called like any operation: returns zeros."""
         return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
 
 
 class Noise(nn.Module):
-    """The operation `noise`: standard normal numbers, whatever the state (S4 of Zela et al. 2020).
+    """The operation `noise`: it gives standard normal numbers (S4 of Zela et al. 2020).
 
-    They are new at every call and come from torch's default generator, which the trainer and the
-    probe seed for every step. In a supernet they come from `seed`, which the cell draws from it and
-    sets before each call.
+    The numbers are new in every call and come from torch's default generator, which the trainer and
+    the probe seed for every step. In a supernet they come from `seed` instead: the cell draws it
+    from the default generator and sets it before each call.
     """
 
     def __init__(self, stride: int) -> None:
@@ -141,7 +142,7 @@ class Noise(nn.Module):
         self.seed: int | None = None
 
     def forward(self, x: State) -> State:
-        """Called like any operation; it reads nothing of the state but its size."""
+        """Called like any operation; only the size and device of `x` matter."""
         like = x[:, :, :: self.stride, :: self.stride]
         if self.seed is None:
             return torch.randn_like(like)
@@ -149,16 +150,16 @@ class Noise(nn.Module):
 
 
 def generator_of(seed: int, device: torch.device) -> torch.Generator | None:
-    """Random numbers from `seed` on a device; None on one that only has shapes."""
+    """Returns a generator seeded with `seed` on `device`, or None on the meta device."""
     return None if device.type == "meta" else torch.Generator(device).manual_seed(seed)
 
 
 class Depthwise(nn.Conv2d):
-    """A depthwise convolution of odd size that keeps the side (over its stride), no tap wasted.
+    """A depthwise convolution of odd size that keeps the image size (divided by the stride).
 
-    With stride 2 and dilation 2 it reads every second pixel only, so it takes those and has
-    neither. Taps that lie outside of small images wherever they are put see nothing but padding, so
-    they are left out.
+    Two equivalent forms save work. With stride 2 and dilation 2 only every second pixel is read, so
+    the convolution runs on these pixels with stride 1 and dilation 1. For small images the outer
+    taps of the kernel always fall on padding, so they are left out.
     """
 
     def __init__(self, channels: int, size: int, stride: int, dilation: int) -> None:
@@ -168,11 +169,12 @@ class Depthwise(nn.Conv2d):
         )
 
     def forward(self, input: State) -> State:
-        """Called with a state after its ReLU, or with what an earlier convolution made of it."""
+        """Called with a state after its ReLU, or with the output of an earlier convolution."""
         stride, dilation, weight = self.stride[0], self.dilation[0], self.weight
         if stride == dilation == 2:
             input = input[:, :, ::stride, ::stride]
             stride = dilation = 1
+        # A tap further than `reach` from the middle is outside of the image at every position.
         reach = (max(input.shape[2:]) - 1) // dilation
         outside = max(self.kernel_size[0] // 2 - reach, 0)
         if outside:
@@ -188,12 +190,12 @@ class Pointwise(nn.Conv2d):
         super().__init__(channels_in, channels_out, 1, bias=False)
 
     def forward(self, input: State) -> State:
-        """Called with what a depthwise convolution made of a state, or with a cell's input."""
+        """Called with the output of a depthwise convolution, or with a cell's input."""
         return pointwise(input, self.weight)
 
 
 class Separable(nn.Module):
-    """A depthwise and a pointwise convolution, and a norm.
+    """A depthwise convolution, a pointwise convolution and a norm.
 
     Example: `Separable(16, size=5, stride=1, dilation=2, norm=BatchNorm)(state)`
     """
@@ -206,23 +208,24 @@ class Separable(nn.Module):
 
     @property
     def foldable(self) -> bool:
-        """Whether its norm may be folded into a sum."""
+        """True if the norm may be folded into a sum."""
         return parameter_free(self.norm)
 
     def forward(self, x: State) -> State:
-        """Called with a state after its ReLU."""
+        """Called with a state after its ReLU: returns the normalised output."""
         return self.norm(self.pointwise(self.depthwise(x)))  # type: ignore[no-any-return]
 
     def term(self, x: State) -> Term:
-        """Called in a sum: the depthwise convolution's output, and what is still to be done."""
+        """Called for a sum: returns the depthwise output, with pointwise and norm still to do."""
         return Term(self.depthwise(x), self.pointwise.weight, cast(BatchNorm, self.norm))
 
 
 class Halve(nn.Module):
-    """Half the side, any number of channels: two 1x1 convolutions of stride 2, one a pixel on.
+    """DARTS's factorised reduction without its ReLU: half the size, any number of channels.
 
-    What DARTS calls a factorised reduction, without its ReLU. An odd side is padded with one zero.
-    The pixels are chosen before they are convolved (`nastk.nn.strided` says why).
+    Two 1x1 convolutions of stride 2, the second shifted by one pixel in both directions, give half
+    of the output channels each. An odd size is padded with one row or column of zeros. The pixels
+    are picked before they are convolved (`nastk.nn.strided` says why).
     """
 
     def __init__(self, channels_in: int, channels_out: int, norm: Norm) -> None:
@@ -233,15 +236,15 @@ class Halve(nn.Module):
 
     @property
     def foldable(self) -> bool:
-        """Whether its norm may be folded into a sum."""
+        """True if the norm may be folded into a sum."""
         return parameter_free(self.norm)
 
     def forward(self, x: State) -> State:
-        """Called with a state after its ReLU."""
+        """Called with a state after its ReLU: returns the normalised output."""
         return self.norm(self._halved(x))  # type: ignore[no-any-return]
 
     def term(self, x: State) -> Term:
-        """Called in a sum: the convolutions' output, and the norm that is still to be applied."""
+        """Called for a sum: returns the convolutions' output, with the norm still to do."""
         return Term(self._halved(x), None, cast(BatchNorm, self.norm))
 
     def _halved(self, x: State) -> State:
@@ -252,7 +255,7 @@ class Halve(nn.Module):
 
 
 def operation(name: str, channels: int, stride: int, norm: Norm) -> Operation:
-    """The operation called `name`, between states of `channels` channels."""
+    """Returns the operation called `name`, between states of `channels` channels."""
     if name == "none":
         return Operation("state", Zero(stride))
     if name == "noise":

@@ -1,4 +1,4 @@
-"""The options of `DartsSpace`: what decides its tables, supernet and stand-alone networks."""
+"""The options of `DartsSpace`: they set its operations, its supernet and its networks."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from nastk import Options, Task
 
 
 class DartsOptions(Options):
-    """Options of the space. The defaults are DARTS's on CIFAR, without the operation `none`."""
+    """Options of the space; the defaults are DARTS's settings on CIFAR, without `none`."""
 
     nodes: int = Field(4, ge=1, le=8, description="nodes of a cell besides its two inputs")
     include_none: bool = Field(
@@ -71,7 +71,7 @@ class DartsOptions(Options):
     )
 
     def is_imagenet(self, task: Task) -> bool:
-        """Called when networks are built: whether they begin with the stem for large images."""
+        """Called when networks are built: True if they begin with the stem for large images."""
         return task.shorter >= 128 if self.stem == "auto" else self.stem == "imagenet"
 
     @model_validator(mode="after")

@@ -1,8 +1,8 @@
-"""What the last measurement computed, for the next one: `PrefixCache`.
+"""`PrefixCache` keeps what one measurement computed for the next measurement.
 
-Two mixtures that differ in one cell type only agree before its first cell, and two that differ at
-one node agree before that node, in this first cell. Further on every map is another, and keeping it
-would cost memory for nothing.
+Two mixtures that differ only in one cell type agree before the first cell of this type; two that
+differ at one node agree before this node, in that first cell. All later maps differ, and keeping
+them would only cost memory.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -12,7 +12,7 @@ Made = TypeVar("Made")
 
 
 class PrefixCache:
-    """Answers of the last forward pass, each with what it was made from.
+    """Results of the last forward pass, with the ingredients that they were made from.
 
     Example: `PrefixCache().get_or_compute("stem", (images,), lambda: stem(images))`
     """
@@ -25,32 +25,34 @@ class PrefixCache:
     def get_or_compute(
         self, place: Hashable, ingredients: Sequence[Any], make: Callable[[], Made]
     ) -> Made:
-        """Called where something is worth keeping: the answer kept at `place`, or a new one.
+        """Called for a result worth keeping: returns the one kept under `place`, or makes it.
 
-        It is kept as long as the ingredients are the same: the same objects, equal rows or numbers.
+        A kept result is valid as long as its ingredients are the same objects, or equal rows or
+        numbers.
         """
         if place in self._made:
-            before, answer = self._made[place]
+            before, kept = self._made[place]
             if _same(before, ingredients):
-                return answer  # type: ignore[no-any-return]
+                return kept  # type: ignore[no-any-return]
         made = make()
         self._made[place] = (ingredients, made)
         return made
 
 
 class NoPrefixCache(PrefixCache):
-    """Keeps nothing, as in training."""
+    """A cache that keeps nothing, for training."""
 
     keeps = False
 
     def get_or_compute(
         self, place: Hashable, ingredients: Sequence[Any], make: Callable[[], Made]
     ) -> Made:
-        """Called like `PrefixCache.get_or_compute`: always makes."""
+        """Called like `PrefixCache.get_or_compute`: always makes the result."""
         return make()
 
 
-def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
-    return len(one) == len(other) and all(
-        a is b or (isinstance(a, tuple | int) and a == b) for a, b in zip(one, other, strict=True)
+def _same(before: Sequence[Any], now: Sequence[Any]) -> bool:
+    """True if all ingredients are the same object, or equal tuples or integers."""
+    return len(before) == len(now) and all(
+        a is b or (isinstance(a, tuple | int) and a == b) for a, b in zip(before, now, strict=True)
     )

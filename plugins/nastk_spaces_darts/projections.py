@@ -1,8 +1,8 @@
-"""All 1x1 convolutions with norms that enter one node, as small matrices: `Projections`.
+"""`Projections`: all 1x1 convolutions with norms that enter one node, as small matrices.
 
-Each term costs two products with its map, forward (its covariance, its part of the sum) and three
-on the way back; everything else is done for all of them at once, on matrices of channels by
-channels.
+Each term costs two matrix products with its map in the forward pass (its covariance and its part of
+the sum) and three in the backward pass. Everything else is done for all terms together, on matrices
+of channels x channels.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,9 @@ State = Float[Tensor, "batch _channels height width"]
 class Projections:
     """The terms of a node that end with a 1x1 convolution and a norm.
 
-    `moments` are mean and covariance of each map; None where all statistics were frozen.
-    `output_means` and `variances` are those of the convolutions' outputs.
+    `matrices` are the terms' maps as matrices of positions x channels, `shape` the shape of a map.
+    `moments` are the mean and the covariance of each map, or None if all norms have frozen
+    statistics. `output_means` and `variances` are the statistics of the convolutions' outputs.
 
     Example: `Projections.of(maps, kernels, norms).add_to(None, weights)`
     """
@@ -43,33 +44,36 @@ class Projections:
         norms: Sequence[BatchNorm],
         known: Moments | None = None,
     ) -> "Projections":
-        """Called before the sum: finds the statistics, or takes those that are frozen or known."""
-        matrices = [positions(each) for each in states]
-        stacked = torch.stack([each.flatten(1) for each in kernels])
+        """Called before the sum: computes the statistics, unless they are frozen or `known`."""
+        matrices = [positions(state) for state in states]
+        stacked = torch.stack([kernel.flatten(1) for kernel in kernels])  # terms x out x in
         frozen = [norm.frozen for norm in norms]
-        kept = [each for each in frozen if each is not None]
+        kept = [statistics for statistics in frozen if statistics is not None]
         if len(kept) == len(norms):
-            output_means = torch.stack([each.mean for each in kept])
-            variances = torch.stack([each.variance for each in kept])
+            output_means = torch.stack([statistics.mean for statistics in kept])
+            variances = torch.stack([statistics.variance for statistics in kept])
         else:
             known = known or _moments(matrices)
+            # W d has mean W m and variance diag(W C W'): terms x out. Rounding may leave a
+            # variance of zero slightly negative.
             output_means = (stacked @ known[0][:, :, None])[:, :, 0]
             variances = ((stacked @ known[1]) * stacked).sum(2).clamp_(min=0)
-            for place, norm in enumerate(norms):
-                norm.keep(Statistics(output_means[place], variances[place]))
+            for index, norm in enumerate(norms):
+                norm.keep(Statistics(output_means[index], variances[index]))
         return cls(matrices, stacked, norms[0].eps, output_means, variances, known, states[0].shape)
 
     @property
     def roots(self) -> Float[Tensor, "terms out"]:
-        """One over the standard deviation of each output."""
+        """One over the standard deviation of each output channel."""
         return torch.rsqrt(self.variances + self.epsilon)
 
     def add_to(self, total: State | None, weights: Float[Tensor, "terms"]) -> State:
-        """Called once: `total` with the weighted terms added, into `total` itself."""
-        scales = weights[:, None] * self.roots
-        scaled = self.kernels * scales[:, :, None]
-        shift = -(scales * self.output_means).sum(0)
-        running = None if total is None else positions(total)
+        """Called once: returns `total` with the weighted terms added, in the memory of `total`."""
+        # a r (W d - W m) = (a r W) d - a r W m: a matrix per term, and one shift for all terms.
+        scales = weights[:, None] * self.roots  # terms x out
+        scaled = self.kernels * scales[:, :, None]  # terms x out x in
+        shift = -(scales * self.output_means).sum(0)  # out
+        running = None if total is None else positions(total)  # positions x out
         for matrix, kernel in zip(self.matrices, scaled.mT.unbind(), strict=True):
             running = matrix @ kernel if running is None else running.addmm_(matrix, kernel)
         assert running is not None
@@ -77,5 +81,6 @@ class Projections:
 
 
 def _moments(matrices: Sequence[Matrix]) -> Moments:
-    found = [moments(each) for each in matrices]
-    return torch.stack([mean for mean, _ in found]), torch.stack([spread for _, spread in found])
+    """Returns the means (terms x in) and covariances (terms x in x in) of the matrices' rows."""
+    pairs = [moments(matrix) for matrix in matrices]
+    return torch.stack([mean for mean, _ in pairs]), torch.stack([spread for _, spread in pairs])

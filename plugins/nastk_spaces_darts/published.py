@@ -1,7 +1,7 @@
-"""The cells that the papers published: `space.from_text("DARTS_V2")` reads one by its name.
+"""The cells that the papers published; `space.from_text("DARTS_V2")` reads a cell by its name.
 
-A table of facts from the authors' releases. Each line holds two nodes; a node is written as its two
-`operation<input`. In IS-DARTS's reduction cell one node takes both from one input.
+The table holds facts from the authors' releases. Each line has two nodes; a node is written as its
+two `operation<input`. In IS-DARTS's reduction cell a node reads the same input twice.
 """
 
 from nastk_spaces_darts.genotype import Cell, write
@@ -59,9 +59,10 @@ _TABLE = {
 
 
 def _cell(line: str) -> Cell:
+    """Returns the cell that a line of the table describes."""
     nodes = [[link.split("<") for link in node.split(" + ")] for node in line.split(" | ")]
     return [[(name, int(source)) for name, source in node] for node in nodes]
 
 
 PUBLISHED = {name: write(_cell(normal), _cell(reduce)) for name, (normal, reduce) in _TABLE.items()}
-"""Name to `Genotype` text, for spaces of four nodes."""
+"""The `Genotype` text of each published cell by its name, for spaces of four nodes."""

@@ -1,8 +1,8 @@
-"""The spaces S1 to S4 of RobustDARTS, on which DARTS was shown to fail: few operations an edge.
+"""The spaces S1 to S4 of RobustDARTS, with few operations per edge, on which DARTS fails.
 
-All four are DARTS cells (`cells.py`), searched and built as `DartsSpace` is. They differ in what an
-edge may choose. The table of S1 is data from the authors' release, whose order of operations the
-columns keep.
+All four are DARTS cells (`cells.py`), searched and built like `DartsSpace`. They differ in the
+operations of an edge. The table of S1 is data from the authors' release; the columns keep its order
+of operations.
 """
 
 from pydantic import Field
@@ -19,9 +19,9 @@ SHORT = {
     "dil3": "dil_conv_3x3",
     "dil5": "dil_conv_5x5",
 }
-"""What the table of S1 calls the operations."""
+"""The short names of operations in the table of S1."""
 
-# One line a node; one pair for each of its inputs.
+# A line is a node, with one pair of operations for each of its inputs.
 S1_TABLE = {
     "normal": (
         "skip/dil3 skip/dil5",
@@ -39,15 +39,17 @@ S1_TABLE = {
 
 
 def _quick(space: str) -> tuple[Preset, ...]:
-    """The preset `quick` of one of the spaces."""
-    source = "nastk: small enough to search in minutes on two CPU cores"
+    """Returns the preset `quick` of the space named `space`."""
+    citation = "nastk: small enough to search in minutes on two CPU cores"
     options = {"channels": 8, "cells": 5, "partial_channels": 2}
-    judges = ("supernet", "size", "retrain,preset=quick,baseline=1")
-    return (Preset("quick", source, space=(space,), space_options=options, evaluators=judges),)
+    evaluators = ("supernet", "size", "retrain,preset=quick,baseline=1")
+    return (
+        Preset("quick", citation, space=(space,), space_options=options, evaluators=evaluators),
+    )
 
 
 class S1(CellSpace):
-    """S1 of Zela et al. 2020: on each edge the two operations that DARTS itself liked best there.
+    """S1 of Zela et al. 2020: each edge has the two operations that DARTS ranked highest on it.
 
     Example: `S1().edges[0].operations == ("skip_connect", "dil_conv_3x3")`
     """
@@ -57,18 +59,18 @@ class S1(CellSpace):
     presets = _quick("s1")
 
     class Options(DartsOptions):
-        """Those of the DARTS space; the table has four nodes, fewer take its beginning."""
+        """The options of the DARTS space; with fewer than four nodes the table is cut short."""
 
         nodes: int = Field(4, ge=1, le=4, description="nodes of a cell besides its two inputs")
 
     def candidates(self, group: str, number: int) -> tuple[str, ...]:
-        """Called once for each edge: its two operations in the published table."""
+        """Called once for each edge: returns its two operations from the published table."""
         pairs = " ".join(S1_TABLE[group]).split()
         return tuple(SHORT[short] for short in pairs[number].split("/"))
 
 
 class S2(CellSpace):
-    """S2 of Zela et al. 2020: a skip connection or a separable convolution.
+    """S2 of Zela et al. 2020: every edge has a skip connection and a separable convolution.
 
     Example: `S2().edges[0].operations == ("skip_connect", "sep_conv_3x3")`
     """
@@ -78,15 +80,15 @@ class S2(CellSpace):
     presets = _quick("s2")
 
     class Options(DartsOptions):
-        """Those of the DARTS space."""
+        """The options of the DARTS space."""
 
     def candidates(self, group: str, number: int) -> tuple[str, ...]:
-        """Called once for each edge: the two operations, on every edge."""
+        """Called once for each edge: returns the two operations, the same for every edge."""
         return ("skip_connect", "sep_conv_3x3")
 
 
 class S3(CellSpace):
-    """S3 of Zela et al. 2020: S2 and `none`, which takes part in the search and is never kept.
+    """S3 of Zela et al. 2020: S2 with `none`, which takes part in the search but is never kept.
 
     Example: `S3().edges[0].operations == ("none", "skip_connect", "sep_conv_3x3")`
     """
@@ -96,19 +98,19 @@ class S3(CellSpace):
     presets = _quick("s3")
 
     class Options(DartsOptions):
-        """Those of the DARTS space, with `none` (without it this is S2)."""
+        """The options of the DARTS space, with `none` by default (without it this is S2)."""
 
         include_none: bool = Field(
             True, description="have the operation `none`, which no cell may keep"
         )
 
     def candidates(self, group: str, number: int) -> tuple[str, ...]:
-        """Called once for each edge: what it has besides `none`."""
+        """Called once for each edge: returns its operations besides `none`."""
         return ("skip_connect", "sep_conv_3x3")
 
 
 class S4(CellSpace):
-    """S4 of Zela et al. 2020: noise, which can only harm, or a separable convolution.
+    """S4 of Zela et al. 2020: every edge has noise, which can only harm, and a sep_conv_3x3.
 
     Example: `S4().edges[0].operations == ("noise", "sep_conv_3x3")`
     """
@@ -118,8 +120,8 @@ class S4(CellSpace):
     presets = _quick("s4")
 
     class Options(DartsOptions):
-        """Those of the DARTS space."""
+        """The options of the DARTS space."""
 
     def candidates(self, group: str, number: int) -> tuple[str, ...]:
-        """Called once for each edge: the two operations, on every edge."""
+        """Called once for each edge: returns the two operations, the same for every edge."""
         return ("noise", "sep_conv_3x3")

@@ -1,8 +1,8 @@
-"""What the supernet and a stand-alone network share: stem, widths, reductions, preprocessing.
+"""The parts that supernet and stand-alone network share: stem, widths, reductions, preprocessing.
 
-Cells stand in a row. Two of them, at one and two thirds, halve the positions and double the
-channels. Each cell reads the outputs of the two cells before it, brought to its own width by
-`preprocess`.
+The cells form a chain. Two of them, at one and two thirds, halve height and width and double the
+channels. Each cell reads the outputs of the two cells before it; `preprocess` brings these to the
+cell's own width.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ from nastk_spaces_darts.operations import Halve, Norm, Pointwise, State
 
 @dataclass(frozen=True)
 class CellPlan:
-    """One cell of the row: the widths of its two inputs, its own, and where positions are halved.
+    """One cell of the chain: the channels of its two inputs, its own, and whether it reduces.
 
-    `halve_before` says that the older input still has twice as many positions as the newer one.
+    `before` and `previous` are the channels of the older and the newer input. `halve_before` is
+    true if the older input still has twice the height and width of the newer one.
     """
 
     before: int
@@ -29,19 +30,19 @@ class CellPlan:
 
     @property
     def group(self) -> str:
-        """The cell type that decides this cell."""
+        """The cell type of this cell: `normal` or `reduce`."""
         return "reduce" if self.reduction else "normal"
 
 
 def reductions(cells: int) -> tuple[int, int]:
-    """The positions of the two reduction cells in a row of `cells`."""
+    """Returns the indices of the two reduction cells in a chain of `cells`."""
     return cells // 3, 2 * cells // 3
 
 
 def plan(
     cells: int, channels: int, stem_channels: int, nodes: int, imagenet: bool
 ) -> list[CellPlan]:
-    """The cells of a network in order, for cells of `nodes` concatenated nodes."""
+    """Returns the cells of a network in order, for cells of `nodes` concatenated nodes."""
     plans: list[CellPlan] = []
     before, previous, halve_before = stem_channels, stem_channels, imagenet
     for position in range(cells):
@@ -53,14 +54,17 @@ def plan(
 
 
 def side_after(size: int, imagenet: bool, halvings: int) -> int:
-    """The side in pixels left of images of `size` after the stem and so many reduction cells."""
+    """Returns the side in pixels of images of `size` after the stem and `halvings` reductions."""
     for _ in range(halvings + (3 if imagenet else 0)):
         size = (size + 1) // 2
     return size
 
 
 def preprocess(plan: CellPlan, norm: Norm) -> tuple[nn.Module, nn.Module]:
-    """What brings a cell's two inputs to its own width, and the older to the newer one's size."""
+    """Returns the modules that bring a cell's two inputs (older, newer) to its width.
+
+    The older input is also brought to the height and width of the newer one.
+    """
     before = _adapt(plan.before, plan.channels, plan.halve_before, norm)
     return before, _adapt(plan.previous, plan.channels, False, norm)
 
@@ -72,11 +76,11 @@ def _adapt(channels_in: int, channels: int, halve: bool, norm: Norm) -> nn.Modul
 
 
 class Stem(nn.Module):
-    """The first convolutions: images in, the two inputs of the first cell out.
+    """The first convolutions, from images to the two inputs of the first cell.
 
-    Small: one 3x3 convolution, both inputs are its output. ImageNet: three 3x3 convolutions of
-    stride 2, the inputs are the outputs of the second (a quarter of the side) and of the third (an
-    eighth).
+    The small stem is one 3x3 convolution, whose output is both inputs. The ImageNet stem has three
+    3x3 convolutions of stride 2; the inputs are the outputs of the second (a quarter of the image's
+    side) and of the third (an eighth).
     """
 
     def __init__(self, image_channels: int, channels: int, imagenet: bool, norm: Norm) -> None:
@@ -93,7 +97,7 @@ class Stem(nn.Module):
         )
 
     def forward(self, images: State) -> tuple[State, State]:
-        """Called first in every forward pass: (older input, newer input)."""
+        """Called first in every forward pass: returns (older input, newer input)."""
         outputs = [images]
         for layer in self.layers:
             outputs.append(layer(outputs[-1]))
@@ -106,5 +110,5 @@ def _layer(channels_in: int, channels: int, stride: int, relu: bool, norm: Norm)
 
 
 def average(state: State) -> Float[Tensor, "batch channels"]:
-    """The mean over all positions, which the classifier reads."""
+    """Returns the mean over all positions, the input of the classifier."""
     return state.mean((2, 3))

@@ -8,9 +8,9 @@ from nastk_spaces_darts.published import PUBLISHED
 
 
 class DartsSpace(CellSpace):
-    """The cell space of DARTS (Liu et al. 2019): two cell types, two inputs a node.
+    """The cell space of DARTS (Liu et al. 2019, sections 2.1 and 3.1).
 
-    It is that of sections 2.1 and 3.1.
+    There are two cell types; a node keeps two operations.
 
     Example:
         space = DartsSpace(DartsSpace.Options(channels=8, cells=5))
@@ -33,8 +33,8 @@ class DartsSpace(CellSpace):
     published = {name: Published(text) for name, text in PUBLISHED.items()}  # noqa: RUF012
 
     class Options(DartsOptions):
-        """Described in `options.py`."""
+        """The options of the space; `options.py` describes them."""
 
     def candidates(self, group: str, number: int) -> tuple[str, ...]:
-        """Called once for each edge: the seven operations, on every edge."""
+        """Called once for each edge: returns the seven operations, the same for every edge."""
         return OPERATIONS

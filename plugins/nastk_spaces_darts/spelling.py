@@ -1,8 +1,8 @@
-"""The forms in which programs print a cell, brought to one: `fields`.
+"""`fields` reads the forms in which programs print a cell.
 
-A call `Genotype(...)` anywhere in a text (a line of a log, a module's name before it, keywords or
-positions), a dict with the same fields (XAutoDL), or a configuration of NAS-Bench-301. Nothing is
-run. `genotype.py` checks what the fields hold.
+The forms are a call `Genotype(...)` anywhere in a text (in a line of a log, after a module's name,
+with keyword or positional arguments), a dict with the same fields (XAutoDL), and a configuration
+of NAS-Bench-301. No code in the text is run. `genotype.py` checks the values of the fields.
 """
 
 import re
@@ -15,29 +15,30 @@ from nastk.base import called, expression, printed, value_of
 GROUPS = ("normal", "reduce")
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 UNUSED = ("connectN", "connects")
-"""Fields of GDAS's `Genotype` that say nothing of a cell."""
+"""Fields of GDAS's `Genotype` that do not describe a cell."""
 
 FORMS = (
     "Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=[2, ...], reduce=[...], "
     "reduce_concat=[...]), such a dict, or a published cell's name"
 )
-"""What can be read, for messages."""
+"""The readable forms, for error messages."""
 
 CALL = re.compile(r"\bGenotype\s*\(")
 TABULAR = "NetworkSelectorDatasetInfo:darts:"
-"""What NAS-Bench-301 writes before the names of a cell's parts."""
+"""The prefix of NAS-Bench-301's names of the parts of a cell."""
 
 
 def fields(text: str) -> dict[str, Any]:
-    """The fields `normal`, `normal_concat`, ... of the one cell in `text`; some may be missing.
+    """Returns the fields `normal`, `normal_concat`, ... of the cell in `text`; some may be missing.
 
     Raises:
-        DataError: there is none, or several different ones; says where it stops being one.
+        DataError: the text holds no genotype, or several different ones; the message says where it
+            departs from the expected form.
     """
     calls = [_of_call(piece) for piece in _calls(text)]
     if not calls:
         return _of_dict(text)
-    if any(each != calls[0] for each in calls):
+    if any(call != calls[0] for call in calls):
         raise DataError(
             f"This text holds {len(calls)} genotypes, not all the same. Give the one that is meant "
             "alone (a search's log ends with the last)."
@@ -46,53 +47,57 @@ def fields(text: str) -> dict[str, Any]:
 
 
 def _calls(text: str) -> Iterator[str]:
-    """Each `Genotype(...)` in the text, up to its closing bracket, or to the end if it has none."""
-    for found in CALL.finditer(text):
-        yield text[found.start() : _closing(text, found.end())]
+    """Yields every `Genotype(...)` in the text, to its closing bracket, or to the text's end."""
+    for match in CALL.finditer(text):
+        yield text[match.start() : _closing(text, match.end())]
 
 
 def _closing(text: str, start: int) -> int:
-    """One past the bracket that closes the one before `start`; brackets in quotes do not count."""
+    """Returns the index after the bracket that closes the bracket just before `start`.
+
+    Brackets in quotes do not count.
+    """
     depth, quote = 1, ""
-    for place in range(start, len(text)):
-        sign = text[place]
+    for index in range(start, len(text)):
+        character = text[index]
         if quote:
-            quote = "" if sign == quote else quote
-        elif sign in "'\"":
-            quote = sign
-        elif sign in "()":
-            depth += 1 if sign == "(" else -1
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "()":
+            depth += 1 if character == "(" else -1
             if depth == 0:
-                return place + 1
+                return index + 1
     return len(text)
 
 
 def _of_call(piece: str) -> dict[str, Any]:
+    """Returns the fields of a call `Genotype(...)`."""
     try:
         node = expression(piece)
     except ValueError as error:
         raise DataError(f"This stops being a genotype {error}.") from None
     assert called(node) == "Genotype", piece
     given = [*zip(FIELDS, node.args, strict=False)]  # type: ignore[attr-defined]
-    given += [(each.arg, each.value) for each in node.keywords]  # type: ignore[attr-defined]
+    given += [(keyword.arg, keyword.value) for keyword in node.keywords]  # type: ignore[attr-defined]
     names = [str(name) for name, _ in given]
     for name in names:
         if name not in (*FIELDS, *UNUSED) or names.count(name) > 1:
             why = "is given twice" if names.count(name) > 1 else "is no field of a genotype"
             raise DataError(f"{name!r} {why}. It has: {', '.join(FIELDS)}.")
-    found = {}
+    values = {}
     for name, value in given:
         if name in UNUSED:
             continue
         try:
-            found[name] = value_of(value)
+            values[name] = value_of(value)
         except ValueError as error:
             raise DataError(f"{name} of the genotype is no plain value ({error}).") from None
-    return found
+    return values
 
 
 def _of_dict(text: str) -> dict[str, Any]:
-    """The fields of the dict in the text."""
+    """Returns the fields of the dict in the text."""
     start, end = text.find("{"), text.rfind("}")
     if start < 0 or end < start:
         raise DataError(f"This text holds no genotype. Expected {FORMS}; got {_short(text)}.")
@@ -115,7 +120,10 @@ def _of_dict(text: str) -> dict[str, Any]:
 
 
 def _tabular(config: Mapping[Any, Any], group: str) -> list[list[Any]]:
-    """A cell from NAS-Bench-301's names: edges numbered node by node, the inputs of each node."""
+    """Returns a cell's links, [operation, source], from NAS-Bench-301's configuration.
+
+    It numbers the edges of a cell node by node, and names the inputs of each node.
+    """
     links = []
     first = 0
     for node in range(2, 6):
@@ -134,5 +142,6 @@ def _tabular(config: Mapping[Any, Any], group: str) -> list[list[Any]]:
 
 
 def _short(value: Any) -> str:
+    """Returns `repr(value)`, cut to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,9 +1,11 @@
-"""Every operation of every edge at once: `DartsSupernet`, told by a `Mixture` how to mix.
+"""`DartsSupernet` holds every operation of every edge; a `Mixture` weights them.
 
-What all edges leaving a state share (a ReLU, a pooling with its norm, the channels that bypass the
-operations) is computed once, in a `NodeState`; what all operations entering a node share (norm,
-weight, sum) is done in one pass over memory, by `mix`; what mixtures measured one after the other
-share is kept, by `PrefixCache`. None of it changes a number: see `docs/spaces/darts.md`.
+Three things save work, and none of them changes a result (see `docs/spaces/darts.md`):
+
+* `NodeState` computes once what all edges leaving a state share: a ReLU, a pooling with its norm,
+  the channels that bypass the operations;
+* `mix` does norm, weight and sum of all operations entering a node in one pass over memory;
+* `PrefixCache` keeps what mixtures that are measured one after the other have in common.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,16 +30,16 @@ from nastk_spaces_darts.skeleton import CellPlan, Stem, average, plan, preproces
 from nastk_spaces_darts.terms import Term
 
 Row = tuple[tuple[int, float], ...]
-"""What is computed on an edge as plain numbers: (column, weight)."""
+"""The active operations of an edge as plain numbers: (column, weight)."""
 
 
 @dataclass(frozen=True, eq=False)
 class EdgeTerms:
-    """What a mixture says of each edge of the space.
+    """A mixture in the form in which the cells read it, edge by edge.
 
-    `terms` are the operations that are computed, (column, weight), and `rows` the same as numbers,
-    read where somebody recalls by them. `around` scales the channels that bypass the operations;
-    None leaves them as they are.
+    `terms` are the active operations of each edge, (column, weight); `rows` are the same as plain
+    numbers, which `PrefixCache` compares (empty if nothing is cached). `around` has a factor per
+    edge for the channels that bypass the operations; None leaves these channels unscaled.
     """
 
     terms: Terms
@@ -46,7 +48,7 @@ class EdgeTerms:
 
 
 class DartsSupernet(Supernet):
-    """The supernet of a `DartsSpace`; norms use the batch and keep nothing, so it has no buffers.
+    """The supernet of a `DartsSpace`; its norms use batch statistics, so it has no buffers.
 
     Example: `logits = space.supernet(task)(images, Mixture.uniform(space.full()))`
     """
@@ -62,29 +64,32 @@ class DartsSupernet(Supernet):
         self.stem = Stem(task.channels, stem_channels, imagenet, partial(BatchNorm, affine=True))
         plans = plan(options.cells, options.channels, stem_channels, options.nodes, imagenet)
         self.cells = nn.ModuleList(
-            SearchCell(each, edges, options.partial_channels, options.pool_norm) for each in plans
+            SearchCell(cell, edges, options.partial_channels, options.pool_norm) for cell in plans
         )
-        groups = [each.group for each in plans]
+        groups = [cell.group for cell in plans]
         self.firsts = frozenset(groups.index(group) for group in set(groups))
         self.classifier = nn.Linear(options.nodes * plans[-1].channels, task.classes)
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
     ) -> Float[Tensor, "batch classes"]:
-        """Called for every weight step and every measurement: the logits under `mixture`."""
+        """Called for every weight step and measurement: returns the logits under `mixture`."""
         return self._logits(NoPrefixCache(), images, mixture)
 
     def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Measure:
-        """Called to measure many mixtures on the same images: what they agree on is kept."""
+        """Called to measure many mixtures on the same images: returns a function of a list.
+
+        What consecutive mixtures have in common is kept from one to the next.
+        """
         cache = PrefixCache()
-        return lambda mixtures: [self._logits(cache, images, each) for each in mixtures]
+        return lambda mixtures: [self._logits(cache, images, mixture) for mixture in mixtures]
 
     def own_name(self, name: str) -> str:
-        """Called for each tensor of a file of weights: knows the names of the authors' code too."""
+        """Called for each tensor of a file of weights: also reads names of the authors' code."""
         return own_name(name, self)
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
-        """Called to hook or tell apart operations: (edge, operation, module), cell by cell."""
+        """Called to hook or inspect operations: yields (edge, operation, module), cell by cell."""
         for cell in self.cells:
             yield from cast(SearchCell, cell).modules_of_edges()
 
@@ -96,15 +101,15 @@ class DartsSupernet(Supernet):
     ) -> Float[Tensor, "batch classes"]:
         terms = self._edge_terms(mixture, cache.keeps)
         before, previous = cache.get_or_compute("stem", (images,), partial(self.stem, images))
-        for place, module in enumerate(self.cells):
+        for index, module in enumerate(self.cells):
             cell = cast(SearchCell, module)
-            # Past the first cell of each type nothing can be as it was.
-            outside = cache if place <= max(self.firsts) else NoPrefixCache()
-            inside = cache if place in self.firsts else NoPrefixCache()
+            # After the first cell of each type, two different mixtures agree on no map any more.
+            outside = cache if index <= max(self.firsts) else NoPrefixCache()
+            inside = cache if index in self.firsts else NoPrefixCache()
             seed = cell.draw()
             rows = tuple(terms.rows[cell.rows]) if cache.keeps else ()
             output = outside.get_or_compute(
-                place,
+                index,
                 (before, previous, rows, seed),
                 partial(self._run, cell, before, previous, terms, seed, inside),
             )
@@ -128,13 +133,16 @@ class DartsSupernet(Supernet):
         terms = mixture.terms
         table = mixture.weights.tolist() if numbers else []
         rows = [
-            tuple((column, row[column]) for column, _ in some)
-            for some, row in zip(terms, table, strict=False)
+            tuple((column, row[column]) for column, _ in active)
+            for active, row in zip(terms, table, strict=False)
         ]
         return EdgeTerms(terms, self._bypass_weights(mixture), rows)
 
     def _bypass_weights(self, mixture: Mixture) -> Sequence[Tensor] | None:
-        """With `edge_weights`, what scales each edge's bypass: the sum of its active weights."""
+        """Returns each edge's factor for its bypass, the sum of its active weights.
+
+        Without the option `edge_weights` there are no factors: None.
+        """
         if not self.edge_weights:
             return None
         active = mixture.active.to(mixture.weights.device, non_blocking=True)
@@ -143,10 +151,11 @@ class DartsSupernet(Supernet):
 
 @dataclass(frozen=True, eq=False)
 class NodeState:
-    """A state of a cell as the edges that leave it see it.
+    """A state of a cell with everything that its outgoing edges share.
 
-    `rest` are the channels that go around the operations, at the size that leaves the edges, and
-    `flow` their sum over this state and those before it; None where no channels do.
+    `views` are the state as the operations read it. `rest` holds the channels that bypass the
+    operations, in the edges' output size, and `flow` the sum of `rest` over this and all earlier
+    states; both are None without partial channels.
     """
 
     state: State
@@ -156,24 +165,24 @@ class NodeState:
 
 
 class SearchCell(nn.Module):
-    """One cell of the supernet: every operation on each edge of its group.
+    """One cell of the supernet, with every operation on each edge of its group.
 
-    With `parts` > 1 (PC-DARTS) the operations see the first channels/parts of a state's channels;
-    the others go around them, and a shuffle at each node brings both together.
+    With `parts` > 1 (PC-DARTS) the operations read the first channels/parts of a state's channels;
+    the other channels bypass them, and a channel shuffle at each node interleaves both.
     """
 
     def __init__(self, plan: CellPlan, edges: Sequence[Edge], parts: int, pool_norm: bool) -> None:
         super().__init__()
-        own = [(row, edge) for row, edge in enumerate(edges) if edge.group == plan.group]
-        nodes = range(2, own[-1][1].head + 1)
+        rows = [(row, edge) for row, edge in enumerate(edges) if edge.group == plan.group]
+        nodes = range(2, rows[-1][1].head + 1)
         self.parts = parts
         self.mixed_channels = plan.channels // parts
         self.strides = [2 if plan.reduction and source < 2 else 1 for source in range(nodes.stop)]
         self.entering = [
-            [(row, edge.tail) for row, edge in own if edge.head == node] for node in nodes
+            [(row, edge.tail) for row, edge in rows if edge.head == node] for node in nodes
         ]
-        self.rows = slice(own[0][0], own[-1][0] + 1)
-        self.is_noisy = any("noise" in edge.operations for _, edge in own)
+        self.rows = slice(rows[0][0], rows[-1][0] + 1)
+        self.is_noisy = any("noise" in edge.operations for _, edge in rows)
         self.preprocess0, self.preprocess1 = preprocess(plan, BatchNorm)
         self.pool_norms = nn.ModuleList(
             nn.ModuleDict({name: BatchNorm(self.mixed_channels) for name in POOLS * pool_norm})
@@ -185,18 +194,19 @@ class SearchCell(nn.Module):
                 operation(name, self.mixed_channels, self.strides[edge.tail], BatchNorm)
                 for name in edge.operations
             )
-            for _, edge in own
+            for _, edge in rows
         )
 
     def draw(self) -> int:
-        """Called once a forward pass: what this cell's noise comes from; 0 where it has none."""
-        # Mixtures of one step are compared: a noise must be the same whatever else is active.
+        """Called once per forward pass: returns the seed of this cell's noise, 0 without noise."""
+        # Mixtures measured in one step are compared, so an edge's noise must not depend on which
+        # other operations are active.
         return int(torch.randint(2**62, (), device="cpu")) if self.is_noisy else 0
 
     def forward(
         self, before: State, previous: State, terms: EdgeTerms, seed: int, cache: PrefixCache
     ) -> State:
-        """Called once a cell: the nodes of the cell side by side."""
+        """Called once per cell: returns its nodes concatenated along the channels."""
         start = partial(self._inputs, before, previous)
         sources = cache.get_or_compute((self, "inputs"), (before, previous), start)
         for node, entering in enumerate(self.entering):
@@ -206,7 +216,7 @@ class SearchCell(nn.Module):
         return torch.cat([source.state for source in sources[2:]], 1)
 
     def modules_of_edges(self) -> Iterator[tuple[int, int, nn.Module]]:
-        """Called by `DartsSupernet.operations`: (edge, operation, module) of this cell."""
+        """Called by `DartsSupernet.operations`: yields (edge, operation, module) of this cell."""
         for row, candidates in enumerate(self.edges, self.rows.start):
             for column, module in enumerate(cast(nn.ModuleList, candidates)):
                 yield row, column, module
@@ -216,7 +226,7 @@ class SearchCell(nn.Module):
         return [first, self._node_state(self.preprocess1(previous), [first])]
 
     def _node_state(self, state: State, earlier: Sequence[NodeState]) -> NodeState:
-        """A state that comes after these."""
+        """Returns the `NodeState` of `state`, which comes after the `earlier` ones of the cell."""
         stride = self.strides[len(earlier)]
         norms = dict(cast(nn.ModuleDict, self.pool_norms[len(earlier)]).items())
         views = Views(state[:, : self.mixed_channels] if self.parts > 1 else state, stride, norms)
@@ -224,7 +234,8 @@ class SearchCell(nn.Module):
             return NodeState(state, views)
         rest = state[:, self.mixed_channels :]
         rest = rest if stride == 1 else F.max_pool2d(rest, 2, 2, ceil_mode=True)
-        # Unscaled, every later node gets the same from this state: one running sum serves them all.
+        # Without edge weights every later node receives `rest` unscaled, so that one running sum
+        # over the states serves all nodes.
         flow = earlier[-1].flow if earlier else None
         return NodeState(state, views, rest, rest if flow is None else flow + rest)
 
@@ -235,7 +246,10 @@ class SearchCell(nn.Module):
         terms: EdgeTerms,
         seed: int,
     ) -> NodeState:
-        """What reaches a node, shuffled once; shuffling each edge gives the same."""
+        """Returns the node that the edges `entering` lead to.
+
+        The channel shuffle is a permutation, so shuffling the sum equals summing shuffled edges.
+        """
         mixed = mix(self._terms(entering, sources, terms, seed))
         if mixed is None:
             mixed = self.nothing(sources[0].views.state)
@@ -249,7 +263,7 @@ class SearchCell(nn.Module):
         terms: EdgeTerms,
         seed: int,
     ) -> Iterator[tuple[Tensor, Term]]:
-        """Weight and output of each operation that enters a node."""
+        """Yields weight and output of each active operation that enters a node."""
         for row, source in entering:
             for column, weight in terms.terms[row]:
                 module = self._operation(row, column)
@@ -260,7 +274,7 @@ class SearchCell(nn.Module):
     def _around(
         self, entering: Sequence[tuple[int, int]], sources: Sequence[NodeState], terms: EdgeTerms
     ) -> State | None:
-        """What reaches a node around the operations."""
+        """Returns the sum of the channels that reach a node around the operations."""
         if self.parts == 1 or terms.around is None:
             return sources[-1].flow
         rests = [(terms.around[row], sources[source].rest) for row, source in entering]
@@ -274,12 +288,13 @@ def shuffled(
     mixed: Float[Tensor, "batch part height width"],
     bypass: Float[Tensor, "batch rest height width"],
 ) -> Float[Tensor, "batch channels height width"]:
-    """Both side by side, their channels dealt in turn: channel j of part g becomes channel j*K + g.
+    """Returns both inputs concatenated, under PC-DARTS's channel shuffle.
 
-    K is the number of parts, of as many channels as `mixed` each. It is PC-DARTS's channel shuffle.
+    The channels are K parts of as many channels as `mixed`, the first of which is `mixed`; channel
+    j of part g becomes channel j*K + g.
     """
     part = mixed.shape[1]
-    # Channels last in memory: dealing them out there keeps the layout that convolutions are fast
-    # in.
-    parts = [each.permute(0, 2, 3, 1) for each in (mixed, *torch.split(bypass, part, 1))]
+    # Stacking in the layout batch x height x width x channels keeps the result channels-last, the
+    # layout in which convolutions are fast.
+    parts = [x.permute(0, 2, 3, 1) for x in (mixed, *torch.split(bypass, part, 1))]
     return torch.stack(parts, -1).flatten(-2).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""What is summed at a node: `Term`, an operation's output as far as it is computed."""
+"""`Term`: a summand of a node, which is an operation's output with its last layers still to do."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ Weighted = tuple[Float[Tensor, ""], "Term"]
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """An operation's output as far as it is computed: `x`, then a 1x1 convolution, then a norm.
+    """An operation's output before its last layers: `x`, then a 1x1 convolution, then a norm.
 
-    `kernel` (out x in x 1 x 1) and `norm` are None where the operation ends before them. A norm has
-    no scale and shift, and a kernel is followed by one.
+    `kernel` (out x in x 1 x 1) and `norm` are None if the operation ends before them. The norm has
+    no scale and shift; a kernel is always followed by a norm.
 
     Example: `Term(depthwise_output, pointwise.weight, BatchNorm(16))`
     """
@@ -29,12 +29,16 @@ class Term:
     norm: BatchNorm | None = None
 
     def finished(self) -> State:
-        """The operation's output, in plain form."""
+        """Returns the operation's output, with its last layers applied one after the other."""
         x = self.x if self.kernel is None else F.conv2d(self.x, self.kernel)
         return x if self.norm is None else self.norm(x)
 
     def ready(self) -> "Term":
-        """The same, finished in plain form where a sum cannot take over."""
+        """Returns this term, or a finished one if `mix` cannot fold its last layers into the sum.
+
+        That is so on other devices and in other precisions, for maps with few positions, and for
+        frozen statistics while gradients are needed.
+        """
         if self.norm is None or takes_plain_form(self.x):
             return Term(self.finished())
         if self.norm.frozen is not None:
@@ -44,7 +48,7 @@ class Term:
 
 
 def plain_sum(terms: Iterable[Weighted]) -> State | None:
-    """The plain form of `mix`."""
+    """Returns the sum of weight * term, one term after the other; None if there are no terms."""
     total: State | None = None
     for weight, term in terms:
         total = added(total, term.finished(), weight)
@@ -52,6 +56,6 @@ def plain_sum(terms: Iterable[Weighted]) -> State | None:
 
 
 def paired(tensors: Sequence[Tensor | None], norms: Sequence[BatchNorm | None]) -> list[Term]:
-    """The terms whose maps and kernels lie in turn in `tensors`."""
+    """Returns the terms whose maps and kernels alternate in `tensors`."""
     pairs = zip(tensors[::2], tensors[1::2], norms, strict=True)
     return [Term(x, kernel, norm) for x, kernel, norm in pairs if x is not None]

@@ -1,13 +1,14 @@
 """Chains of inverted residual blocks, as in MobileNet (Sandler et al. 2018) and ProxylessNAS.
 
-space.py       `MobileNetSpace`: its layers as edges, and what each question is answered with
-options.py     its options
+space.py       `MobileNetSpace`: the layers as edges and the methods of a search space
+options.py     the options of the space
 layouts.py     the published layouts: widths, depths and strides of the stages, by name
-skeleton.py    what supernet and network share: the plan of the layers, stem, head
+skeleton.py    the parts that supernet and network share: the plan of the layers, stem, head
 operations.py  the candidates of a layer: inverted residual blocks of several sizes, `skip`
-supernet.py    every candidate of every layer at once
+supernet.py    the supernet: every candidate of every layer at once
 network.py     the stand-alone network of one architecture
-text.py        the text of an architecture: one word a layer
+text.py        the text of an architecture: one word per layer
+configs.py     configurations of networks that other programs store
 published.py   the networks of the papers, as texts
 
 macro.py            `MacroSpace`: NAS-Bench-Macro, a chain whose 6,561 networks were all trained
@@ -19,7 +20,7 @@ from nastk import Offer, hookimpl
 
 @hookimpl
 def search_spaces() -> list[Offer]:
-    """The MobileNet space, and the benchmark of such chains."""
+    """Called once when the plugin is loaded: offers the MobileNet space and NAS-Bench-Macro."""
     return [
         Offer(
             "mobilenet",

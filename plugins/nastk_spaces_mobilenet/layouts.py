@@ -1,8 +1,8 @@
-"""The published layouts of MobileNet-like networks: `LAYOUTS`, by the name of the option `layout`.
+"""`LAYOUTS`: the published layouts of MobileNet-like networks, by the value of the option `layout`.
 
-A network is a stem, a first block without expansion, several stages of layers of one width each,
-and a head. The numbers are facts from the authors' releases (their sources: the documentation's
-page `mobilenet`).
+A network is a stem, a first block without expansion, several stages, whose layers have the same
+width, and a head. The numbers are facts from the authors' releases; the documentation's page
+`mobilenet` cites them.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ Style = Literal["v2", "v3"]
 
 @dataclass(frozen=True)
 class Layout:
-    """Everything about a network that is not searched.
+    """All properties of a network that are not searched.
 
-    `widths`, `depths` and `strides` have one entry a stage: its channels, its layers, the stride of
-    its first layer. `squeeze` and `hard_swish` name stages, counted from 1.
+    `widths`, `depths` and `strides` have one entry per stage: its channels, its number of layers
+    and the stride of its first layer. `squeeze` and `hard_swish` list stages, counted from 1.
 
     Example: `LAYOUTS["mobilenetv2"].widths[0] == 24`
     """

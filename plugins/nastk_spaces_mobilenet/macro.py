@@ -1,9 +1,9 @@
-"""`MacroSpace`: NAS-Bench-Macro, eight layers of three choices each, all 6,561 networks trained.
+"""`MacroSpace`: NAS-Bench-Macro, a chain of eight layers; all its 6,561 networks were trained.
 
-Facts from Su et al. 2021 ("Prioritized Architecture Sampling with Monto-Carlo Tree Search", CVPR),
-which brought the benchmark, and from its table, whose parameters and multiply-adds the networks
-here have. The layers are a chain: edge i joins node i to node i + 1. `macro_networks.py` has the
-supernet and the stand-alone network.
+The facts are from Su et al. 2021 ("Prioritized Architecture Sampling with Monto-Carlo Tree Search",
+CVPR), who published the benchmark, and from its table; the networks here have the parameters and
+multiply-adds of that table. Edge i joins node i to node i + 1. `macro_networks.py` has the supernet
+and the stand-alone network.
 """
 
 import re
@@ -18,13 +18,13 @@ from nastk import Architecture, DataError, Edge, Preset, SingleChoiceSpace, Supe
 from nastk_spaces_mobilenet.macro_networks import MacroNetwork, MacroSupernet
 
 OPERATIONS = ("identity", "mb3_3x3", "mb6_5x5")
-"""In the order of the benchmark's digits 0, 1 and 2."""
+"""The operations, in the order of the benchmark's digits 0, 1 and 2."""
 
 BETWEEN = re.compile(r"[\s,;'\"\[\]()]+")
-"""What may stand around and between the digits of a text."""
+"""Matches the characters that a text may have around and between its digits."""
 
 DEPTHS = (2, 3, 3)
-"""Layers in each stage."""
+"""The number of layers in each stage."""
 
 
 class MacroSpace(SingleChoiceSpace):
@@ -51,7 +51,7 @@ class MacroSpace(SingleChoiceSpace):
     )
 
     class Options(nastk.Options):
-        """Options of the space. The defaults are the benchmark's."""
+        """Options of the space; the defaults are the benchmark's settings."""
 
         channels: int = Field(
             32,
@@ -79,31 +79,31 @@ class MacroSpace(SingleChoiceSpace):
 
     def supernet(self, task: Task) -> Supernet:
         """Called once for every fresh branch, under the run's `weights` random stream."""
-        chosen = self.options
+        options = self.options
         return MacroSupernet(
-            DEPTHS, OPERATIONS, task, chosen.channels, chosen.head_channels, chosen.affine
+            DEPTHS, OPERATIONS, task, options.channels, options.head_channels, options.affine
         )
 
     def network(self, architecture: Architecture, task: Task) -> nn.Module:
         """Called to train, count or export an architecture: a `MacroNetwork`."""
         names = [name for (name,) in self.check(architecture).choices]
-        chosen = self.options
+        options = self.options
         return MacroNetwork(
-            DEPTHS, names, task, chosen.network_channels, chosen.network_head_channels
+            DEPTHS, names, task, options.network_channels, options.network_head_channels
         )
 
     def to_text(self, architecture: Architecture) -> str:
-        """The benchmark's digits: `02012100`."""
+        """Returns the benchmark's digits: `02012100`."""
         return "".join(str(OPERATIONS.index(name)) for (name,) in self.check(architecture).choices)
 
     def from_text(self, text: str) -> Architecture:
-        """The inverse of `to_text`; reads digits in a list or quotes, and nastk's own JSON, too.
+        """The inverse of `to_text`; also reads digits in a list or quotes, and nastk's own JSON.
 
         Raises:
             DataError: the text is not eight digits from 0 to 2.
         """
-        if (own := self.own(text)) is not None:
-            return own
+        if (architecture := self.own(text)) is not None:
+            return architecture
         digits = "".join(BETWEEN.split(text))
         if len(digits) != len(self.edges) or set(digits) - set("012"):
             shown = repr(digits) if len(digits) <= 40 else f"{digits[:37]!r}..."
@@ -115,10 +115,11 @@ class MacroSpace(SingleChoiceSpace):
         return self.chosen(int(digit) for digit in digits)
 
     def canonical(self, architecture: Architecture) -> str:
-        """Called to tell duplicates: one text for all architectures that are the same network.
+        """Called to recognise duplicates: returns the same text for architectures of one network.
 
-        Inside a stage an `identity` may stand anywhere after the first layer; the authors trained
-        3,969 networks for 6,561 texts, and moved it to the end.
+        After the first layer of a stage, the place of an `identity` does not matter. The text has
+        all of them at the end of the stage, as in the benchmark, whose authors trained 3,969
+        networks for the 6,561 texts.
         """
         digits, moved = iter(self.to_text(architecture)), []
         for depth in DEPTHS:
@@ -128,6 +129,6 @@ class MacroSpace(SingleChoiceSpace):
         return "".join(moved)
 
     def architectures(self) -> Iterator[Architecture]:
-        """Called to go through the whole space: all 6,561, the last layer changing fastest."""
+        """Called to enumerate the space: yields all 6,561, the last layer changing fastest."""
         for columns in product(range(len(OPERATIONS)), repeat=len(self.edges)):
             yield self.chosen(columns)

@@ -1,9 +1,9 @@
 """The networks of NAS-Bench-Macro: `MacroSupernet`, and `MacroNetwork` for one architecture.
 
-Both are a 3x3 convolution at full size, three stages of inverted residual blocks, each of twice the
-width and half the side of what comes before it, a 1x1 convolution, the mean over all positions and
-a classifier; activations are ReLU (Su et al. 2021, and the benchmark's table of sizes). Where a
-layer changes the shape, `identity` is a 1x1 convolution with a norm.
+Both are a 3x3 convolution at full size, three stages of inverted residual blocks, a 1x1
+convolution, global average pooling and a classifier. Every stage doubles the channels and halves
+height and width; activations are ReLU (Su et al. 2021, and the benchmark's table of sizes). In a
+layer that changes the shape, `identity` is a 1x1 convolution with a norm.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ IDENTITY = "identity"
 
 
 def plan(depths: Sequence[int], channels: int) -> list[LayerPlan]:
-    """The layers in order, after a stem of `channels` channels."""
+    """Returns the layers in order, after a stem of `channels` channels."""
     plans: list[LayerPlan] = []
     for depth in depths:
         for number in range(depth):
@@ -42,7 +42,7 @@ def plan(depths: Sequence[int], channels: int) -> list[LayerPlan]:
 
 
 def candidate(name: str, plan: LayerPlan, norm: Norm) -> nn.Module:
-    """The operation called `name`, for a layer of this plan."""
+    """Returns the operation called `name`, for a layer of this plan."""
     if name != IDENTITY:
         return operation(name, plan, norm)
     if plan.residual:
@@ -52,7 +52,7 @@ def candidate(name: str, plan: LayerPlan, norm: Norm) -> nn.Module:
 
 
 class Stem(nn.Sequential):
-    """The 3x3 convolution that comes first, at full size.
+    """The first 3x3 convolution, at full size, with its norm and activation.
 
     Example: `Stem(task.channels, 32, nn.BatchNorm2d)(images)`
     """
@@ -63,7 +63,7 @@ class Stem(nn.Sequential):
 
 
 class Head(nn.Module):
-    """What follows the last layer: features, their mean, classifier.
+    """The layers after the chain: a 1x1 convolution, global average pooling and the classifier.
 
     Example: `Head(256, 1280, task.classes, nn.BatchNorm2d)(state)`
     """
@@ -75,12 +75,12 @@ class Head(nn.Module):
         self.classifier = nn.Linear(width, classes)
 
     def forward(self, state: State) -> Float[Tensor, "batch classes"]:
-        """Called last in every forward pass: logits."""
+        """Called last in every forward pass: returns the logits."""
         return self.classifier(self.features(state).mean((2, 3)))  # type: ignore[no-any-return]
 
 
 class MacroSupernet(ChainSupernet):
-    """Every operation of every layer; norms use the batch and keep nothing.
+    """The supernet of a `MacroSpace`; its norms use batch statistics and have no buffers.
 
     Example: `logits = space.supernet(task)(images, Mixture.uniform(space.full()))`
     """
@@ -99,7 +99,7 @@ class MacroSupernet(ChainSupernet):
         layers = plan(depths, channels)
         self.stem = Stem(task.channels, channels, norm)
         self.layers = nn.ModuleList(
-            MixedLayer(each, [candidate(name, each, norm) for name in names]) for each in layers
+            MixedLayer(layer, [candidate(name, layer, norm) for name in names]) for layer in layers
         )
         self.head = Head(layers[-1].channels, head_channels, task.classes, norm)
 
@@ -123,12 +123,12 @@ class MacroNetwork(nn.Module):
         self.stem = Stem(task.channels, channels, nn.BatchNorm2d)
         self.layers = nn.Sequential(
             *(
-                candidate(name, each, nn.BatchNorm2d)
-                for name, each in zip(names, layers, strict=True)
+                candidate(name, layer, nn.BatchNorm2d)
+                for name, layer in zip(names, layers, strict=True)
             )
         )
         self.head = Head(layers[-1].channels, head_channels, task.classes, nn.BatchNorm2d)
 
     def forward(self, images: State) -> Float[Tensor, "batch classes"]:
-        """Called in training and after: logits."""
+        """Called in training and evaluation: returns the logits."""
         return self.head(self.layers(self.stem(images)))  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
-"""The stand-alone network of one architecture: `MobileNetwork`, to train, count and export.
+"""`MobileNetwork`: the stand-alone network of one architecture, to train, count and export.
 
-An ordinary module with ordinary norms (affine, with running statistics).
+It is an ordinary module with ordinary norms (affine, with running statistics).
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ from nastk_spaces_mobilenet.skeleton import Head, Stem, plan
 
 
 class MobileNetwork(nn.Module):
-    """The network of an architecture; skipped layers are not there.
+    """The network of an architecture; a skipped layer is an identity without parameters.
 
     Example: `logits = space.network(space.from_text("PROXYLESS_GPU"), task)(images)`
     """
@@ -28,8 +28,8 @@ class MobileNetwork(nn.Module):
         self.stem = Stem(layout, multiplier, task.channels, small, norm)
         self.layers = nn.Sequential(
             *(
-                operation(name, each, norm)
-                for each, (_, name) in zip(
+                operation(name, layer, norm)
+                for layer, (_, name) in zip(
                     plan(layout, multiplier, small), architecture.links(), strict=True
                 )
             )
@@ -37,5 +37,5 @@ class MobileNetwork(nn.Module):
         self.head = Head(layout, multiplier, task.classes, norm, options.dropout)
 
     def forward(self, images: State) -> Float[Tensor, "batch classes"]:
-        """Called in training and after: logits."""
+        """Called in training and evaluation: returns the logits."""
         return self.head(self.layers(self.stem(images)))  # type: ignore[no-any-return]

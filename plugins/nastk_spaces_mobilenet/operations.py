@@ -1,8 +1,8 @@
 """The candidates of a layer: inverted residual blocks (MBConv) of several sizes, and `skip`.
 
-`mb6_5x5` is the block of expansion 6 with a depthwise convolution of 5x5 pixels. A block in a layer
-that keeps size and width adds its input to its output, as `skip` hands it on alone.
-Next: `skeleton.py` plans the layers, `supernet.py` and `network.py` put candidates into them.
+`mb6_5x5` is the block of expansion 6 with a 5x5 depthwise convolution. In a layer that keeps size
+and width a block adds its input to its output; `skip` returns the input alone.
+`skeleton.py` plans the layers, `supernet.py` and `network.py` put candidates into them.
 """
 
 import re
@@ -14,14 +14,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 State = Float[Tensor, "batch _channels _height _width"]
-"""Any feature map: only the number of images is the same throughout a network."""
+"""A feature map; only the number of images is the same throughout a network."""
 
 Norm = Callable[[int], nn.Module]
-"""Makes the norm that follows a convolution, from its number of channels."""
+"""A function that makes the norm after a convolution, from its number of channels."""
 
 SKIP = "skip"
 BLOCK = re.compile(r"mb(?P<expansion>\d+)_(?P<kernel>\d+)x(?P=kernel)")
-"""The names of blocks."""
+"""Matches the names of blocks."""
 
 Activation = Literal["relu", "relu6", "hard_swish"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -33,9 +33,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """What a layer is, whatever is chosen for it: widths, stride, activation, its shortcut.
+    """The properties of a layer that all its candidates share.
 
-    A `residual` layer keeps size and width: its blocks have a shortcut, and it may be skipped.
+    A `residual` layer keeps size and width: its blocks have a shortcut, and it may be skipped. In a
+    layer with `squeeze` the blocks have squeeze-and-excitation.
 
     Example: `operation("mb6_3x3", LayerPlan(16, 24, 2, False, False, "relu6"), nn.BatchNorm2d)`
     """
@@ -49,24 +50,25 @@ class LayerPlan:
 
 
 def names(kernels: Sequence[int], expansions: Sequence[int], skip: bool) -> tuple[str, ...]:
-    """The candidates in the order of the columns: by kernel, then by expansion, `skip` last."""
+    """Returns the candidates in column order: by kernel, then by expansion, `skip` last."""
     blocks = [f"mb{expansion}_{size}x{size}" for size in kernels for expansion in expansions]
     return (*blocks, SKIP) if skip else tuple(blocks)
 
 
 def operation(name: str, plan: LayerPlan, norm: Norm) -> nn.Module:
-    """The operation called `name`, for a layer of this plan."""
+    """Returns the operation called `name`, for a layer of this plan."""
     if name == SKIP:
         return nn.Identity()
-    found = BLOCK.fullmatch(name)
-    assert found is not None, name
-    return InvertedResidual(plan, int(found["kernel"]), int(found["expansion"]), norm)
+    match = BLOCK.fullmatch(name)
+    assert match is not None, name
+    return InvertedResidual(plan, int(match["kernel"]), int(match["expansion"]), norm)
 
 
 class InvertedResidual(nn.Module):
-    """Widen by a 1x1 convolution, convolve each channel, narrow again (Sandler et al. 2018).
+    """A block that widens, convolves depthwise and narrows again (Sandler et al. 2018).
 
-    With expansion 1 nothing is widened. The last convolution has a norm and no activation.
+    With expansion 1 there is no widening 1x1 convolution. The narrowing 1x1 convolution has a norm
+    but no activation.
 
     Example: `InvertedResidual(plan, kernel=5, expansion=6, norm=nn.BatchNorm2d)(state)`
     """
@@ -87,7 +89,7 @@ class InvertedResidual(nn.Module):
         )
 
     def forward(self, x: State) -> State:
-        """Called like any operation; a residual block adds its input."""
+        """Called like any operation; a residual block adds its input to its output."""
         y: State = self.narrow(self.squeeze(self.depthwise(self.widen(x))))
         return x + y if self.residual else y
 
@@ -98,7 +100,9 @@ def _widen(plan: LayerPlan, inside: int, norm: Norm) -> nn.Module:
 
 
 class SqueezeExcitation(nn.Module):
-    """Scale each channel by what all channels' means say (Hu et al. 2018), as in MobileNetV3.
+    """Squeeze-and-excitation (Hu et al. 2018), with the activations of MobileNetV3.
+
+    It scales each channel by a factor that is computed from the means of all channels.
 
     Example: `SqueezeExcitation(72)(state)`
     """
@@ -114,14 +118,14 @@ class SqueezeExcitation(nn.Module):
         )
 
     def forward(self, x: State) -> State:
-        """Called inside a block, after its depthwise convolution."""
+        """Called inside a block, after its depthwise convolution: returns the scaled map."""
         return x * self.scale(x.mean((2, 3), keepdim=True))  # type: ignore[no-any-return]
 
 
 def divisible(channels: float) -> int:
-    """The multiple of 8 nearest to `channels`, at least 8, and never more than 10 % below.
+    """Returns the multiple of 8 nearest to `channels`, at least 8, never more than 10 % below it.
 
-    The rule of all MobileNets. Halfway goes up.
+    It is the rule of all MobileNets; halves are rounded up.
 
     Example: `divisible(16 * 1.35) == 24`
     """

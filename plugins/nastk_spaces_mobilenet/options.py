@@ -1,4 +1,4 @@
-"""The options of `MobileNetSpace`: a published layout, what to change of it, what to choose."""
+"""The options of `MobileNetSpace`: a published layout, changes to it, and the candidates."""
 
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -23,11 +23,11 @@ CHANGES = (
     "hard_swish",
     "style",
 )
-"""Options that are fields of `Layout`; unset, they are the layout's."""
+"""Options that are fields of `Layout`; an unset option is taken from the layout."""
 
 
 class MobileNetOptions(Options):
-    """Options of the space. The defaults are ProxylessNAS's search space on ImageNet."""
+    """Options of the space; the defaults are ProxylessNAS's search space on ImageNet."""
 
     layout: LayoutName = Field(
         "proxyless", description="published layout, from which all that is unset below is taken"
@@ -84,12 +84,12 @@ class MobileNetOptions(Options):
     )
 
     def described(self) -> Layout:
-        """Called when the space is made: the layout with all changes."""
+        """Called when the space is made: returns the layout with all changes applied."""
         changes = {name: value for name in CHANGES if (value := getattr(self, name)) is not None}
         return replace(LAYOUTS[self.layout], **changes)
 
     def is_small(self, task: Task) -> bool:
-        """Called when networks are built: whether they begin with the stem for small images."""
+        """Called when networks are built: True if they begin with the stem for small images."""
         return task.shorter < 128 if self.stem == "auto" else self.stem == "small"
 
     @model_validator(mode="after")
@@ -97,8 +97,8 @@ class MobileNetOptions(Options):
         layout = self.described()
         lengths = {name: len(getattr(layout, name)) for name in ("widths", "depths", "strides")}
         if len(set(lengths.values())) > 1:
-            found = ", ".join(f"{name} has {count}" for name, count in lengths.items())
-            raise ValueError(f"widths, depths and strides with one entry for each stage ({found})")
+            counts = ", ".join(f"{name} has {count}" for name, count in lengths.items())
+            raise ValueError(f"widths, depths and strides with one entry for each stage ({counts})")
         stages = lengths["widths"]
         for name in ("squeeze", "hard_swish"):
             if any(stage > stages for stage in getattr(self, name) or ()):

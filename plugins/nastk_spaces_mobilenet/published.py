@@ -1,6 +1,6 @@
-"""The networks that the papers published: `space.from_text("PROXYLESS_GPU")` reads one by its name.
+"""The networks of the papers; `space.from_text("PROXYLESS_GPU")` reads a network by its name.
 
-A table of facts from the authors' configuration files. A bar stands between two stages.
+The table holds facts from the authors' configuration files; a bar separates two stages.
 """
 
 from dataclasses import dataclass, fields
@@ -12,9 +12,9 @@ from nastk_spaces_mobilenet.layouts import LAYOUTS, Layout, LayoutName
 
 @dataclass(frozen=True)
 class Network:
-    """A network: its `layout` and `multiplier` of widths (options of the space), and its text.
+    """A published network: its text, with the `layout` and width `multiplier` of its space.
 
-    One that `scales` was published under its name in several widths.
+    `scales` is true if the network was published in several widths under the same name.
 
     Example: `PUBLISHED["PROXYLESS_CPU"].layout == "proxyless-cpu"`
     """
@@ -26,20 +26,21 @@ class Network:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options of the space that make this network of its text; defaults left out."""
+        """The options of the space whose text this is, without those that have their default."""
         wanted: dict[str, Any] = {} if self.layout == "proxyless" else {"layout": self.layout}
         return wanted if self.multiplier == 1.0 else {**wanted, "width_multiplier": self.multiplier}
 
     def check(self, name: str, layout: Layout, multiplier: float) -> None:
-        """Called before its text is read in a space of this layout and this multiplier.
+        """Called before the text is read in a space of this layout and multiplier.
 
         Raises:
-            DataError: the space would make another network of it; says which options do not.
+            DataError: the space would build another network from the text; the message names the
+                options that differ.
         """
-        own = LAYOUTS[self.layout]
-        # The candidates of expansions may be others: they decide nothing that was not chosen.
+        published = LAYOUTS[self.layout]
+        # The candidate expansions may differ: they do not change the chosen network.
         parts = [field.name for field in fields(Layout) if field.name != "expansions"]
-        different = [part for part in parts if getattr(own, part) != getattr(layout, part)]
+        different = [part for part in parts if getattr(published, part) != getattr(layout, part)]
         if multiplier != self.multiplier and not self.scales:
             different.append("width_multiplier")
         if not different:
@@ -135,11 +136,11 @@ PUBLISHED = {
     name: Network(layout, multiplier, text.replace(" | ", " "), name == "MOBILENET_V2")
     for name, (layout, multiplier, text) in _TABLE.items()
 }
-"""Name to network."""
+"""The published networks by name."""
 
 LIKELY: list[dict[str, Any]] = [
     {},
     *({"layout": name} for name in LAYOUTS if name != "proxyless"),
     {"layout": "mobilenetv3", "width_multiplier": 1.2},
 ]
-"""Options under which a configuration that comes without any is read, in this order."""
+"""Options that are tried in this order for a configuration that comes without options."""

@@ -1,8 +1,8 @@
-"""What the supernet and a stand-alone network have in common: the plan of the layers, stem, head.
+"""The parts that supernet and stand-alone network share: the plan of the layers, stem, head.
 
 The stem is a 3x3 convolution and a first block that does not widen. The head is a 1x1 convolution
-to many channels, the mean over all positions and the classifier; MobileNetV3 takes the mean before
-the last of two 1x1 convolutions.
+to many channels, global average pooling and the classifier; MobileNetV3 pools before the last of
+two 1x1 convolutions.
 """
 
 from itertools import chain
@@ -23,21 +23,21 @@ from nastk_spaces_mobilenet.operations import (
 
 
 def scaled(channels: int, multiplier: float) -> int:
-    """A width times the multiplier, as a multiple of 8; unchanged where the multiplier is 1."""
+    """Returns a width times the multiplier as a multiple of 8; multiplier 1 changes nothing."""
     return channels if multiplier == 1.0 else divisible(channels * multiplier)
 
 
 def stages(layout: Layout) -> list[int]:
-    """The stage of each searched layer, from 1."""
+    """Returns the stage of each searched layer, counted from 1."""
     return list(
         chain.from_iterable([stage] * depth for stage, depth in enumerate(layout.depths, start=1))
     )
 
 
 def plan(layout: Layout, multiplier: float = 1.0, small: bool = False) -> list[LayerPlan]:
-    """The searched layers in order; with `small` the first stage keeps the size.
+    """Returns the searched layers in order; with `small` the first stage keeps the image size.
 
-    Which layers are residual is the layout's alone: neither `multiplier` nor `small` changes it.
+    The layout alone decides which layers are residual, whatever `multiplier` and `small` are.
     """
     plans: list[LayerPlan] = []
     before, stage_before = layout.first_channels, 0
@@ -86,12 +86,12 @@ class Stem(nn.Module):
         self.block = InvertedResidual(first, 3, 1, norm)
 
     def forward(self, images: State) -> State:
-        """Called first in every forward pass."""
+        """Called first in every forward pass: returns the input of the first layer."""
         return self.block(self.convolution(images))  # type: ignore[no-any-return]
 
 
 class Head(nn.Module):
-    """What follows the last layer: features, their mean, classifier.
+    """The layers after the chain: features, global average pooling and the classifier.
 
     Example: `Head(layout, 1.0, task.classes, nn.BatchNorm2d, dropout=0.2)(state)`
     """
@@ -101,7 +101,7 @@ class Head(nn.Module):
     ) -> None:
         super().__init__()
         last = scaled(layout.widths[-1], multiplier)
-        # A narrow network keeps the wide head of the original.
+        # A multiplier below 1 does not narrow the head.
         width = scaled(layout.head_channels, max(multiplier, 1.0))
         inside = 6 * last if layout.style == "v3" else width
         self.features = nn.Sequential(
@@ -116,16 +116,16 @@ class Head(nn.Module):
         self.classifier = nn.Linear(width, classes)
 
     def forward(self, state: State) -> Float[Tensor, "batch classes"]:
-        """Called last in every forward pass: logits."""
+        """Called last in every forward pass: returns the logits."""
         mean = self.features(state).mean((2, 3))
         return self.classifier(self.dropout(self.mix(mean)))  # type: ignore[no-any-return]
 
 
 def _plain(layout: Layout) -> Activation:
-    """The activation of blocks that do not ask for another."""
+    """Returns the activation of blocks in stages without hard swish."""
     return "relu" if layout.style == "v3" else "relu6"
 
 
 def _outer(layout: Layout) -> Activation:
-    """The activation of the first and the last convolution."""
+    """Returns the activation of the first and the last convolution."""
     return "hard_swish" if layout.style == "v3" else "relu6"

@@ -1,4 +1,4 @@
-"""`MobileNetSpace`: the space's layers as edges, and who answers each of a space's questions.
+"""`MobileNetSpace`: the layers as edges and the methods of a search space.
 
 The layers are a chain: edge i joins node i to node i + 1, and its operations are the candidates of
 layer i + 1. Layers that change size or width have no `skip`, so the rows have different lengths.
@@ -30,7 +30,7 @@ from nastk_spaces_mobilenet.text import configuration, read, write
 
 
 class MobileNetSpace(SingleChoiceSpace):
-    """A chain of inverted residual blocks, one decision a layer (ProxylessNAS, Cai et al. 2019).
+    """A chain of inverted residual blocks with one decision per layer (Cai et al. 2019).
 
     Example:
         space = MobileNetSpace(MobileNetSpace.Options(layout="proxyless-gpu"))
@@ -59,11 +59,11 @@ class MobileNetSpace(SingleChoiceSpace):
     )
 
     published = {  # noqa: RUF012
-        name: Published(known.text, known.options) for name, known in PUBLISHED.items()
+        name: Published(network.text, network.options) for name, network in PUBLISHED.items()
     }
 
     class Options(MobileNetOptions):
-        """Described in `options.py`."""
+        """The options of the space; `options.py` describes them."""
 
     def __init__(self, options: MobileNetOptions | None = None) -> None:
         super().__init__(options)
@@ -71,12 +71,12 @@ class MobileNetSpace(SingleChoiceSpace):
         self.edges = tuple(
             Edge(
                 f"stage{stage}:{number}->{number + 1}",
-                names(kernels, layout.expansions, self.options.skip and each.residual),
+                names(kernels, layout.expansions, self.options.skip and layer.residual),
                 "layers",
                 number,
                 number + 1,
             )
-            for number, (stage, each) in enumerate(zip(stages(layout), plan(layout), strict=True))
+            for number, (stage, layer) in enumerate(zip(stages(layout), plan(layout), strict=True))
         )
 
     def supernet(self, task: Task) -> Supernet:
@@ -88,20 +88,21 @@ class MobileNetSpace(SingleChoiceSpace):
         return MobileNetwork(self.options, self.check(architecture), task)
 
     def to_text(self, architecture: Architecture) -> str:
-        """One word a layer: `mb3_5x5 skip skip skip mb3_7x7 ...`."""
+        """Returns one word per layer: `mb3_5x5 skip skip skip mb3_7x7 ...`."""
         return write([name for (name,) in self.check(architecture).choices])
 
     def from_text(self, text: str) -> Architecture:
         """The inverse of `to_text`; also reads a published network by name, as `PROXYLESS_GPU`.
 
-        Reads what other programs print and store (`text.py`), and nastk's own JSON.
+        It reads the spellings and configurations of other programs (`text.py`), and nastk's own
+        JSON.
 
         Raises:
-            DataError: the text is no architecture of this space; says where it stops being one. A
-                network of other widths is none, by name or by its configuration.
+            DataError: the text is no architecture of this space, or a network with other widths;
+                the message says where it departs from the expected form.
         """
-        if (own := self.own(text)) is not None:
-            return own
+        if (architecture := self.own(text)) is not None:
+            return architecture
         layout, multiplier = self.options.described(), self.options.width_multiplier
         known = PUBLISHED.get(text.strip().upper())
         if known is not None:
@@ -116,12 +117,12 @@ class MobileNetSpace(SingleChoiceSpace):
 
     @classmethod
     def options_for(cls, text: str) -> dict[str, Any]:
-        """Called for what comes without options: the layout of a name, or of a configuration.
+        """Called for a text without options: returns the layout of a name or of a configuration.
 
         See `SearchSpace.options_for`.
         """
-        if known := super().options_for(text):
-            return known
+        if options_of_name := super().options_for(text):
+            return options_of_name
         try:
             if configuration(text) is None:
                 return {}
@@ -136,4 +137,5 @@ class MobileNetSpace(SingleChoiceSpace):
         return {}
 
     def _named(self, operations: Iterable[str]) -> Architecture:
+        """Returns the architecture with these operations, one per layer."""
         return self.architecture((name,) for name in operations)

@@ -1,4 +1,4 @@
-"""Every candidate of every layer at once: `MobileNetSupernet`, told by a `Mixture` how to mix."""
+"""`MobileNetSupernet` holds every candidate of every layer; a `Mixture` weights them."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -14,13 +14,13 @@ from nastk_spaces_mobilenet.options import MobileNetOptions
 from nastk_spaces_mobilenet.skeleton import Head, Stem, plan
 
 Terms = Sequence[tuple[int, Tensor]]
-"""The operations of one layer that are computed: (column, weight)."""
+"""The active operations of one layer: (column, weight)."""
 
 
 class ChainSupernet(Supernet):
-    """A supernet whose layers follow one another: `stem`, `layers` (each a `MixedLayer`), `head`.
+    """A supernet whose layers form a chain: `stem`, `layers` (of class `MixedLayer`), `head`.
 
-    Example: `class Mine(ChainSupernet)` with an `__init__` that makes the three
+    Example: `class Mine(ChainSupernet)` with an `__init__` that sets these three attributes
     """
 
     stem: nn.Module
@@ -30,21 +30,21 @@ class ChainSupernet(Supernet):
     def forward(
         self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
     ) -> Float[Tensor, "batch classes"]:
-        """Called for every weight step and every measurement: the logits under `mixture`."""
+        """Called for every weight step and measurement: returns the logits under `mixture`."""
         state = self.stem(images)
         for layer, terms in zip(self.layers, mixture.terms, strict=True):
             state = layer(state, terms)
         return self.head(state)  # type: ignore[no-any-return]
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
-        """Called by updaters that hook operations or tell them apart: (edge, operation, module)."""
+        """Called by updaters that hook or inspect operations: yields (edge, operation, module)."""
         for row, layer in enumerate(self.layers):
             for column, module in enumerate(cast(MixedLayer, layer).candidates):
                 yield row, column, module
 
 
 class MobileNetSupernet(ChainSupernet):
-    """The supernet of a `MobileNetSpace`; its norms use the batch and keep nothing.
+    """The supernet of a `MobileNetSpace`; its norms use batch statistics and have no buffers.
 
     Example: `logits = space.supernet(task)(images, Mixture.uniform(space.full()))`
     """
@@ -56,14 +56,14 @@ class MobileNetSupernet(ChainSupernet):
         norm = partial(BatchNorm, affine=options.affine, epsilon=options.norm_epsilon)
         self.stem = Stem(layout, multiplier, task.channels, small, norm)
         self.layers = nn.ModuleList(
-            MixedLayer(each, [operation(name, each, norm) for name in edge.operations])
-            for each, edge in zip(plan(layout, multiplier, small), edges, strict=True)
+            MixedLayer(layer, [operation(name, layer, norm) for name in edge.operations])
+            for layer, edge in zip(plan(layout, multiplier, small), edges, strict=True)
         )
         self.head = Head(layout, multiplier, task.classes, norm)
 
 
 class MixedLayer(nn.Module):
-    """One layer of the supernet: all its candidates, of which only the active ones are computed.
+    """One layer of the supernet with all its candidates; only the active ones are computed.
 
     Example: `MixedLayer(plan, [block, nn.Identity()])(state, [(0, torch.tensor(1.0))])`
     """
@@ -74,13 +74,13 @@ class MixedLayer(nn.Module):
         self.candidates = nn.ModuleList(candidates)
 
     def forward(self, state: State, terms: Terms) -> State:
-        """Called once in a forward pass: the weighted sum of its active candidates."""
+        """Called once per forward pass: returns the weighted sum of the active candidates."""
         total: State | None = None
         for column, weight in terms:
             total = added(total, self.candidates[column](state), weight)
         return self._nothing(state) if total is None else total
 
     def _nothing(self, state: State) -> State:
-        """Zeros of the size that a candidate would have given."""
+        """Returns zeros in the output size of the candidates."""
         height, width = (-(-side // self.stride) for side in state.shape[2:])
         return state.new_zeros(len(state), self.channels, height, width)

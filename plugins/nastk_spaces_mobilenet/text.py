@@ -1,8 +1,8 @@
-"""The text of an architecture: one word for each layer, such as `mb6_7x7 mb3_5x5 skip skip`.
+"""Writes and reads the text of an architecture: a word per layer, as `mb6_7x7 mb3_5x5 skip skip`.
 
-`read` also understands two other spellings: `k7e6` (kernel 7, expansion 6) and ProxylessNAS's
-`7x7_MBConv6` with `Zero` for a layer that is skipped; words in a list, with quotes, commas or the
-bars between stages; and the configurations of `configs.py`.
+`read` also accepts two other spellings: `k7e6` (kernel 7, expansion 6) and ProxylessNAS's
+`7x7_MBConv6` with `Zero` for a skipped layer; words in a list, with quotes, commas or bars between
+stages; and the configurations of `configs.py`.
 """
 
 import re
@@ -21,19 +21,19 @@ SPELLINGS = (
 )
 
 EDGES = " \t\r\n[]()'\"|,;"
-"""What may stand around the words of a text."""
+"""The characters that a text may have around its words."""
 
 BETWEEN = re.compile(r"[\s,;|'\"]+")
-"""What may stand between two words."""
+"""Matches the characters that a text may have between two words."""
 
 
 def write(names: Sequence[str]) -> str:
-    """The text of a chain of operations."""
+    """Returns the text of a chain of operations."""
     return " ".join(names)
 
 
 def read(text: str, edges: Sequence[Edge], layout: Layout, multiplier: float) -> list[str]:
-    """The operation of each layer.
+    """Returns the operation of each layer.
 
     Raises:
         DataError: the text has another number of words, a layer does not offer its word, or it is
@@ -41,31 +41,31 @@ def read(text: str, edges: Sequence[Edge], layout: Layout, multiplier: float) ->
     """
     config = configuration(text)
     if config is None:
-        found = [word for word in BETWEEN.split(text.strip(EDGES)) if word]
+        spelled = [word for word in BETWEEN.split(text.strip(EDGES)) if word]
     else:
-        found = words(config, layout, multiplier)
-    if config is None and len(found) > 1 and all(word.isdecimal() for word in found):
+        spelled = words(config, layout, multiplier)
+    if config is None and len(spelled) > 1 and all(word.isdecimal() for word in spelled):
         raise DataError(
             "Numbers are places in a program's own list of candidates, which another has in "
             f"another order (SPOS, FairNAS). Give the names, such as {edges[0].operations[0]}."
         )
-    if len(found) != len(edges):
+    if len(spelled) != len(edges):
         raise DataError(
             f"An architecture of this space is {len(edges)} words, one for each layer, such as "
             f"'{edges[0].operations[0]} ...', or a configuration of Once-for-all or ProxylessNAS; "
-            f"got {len(found)}: {_short(text)}."
+            f"got {len(spelled)}: {_short(text)}."
         )
     return [
         _operation(number, word, edge)
-        for number, (word, edge) in enumerate(zip(found, edges, strict=True), start=1)
+        for number, (word, edge) in enumerate(zip(spelled, edges, strict=True), start=1)
     ]
 
 
 def configuration(text: str) -> dict[str, Any] | None:
-    """The configuration in a text, as Python or JSON prints it; None where it is none.
+    """Returns the configuration in a text, as Python or JSON prints it; None if there is none.
 
     Raises:
-        DataError: it begins as one and stops being one.
+        DataError: the text begins like a configuration but cannot be read as one.
     """
     start, end = text.find("{"), text.rfind("}")
     if start < 0:
@@ -78,7 +78,7 @@ def configuration(text: str) -> dict[str, Any] | None:
 
 
 def _operation(number: int, word: str, edge: Edge) -> str:
-    """The operation that one word means."""
+    """Returns the operation that `word` spells, checked against layer `number`."""
     name = _plain(word)
     if name not in edge.operations:
         raise DataError(
@@ -89,14 +89,15 @@ def _operation(number: int, word: str, edge: Edge) -> str:
 
 
 def _plain(word: str) -> str:
-    """A word in our own spelling."""
+    """Returns the word in our own spelling."""
     lower = word.lower()
     for spelling in SPELLINGS:
-        if found := spelling.fullmatch(lower):
-            return f"mb{found['expansion']}_{found['kernel']}x{found['kernel']}"
+        if match := spelling.fullmatch(lower):
+            return f"mb{match['expansion']}_{match['kernel']}x{match['kernel']}"
     return SKIP if lower == "zero" else lower
 
 
 def _short(text: str) -> str:
+    """Returns `repr(text)`, cut to 60 characters."""
     shown = repr(text)
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

@@ -1,8 +1,14 @@
-"""The way back through `fused_forward`: gradients of its weights, its state and its kernels.
+"""The backward pass of `fused_forward`: gradients of its weights, its state and its kernels.
 
-With G the gradient at the node, y a convolution's output of mean m, root r = 1 / sqrt(v + e) and
-weight a, h = sum(G (y - m)) is all that the norm needs: the weight's slope is h r, and the gradient
-of y is a r G - (a h r^3 / n) (y - m) - a r mean(G), all for each channel.
+An operation adds a r (y - m) to a node, for each channel: y is the convolution's output, m its
+mean and v its variance over n positions, r = 1 / sqrt(v + e), and a the mixing weight. With G the
+gradient at the node, the single sum h = sum(G (y - m)) determines what passes through the norm:
+
+    gradient of a = sum over channels of h r
+    gradient of v = -1/2 a h r^3
+    gradient of y = a r G - a r mean(G) - (a h r^3 / n) (y - m)
+
+(the last term is the gradient of v times dv/dy = 2 (y - m) / n; the mean of y - m is zero).
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,17 +31,17 @@ from nastk_spaces_nasbench201.operations import State
 from nastk_spaces_nasbench201.reference import plain
 
 Gradients = tuple[Tensor | None, ...]
-"""Of the weights, of the state, then of each way's kernel."""
+"""The gradients of the weights, of the state, then of each outgoing operation's kernel."""
 
 
 def differentiable(
     gradients: Mapping[int, State],
     outgoing: Sequence[OutgoingOperation],
-    weights: Float[Tensor, "ways"],
+    weights: Float[Tensor, "operations"],
     state: State,
     kernels: Sequence[Tensor | None],
 ) -> Gradients:
-    """By the plain form, whose gradients have a graph of their own."""
+    """Returns gradients that can be differentiated again, through the reference form."""
     with torch.enable_grad():
         again = [
             replace(operation, weight=weight, kernel=kernel)
@@ -44,48 +50,58 @@ def differentiable(
         totals = plain(state, [None] * (max(gradients) + 1), again)
         reached = [totals[node] for node in gradients]
         inputs = [weights, state, *kernels]
-        wanted = [each for each in inputs if each is not None and each.requires_grad]
-        outputs = [each for each in reached if each is not None]
-        found = iter(
+        wanted = [x for x in inputs if x is not None and x.requires_grad]
+        outputs = [total for total in reached if total is not None]
+        computed = iter(
             torch.autograd.grad(outputs, wanted, list(gradients.values()), create_graph=True)
         )
-    return tuple(None if x is None or not x.requires_grad else next(found) for x in inputs)
+    return tuple(None if x is None or not x.requires_grad else next(computed) for x in inputs)
 
 
 def fast(
     gradients: Mapping[int, State],
     outgoing: Sequence[OutgoingOperation],
-    weights: Float[Tensor, "ways"],
+    weights: Float[Tensor, "operations"],
     source: NodeState,
     low: torch.dtype | None,
     wanted: Sequence[bool],
 ) -> Gradients:
-    """The gradients as numbers; `wanted` says of which inputs of `_Leave`, weights first."""
-    back = Back(
-        {node: positions(each) for node, each in gradients.items()}, outgoing, weights, source
+    """Returns the gradients without a graph.
+
+    `wanted` says which inputs of `_FusedForward` need a gradient, the weights first.
+    """
+    backward = BackwardPass(
+        {node: positions(gradient) for node, gradient in gradients.items()},
+        outgoing,
+        weights,
+        source,
     )
-    of_state = back.of_plain(wanted[0])
-    through = None
+    of_state = backward.of_plain(wanted[0])
+    # The convolutions' gradients are added up first, so that the ReLU's mask is applied once.
+    of_relu = None
     if source.wide is not None:
-        through = back.of_wide(source.wide, low)
+        of_relu = backward.of_wide(source.wide, low)
     if source.narrow is not None:
-        through = back.of_narrow(source.narrow, through)
-    if through is not None and source.relu is not None:
-        masked = torch.ops.aten.threshold_backward(through, positions(source.relu), 0)
+        of_relu = backward.of_narrow(source.narrow, of_relu)
+    if of_relu is not None and source.relu is not None:
+        masked = torch.ops.aten.threshold_backward(of_relu, positions(source.relu), 0)
         of_state = masked if of_state is None else of_state.add_(masked)
-    slopes = torch.stack(back.slopes) if wanted[0] else None
+    slopes = torch.stack(backward.slopes) if wanted[0] else None
     of_maps = None if of_state is None else maps(of_state, source.state.shape)
-    return slopes, of_maps, *back.kernels
+    return slopes, of_maps, *backward.kernels
 
 
-class Back:
-    """The way back from the nodes to one state, whose parts are asked for in turn."""
+class BackwardPass:
+    """The gradients from the nodes back to one state; `fast` calls its methods in turn.
+
+    `slopes` (gradients of the mixing weights) and `kernels` (of the kernels) fill up on the way.
+    """
 
     def __init__(
         self,
         gradients: Mapping[int, Matrix],
         outgoing: Sequence[OutgoingOperation],
-        weights: Float[Tensor, "ways"],
+        weights: Float[Tensor, "operations"],
         source: NodeState,
     ) -> None:
         self._gradients, self._outgoing, self._weights, self._source = (
@@ -95,117 +111,140 @@ class Back:
             source,
         )
         self._numbers = weights.tolist()
-        self._sums = {node: column_sums(each) for node, each in gradients.items()}
+        self._sums = {node: column_sums(gradient) for node, gradient in gradients.items()}
         self.slopes: list[Tensor] = [weights.new_zeros(())] * len(outgoing)
         self.kernels: list[Tensor | None] = [None] * len(outgoing)
 
     def of_plain(self, slopes: bool) -> Matrix | None:
-        """The state's gradient through poolings and skips."""
+        """Returns the gradient of the state through poolings and skips, positions x channels."""
         state, pool = self._source.state, self._source.pool
         pools = [
-            place for place, operation in enumerate(self._outgoing) if operation.reads == "avg_pool"
+            index for index, operation in enumerate(self._outgoing) if operation.reads == "avg_pool"
         ]
         skips = [
-            place for place, operation in enumerate(self._outgoing) if operation.reads == "state"
+            index for index, operation in enumerate(self._outgoing) if operation.reads == "state"
         ]
         if slopes:
-            for place in (*pools, *skips):
-                x = pool if place in pools else state
+            for index in (*pools, *skips):
+                x = pool if index in pools else state
                 assert x is not None
-                self.slopes[place] = _product(self._at(place), positions(x))
+                self.slopes[index] = _product(self._gradient_at(index), positions(x))
         total = self._weighted(pools, None)
         if total is not None:
+            # Forward: window sums, then the division. Backward: the transposes in reverse order.
             spread = maps(total, state.shape)
             spread.mul_(shares(state.shape[2], state.shape[3], state.dtype))
             total = positions(window_sums(spread))
         return self._weighted(skips, total)
 
     def of_wide(self, wide: Dense, low: torch.dtype | None) -> Matrix:
-        """What they read gets this gradient; that of each kernel is noted."""
+        """Returns the gradient of the ReLU through the computed convolutions; notes the kernels'.
+
+        The result is positions x in.
+        """
         assert wide.output is not None and self._source.relu is not None
         output = positions(wide.output).to(self._source.relu.dtype)
-        columns = output.chunk(len(wide.places), 1)
+        columns = output.chunk(len(wide.indices), 1)  # per convolution: positions x out
+        # h = sum(G (y - m)) = sum(G y) - sum(G) m. The diagonal of G'y holds sum(G y) of each
+        # channel: a matrix product is faster than multiplying the maps and summing over positions.
         held = torch.stack(
             [
-                (self._at(place).t() @ part).diagonal()
-                for place, part in zip(wide.places, columns, strict=True)
+                (self._gradient_at(index).t() @ part).diagonal()
+                for index, part in zip(wide.indices, columns, strict=True)
             ]
-        )
-        sums = torch.stack([self._sums[self._outgoing[place].node] for place in wide.places])
+        )  # convolutions x out
+        sums = torch.stack([self._sums[self._outgoing[index].node] for index in wide.indices])
         held -= sums * wide.means
-        scales, spread = self._through_norm(wide, held)
+        scales, by_variance = self._through_norm(wide, held)  # convolutions x out
         share = 1 / len(output)
-        slope = spread * (2 * share)
+        # The gradient of y as slope y + shift + a r G, so that it is two passes over the map.
+        slope = by_variance * (2 * share)
         shift = -share * scales * sums - slope * wide.means
-        # What was brought back from reduced precision is written over.
-        own = None if output.dtype == wide.output.dtype else output
-        of_output = torch.addcmul(shift.flatten(), output, slope.flatten(), out=own)
-        parts = of_output.chunk(len(wide.places), 1)
-        for place, part, scale in zip(wide.places, parts, scales.unbind(), strict=True):
-            part.addcmul_(self._at(place), scale)
+        # An output that was just converted from reduced precision is a copy: overwrite it.
+        copy = None if output.dtype == wide.output.dtype else output
+        of_output = torch.addcmul(shift.flatten(), output, slope.flatten(), out=copy)
+        parts = of_output.chunk(len(wide.indices), 1)
+        for index, part, scale in zip(wide.indices, parts, scales.unbind(), strict=True):
+            part.addcmul_(self._gradient_at(index), scale)
         return self._through_convolution(maps(of_output, wide.output.shape), wide, low)
 
     def of_narrow(self, narrow: Dense, total: Matrix | None) -> Matrix:
-        """The same, added to `total`; here W is known by h = G'(x - m) and C alone."""
+        """Returns `total` plus the gradient of the ReLU through the 1x1 convolutions.
+
+        Here y = x W' is never computed. With m and C the mean and covariance of x, b the gradient
+        of the variance diag(W C W') and H = G'(x - m), which is out x in:
+
+            h = sum over in of H W
+            gradient of W = a r H + 2 b W C
+            gradient of x = a r (G - mean(G)) W + (2 / n) (x - m) W' diag(b) W
+        """
         assert narrow.mean is not None and narrow.covariance is not None
         assert self._source.relu is not None
         relu, kernels = positions(self._source.relu), narrow.kernel
-        products = torch.stack([self._at(place).t() @ relu for place in narrow.places])
-        sums = torch.stack([self._sums[self._outgoing[place].node] for place in narrow.places])
+        # G'x: convolutions x out x in; less sum(G) m' it is H.
+        products = torch.stack([self._gradient_at(index).t() @ relu for index in narrow.indices])
+        sums = torch.stack([self._sums[self._outgoing[index].node] for index in narrow.indices])
         held = products - sums[:, :, None] * narrow.mean
-        scales, spread = self._through_norm(narrow, (held * kernels).sum(2))
-        spreads = 2 * spread[:, :, None] * kernels
+        scales, by_variance = self._through_norm(narrow, (held * kernels).sum(2))
+        spreads = 2 * by_variance[:, :, None] * kernels  # 2 b W: convolutions x out x in
         of_kernels = scales[:, :, None] * held + spreads @ narrow.covariance
         share = 1 / len(relu)
-        through = (kernels.mT @ spreads).sum(0) * share
-        scaled = kernels * scales[:, :, None]
+        through = (kernels.mT @ spreads).sum(0) * share  # (2 / n) W' diag(b) W: in x in
+        scaled = kernels * scales[:, :, None]  # a r W: convolutions x out x in
+        # All terms of x's gradient that are the same at every position, in one row of `in`.
         shift = -share * (sums[:, None] @ scaled).sum((0, 1)) - narrow.mean @ through
         total = (
             torch.addmm(shift, relu, through)
             if total is None
             else total.addmm_(relu, through).add_(shift)
         )
-        for number, place in enumerate(narrow.places):
-            total.addmm_(self._at(place), scaled[number])
-            self.kernels[place] = of_kernels[number][:, :, None, None]
+        for number, index in enumerate(narrow.indices):
+            total.addmm_(self._gradient_at(index), scaled[number])
+            self.kernels[index] = of_kernels[number][:, :, None, None]
         return total
 
     def _through_norm(self, dense: Dense, held: Tensor) -> tuple[Tensor, Tensor]:
-        """The factor a r of each channel, and the slope of its variance; notes the weights'."""
+        """Returns a r and the gradient of v from h (`held`); notes the mixing weights' gradients.
+
+        All are convolutions x out.
+        """
         by_weight = (held * dense.roots).sum(1)
-        for place, slope in zip(dense.places, by_weight.unbind(), strict=True):
-            self.slopes[place] = slope
+        for index, slope in zip(dense.indices, by_weight.unbind(), strict=True):
+            self.slopes[index] = slope
         scales, _ = dense.factors(self._weights)
         return scales, -0.5 * held * scales * dense.roots.square()
 
     def _through_convolution(self, gradient: State, wide: Dense, low: torch.dtype | None) -> Matrix:
+        """Returns the gradient of the convolutions' input; notes those of the kernels."""
         relu = self._source.relu
         assert relu is not None
         given = [gradient, relu, wide.kernel]
         kind = relu.dtype
         if low is not None:
-            given = [each.to(low) for each in given]
+            given = [tensor.to(low) for tensor in given]
         of_relu, of_kernel, _ = torch.ops.aten.convolution_backward(
             *given, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, [True, True, False]
         )
-        parts = of_kernel.to(kind).chunk(len(wide.places))
-        for place, part in zip(wide.places, parts, strict=True):
-            kernel = self._outgoing[place].kernel
+        parts = of_kernel.to(kind).chunk(len(wide.indices))  # per convolution: out x in x 3 x 3
+        for index, part in zip(wide.indices, parts, strict=True):
+            kernel = self._outgoing[index].kernel
+            # A 1x1 kernel was padded with zeros; only its middle is a parameter.
             middle = kernel is not None and kernel.shape[-1] == 1
-            self.kernels[place] = part[:, :, 1:2, 1:2] if middle else part
+            self.kernels[index] = part[:, :, 1:2, 1:2] if middle else part
         return positions(of_relu.to(kind))
 
-    def _weighted(self, places: Sequence[int], total: Matrix | None) -> Matrix | None:
-        """The gradients at the ends of these ways, each with its weight, added to `total`."""
-        for place in places:
-            gradient, weight = self._at(place), self._numbers[place]
+    def _weighted(self, indices: Sequence[int], total: Matrix | None) -> Matrix | None:
+        """Returns `total` plus the weighted gradients at the nodes of these operations."""
+        for index in indices:
+            gradient, weight = self._gradient_at(index), self._numbers[index]
             total = gradient * weight if total is None else total.add_(gradient, alpha=weight)
         return total
 
-    def _at(self, place: int) -> Matrix:
-        return self._gradients[self._outgoing[place].node]
+    def _gradient_at(self, index: int) -> Matrix:
+        """Returns the gradient at the node that the outgoing operation `index` leads to."""
+        return self._gradients[self._outgoing[index].node]
 
 
-def _product(one: Matrix, other: Matrix) -> Float[Tensor, ""]:
-    """The sum over all of `one * other`."""
-    return torch.dot(one.reshape(-1), other.reshape(-1))
+def _product(left: Matrix, right: Matrix) -> Float[Tensor, ""]:
+    """Returns the sum of `left * right` over all entries."""
+    return torch.dot(left.reshape(-1), right.reshape(-1))

@@ -1,13 +1,14 @@
-"""All operations that leave one state of a cell at once: `fused_forward` adds them to later nodes.
+"""`fused_forward` computes all operations that leave a state and adds them to the later nodes.
 
-On a CPU the time of this space goes into passes over memory as much as into convolutions. So the
-convolutions of a state are one, with their kernels put together; of their outputs only means and
-variances are taken, and norm and mixing weight become one factor a channel on the way into the sum.
-A 1x1 convolution needs no output at all (see `nastk.nn.kernels.mixing`). On the way back
-(`fused_backward.py`) the gradients of all that left come together in a few passes as well.
+On a CPU this space spends as much time on passes over memory as on convolutions. Therefore the
+kernels of a state's 3x3 convolutions are concatenated and applied as one convolution. Of its output
+only means and variances are taken; norm and mixing weight become one factor per channel when the
+output is added to the sum. A 1x1 convolution needs no output at all: `node_state.py` derives the
+statistics of its output from the moments of its input. In the backward pass (`fused_backward.py`)
+the gradients of all these operations are likewise combined in a few passes over memory.
 
-Under bf16 autocast the convolutions alone are in bf16; statistics and sums keep single precision.
-`reference.py` is the same function written out; it is what other devices compute.
+Under bf16 autocast only the convolutions run in bf16; statistics and sums keep single precision.
+`reference.py` is the same function written out; other devices run that one.
 """
 
 from collections.abc import Sequence
@@ -27,13 +28,14 @@ from nastk_spaces_nasbench201.reference import Totals, plain
 def fused_forward(
     state: State, totals: Totals, outgoing: Sequence[OutgoingOperation]
 ) -> list[State | None]:
-    """Called for every state: the sums at the nodes (None: nothing yet) with all `outgoing` added.
+    """Called by `SearchCell` once per state: returns the nodes' sums with `outgoing` added.
 
-    Without gradients the memory of `totals` is written over.
+    A sum is None where nothing has reached a node. Without gradients the memory of `totals` is
+    overwritten.
     """
-    if not _is_fast(state):
+    if not _is_supported(state):
         return plain(state, totals, outgoing)
-    # `none` alone changes a node only if nothing reached it before.
+    # `none` adds zeros, so it matters only for a node that nothing has reached.
     nodes = sorted(
         {
             operation.node
@@ -49,28 +51,30 @@ def fused_forward(
         single = state.float() if state.dtype == low else state
         before = [totals[node] for node in nodes]
         if torch.is_grad_enabled():
-            function: Any = _Leave
+            function: Any = _FusedForward
             kernels = [operation.kernel for operation in outgoing]
-            found = function.apply(outgoing, nodes, low, weights, single, *before, *kernels)
+            reached = function.apply(outgoing, nodes, low, weights, single, *before, *kernels)
         else:
             source = NodeState.of(single, outgoing, low, weights.shape[:-1])
-            # Nobody else has the sums of a pass without gradients.
-            sums = source.sums(outgoing, dict(zip(nodes, before, strict=True)), weights, own=True)
-            found = [sums[node] for node in nodes]
+            # In a pass without gradients nothing else refers to the sums.
+            sums = source.sums(
+                outgoing, dict(zip(nodes, before, strict=True)), weights, overwrite=True
+            )
+            reached = [sums[node] for node in nodes]
     after = list(totals)
-    for node, total in zip(nodes, found, strict=True):
+    for node, total in zip(nodes, reached, strict=True):
         after[node] = total
     return after
 
 
-def _is_fast(state: State) -> bool:
-    """Whether there is a faster way than the plain one: on a CPU, but not in reduced precision."""
+def _is_supported(state: State) -> bool:
+    """True if the fused code applies: on a CPU, and in reduced precision only under autocast."""
     if state.device.type != "cpu":
         return False
     return state.dtype in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu")
 
 
-class _Leave(torch.autograd.Function):
+class _FusedForward(torch.autograd.Function):
     """`NodeState.sums` with its gradients."""
 
     @staticmethod
@@ -79,20 +83,22 @@ class _Leave(torch.autograd.Function):
         outgoing: Sequence[OutgoingOperation],
         nodes: Sequence[int],
         low: torch.dtype | None,
-        weights: Float[Tensor, "ways"],
+        weights: Float[Tensor, "operations"],
         state: State,
         *tensors: Tensor | None,
     ) -> tuple[State, ...]:
+        # `tensors` are the totals of `nodes`, then one kernel (or None) per outgoing operation.
         source = NodeState.of(state, outgoing, low)
         totals = dict(zip(nodes, tensors, strict=False))
         sums = source.sums(outgoing, totals, weights)
-        dense = [each for each in (source.wide, source.narrow) if each is not None]
+        dense = [part for part in (source.wide, source.narrow) if part is not None]
         ctx.given = outgoing, nodes, low
-        ctx.places = [each and each.places for each in (source.wide, source.narrow)]
-        # All of it this way and not on `ctx` itself, so that a checkpoint can let it go.
-        found = [tensor for each in dense for tensor in each.tensors]
+        ctx.indices = [part and part.indices for part in (source.wide, source.narrow)]
+        # Every tensor goes through `save_for_backward`, never onto `ctx` itself: only so can
+        # gradient checkpointing free it and recompute it in the backward pass.
+        parts = [tensor for part in dense for tensor in part.tensors]
         maps = [source.state, source.pool]
-        ctx.save_for_backward(weights, state, *tensors[len(nodes) :], *maps, *found)
+        ctx.save_for_backward(weights, state, *tensors[len(nodes) :], *maps, *parts)
         return tuple(sums[node] for node in nodes)
 
     @staticmethod
@@ -101,19 +107,25 @@ class _Leave(torch.autograd.Function):
         weights, state, *saved = ctx.saved_tensors
         kernels, rest = saved[: len(outgoing)], iter(saved[len(outgoing) :])
         single, pool = islice(rest, 2)
-        wide, narrow = (each and Dense(each, *islice(rest, Dense.TENSORS)) for each in ctx.places)
-        # The ReLU takes less time than memory that keeps it.
+        wide, narrow = (
+            indices and Dense(indices, *islice(rest, Dense.TENSORS)) for indices in ctx.indices
+        )
+        # Recomputing the ReLU is cheaper than the memory that would keep it.
         source = NodeState(
             single, torch.relu(single) if wide or narrow else None, pool, wide, narrow
         )
         by_node = dict(zip(nodes, gradients, strict=True))
-        if torch.is_grad_enabled():  # someone will differentiate the gradient
-            found = fused_backward.differentiable(by_node, outgoing, weights, state, kernels)
+        if torch.is_grad_enabled():  # a second derivative was requested (create_graph=True)
+            computed = fused_backward.differentiable(by_node, outgoing, weights, state, kernels)
         else:
-            found = fused_backward.fast(
+            computed = fused_backward.fast(
                 by_node, outgoing, weights, source, low, ctx.needs_input_grad[3:]
             )
-        of_weights, of_state, *of_kernels = found
+        of_weights, of_state, *of_kernels = computed
         wanted = ctx.needs_input_grad[5:]
-        of_totals = [each if on else None for each, on in zip(gradients, wanted, strict=False)]
+        # A total enters its sum with factor one, so its gradient is that of the sum.
+        of_totals = [
+            gradient if needed else None
+            for gradient, needed in zip(gradients, wanted, strict=False)
+        ]
         return None, None, None, of_weights, of_state, *of_totals, *of_kernels

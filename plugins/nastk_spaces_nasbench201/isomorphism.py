@@ -1,10 +1,10 @@
-"""Which architectures the benchmark counts as one: `canonical` writes what the last node computes.
+"""`canonical` writes what a cell's last node computes; isomorphic cells have the same text.
 
 The 15,625 architectures have 6,466 different texts, as many as Dong and Yang (2020) count. A text
 is an expression in the cell's input, `0`:
 
-* an edge with `skip_connect` gives its source's expression as it is;
-* an edge with `none`, or one whose source is nothing but a single `none`, gives `#`;
+* an edge with `skip_connect` gives its source's expression unchanged;
+* an edge with `none`, or an edge whose source is just `#`, gives `#`;
 * any other edge gives `(source)@operation`;
 * a node is the sorted sum of its edges.
 """
@@ -15,7 +15,7 @@ INPUT, NOTHING = "0", "#"
 
 
 def canonical(architecture: Architecture) -> str:
-    """The benchmark's text for what a cell computes: equal for architectures that it counts as one.
+    """Returns the benchmark's text for a cell; equal texts are one architecture to the benchmark.
 
     `architecture` has one operation on each of the six edges.
 
@@ -30,8 +30,8 @@ def canonical(architecture: Architecture) -> str:
 
 
 def _term(operation: str, source: str) -> str:
-    """What one edge adds to its node."""
-    # A sum of nothings is not taken for nothing: the benchmark does not look into sums either.
+    """Returns the expression that one edge adds to its node."""
+    # A sum such as `#+#` is zero too, but the benchmark does not simplify sums, so neither do we.
     if operation == "none" or source == NOTHING:
         return NOTHING
     return source if operation == "skip_connect" else f"({source})@{operation}"

@@ -1,7 +1,7 @@
-"""The stand-alone network of one architecture: `NasBench201Network`, to train, count and export.
+"""`NasBench201Network`: the stand-alone network of one architecture, to train, count and export.
 
-An ordinary module with ordinary norms (affine, with running statistics), layer by layer the one
-that the benchmark trained.
+It is an ordinary module with ordinary norms (affine, with running statistics) and has the layers of
+the network that the benchmark trained.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class NasBench201Network(nn.Module):
         self.head = Head(4 * channels, task.classes, nn.BatchNorm2d)
 
     def forward(self, images: State) -> Float[Tensor, "batch classes"]:
-        """Called in training and after: logits."""
+        """Called in training and evaluation: returns the logits."""
         state = self.stem(images)
         for block in self.blocks:
             state = block(state)
@@ -41,7 +41,7 @@ class NasBench201Network(nn.Module):
 
 
 class NetworkCell(nn.Module):
-    """One cell of a network: one operation an edge, `none` included (it gives zeros).
+    """One cell of a network, with one operation per edge; `none` gives zeros.
 
     Example: `NetworkCell(architecture.links(), 16)(state)`
     """
@@ -57,7 +57,7 @@ class NetworkCell(nn.Module):
         )
 
     def forward(self, state: State) -> State:
-        """Called once a cell: its last node, every node being the sum of its operations."""
+        """Called once per cell: returns its last node; a node is the sum of its operations."""
         views = [Views(state)]
         for incoming in self.incoming:
             modules = [

@@ -1,7 +1,8 @@
-"""A state of a cell as the operations that leave it see it: `NodeState`.
+"""`NodeState`: a state of a cell with everything that its outgoing operations share.
 
-What is found out here does not depend on mixing weights: the outputs of the wide convolutions (all
-as one), the moments of what the 1x1 convolutions read, the pooling. `sums` adds up.
+The shared results do not depend on the mixing weights: the outputs of the 3x3 convolutions
+(computed as one convolution), the moments of what the 1x1 convolutions read, and the pooling.
+`NodeState.sums` then adds the weighted operations to the nodes that they lead to.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,16 +29,20 @@ from nastk.nn import (
 from nastk_spaces_nasbench201.operations import Operation, State
 
 Matrix = Float[Tensor, "*groups positions _channels"]
-"""A map with a row for each position; where several mixtures are measured, one for each of them."""
+"""A feature map as a matrix with one row per image and position.
+
+Where several mixtures are measured in one pass, there is one matrix per mixture (`groups`).
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class OutgoingOperation:
-    """An operation that leaves a state: to which node, with which weight, what it reads and does.
+    """An operation that leaves a state: the node it leads to, its weight, its view and its tensors.
 
-    A weight for each of several mixtures: the images are then those of all, one after the other.
-    `reads` names one of `Views`, or `nothing` for `none`. A convolution reads `relu` and ends in a
-    norm without scale and shift.
+    `weight` is a scalar, or a vector with one entry per mixture where several mixtures are measured
+    in one pass; the images of the mixtures then follow one another in the batch.
+    `reads` names a view of `Views`, or is `nothing` for the operation `none`. A convolution reads
+    `relu` and is followed by a norm without scale and shift.
 
     Example: `OutgoingOperation(3, torch.tensor(0.2), "relu", convolution.weight, BatchNorm(16))`
     """
@@ -52,7 +57,7 @@ class OutgoingOperation:
     def of(
         cls, operation: Operation, node: int, weight: Float[Tensor, "*groups"]
     ) -> "OutgoingOperation":
-        """Called for an operation that `joins`."""
+        """Called by `SearchCell` for each active operation whose property `joins` is true."""
         if not isinstance(operation.body, nn.Sequential):
             return cls(node, weight, "nothing" if operation.is_none else operation.reads)
         convolution, norm = cast(tuple[nn.Conv2d, BatchNorm], tuple(operation.body))
@@ -61,16 +66,19 @@ class OutgoingOperation:
 
 @dataclass(frozen=True, eq=False)
 class Dense:
-    """Convolutions of a state: their ways' places, their means and one over their deviations.
+    """The convolutions of a state, computed as one, with the statistics of their outputs.
 
-    `kernel` and `output` are those of all as one convolution, the output in the precision it was
-    computed in; where 1x1 convolutions became matrices there is no output, but `mean` and
-    `covariance` of what they read (None: frozen).
+    `indices` are the positions of these operations in the list of outgoing operations, `means` the
+    mean and `roots` one over the standard deviation of each output channel. `kernel` holds all
+    kernels together.
+    3x3 convolutions have an `output`, in the precision it was computed in. 1x1 convolutions are
+    applied as matrices and have none; instead, `mean` and `covariance` are those of their input
+    (None if all their norms have frozen statistics).
     """
 
     TENSORS: ClassVar[int] = 6
 
-    places: list[int]
+    indices: list[int]
     kernel: Tensor
     means: Float[Tensor, "*groups convolutions out"]
     roots: Float[Tensor, "*groups convolutions out"]
@@ -80,24 +88,30 @@ class Dense:
 
     @property
     def tensors(self) -> tuple[Tensor | None, ...]:
-        """What there is to save for the way back; `Dense(places, *tensors)` is the same again."""
+        """The tensors to save for the backward pass; `Dense(indices, *tensors)` restores it."""
         return (
             self.kernel, self.means, self.roots, self.output, self.mean, self.covariance
         )  # fmt: skip
 
     def factors(
-        self, weights: Float[Tensor, "*groups ways"]
+        self, weights: Float[Tensor, "*groups operations"]
     ) -> tuple[Float[Tensor, "*groups convolutions out"], Sequence[Float[Tensor, "*groups out"]]]:
-        """What scales each output, norm and mixing weight in one, and what is then taken away."""
-        scales = weights[..., self.places, None] * self.roots
+        """Returns the factor of each output channel and, per convolution, the shift to subtract.
+
+        With mixing weight a, mean m and r = 1 / sqrt(v + e), the weighted norm of y is
+        a r (y - m): the factor is a r, the shift a r m.
+        """
+        scales = weights[..., self.indices, None] * self.roots  # groups x convolutions x out
         return scales, (scales * self.means).unbind(-2)
 
 
 @dataclass(frozen=True, eq=False)
 class NodeState:
-    """A state and what is found out about it; what no way needs is None.
+    """A state and the results that its outgoing operations share; unneeded results are None.
 
-    `output` is that of `wide` in the state's precision.
+    `relu` and `pool` are views of `state`. `wide` describes the convolutions that are computed (3x3
+    kernels, and 1x1 kernels of states with few positions), `narrow` the 1x1 convolutions that are
+    applied as matrices. `output` is `wide.output` in the state's precision.
 
     Example: `NodeState.of(state, outgoing, low=None).sums(outgoing, {3: None}, weights)[3]`
     """
@@ -117,18 +131,18 @@ class NodeState:
         low: torch.dtype | None,
         groups: Groups = (),
     ) -> "NodeState":
-        """Called once for every state and forward pass; wide convolutions are computed in `low`."""
+        """Called once per state and forward pass; computes 3x3 convolutions in precision `low`."""
         state = state.contiguous(memory_format=torch.channels_last)
         sizes = {
-            place: operation.kernel.shape[-1]
-            for place, operation in enumerate(outgoing)
+            index: operation.kernel.shape[-1]
+            for index, operation in enumerate(outgoing)
             if operation.kernel is not None
         }
-        # Of few positions a covariance in single precision says too little.
+        # The covariance of few positions is too inaccurate in single precision.
         rows = len(state) * state.shape[2] * state.shape[3] // prod(groups)
         many = has_covariance(rows)
-        small = [place for place, size in sizes.items() if many and size == 1]
-        large = [place for place in sizes if place not in small]
+        small = [index for index, size in sizes.items() if many and size == 1]
+        large = [index for index in sizes if index not in small]
         relu = torch.relu(state) if sizes else None
         pool = (
             pooled(state) if any(operation.reads == "avg_pool" for operation in outgoing) else None
@@ -143,26 +157,28 @@ class NodeState:
         self,
         outgoing: Sequence[OutgoingOperation],
         totals: Mapping[int, State | None],
-        weights: Float[Tensor, "*groups ways"],
-        own: bool = False,
+        weights: Float[Tensor, "*groups operations"],
+        overwrite: bool = False,
     ) -> dict[int, State]:
-        """Called once: each node's total with what leaves this state for it.
+        """Called once: returns the total of each node with this state's operations added.
 
-        The totals' memory is written over where it is the caller's `own`.
+        The memory of `totals` is reused if `overwrite` is true.
         """
 
         def rows(x: State) -> Matrix:
+            # (groups x images x height x width) x channels, as groups x positions x channels
             return positions(x).view(*weights.shape[:-1], -1, x.shape[1])
 
         running = {
-            node: Running(None if total is None else rows(total), own)
+            node: Running(None if total is None else rows(total), overwrite)
             for node, total in totals.items()
         }
         if self.narrow is not None and self.relu is not None:
             scales, shifts = self.narrow.factors(weights)
+            # One groups x in x out matrix per convolution: weight, norm and kernel in one product.
             kernels = (self.narrow.kernel * scales[..., None]).mT.unbind(-3)
-            for place, kernel, shift in zip(self.narrow.places, kernels, shifts, strict=True):
-                running[outgoing[place].node].project(rows(self.relu), kernel, shift)
+            for index, kernel, shift in zip(self.narrow.indices, kernels, shifts, strict=True):
+                running[outgoing[index].node].project(rows(self.relu), kernel, shift)
         for operation, weight in zip(outgoing, weights.unbind(-1), strict=True):
             if operation.reads in ("state", "avg_pool"):
                 x = self.pool if operation.reads == "avg_pool" else self.state
@@ -170,11 +186,12 @@ class NodeState:
                 running[operation.node].add(rows(x), weight)
         if self.wide is not None and self.output is not None:
             scales, shifts = self.wide.factors(weights)
+            # Convolution k wrote the k-th block of output channels: groups x positions x out.
             columns = rows(self.output).chunk(scales.shape[-2], -1)
-            for place, x, scale, shift in zip(
-                self.wide.places, columns, scales.unbind(-2), shifts, strict=True
+            for index, x, scale, shift in zip(
+                self.wide.indices, columns, scales.unbind(-2), shifts, strict=True
             ):
-                running[outgoing[place].node].scale(x, scale, shift)
+                running[outgoing[index].node].scale(x, scale, shift)
         return {
             node: torch.zeros_like(self.state) if done is None else maps(done, self.state.shape)
             for node, done in ((node, total.done()) for node, total in running.items())
@@ -182,139 +199,152 @@ class NodeState:
 
 
 class Running:
-    """A sum at a node, which writes over the matrix that it begins with if that is its `own`."""
+    """The running sum at a node; `overwrite` permits it to reuse the memory it begins with."""
 
-    def __init__(self, total: Matrix | None, own: bool) -> None:
+    def __init__(self, total: Matrix | None, overwrite: bool) -> None:
         self.total = total
-        self.own = own
+        self.overwrite = overwrite
         self.shift: Tensor | None = None
 
     def project(self, x: Matrix, kernel: Float[Tensor, "*groups in out"], shift: Tensor) -> None:
-        """Called for a convolution that is a matrix; `shift` is taken away at the end."""
-        self._moves(shift)
+        """Called for a convolution applied as a matrix: adds `x @ kernel - shift`."""
+        self._collect(shift)
         if self.total is None:
-            self._is(x @ kernel)
+            self._replace(x @ kernel)
             return
         add: Any = torch.addmm if x.ndim == 2 else torch.baddbmm
-        self._is(add(self.total, x, kernel, out=self.total if self.own else None))
+        self._replace(add(self.total, x, kernel, out=self.total if self.overwrite else None))
 
     def add(self, x: Matrix, weight: Float[Tensor, "*groups"]) -> None:
-        """Called for an operation without weights."""
-        self._plus(x, weight[..., None, None])
+        """Called for an operation without weights of its own: adds `weight * x`."""
+        self._add_scaled(x, weight[..., None, None])
 
     def scale(self, x: Matrix, factors: Float[Tensor, "*groups out"], shift: Tensor) -> None:
-        """Called for a convolution that was computed."""
-        self._moves(shift)
-        self._plus(x, factors[..., None, :])
+        """Called for the output of a convolution: adds `factors * x - shift`."""
+        self._collect(shift)
+        self._add_scaled(x, factors[..., None, :])
 
     def done(self) -> Matrix | None:
-        """Called last: the sum; None where nothing was added."""
+        """Called last: returns the sum, or None if nothing was added."""
         if self.total is None or self.shift is None:
             return self.total
         return self.total.sub_(self.shift[..., None, :])
 
-    def _plus(self, x: Matrix, factor: Tensor) -> None:
+    def _add_scaled(self, x: Matrix, factor: Tensor) -> None:
         if self.total is None:
-            self._is(x * factor)
+            self._replace(x * factor)
         else:
-            out = self.total if self.own else None
-            self._is(torch.addcmul(self.total, x, factor, out=out))
+            out = self.total if self.overwrite else None
+            self._replace(torch.addcmul(self.total, x, factor, out=out))
 
-    def _is(self, total: Matrix) -> None:
-        self.total, self.own = total, True
+    def _replace(self, total: Matrix) -> None:
+        # From the first addition on the sum lies in memory that nobody else reads.
+        self.total, self.overwrite = total, True
 
-    def _moves(self, shift: Tensor) -> None:
+    def _collect(self, shift: Tensor) -> None:
+        # The shifts of all convolutions are summed first: one pass over the map in `done`.
         self.shift = shift if self.shift is None else self.shift + shift
 
 
 def pooled(x: State) -> State:
-    """The mean of the 3x3 positions inside the image, by a convolution, which is faster."""
+    """Returns the 3x3 mean over positions inside the image, by a convolution, which is faster."""
     return window_sums(x).mul_(shares(x.shape[2], x.shape[3], x.dtype))
 
 
 def window_sums(x: State) -> State:
-    """The sum of the 3x3 positions around each; its own transpose."""
+    """Returns the sum of the 3x3 window around each position; this linear map is symmetric."""
     return F.conv2d(x, x.new_ones(x.shape[1], 1, 3, 3), padding=1, groups=x.shape[1])
 
 
 @lru_cache(maxsize=32)
 def shares(height: int, width: int, dtype: torch.dtype) -> Float[Tensor, "1 1 height width"]:
-    """One over the number of positions around each."""
+    """Returns one over the number of positions in the 3x3 window around each position."""
     return 1 / window_sums(torch.ones(1, 1, height, width, dtype=dtype))
 
 
 def _wide(
     relu: State,
     outgoing: Sequence[OutgoingOperation],
-    places: list[int],
+    indices: list[int],
     low: torch.dtype | None,
     groups: Groups,
 ) -> tuple[Dense, State]:
+    """Runs the convolutions at `indices` as one; returns them and their output."""
     kernels = [
-        each if each.shape[-1] == 3 else F.pad(each, (1, 1, 1, 1))
-        for each in _kernels(outgoing, places)
+        kernel if kernel.shape[-1] == 3 else F.pad(kernel, (1, 1, 1, 1))
+        for kernel in _kernels(outgoing, indices)
     ]
+    # (convolutions x out) x in x 3 x 3
     kernel = torch.cat(kernels).contiguous(memory_format=torch.channels_last)
     kind = relu.dtype if low is None else low
     output = F.conv2d(relu.to(kind), kernel.to(kind), padding=1)
     single = output.to(relu.dtype)
-    known = _Known.of(outgoing, places)
-    if known.all:
-        return Dense(places, kernel, *known.roots(), output), single
-    found = [each.view(*groups, len(places), -1) for each in statistics(single, groups)]
-    return Dense(places, kernel, *known.roots(*found), output), single
+    norms = _Norms.of(outgoing, indices)
+    if norms.all_frozen:
+        return Dense(indices, kernel, *norms.roots(), output), single
+    # Mean and variance: groups x (convolutions x out) -> groups x convolutions x out
+    batch = [values.view(*groups, len(indices), -1) for values in statistics(single, groups)]
+    return Dense(indices, kernel, *norms.roots(*batch), output), single
 
 
 def _narrow(
-    relu: State, outgoing: Sequence[OutgoingOperation], places: list[int], groups: Groups
+    relu: State, outgoing: Sequence[OutgoingOperation], indices: list[int], groups: Groups
 ) -> Dense:
-    kernel = torch.stack([each.flatten(1) for each in _kernels(outgoing, places)])
-    known = _Known.of(outgoing, places)
-    if known.all:
-        return Dense(places, kernel, *known.roots())
-    mean, covariance = moments(positions(relu), groups)
+    """Returns the 1x1 convolutions at `indices` with output statistics, without their outputs."""
+    kernel = torch.stack([kernel.flatten(1) for kernel in _kernels(outgoing, indices)])
+    norms = _Norms.of(outgoing, indices)
+    if norms.all_frozen:
+        return Dense(indices, kernel, *norms.roots())
+    mean, covariance = moments(positions(relu), groups)  # groups x in, groups x in x in
+    # With W the kernel (out x in), m and C the moments of x: W x has mean W m and variance
+    # diag(W C W'). Rounding may leave a variance of zero slightly negative.
     variances = ((kernel @ covariance[..., None, :, :]) * kernel).sum(-1).clamp_(min=0)
-    means = (kernel @ mean[..., None, :, None]).squeeze(-1)
-    return Dense(places, kernel, *known.roots(means, variances), None, mean, covariance)
+    means = (kernel @ mean[..., None, :, None]).squeeze(-1)  # groups x convolutions x out
+    return Dense(indices, kernel, *norms.roots(means, variances), None, mean, covariance)
 
 
-def _kernels(outgoing: Sequence[OutgoingOperation], places: Sequence[int]) -> list[Tensor]:
-    kernels = [outgoing[place].kernel for place in places]
-    return [each.detach() for each in kernels if each is not None]
+def _kernels(outgoing: Sequence[OutgoingOperation], indices: Sequence[int]) -> list[Tensor]:
+    kernels = [outgoing[index].kernel for index in indices]
+    return [kernel.detach() for kernel in kernels if kernel is not None]
 
 
-class _Known:
+class _Norms:
     """The norms of some convolutions, and the statistics that are frozen in them."""
 
     def __init__(self, norms: Sequence[BatchNorm]) -> None:
         self.norms = norms
         self.frozen = [norm.frozen if norm.keeps else None for norm in norms]
-        self.all = None not in self.frozen
+        self.all_frozen = None not in self.frozen
 
     @classmethod
-    def of(cls, outgoing: Sequence[OutgoingOperation], places: Sequence[int]) -> "_Known":
-        """Those of the ways at these places."""
-        norms = (outgoing[place].norm for place in places)
-        return cls([each for each in norms if each is not None])
+    def of(cls, outgoing: Sequence[OutgoingOperation], indices: Sequence[int]) -> "_Norms":
+        """Returns the norms of the outgoing operations at `indices`."""
+        norms = (outgoing[index].norm for index in indices)
+        return cls([norm for norm in norms if norm is not None])
 
     def roots(
         self, means: Tensor | None = None, variances: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Means, and one over deviations; those of this pass, for norms that have none yet."""
+        """Returns means and 1 / sqrt(variance + epsilon), `convolutions x out` each.
+
+        Frozen statistics are used where a norm has them, else those of this batch, which the norm
+        keeps if it is to be frozen.
+        """
         epsilon = self.norms[0].eps
         if means is None or variances is None:
-            given = [each for each in self.frozen if each is not None]
+            kept = [frozen for frozen in self.frozen if frozen is not None]
         elif any(norm.keeps for norm in self.norms):
-            given = self._kept(means, variances)
+            kept = self._kept(means, variances)
         else:
             return means, torch.rsqrt(variances + epsilon)
-        variances = torch.stack([each.variance for each in given])
-        return torch.stack([each.mean for each in given]), torch.rsqrt(variances + epsilon)
+        variances = torch.stack([frozen.variance for frozen in kept])
+        return torch.stack([frozen.mean for frozen in kept]), torch.rsqrt(variances + epsilon)
 
     def _kept(self, means: Tensor, variances: Tensor) -> list[Statistics]:
-        found = []
-        for norm, frozen, *own in zip(self.norms, self.frozen, means, variances, strict=True):
+        """Freezes this batch's statistics in norms that have none; returns those of all norms."""
+        kept = []
+        for norm, frozen, *batch in zip(self.norms, self.frozen, means, variances, strict=True):
             if frozen is None:
-                norm.keep(Statistics(*own))
-            found.append(frozen or Statistics(*own))
-        return found
+                norm.keep(Statistics(*batch))
+            kept.append(frozen or Statistics(*batch))
+        return kept

@@ -1,8 +1,9 @@
-"""The five operations, split where work can be shared: what each reads of a state, and the rest.
+"""The five operations, split into the view of a state that they read and their own work on it.
 
-Both convolutions begin with the same ReLU and the pooling has no weights, so `Views` computes each
-once for all edges that leave a state. An `Operation` says which view it reads and holds the rest.
-Next: `fused_forward.py` computes many together, `supernet.py` and `network.py` put them into cells.
+Both convolutions begin with the same ReLU and the pooling has no weights, so `Views` computes ReLU
+and pooling once for all edges that leave a state. An `Operation` names the view that it reads and
+holds the other layers. `fused_forward.py` computes several operations together; `supernet.py` and
+`network.py` put them into cells.
 """
 
 from collections.abc import Callable
@@ -16,17 +17,17 @@ from nastk.nn import parameter_free
 from nastk.spaces import is_heard
 
 State = Float[Tensor, "batch _channels _height _width"]
-"""Any feature map: only the number of images is the same throughout a network."""
+"""A feature map; only the number of images is the same throughout a network."""
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-"""The candidates in the benchmark's order, which is that of the columns."""
+"""The candidates in the benchmark's order, which is the order of the columns."""
 
 Norm = Callable[[int], nn.Module]
-"""Makes the norm that follows a convolution, from its number of channels."""
+"""A function that makes the norm after a convolution, from its number of channels."""
 
 
 class Views:
-    """One state of a cell as the operations leaving it read it; each way is computed at most once.
+    """The views of one state of a cell that its operations read; each is computed at most once.
 
     Example: `Views(state).read("relu")`
     """
@@ -35,7 +36,7 @@ class Views:
         self._made: dict[str, State] = {"state": state}
 
     def read(self, view: str) -> State:
-        """Called for every operation that is computed: the view named in its `reads`."""
+        """Called for every active operation: returns the view that its `reads` names."""
         if view not in self._made:
             self._made[view] = self._make(view)
         return self._made[view]
@@ -48,7 +49,7 @@ class Views:
 
 
 class Operation(nn.Module):
-    """One operation of one edge of one cell: the view of a state it `reads`, and its work on it.
+    """One operation of one edge of one cell: it `reads` a view of a state; `body` has its layers.
 
     Example: `operation("nor_conv_3x3", 16, nn.BatchNorm2d)(views.read("relu"))`
     """
@@ -59,14 +60,15 @@ class Operation(nn.Module):
         self.body = body
 
     def forward(self, view: State) -> State:
-        """Called with `views.read(operation.reads)`: its output, before any mixing weight."""
+        """Called with `views.read(operation.reads)`: returns the output, not yet weighted."""
         return self.body(view)  # type: ignore[no-any-return]
 
     @property
     def joins(self) -> bool:
-        """Whether it may be computed together with others (`fused_forward.py`).
+        """True if the operation may be computed together with others (`fused_forward.py`).
 
-        Not where its norm has a scale and a shift, or where somebody listens to it alone.
+        It may not if its norm has a scale and a shift, or if a hook is registered on one of its
+        modules.
         """
         if is_heard(self) or is_heard(self.body):
             return False
@@ -77,24 +79,24 @@ class Operation(nn.Module):
 
     @property
     def is_none(self) -> bool:
-        """Whether it gives zeros, which need not be computed to be added."""
+        """True if the operation gives zeros, which need not be computed or added."""
         return isinstance(self.body, Zero)
 
     def extra_repr(self) -> str:
-        """What `print` shows beside the body."""
+        """Called by `print`: returns the text shown beside the body."""
         return f"reads={self.reads!r}"
 
 
 class Zero(nn.Module):
-    """The operation `none`: zeros of the state's shape."""
+    """The operation `none`: it gives zeros of the state's shape."""
 
     def forward(self, x: State) -> State:
-        """Called like any operation."""
+        """Called like any operation: returns zeros."""
         return torch.zeros_like(x)
 
 
 def operation(name: str, channels: int, norm: Norm) -> Operation:
-    """The operation called `name`, between states of `channels` channels."""
+    """Returns the operation called `name`, between states of `channels` channels."""
     if name == "none":
         return Operation("state", Zero())
     if name == "skip_connect":
@@ -102,6 +104,6 @@ def operation(name: str, channels: int, norm: Norm) -> Operation:
     if name == "avg_pool_3x3":
         return Operation("avg_pool", nn.Identity())
     size = int(name[-1])
-    # The norm takes every constant away, so a bias would change nothing and is left out.
+    # The norm subtracts the mean, so a bias would have no effect; it is left out.
     convolution = nn.Conv2d(channels, channels, size, padding=size // 2, bias=False)
     return Operation("relu", nn.Sequential(convolution, norm(channels)))

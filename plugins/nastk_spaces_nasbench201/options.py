@@ -1,4 +1,4 @@
-"""The options of `NasBench201Space`: what decides its table, its supernet and its networks."""
+"""The options of `NasBench201Space`: they set its operations, its supernet and its networks."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from nastk import Options
 
 
 class NasBench201Options(Options):
-    """Options of the space. The defaults are the benchmark's on CIFAR."""
+    """Options of the space; the defaults are the benchmark's settings on CIFAR."""
 
     channels: int = Field(16, ge=2, description="channels of the supernet's first stage (C)")
     cells: int = Field(5, ge=1, description="cells in each of the supernet's three stages (N)")

@@ -1,4 +1,4 @@
-"""`fused_forward` written out, one operation after the other: what the fast form is held to."""
+"""The reference form of `fused_forward`, one operation after the other; tests compare both."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from nastk_spaces_nasbench201.node_state import OutgoingOperation
 from nastk_spaces_nasbench201.operations import State, Views
 
 Totals = Sequence[State | None]
-"""The sums at the nodes so far; None: nothing yet."""
+"""The sums at the nodes so far; None where nothing has reached a node."""
 
 
 def plain(
     state: State, totals: Totals, outgoing: Sequence[OutgoingOperation]
 ) -> list[State | None]:
-    """The plain form of `fused_forward`: one operation after the other."""
+    """Returns the nodes' sums with `outgoing` added, like `fused_forward`, step by step."""
     views, after = Views(state), list(totals)
     for operation in outgoing:
         x = torch.zeros_like(state) if operation.reads == "nothing" else views.read(operation.reads)

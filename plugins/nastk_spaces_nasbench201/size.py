@@ -1,7 +1,7 @@
-"""How large a stand-alone network is, in closed form: `count`, as the benchmark's table has it.
+"""`count` gives the size of a stand-alone network in closed form, without building the network.
 
-It equals the table for all 15,625 architectures (CIFAR-10, C = 16, N = 5). Convolutions and the
-classifier with its bias count as multiply-adds; norms, poolings and sums do not. Nothing is built.
+It equals the benchmark's table for all 15,625 architectures (CIFAR-10, C = 16, N = 5). Convolutions
+and the classifier with its bias count as multiply-adds; norms, poolings and sums do not.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from nastk import Task
 
 TAPS = {"nor_conv_1x1": 1, "nor_conv_3x3": 9}
-"""Positions that a convolution of this name reads; operations without parameters are not listed."""
+"""Input positions that a convolution reads per output position, by the operation's name."""
 
 
 @dataclass(frozen=True)
 class NetworkSize:
-    """Parameters, and multiply-adds for one image.
+    """The number of parameters, and of multiply-adds for one image.
 
     Example: `space.size(architecture, task).parameters`
     """
@@ -25,9 +25,9 @@ class NetworkSize:
 
 
 def count(names: Sequence[str], channels: int, cells: int, task: Task) -> NetworkSize:
-    """The size of the network whose cell has these six operations.
+    """Returns the size of the network whose cell has the six operations `names`.
 
-    `channels` are those of the first stage, `cells` those of each stage.
+    `channels` is the width of the first stage, `cells` the number of cells in each stage.
     """
     convolutions = [TAPS[name] for name in names if name in TAPS]
     height, width = task.height, task.width
@@ -49,14 +49,17 @@ def count(names: Sequence[str], channels: int, cells: int, task: Task) -> Networ
 
 
 def _convolution(taps: int, channels_in: int, channels: int, positions: int) -> tuple[int, int]:
-    """Parameters and multiply-adds of a convolution and its norm; `positions` are the output's."""
+    """Returns parameters and multiply-adds of a convolution with its norm, for one image.
+
+    `positions` is the number of output positions, height x width.
+    """
     weights = taps * channels_in * channels
     return weights + 2 * channels, weights * positions
 
 
 def _reduction(channels: int, positions: int) -> tuple[int, int]:
-    """The same for a reduction block: two 3x3 convolutions, beside them a 1x1 without a norm."""
+    """Like `_convolution` for a reduction block: two 3x3 convolutions and a 1x1 on the shortcut."""
     first = _convolution(9, channels, 2 * channels, positions)
     second = _convolution(9, 2 * channels, 2 * channels, positions)
-    beside = channels * 2 * channels
-    return first[0] + second[0] + beside, first[1] + second[1] + beside * positions
+    shortcut = channels * 2 * channels
+    return first[0] + second[0] + shortcut, first[1] + second[1] + shortcut * positions

@@ -1,7 +1,8 @@
-"""What the supernet and a stand-alone network have in common: stem, stages, reduction blocks, head.
+"""The parts that supernet and stand-alone network share: stem, stages, reduction blocks, head.
 
-A 3x3 convolution, N cells of C channels, a reduction, N cells of 2C, a reduction, N cells of 4C,
-and a norm, ReLU, mean over all positions and the classifier (Dong and Yang 2020, section 2.1).
+Both are a 3x3 convolution, N cells of C channels, a reduction, N cells of 2C, a reduction, N cells
+of 4C, then a norm, ReLU, global average pooling and the classifier (Dong and Yang 2020, section
+2.1).
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from nastk_spaces_nasbench201.operations import Norm, State
 
 
 def stem(image_channels: int, channels: int, norm: Norm) -> nn.Sequential:
-    """The first convolution with its norm."""
+    """Returns the first convolution with its norm."""
     convolution = nn.Conv2d(image_channels, channels, 3, padding=1, bias=False)
     return nn.Sequential(convolution, norm(channels))
 
@@ -22,7 +23,10 @@ def stem(image_channels: int, channels: int, norm: Norm) -> nn.Sequential:
 def stages(
     channels: int, cells: int, cell: Callable[[int], nn.Module], norm: Norm
 ) -> nn.ModuleList:
-    """Three times `cells` cells, with a `Reduction` between; `cell` makes one from its channels."""
+    """Returns three stages of `cells` cells with a `Reduction` between two stages.
+
+    `cell` makes a cell from its number of channels.
+    """
     blocks = [cell(channels) for _ in range(cells)]
     for _ in range(2):
         blocks.append(Reduction(channels, norm))
@@ -32,9 +36,9 @@ def stages(
 
 
 class Reduction(nn.Module):
-    """A basic residual block that halves the side and doubles the channels.
+    """A basic residual block that halves height and width and doubles the channels.
 
-    Example: `Reduction(16, nn.BatchNorm2d)(state)`, 32 channels at half the side
+    Example: `Reduction(16, nn.BatchNorm2d)(state)` has 32 channels
     """
 
     def __init__(self, channels: int, norm: Norm) -> None:
@@ -48,20 +52,20 @@ class Reduction(nn.Module):
             nn.Conv2d(wide, wide, 3, padding=1, bias=False),
             norm(wide),
         )
-        # `ceil_mode` matters for an odd side only, which the benchmark has nowhere.
+        # `ceil_mode` only matters for odd sizes, which do not occur in the benchmark.
         self.beside = nn.Sequential(
             nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(channels, wide, 1, bias=False)
         )
 
     def forward(self, state: State) -> State:
-        """Called between two stages: half the side (rounded up), twice the channels."""
+        """Called between two stages: half the height and width (rounded up), twice the channels."""
         return self.beside(state) + self.convolutions(state)  # type: ignore[no-any-return]
 
 
 class Head(nn.Module):
-    """The last norm and the classifier.
+    """The last norm, ReLU, global average pooling and the classifier.
 
-    Example: `Head(64, 10, nn.BatchNorm2d)(state)`, logits of ten classes
+    Example: `Head(64, 10, nn.BatchNorm2d)(state)` gives logits of ten classes
     """
 
     def __init__(self, channels: int, classes: int, norm: Norm) -> None:
@@ -70,5 +74,5 @@ class Head(nn.Module):
         self.classifier = nn.Linear(channels, classes)
 
     def forward(self, state: State) -> Float[Tensor, "batch classes"]:
-        """Called last in every forward pass: logits."""
+        """Called last in every forward pass: returns the logits."""
         return self.classifier(torch.relu(self.norm(state)).mean((2, 3)))  # type: ignore[no-any-return]

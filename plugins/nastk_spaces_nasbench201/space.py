@@ -1,6 +1,6 @@
-"""`NasBench201Space`: the space's edges, and who answers each of a space's questions.
+"""`NasBench201Space`: the edges of the space and the methods of a search space.
 
-Node 0 is a cell's input, node 3 its output; every later node has an edge from every node before it.
+Node 0 is a cell's input, node 3 its output; every node has an edge from every earlier node.
 The rows of all tables are these six edges node by node, in the order of the benchmark's string.
 """
 
@@ -42,7 +42,7 @@ class NasBench201Space(SingleChoiceSpace):
     )
 
     class Options(NasBench201Options):
-        """Described in `options.py`."""
+        """The options of the space; `options.py` describes them."""
 
     def __init__(self, options: NasBench201Options | None = None) -> None:
         super().__init__(options)
@@ -62,7 +62,7 @@ class NasBench201Space(SingleChoiceSpace):
         return NasBench201Network(self.options, self.check(architecture), task)
 
     def sample(self, subspace: Subspace, rng: torch.Generator) -> Architecture:
-        """Called by updaters that draw: one of the architectures of `subspace`, all equally likely.
+        """Called by updaters that sample: draws an architecture of `subspace` uniformly.
 
         Raises:
             PluginError: no architecture lies in `subspace`.
@@ -74,37 +74,38 @@ class NasBench201Space(SingleChoiceSpace):
         )
 
     def to_text(self, architecture: Architecture) -> str:
-        """The benchmark's string: `|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...`."""
+        """Returns the benchmark's string: `|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...`."""
         return write(self._names(architecture))
 
     def from_text(self, text: str) -> Architecture:
-        """The inverse of `to_text`; also reads what programs print for it, and nastk's own JSON.
+        """The inverse of `to_text`; also reads other programs' spellings, and nastk's own JSON.
 
         Raises:
-            DataError: the text is no architecture of this space; says where it stops being one.
+            DataError: the text is no architecture of this space; the message says where it departs
+                from the expected form.
         """
-        if (own := self.own(text)) is not None:
-            return own
+        if (architecture := self.own(text)) is not None:
+            return architecture
         return self.architecture((name,) for name in read(text, self.edges[0].operations))
 
     def architectures(self) -> Iterator[Architecture]:
-        """Called to go through the whole space: every architecture, the last edge changing fastest.
+        """Called to enumerate the space: yields every architecture, the last edge changing fastest.
 
-        Isomorphic ones are all there: 15,625, or 4,096 without `none`.
+        Isomorphic architectures are included: 15,625 in all, or 4,096 without `none`.
         """
         for names in product(*(edge.operations for edge in self.edges)):
             yield self.architecture((name,) for name in names)
 
     def canonical(self, architecture: Architecture) -> str:
-        """Called to tell duplicates: one text for all that the benchmark counts as one."""
+        """Called to recognise duplicates: equal texts are one architecture to the benchmark."""
         return isomorphism.canonical(self.check(architecture))
 
     def size(self, architecture: Architecture, task: Task) -> NetworkSize:
-        """Called to bound or rank by size: the stand-alone network's, without building it."""
+        """Called to bound or rank by size: returns the size of the stand-alone network."""
         options = self.options
         names = self._names(architecture)
         return count(names, options.network_channels, options.network_cells, task)
 
     def _names(self, architecture: Architecture) -> list[str]:
-        """The operation on each edge."""
+        """Returns the operation on each edge."""
         return [name for (name,) in self.check(architecture).choices]

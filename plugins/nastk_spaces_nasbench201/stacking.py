@@ -1,11 +1,12 @@
-"""Several mixtures measured in one pass: how many, and what the cells are told of them.
+"""Several mixtures are measured in one pass: how many fit, and what the cells compute for them.
 
-A pass of few images costs as much in calls as in arithmetic. So the images of several mixtures go
-through together, one mixture's after the other's, where the operations that they compute are nearly
-the same: what one of them leaves out has the weight zero there and is computed all the same.
+A pass over few images spends as much time on calls as on arithmetic. Therefore the images of
+several mixtures go through together, those of one mixture after those of another, if the mixtures
+compute nearly the same operations. An operation that one of them leaves out is computed for it all
+the same, with weight zero.
 
-Such passes run side by side, each on one thread: threads that share every small sum of one pass
-wait for each other more than they gain.
+Several such passes run in parallel, each on one thread: threads that share the small sums of one
+pass wait for each other longer than they save.
 """
 
 from collections.abc import Sequence
@@ -21,15 +22,15 @@ from nastk.spaces import Measure, Terms, terms_of
 Logits = Float[Tensor, "batch classes"]
 
 POSITIONS = 98_304
-"""Positions of all maps of a pass at most; beyond that calls are no cost any more."""
+"""The most image positions in one stacked pass; in larger passes the cost of calls is small."""
 SHARE = 0.75
-"""The part of what is computed that must be wanted."""
+"""The smallest share of computed (mixture, operation) pairs that must be active."""
 SIDES = 8
-"""Passes side by side at most: a tenth of each is Python, where only one goes on at a time."""
+"""The most passes in parallel: a tenth of each is Python, which runs on one thread at a time."""
 
 
 def alike(mixtures: Sequence[Mixture]) -> int:
-    """How many of the mixtures, from the first on, compute nearly the same operations."""
+    """Returns how many mixtures, from the first on, compute nearly the same operations."""
     union, wanted = mixtures[0].active, 0
     for number, mixture in enumerate(mixtures):
         union = union | mixture.active
@@ -40,19 +41,20 @@ def alike(mixtures: Sequence[Mixture]) -> int:
 
 
 def stacked(mixtures: Sequence[Mixture]) -> Terms:
-    """What the edges compute for all; every weight is a vector with an entry for each mixture."""
-    active = torch.stack([each.active for each in mixtures], -1)
-    weights = torch.stack([each.weights for each in mixtures], -1)
+    """Returns the terms of all mixtures; every weight is a vector with one entry per mixture."""
+    # edges x operations x mixtures
+    active = torch.stack([mixture.active for mixture in mixtures], -1)
+    weights = torch.stack([mixture.weights for mixture in mixtures], -1)
     return terms_of(weights.masked_fill(~active, 0.0), active.any(-1))
 
 
 def sides() -> int:
-    """How many passes to run side by side: one on each of torch's threads, up to `SIDES`."""
+    """Returns how many passes to run in parallel: one per torch thread, at most `SIDES`."""
     return min(torch.get_num_threads(), SIDES)
 
 
 def evenly(length: int, most: int) -> int:
-    """How many of `length` to take first: parts as few as can be, and of nearly one length.
+    """Returns the size of a part if `length` is cut into few parts of at most `most`, evenly.
 
     Example: `evenly(10, 8)` is 5
     """
@@ -60,27 +62,28 @@ def evenly(length: int, most: int) -> int:
 
 
 def side_by_side(work: Measure, parts: Sequence[Sequence[Mixture]]) -> list[Logits]:
-    """The answers for each part in turn, without gradients; each part has a thread of its own.
+    """Runs `work` on every part in a thread of its own, without gradients; returns all logits.
 
-    Torch uses one thread inside each, and afterwards as many as before.
+    The logits are in the order of the parts. Torch uses one thread inside each of these threads;
+    its number of threads is restored afterwards.
     """
     threads = torch.get_num_threads()
     kind, reduced = torch.get_autocast_dtype("cpu"), torch.is_autocast_enabled("cpu")
 
     def alone(part: Sequence[Mixture]) -> Sequence[Logits]:
         torch.set_num_threads(1)
-        # A new thread knows nothing of these.
+        # Torch's gradient and autocast modes are per thread, so a new thread has to set them.
         with torch.no_grad(), torch.autocast("cpu", dtype=kind, enabled=reduced):
             return work(part)
 
     try:
         with ThreadPoolExecutor(len(parts)) as pool:
-            return [logits for some in pool.map(alone, parts) for logits in some]
+            return [logits for part in pool.map(alone, parts) for logits in part]
     finally:
         torch.set_num_threads(threads)
 
 
 def shares(mixtures: Sequence[Mixture], number: int) -> list[Sequence[Mixture]]:
-    """The mixtures in their order, in at most `number` parts of nearly one length."""
+    """Returns the mixtures in their order, cut into at most `number` parts of similar length."""
     length = -(-len(mixtures) // number)
-    return [mixtures[place : place + length] for place in range(0, len(mixtures), length)]
+    return [mixtures[start : start + length] for start in range(0, len(mixtures), length)]

@@ -1,7 +1,7 @@
-"""Every operation of every edge at once: `NasBench201Supernet`, told by a `Mixture` how to mix.
+"""`NasBench201Supernet` holds every operation of every edge; a `Mixture` weights them.
 
-A cell walks over its states and not over its edges: all that leaves a state is computed together
-(`fused_forward.py`). This changes no number: see `docs/spaces/nasbench201.md`.
+A cell iterates over its states, not over its edges: all operations that leave a state are computed
+together (`fused_forward.py`). The results are the same; see `docs/spaces/nasbench201.md`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +32,7 @@ from nastk_spaces_nasbench201.stacking import (
 
 
 class NasBench201Supernet(Supernet):
-    """The supernet of a `NasBench201Space`; its norms use the batch and keep nothing.
+    """The supernet of a `NasBench201Space`; its norms use batch statistics and have no buffers.
 
     Example: `logits = space.supernet(task)(images, Mixture.uniform(space.full()))`
     """
@@ -49,7 +49,7 @@ class NasBench201Supernet(Supernet):
     def forward(
         self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
     ) -> Float[Tensor, "batch classes"]:
-        """Called for every weight step and every measurement: the logits under `mixture`."""
+        """Called for every weight step and measurement: returns the logits under `mixture`."""
         terms = mixture.terms
         state = self.stem(images)
         for block in self.blocks:
@@ -58,16 +58,17 @@ class NasBench201Supernet(Supernet):
         return self.head(state)  # type: ignore[no-any-return]
 
     def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Measure:
-        """Called to measure many mixtures on the same images: several at once, if asked so."""
-        return partial(self._answers, images)
+        """Called to measure many mixtures on the same images: returns a function of a list."""
+        return partial(self._logits, images)
 
     def together(
         self, images: Float[Tensor, "batch channels height width"], mixtures: Sequence[Mixture]
     ) -> int:
-        """Called while measuring: for each thread as many as keep a pass's share of calls small.
+        """Called while measuring: returns how many of `mixtures` to measure in one call.
 
-        Fewer where they do not agree in what they compute; one where this is not possible: only on
-        a CPU, where nobody listens to an operation and no norm has a scale of its own.
+        For each thread these are as many as fit into one stacked pass (`POSITIONS`), fewer if the
+        mixtures compute different operations. The result is 1 where stacking is impossible: on
+        other devices than a CPU, with hooked operations, and with norms that have a scale.
         """
         most = POSITIONS // (len(images) * images.shape[2] * images.shape[3])
         if most < 2 or images.device.type != "cpu":
@@ -76,10 +77,10 @@ class NasBench201Supernet(Supernet):
         number = evenly(len(mixtures), most * sides())
         return alike(mixtures[:number]) if joins else 1
 
-    def _answers(
+    def _logits(
         self, images: Float[Tensor, "batch channels height width"], mixtures: Sequence[Mixture]
     ) -> Sequence[Float[Tensor, "batch classes"]]:
-        """A pass on each of torch's threads, of as many mixtures each."""
+        """Returns the logits of each mixture, from one stacked pass on each of torch's threads."""
         if sides() == 1 or len(mixtures) == 1 or images.device.type != "cpu":
             return self._stacked(images, mixtures)
         return side_by_side(partial(self._stacked, images), shares(mixtures, sides()))
@@ -87,11 +88,16 @@ class NasBench201Supernet(Supernet):
     def _stacked(
         self, images: Float[Tensor, "batch channels height width"], mixtures: Sequence[Mixture]
     ) -> Sequence[Float[Tensor, "batch classes"]]:
-        """One pass for all: the images of each mixture one after the other, norms apart."""
+        """Returns the logits of each mixture, all from one pass.
+
+        The batch holds the images once per mixture, one mixture after the other; norms normalise
+        the images of each mixture separately.
+        """
         number = len(mixtures)
         if number == 1:
             return [self(images, mixtures[0])]
         terms = stacked(mixtures)
+        # (mixtures x batch) x channels x height x width
         state = self.stem(images).repeat(number, 1, 1, 1)
         for block in self.blocks:
             if isinstance(block, SearchCell):
@@ -106,14 +112,14 @@ class NasBench201Supernet(Supernet):
         return cell(state, terms)  # type: ignore[no-any-return]
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
-        """Called by updaters that hook operations or tell them apart: (edge, operation, module)."""
+        """Called by updaters that hook or inspect operations: yields (edge, operation, module)."""
         for block in self.blocks:
             if isinstance(block, SearchCell):
                 yield from block.modules_of_edges()
 
 
 class SearchCell(nn.Module):
-    """One cell of the supernet: every operation on each of the six edges.
+    """One cell of the supernet, with every operation on each of the six edges.
 
     Example: `SearchCell(space.edges, 16, norm=partial(BatchNorm, affine=False))(state, terms)`
     """
@@ -131,29 +137,32 @@ class SearchCell(nn.Module):
         )
 
     def forward(self, state: State, terms: Terms) -> State:
-        """Called once a cell: its last node; `terms` says what each edge computes and weights."""
+        """Called once per cell: returns its last node.
+
+        `terms` lists the computed operations of each edge with their weights.
+        """
         table = [list(cast(Iterable[Operation], candidates)) for candidates in self.edges]
         received: list[State | None] = [state, *[None] * self.nodes]
         for source, leaving in enumerate(self.leaving):
-            views, together = Views(_or_zeros(received[source], state)), []
+            views, joined = Views(_or_zeros(received[source], state)), []
             for row, node in leaving:
                 for column, weight in terms[row]:
                     module = table[row][column]
                     if module.joins:
-                        together.append(OutgoingOperation.of(module, node, weight))
+                        joined.append(OutgoingOperation.of(module, node, weight))
                     else:
                         output = module(views.read(module.reads))
                         received[node] = added(received[node], output, weight)
-            received = fused_forward(views.read("state"), received, together)
+            received = fused_forward(views.read("state"), received, joined)
         return _or_zeros(received[-1], state)
 
     def modules_of_edges(self) -> Iterator[tuple[int, int, nn.Module]]:
-        """Called by `NasBench201Supernet.operations`: (edge, operation, module) of this cell."""
+        """Called by `NasBench201Supernet.operations`: yields (edge, operation, module)."""
         for row, candidates in enumerate(self.edges):
             for column, module in enumerate(cast(nn.ModuleList, candidates)):
                 yield row, column, module
 
 
 def _or_zeros(received: State | None, like: State) -> State:
-    """What a node received; zeros where no operation leads to it."""
+    """Returns the sum that a node received, or zeros if no operation leads to the node."""
     return torch.zeros_like(like) if received is None else received

@@ -1,11 +1,11 @@
-"""The benchmark's string for an architecture, written and read.
+"""Writes and reads the benchmark's string for an architecture.
 
     |nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|
 
 Nodes 1, 2 and 3 are joined by `+`; each lists, between bars, `operation~source` for every earlier
-node in order. `read` finds it in what programs print around it, such as XAutoDL's
-`Structure(4 nodes with |...|)`, and says where it departs from that form. It also reads XAutoDL's
-lists of (operation, source) for each node, and NASLib's six numbers.
+node in order. `read` also accepts text around the string, such as XAutoDL's
+`Structure(4 nodes with |...|)`; its errors say where the string departs from the form. It also
+reads XAutoDL's lists of (operation, source) for each node, and NASLib's six numbers.
 """
 
 import re
@@ -16,19 +16,20 @@ from nastk import DataError
 from nastk.base import near_miss, printed
 
 NODES = 4
-"""Nodes of a cell, its input (node 0) and its output (the last one) included."""
+"""The number of nodes of a cell, including its input (node 0) and its output (the last node)."""
 
 NASLIB = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
-"""NASLib's numbers of the operations, from 0. It lists edges by their source, not by their node."""
+"""The operations in NASLib's numbering, from 0."""
 
 STRING = re.compile(r"(\|*\s*\w*\s*~|\|).*(\||~\s*\w*)", re.DOTALL)
-"""The benchmark's string in a text: from its first bar or operation to its last."""
+"""Matches the benchmark's string in a text, from its first bar or operation to its last."""
 
 BY_SOURCE = [(source, node) for source in range(NODES - 1) for node in range(source + 1, NODES)]
+"""The edges in NASLib's order: sorted by their source, not by their node."""
 
 
 def write(names: Sequence[str]) -> str:
-    """The string of six operation names, given node by node.
+    """Returns the string of six operation names, given node by node.
 
     >>> write(["none", "skip_connect", "none", "nor_conv_1x1", "none", "none"])
     '|none~0|+|skip_connect~0|none~1|+|nor_conv_1x1~0|none~1|none~2|'
@@ -39,15 +40,16 @@ def write(names: Sequence[str]) -> str:
 
 
 def read(text: str, operations: Sequence[str]) -> list[str]:
-    """The six operation names in `text`, node by node.
+    """Returns the six operation names in `text`, node by node.
 
     Raises:
-        DataError: it is no architecture of `operations`; says where it stops being one.
+        DataError: the text is no architecture of `operations`; the message says where it departs
+            from the expected form.
     """
-    found = STRING.search(text)
-    if found is None:
+    match = STRING.search(text)
+    if match is None:
         return _listed(text, operations)
-    nodes = "".join(found[0].split()).split("+")
+    nodes = "".join(match[0].split()).split("+")
     if len(nodes) != NODES - 1:
         raise DataError(
             f"A NAS-Bench-201 architecture is {NODES - 1} nodes joined by '+', such as "
@@ -61,10 +63,10 @@ def read(text: str, operations: Sequence[str]) -> list[str]:
 
 
 def _listed(text: str, operations: Sequence[str]) -> list[str]:
-    """The six operation names of a text without bars: a list of each node's, or of six numbers."""
-    found = re.search(r"[\[(].*[\])]", text, re.DOTALL)
+    """Returns the six operation names of a text without bars: lists of links, or six numbers."""
+    match = re.search(r"[\[(].*[\])]", text, re.DOTALL)
     try:
-        value = printed(found[0] if found else text)
+        value = printed(match[0] if match else text)
     except ValueError:
         value = None
     if isinstance(value, int):
@@ -72,7 +74,7 @@ def _listed(text: str, operations: Sequence[str]) -> list[str]:
             f"{value} is a place in one edition of the benchmark's file; give the string that "
             "stands there, such as |nor_conv_3x3~0|+|...|."
         )
-    if isinstance(value, list) and len(value) == 6 and all(type(each) is int for each in value):
+    if isinstance(value, list) and len(value) == 6 and all(type(item) is int for item in value):
         return _numbered(value, operations)
     if not isinstance(value, list) or len(value) != NODES - 1:
         raise DataError(
@@ -88,7 +90,7 @@ def _listed(text: str, operations: Sequence[str]) -> list[str]:
 
 
 def _joined(number: int, node: Any) -> str:
-    """A node that is a list of (operation, source), perhaps with a weight, as the string has it."""
+    """Returns the node's part of the string from a list of (operation, source[, weight])."""
     links = node if isinstance(node, list) else []
     if not links or not all(
         isinstance(link, list)
@@ -104,22 +106,22 @@ def _joined(number: int, node: Any) -> str:
 
 
 def _numbered(numbers: Sequence[int], operations: Sequence[str]) -> list[str]:
-    """The operations in the order of our edges, of NASLib's numbers."""
+    """Returns the six operation names, node by node, from NASLib's numbers."""
     if bad := [number for number in numbers if not 0 <= number < len(NASLIB)]:
         raise DataError(
             f"NASLib numbers the operations from 0 to {len(NASLIB) - 1}, got {bad[0]}: "
-            f"{', '.join(f'{place} {name}' for place, name in enumerate(NASLIB))}."
+            f"{', '.join(f'{index} {name}' for index, name in enumerate(NASLIB))}."
         )
-    of = {edge: NASLIB[number] for edge, number in zip(BY_SOURCE, numbers, strict=True)}
+    by_edge = {edge: NASLIB[number] for edge, number in zip(BY_SOURCE, numbers, strict=True)}
     return [
-        _operation(node, source, f"{of[source, node]}~{source}", operations)
+        _operation(node, source, f"{by_edge[source, node]}~{source}", operations)
         for node in range(1, NODES)
         for source in range(node)
     ]
 
 
 def _node(number: int, text: str, operations: Sequence[str]) -> list[str]:
-    """The operations that lead to node `number`, in the order of their sources."""
+    """Returns the operations that lead to node `number`, in the order of their sources."""
     parts = text[1:-1].split("|")
     if len(text) < 2 or text[0] != "|" or text[-1] != "|" or len(parts) != number:
         form = "".join(f"|operation~{source}" for source in range(number)) + "|"
@@ -128,7 +130,7 @@ def _node(number: int, text: str, operations: Sequence[str]) -> list[str]:
 
 
 def _operation(number: int, source: int, text: str, operations: Sequence[str]) -> str:
-    """The operation from `source` to node `number`."""
+    """Returns the operation from `source` to node `number`, which `text` spells."""
     name, _, written = text.partition("~")
     if written != str(source):
         raise DataError(
@@ -145,5 +147,6 @@ def _operation(number: int, source: int, text: str, operations: Sequence[str]) -
 
 
 def _short(value: Any) -> str:
+    """Returns `repr(value)`, cut to 100 characters."""
     shown = repr(value)
     return shown if len(shown) <= 100 else f"{shown[:97]}..."
