@@ -1,10 +1,15 @@
-"""Benchmark tables: the evaluator `table`, and `nastk table import` that makes the file it reads.
+"""Benchmark tables: the evaluator `table`, and `nastk table import`, which makes the file it reads.
 
-`importing.py` is where an import starts: `spreadsheet.py` reads CSV, `official.py` the files of
-NAS-Bench-201 and NATS-Bench (through `torch_file.py`, `unpickle.py` and `plain.py`, which run
-nothing that a file names); both answer a `sheet.py`, and sheets merge into a `table.py`, kept on
-disk by `storage.py` at the place that `places.py` says. `evaluator.py` looks architectures up in
-it.
+importing.py     reads a benchmark's files into a table: an import starts here
+spreadsheet.py   CSV files
+official.py      the files of NAS-Bench-201 and NATS-Bench; torch_file.py, unpickle.py and plain.py
+                 read them without running any code that a file names
+macro.py         the file of NAS-Bench-Macro
+sheet.py         the content of one file; sheets are merged into a table
+table.py         a table in memory, made of column.py
+storage.py       a table on disk, in the folder that places.py names
+evaluator.py     looks architectures up in a table
+command_line.py  `nastk table import` and `nastk table info`
 """
 
 from typing import TYPE_CHECKING, Any
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def evaluators() -> list[Offer]:
-    """What this plugin offers."""
+    """Called once when the plugin is loaded: offers the evaluator `table`."""
     return [
         Offer(
             "table",
@@ -29,7 +34,7 @@ def evaluators() -> list[Offer]:
 
 @hookimpl
 def commands(app: "typer.Typer") -> None:
-    """`nastk table import` and `nastk table info`."""
+    """Called when the command line is built: adds `nastk table import` and `nastk table info`."""
     from nastk_tables.command_line import add_to
 
     add_to(app)
@@ -37,7 +42,10 @@ def commands(app: "typer.Typer") -> None:
 
 @hookimpl
 def findings() -> list[dict[str, Any]]:
-    """For `nastk doctor`, without torch: whether the table is there, {what, found, ok, advice}."""
+    """Called by `nastk doctor`, without torch: returns the state of the table of NAS-Bench-201.
+
+    Each finding is {what, found, ok, advice}.
+    """
     from nastk_tables.places import findings
 
     return findings()

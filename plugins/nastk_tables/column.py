@@ -1,4 +1,4 @@
-"""What one column of a table holds: `Column`."""
+"""`Column`: the meaning of one column of a table."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,13 +10,13 @@ ALIASES = {"imagenet16-120": "imagenet16", "cifar-10": "cifar10", "cifar-100": "
 
 @dataclass(frozen=True)
 class Column:
-    """One number for each architecture: which quantity, in which unit, and of which training.
+    """The quantity, unit and training of a column, which has one number per architecture.
 
     `quantity` is `accuracy`, `parameters`, `multiply_adds`, `train_seconds` (a whole training),
     `pass_seconds` (one pass over the split), `latency...`, or any other name. `unit` is `%`, `M`
-    (millions), `s`, `ms` or empty. `dataset`, `split` (train, valid, test) and `epochs` say of
-    which training, None where it does not matter. `seed` is that of a single run; a mean over runs
-    has None and lists them in `seeds`, where they are known.
+    (millions), `s`, `ms` or empty. `dataset`, `split` (train, valid, test) and `epochs` identify
+    the training; None stands for all trainings. `seed` is the seed of a single run; a mean over
+    runs has no `seed` and lists the runs' seeds in `seeds`, if they are known.
 
     >>> Column("accuracy", "%", "cifar10", "test", 200).name
     'cifar10_test_200'
@@ -32,19 +32,19 @@ class Column:
 
     @property
     def name(self) -> str:
-        """Unique in a table: the parts that are set, joined by underscores."""
+        """The column's name, unique in a table: the parts that are set, joined by underscores."""
         quantity = None if self.quantity == ACCURACY else self.quantity
         seed = None if self.seed is None else f"seed{self.seed}"
         parts = (self.dataset, self.split, quantity, self.epochs, seed)
         return "_".join(str(part) for part in parts if part is not None)
 
     def fits(self, dataset: str, split: str, epochs: int) -> bool:
-        """Whether this column speaks of that training, or of every training."""
-        wanted = ((self.dataset, dataset), (self.split, split), (self.epochs, epochs))
-        return all(mine is None or mine == asked for mine, asked in wanted)
+        """True if this column is of that training, or of every training."""
+        pairs = ((self.dataset, dataset), (self.split, split), (self.epochs, epochs))
+        return all(known is None or known == wanted for known, wanted in pairs)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object without what is not set."""
+        """Returns a JSON object of the fields that are set."""
         return {key: value for key, value in asdict(self).items() if value not in (None, "", ())}
 
     @classmethod
@@ -52,11 +52,11 @@ class Column:
         """The inverse of `to_json`.
 
         Raises:
-            TypeError: it has keys that no column has, or lacks the quantity.
+            TypeError: `value` has unknown keys, or lacks the quantity.
         """
         return cls(**{**value, "seeds": tuple(value.get("seeds", ()))})
 
 
 def dataset_name(text: str) -> str:
-    """The name by which tables call a data set: lower case, `ImageNet16-120` is `imagenet16`."""
+    """Returns a data set's name in tables: lower case; `ImageNet16-120` is `imagenet16`."""
     return ALIASES.get(text.lower(), text.lower())

@@ -1,4 +1,4 @@
-"""`nastk table import` and `nastk table info`. Numpy and torch are imported when they run."""
+"""`nastk table import` and `nastk table info`; numpy and torch are imported when they run."""
 
 import json as json_module
 from pathlib import Path
@@ -19,7 +19,7 @@ table = typer.Typer(
 
 
 def add_to(app: typer.Typer) -> None:
-    """Called each time the command line is built; adds the group once."""
+    """Called each time the command line is built: adds the group of commands once."""
     if not any(group.typer_instance is table for group in app.registered_groups):
         app.add_typer(table)
 
@@ -91,9 +91,10 @@ def info(
 
 
 def _show(path: Path, table: "Table", json: bool) -> None:
+    """Prints the content of a table on stdout, as text or as JSON."""
     rows = [_row(table, number) for number in range(len(table.columns))]
     if json:
-        whole = {
+        content = {
             "path": str(path),
             "space": table.space,
             "architectures": len(table),
@@ -102,7 +103,7 @@ def _show(path: Path, table: "Table", json: bool) -> None:
             "sources": list(table.sources),
             "columns": rows,
         }
-        print(json_module.dumps(whole, indent=2))
+        print(json_module.dumps(content, indent=2))
         return
     print(f"{path}: {len(table):,} architectures of {table.space}, {path.stat().st_size:,} bytes")
     print(f"sha256 {table.digest}; made from {', '.join(table.sources)}")
@@ -112,7 +113,7 @@ def _show(path: Path, table: "Table", json: bool) -> None:
 
 
 def _row(table: "Table", number: int) -> dict[str, Any]:
-    """What is said of one column: its meaning, how many values are known, and the extremes."""
+    """Returns the meaning of column `number`, its number of known values, and the extremes."""
     import numpy as np
 
     column, values = table.columns[number], table.values[number]
@@ -128,4 +129,5 @@ def _row(table: "Table", number: int) -> dict[str, Any]:
 
 
 def _span(row: dict[str, Any]) -> str:
+    """Returns the extremes of a column as text, empty if no value is known."""
     return "" if row["least"] is None else f"{row['least']:.4f} to {row['greatest']:.4f}"

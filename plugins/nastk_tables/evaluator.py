@@ -1,4 +1,4 @@
-"""Looks an architecture up in a benchmark's table: `TableAccuracy`, the evaluator `table`."""
+"""`TableAccuracy`, the evaluator `table`, looks architectures up in a benchmark's table."""
 
 from pathlib import Path
 from typing import Literal
@@ -20,17 +20,20 @@ from nastk_tables.places import find, is_name
 from nastk_tables.storage import read
 
 LOOKED_AT = 100
+"""The number of a table's architectures that are tried in the space's text form."""
+
 USUAL_EPOCHS = 200
+"""The epochs of the benchmark's trainings, for tables that list no training on the data set."""
 
 
 class TableAccuracy(Evaluator):
-    """What training the architecture gave the benchmark's authors, and how many are better.
+    """Evaluates an architecture by the accuracy that the benchmark's authors measured for it.
 
     The table is read and checked when the evaluator is made. Metrics: `table_test_accuracy` and
-    `table_valid_accuracy` (0..1, where the table has them), `rank` (how many architectures are
-    better in the chosen split; 0 is the best), `architectures` (how many were ranked), and every
-    cost that the table knows (`table_parameters`, `table_multiply_adds` as counts, and in seconds
-    `table_train_seconds`, `table_simulated_seconds`, `table_latency_<device>`).
+    `table_valid_accuracy` (0..1, if the table has them), `rank` (the number of architectures that
+    are better in the chosen split; 0 is the best), `architectures` (the number of ranked ones), and
+    every cost in the table (`table_parameters` and `table_multiply_adds` as counts; in seconds
+    `table_train_seconds`, `table_simulated_seconds` and `table_latency_<device>`).
 
     Example: `TableAccuracy(context).evaluate(architecture, None).metrics["rank"]`
     """
@@ -40,7 +43,7 @@ class TableAccuracy(Evaluator):
     needs_images = False
 
     class Options(nastk.Options):
-        """Which table, and which of the trainings in it."""
+        """The options of the evaluator: the table, and which of its trainings to use."""
 
         table: str | None = Field(
             None, description="name of an imported table, or its path; unset: the space's name"
@@ -60,7 +63,7 @@ class TableAccuracy(Evaluator):
         @field_validator("table")
         @classmethod
         def _absolute(cls, table: str | None) -> str | None:
-            """A path stays right for a run that goes on elsewhere."""
+            """Makes a path absolute, so that it stays valid if the run continues elsewhere."""
             named = table is None or is_name(table)
             return table if named else str(Path(str(table)).expanduser().absolute())
 
@@ -72,33 +75,33 @@ class TableAccuracy(Evaluator):
         except DataError as error:
             raise ConfigurationError(str(error)) from error
         self._check_space(str(path))
-        chosen = self.options
-        self.epochs = chosen.epochs or self._most_epochs()
-        self.scores = self.table.scores(chosen.dataset, chosen.split, self.epochs)
+        options = self.options
+        self.epochs = options.epochs or self._most_epochs()
+        self.scores = self.table.scores(options.dataset, options.split, self.epochs)
         self._accuracies = {
-            column.split: self.table.scores(chosen.dataset, str(column.split), self.epochs)
+            column.split: self.table.scores(options.dataset, str(column.split), self.epochs)
             for column in self.table.trainings()
             if column.split != "train"
-            and (column.dataset, column.epochs) == (dataset_name(chosen.dataset), self.epochs)
+            and (column.dataset, column.epochs) == (dataset_name(options.dataset), self.epochs)
         }
 
     def _most_epochs(self) -> int:
-        """Of the trainings on the data set; the benchmark's usual number where there are none."""
+        """Returns the most epochs of the trainings on the data set, else `USUAL_EPOCHS`."""
         dataset = dataset_name(self.options.dataset)
         return max(
-            (one.epochs or 0 for one in self.table.trainings() if one.dataset == dataset),
+            (column.epochs or 0 for column in self.table.trainings() if column.dataset == dataset),
             default=USUAL_EPOCHS,
         )
 
     def _check_space(self, path: str) -> None:
-        """Refuse a table of another space, or one that writes architectures in another form."""
+        """Raises a ConfigurationError for a table of another space, or with other text forms."""
         space, table = self.context.space, self.table
         if table.space != space.name:
             raise ConfigurationError(
                 f"The table {path} is of space {table.space!r}, the run searches space "
                 f"{space.name!r}. Use `--space {table.space}`, or name another table."
             )
-        # A space may be a part of the table's (without `none`), so that it reads only some of them.
+        # The space may be a part of the table's space (without `none`) and read only some of them.
         if not any(self._reads(text) for text in table.texts[:LOOKED_AT]):
             raise ConfigurationError(
                 f"The table {path} writes architectures like {table.texts[0]!r}, which is not the "
@@ -106,6 +109,7 @@ class TableAccuracy(Evaluator):
             )
 
     def _reads(self, text: str) -> bool:
+        """True if `text` is an architecture in the space's own text form."""
         space = self.context.space
         try:
             return space.to_text(space.from_text(text)) == text
@@ -114,56 +118,58 @@ class TableAccuracy(Evaluator):
 
     @property
     def criteria(self) -> tuple[str, ...]:
-        """See `Evaluator.criteria`: the valid column; `rank` may be one of test accuracy."""
+        """See `Evaluator.criteria`: the valid accuracy, but not `rank`, which may be of test."""
         return tuple(f"table_{split}_accuracy" for split in self._accuracies if split == "valid")
 
     def of_test(self, metric: str) -> bool:
-        """See `Evaluator.of_test`: `rank` is, where `split` says so."""
+        """See `Evaluator.of_test`: `rank` is of the test split if the option `split` is."""
         return super().of_test(metric) or (metric == "rank" and self.options.split == "test")
 
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
-        """Called once at the end of a search, and by `nastk evaluate`: looks up; measures nothing.
+        """Called once at the end of a search, and by `nastk evaluate`: looks the architecture up.
 
         Raises:
             DataError: the architecture is of another space, or the table does not hold it.
         """
         space = self.context.space
         text = space.to_text(space.check(architecture))
-        place = self.table.place(text)
+        index = self.table.place(text)
         accuracies = {
-            f"table_{split}_accuracy": float(scores.values[place]) / 100
+            f"table_{split}_accuracy": float(scores.values[index]) / 100
             for split, scores in sorted(self._accuracies.items(), key=lambda pair: str(pair[0]))
         }
-        # More digits than float32 holds, here and in costs, would only look precise.
+        # Table values are float32; more digits, here and in costs, would only look precise.
         metrics = {name: round(value, 6) for name, value in accuracies.items() if value == value}
         metrics["rank"] = self.scores.rank(text)
         metrics["architectures"] = self.scores.count()
         return Evaluation(self.name, {**metrics, **self._costs(text)}, self._notes())
 
     def _costs(self, text: str) -> dict[str, float]:
-        chosen = self.options
+        """Returns the metrics of all costs that the table knows of an architecture."""
+        options = self.options
         units = {column.quantity: column.unit for column in self.table.columns}
-        known = self.table.others(text, chosen.dataset, chosen.split, self.epochs)
+        known = self.table.others(text, options.dataset, options.split, self.epochs)
         costs = {
             f"table_{quantity}": _in_metrics(value, units[quantity])
             for quantity, value in known.items()
         }
-        seconds = self.table.simulated_seconds(text, chosen.dataset, self.epochs)
+        seconds = self.table.simulated_seconds(text, options.dataset, self.epochs)
         return costs if seconds is None else {**costs, "table_simulated_seconds": round(seconds, 3)}
 
     def _notes(self) -> tuple[str, ...]:
+        """Returns the notes that explain the metrics."""
         seeds = self.scores.column.seeds
         runs = f", mean over the runs with seeds {', '.join(map(str, seeds))}" if seeds else ""
-        chosen = self.options
+        options = self.options
         return (
-            f"`rank` counts the architectures of the table with a higher {chosen.split} accuracy "
-            f"on {dataset_name(chosen.dataset)} after {self.epochs} epochs{runs}.",
+            f"`rank` counts the architectures of the table with a higher {options.split} accuracy "
+            f"on {dataset_name(options.dataset)} after {self.epochs} epochs{runs}.",
             "The numbers are of the benchmark's own networks and training, whatever this search "
             "used.",
         )
 
 
 def _in_metrics(value: float, unit: str) -> float:
-    """A column's value as metrics have it: millions become counts, milliseconds seconds."""
+    """Returns a column's value in the units of metrics: counts for millions, seconds for ms."""
     exact = float(f"{value * {'M': 1e6, 'ms': 1e-3}.get(unit, 1.0):.8g}")
     return float(round(exact)) if unit == "M" else exact

@@ -1,4 +1,4 @@
-"""From a benchmark's files to a table: `import_files`, behind `nastk table import`."""
+"""`import_files` makes a table from a benchmark's files, for `nastk table import`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from nastk import SearchSpace
 
 SIZES = {"nasbench201": 15_625, "nasbench-macro": 6_561}
-"""How many architectures a space has, to say so where a table holds fewer."""
+"""The number of architectures of a space, for a note if a table holds fewer."""
 
 
 @dataclass(frozen=True, eq=False)
 class Imported:
-    """The table, and what whoever asked for it should know.
+    """An imported table with notes for the user.
 
     Example: `imported = import_files([Path("nb201.csv.gz")]); write(path, imported.table)`
     """
@@ -35,36 +35,37 @@ def import_files(
     progress: official.Progress = lambda done, total: None,
     options: Mapping[str, Any] | None = None,
 ) -> Imported:
-    """Read `files` and merge their columns; the first says which architectures there are.
+    """Reads `files` and merges their columns; the first file defines the architectures.
 
-    `space` names the space whose text form the architectures have, `options` are its options; each
-    architecture is kept as the space writes it. `epochs` is how long the networks of a CSV file
-    were trained; official files say it themselves.
+    `space` names the space of the architectures, `options` are its options; the table has the
+    architectures as this space writes them. `epochs` is how long the networks of a CSV file were
+    trained; official files contain this number. `progress` is called with (architectures read,
+    architectures in all).
 
     Raises:
         ConfigurationError: there is no such space, or it has no such options.
-        DataError: a file is missing, damaged, unsafe, of another kind, or does not fit the first;
-            or holds what is no architecture of the space.
+        DataError: a file is missing, damaged, unsafe, of another kind, or does not fit the first,
+            or a text in it is no architecture of the space.
     """
     component = catalogue().load("space", space)
     reader = component(component.parse_options(options))
     sheets = [_of_space(_sheet(file, epochs, progress), reader) for file in files]
     table = merge(sheets, space)
     notes = [note for sheet in sheets for note in sheet.notes]
-    whole = SIZES.get(space, len(table))
-    if len(table) != whole:
+    size = SIZES.get(space, len(table))
+    if len(table) != size:
         notes.append(
-            f"The table holds {len(table):,} of {whole:,} architectures of {space}; ranks count "
+            f"The table holds {len(table):,} of {size:,} architectures of {space}; ranks count "
             "these."
         )
     return Imported(table, tuple(notes))
 
 
 def _of_space(sheet: Sheet, space: "SearchSpace") -> Sheet:
-    """The same sheet with each architecture as `space` writes it.
+    """Returns the sheet with every architecture in the text form of `space`.
 
     Raises:
-        DataError: names the first text that is no architecture of the space, and its row.
+        DataError: a text is no architecture of the space; the message names the first one.
     """
     texts = []
     for number, text in enumerate(sheet.texts, start=1):
@@ -80,11 +81,12 @@ def _of_space(sheet: Sheet, space: "SearchSpace") -> Sheet:
 
 
 def _sheet(path: Path, epochs: int, progress: official.Progress) -> Sheet:
+    """Returns the content of a file or folder, by the reader of its kind."""
     if path.is_dir() and (path / official.META).is_file():
         return official.sheet(path, progress)
     if not path.is_file():
-        what = f"is a folder without {official.META}" if path.is_dir() else "does not exist"
-        raise DataError(f"{path} {what}. Give {_kinds()}.")
+        problem = f"is a folder without {official.META}" if path.is_dir() else "does not exist"
+        raise DataError(f"{path} {problem}. Give {_kinds()}.")
     if path.name.endswith((".pth", official.PICKLED)):
         return official.sheet(path, progress)
     if path.name.endswith((".csv", ".csv.gz")):
@@ -95,6 +97,7 @@ def _sheet(path: Path, epochs: int, progress: official.Progress) -> Sheet:
 
 
 def _kinds() -> str:
+    """Returns the kinds of files that can be imported, for messages."""
     return (
         "NAS-Bench-201-v1_1-096897.pth, NATS-tss-v1_0-3ffb9.pickle.pbz2, the unpacked folder "
         "NATS-tss-v1_0-3ffb9-simple, NAS-Bench-Macro's .json file (plain or gzipped), or .csv or "

@@ -1,9 +1,9 @@
-"""The official files of NAS-Bench-201 (`.pth`) and NATS-Bench (`.pickle.pbz2`, or a folder).
+"""`sheet` reads the official files of NAS-Bench-201 (`.pth`) and NATS-Bench (`.pickle.pbz2`).
 
-All hold the same records: for each architecture and each of two schedules (12 epochs, called `less`
-or `12`, and 200, called `full` or `200`) the runs by training set and seed. `sheet` reads them.
-Facts from Dong & Yang 2020 (NAS-Bench-201) and Dong et al. 2022 (NATS-Bench) and from their
-published code (MIT).
+All files hold the same records: for each architecture and each of two schedules (12 epochs, called
+`less` or `12`, and 200, called `full` or `200`) the runs by training set and seed. NATS-Bench also
+has a folder with a file per architecture. Facts from Dong & Yang 2020 (NAS-Bench-201) and Dong et
+al. 2022 (NATS-Bench) and from their published code (MIT).
 """
 
 import bz2
@@ -30,15 +30,17 @@ Runs = Mapping[int, Mapping[str, Any]]
 PICKLED = ".pickle.pbz2"
 META = f"meta{PICKLED}"
 TRUSTED_SEED = 888
-"""Whose parameters and work the benchmark's own reader believes where the runs' differ."""
+"""The run whose parameters and multiply-adds the benchmark's own reader uses if runs disagree."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Which of our splits a training set and an evaluation set of the benchmark are.
+    """The data set and split of ours that belong to a training and evaluation set of the benchmark.
 
-    The valid accuracy on CIFAR-10 is of a network trained on half of the training images, its test
-    accuracy of one trained on all of them: two trainings. Elsewhere one training has both.
+    `trained` and `evaluated` are the benchmark's names of these sets, `dataset` and `split` ours.
+    On CIFAR-10 the valid accuracy is of a network trained on half of the training images, the test
+    accuracy of a network trained on all of them; `training` tells these two trainings apart. The
+    other data sets have a single training.
     """
 
     trained: str
@@ -59,36 +61,40 @@ PARTS = (
 
 
 def sheet(path: Path, progress: Progress) -> Sheet:
-    """What `path` says: a `.pth` file, a `.pickle.pbz2` file, or a folder of the latter.
+    """Returns the content of `path`: a `.pth` file, a `.pickle.pbz2` file, or a folder of these.
 
-    `progress` hears (architectures read, architectures in all).
+    `progress` is called with (architectures read, architectures in all).
 
     Raises:
-        DataError: it is damaged, names what is not admitted, or has another structure.
+        DataError: a file is damaged, names an object that is not admitted, or has another
+            structure.
     """
     try:
         texts, records, total = _folder(path) if path.is_dir() else _file(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
-    found: dict[str, Row] = {}
+    rows: dict[str, Row] = {}
     for done, (index, numbers) in enumerate(records, start=1):
         text = _text(texts, index, path)
-        if text in found:
+        if text in rows:
             raise DataError(f"{path} holds an architecture twice: {text!r}. Download it again.")
-        found[text] = numbers
+        rows[text] = numbers
         progress(done, total)
-    if not found:
+    if not rows:
         raise DataError(f"{path} lists {len(texts):,} architectures and holds results of none.")
-    names = dict.fromkeys(column for numbers in found.values() for column in numbers)
+    known = dict.fromkeys(column for numbers in rows.values() for column in numbers)
     columns = {
-        column: np.array([numbers.get(column, np.nan) for numbers in found.values()])
-        for column in sorted(names, key=_position)
+        column: np.array([numbers.get(column, np.nan) for numbers in rows.values()])
+        for column in sorted(known, key=_position)
     }
-    return Sheet(tuple(found), columns, path.resolve().name)
+    return Sheet(tuple(rows), columns, path.resolve().name)
 
 
 def _file(path: Path) -> tuple[list[str], Iterator[tuple[int, Row]], int]:
-    """Everything in one file, read whole: it takes as much memory as the official reader."""
+    """Returns (texts, records, number of records) of a single file.
+
+    The file is read whole, which takes as much memory as the official reader.
+    """
     if path.name.endswith(PICKLED):
         with bz2.open(path, "rb") as file:
             content = load(file, str(path))
@@ -101,26 +107,31 @@ def _file(path: Path) -> tuple[list[str], Iterator[tuple[int, Row]], int]:
             f"{path} has another structure than NAS-Bench-201's and NATS-Bench's files: it numbers "
             f"an architecture {strange[0]!r}. Download it again."
         )
-    each = ((index, _numbers(record, path)) for index, record in sorted(records.items()))
-    return texts, each, len(records)
+    numbers = ((index, _numbers(record, path)) for index, record in sorted(records.items()))
+    return texts, numbers, len(records)
 
 
 def _folder(path: Path) -> tuple[list[str], Iterator[tuple[int, Row]], int]:
-    """One small file for each architecture, named by its number; missing ones are left out."""
+    """Returns (texts, records, number of records) of a folder with a file per architecture.
+
+    A file is named by the number of its architecture; missing files are left out.
+    """
     with bz2.open(path / META, "rb") as file:
         texts = _entry(load(file, str(path / META)), "meta_archs", path)
     files = {index: path / f"{index:06d}{PICKLED}" for index in range(len(texts))}
     files = {index: file for index, file in files.items() if file.is_file()}
-    return texts, _each(files), len(files)
+    return texts, _rows(files), len(files)
 
 
-def _each(files: Mapping[int, Path]) -> Iterator[tuple[int, Row]]:
-    # Most of the time goes into decompression, which lets other threads run.
+def _rows(files: Mapping[int, Path]) -> Iterator[tuple[int, Row]]:
+    """Yields the number of each architecture and the row that its file holds."""
+    # Most of the time goes into decompression, during which other threads can run.
     with ThreadPoolExecutor() as pool:
         yield from zip(files, pool.map(_numbers_of_file, files.values()), strict=True)
 
 
 def _numbers_of_file(path: Path) -> Row:
+    """Returns the row of the architecture whose file is at `path`."""
     try:
         content = bz2.decompress(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -129,17 +140,19 @@ def _numbers_of_file(path: Path) -> Row:
 
 
 def _entry(content: Any, key: str, path: Path) -> Any:
+    """Returns the list `meta_archs` or the dict `arch2infos` of a file's content."""
     kind = list if key == "meta_archs" else dict
-    found = content.get(key) if isinstance(content, dict) else None
-    if not isinstance(found, kind):
+    entry = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(entry, kind):
         raise DataError(
             f"{path} is no file of NAS-Bench-201 or NATS-Bench: it lacks {key!r}. Give the "
             "official file, the folder with meta.pickle.pbz2, or a CSV file."
         )
-    return found
+    return entry
 
 
 def _text(texts: list[str], index: int, path: Path) -> str:
+    """Returns the text of architecture `index`, checked to be of the topology space."""
     text = texts[index] if 0 <= index < len(texts) else None
     if not isinstance(text, str) or not text.startswith("|"):
         raise DataError(
@@ -150,7 +163,7 @@ def _text(texts: list[str], index: int, path: Path) -> str:
 
 
 def _position(column: Column) -> tuple[Any, ...]:
-    """The order of columns: accuracies before costs, means before runs."""
+    """Returns the sort key of a column: means before runs, accuracies before costs."""
     return (
         column.seed is not None,
         column.quantity != ACCURACY,
@@ -164,52 +177,52 @@ def _position(column: Column) -> tuple[Any, ...]:
 
 
 def _numbers(record: Any, path: Path) -> Row:
-    """All that one architecture's record says.
+    """Returns all numbers in one architecture's record.
 
     Raises:
         DataError: the record has another structure.
     """
-    found: Row = {}
+    row: Row = {}
     try:
         for results in record.values():
             for part in PARTS:
                 runs = _runs(results, part)
                 if runs:
-                    found |= _accuracies(part, runs) | _costs(part, runs)
+                    row |= _accuracies(part, runs) | _costs(part, runs)
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise DataError(
             f"{path} has another structure than NAS-Bench-201's and NATS-Bench's records "
             f"({type(error).__name__}: {error})."
         ) from None
-    return found
+    return row
 
 
 def _runs(results: Mapping[str, Any], part: Part) -> Runs:
-    """The runs that trained and were evaluated on `part`, by seed; old files lack some."""
+    """Returns the runs trained and evaluated on `part`, by seed; old files lack some."""
     seeds = results["dataset_seed"].get(part.trained, ())
     runs = {int(seed): results["all_results"][part.trained, seed] for seed in seeds}
     return {seed: run for seed, run in runs.items() if _last(part, run) in run["eval_acc1es"]}
 
 
 def _last(part: Part, run: Mapping[str, Any]) -> str:
-    """The records' name of what was measured after the last epoch."""
+    """Returns the records' key of the measurement after the last epoch."""
     return f"{part.evaluated}@{run['epochs'] - 1}"
 
 
 def _accuracies(part: Part, runs: Runs) -> Row:
-    """After the last epoch: the mean over runs, and each run."""
-    found = {
+    """Returns the accuracies after the last epoch: the mean over runs, and that of every run."""
+    accuracies = {
         Column(ACCURACY, "%", part.dataset, part.split, run["epochs"], seed): _number(
             run["eval_acc1es"][_last(part, run)]
         )
         for seed, run in runs.items()
     }
-    mean = replace(next(iter(found)), seed=None)
-    return {mean: fmean(found.values()), **found}
+    mean = replace(next(iter(accuracies)), seed=None)
+    return {mean: fmean(accuracies.values()), **accuracies}
 
 
 def _costs(part: Part, runs: Runs) -> Row:
-    """Size, work, seconds and latency: means over runs, left out where no run says."""
+    """Returns size, work, seconds and latency as means over runs; unknown values are left out."""
     epochs = next(iter(runs.values()))["epochs"]
     latencies = [fmean(map(_number, run["latency"])) for run in runs.values() if run["latency"]]
     known = {
@@ -223,20 +236,25 @@ def _costs(part: Part, runs: Runs) -> Row:
         Column("pass_seconds", "s", part.dataset, part.split, epochs): [
             seconds for run in runs.values() if (seconds := _pass_seconds(run, part.evaluated))
         ],
-        Column("latency", "ms", part.dataset): [1000 * each for each in latencies if each > 0],
+        Column("latency", "ms", part.dataset): [
+            1000 * seconds for seconds in latencies if seconds > 0
+        ],
     }
     return {column: fmean(values) for column, values in known.items() if values}
 
 
 def _pass_seconds(run: Mapping[str, Any], evaluated: str) -> float | None:
-    """Seconds of one pass over an evaluation set: the mean over epochs, None where not recorded."""
+    """Returns the mean seconds of a pass over an evaluation set, or None if not recorded."""
     times = run["eval_times"] or {}
     seconds = [_number(value) for key, value in times.items() if key.split("@")[0] == evaluated]
     return fmean(seconds) if seconds else None
 
 
 def _agreed(runs: Runs, key: str) -> float:
-    """What the runs say of `key`, which some of them recorded wrongly; see `TRUSTED_SEED`."""
+    """Returns the runs' mean of `key`, or the value of `TRUSTED_SEED` if the runs disagree.
+
+    Some runs recorded wrong values.
+    """
     values = {seed: _number(run[key]) for seed, run in runs.items()}
     if len({round(value, 5) for value in values.values()}) > 1 and TRUSTED_SEED in values:
         return values[TRUSTED_SEED]
@@ -244,6 +262,7 @@ def _agreed(runs: Runs, key: str) -> float:
 
 
 def _number(value: Any) -> float:
+    """Returns `value` as a float, if it is a finite number."""
     if not isinstance(value, int | float):
         raise TypeError(f"expected a number, got {type(value).__name__}")
     if isinf(value):

@@ -1,4 +1,4 @@
-"""Where tables lie, and how to get what is not there: `find`, `default_path`, `findings`."""
+"""`find`, `default_path` and `findings`: the files of tables, and how to get a missing table."""
 
 import os
 from pathlib import Path
@@ -17,13 +17,13 @@ ADVICE = (
 
 
 def folder() -> Path:
-    """`tables` in the environment's NASTK_DATA, else ~/.cache/nastk/tables."""
+    """Returns the folder of tables: `tables` in $NASTK_DATA, else ~/.cache/nastk/tables."""
     root = os.environ.get("NASTK_DATA")
     return Path(os.path.expanduser(Path(root) / "tables" if root else "~/.cache/nastk/tables"))
 
 
 def default_path(name: str) -> Path:
-    """Where the table of that name lies, whether or not it is there.
+    """Returns the path of the table called `name`, whether or not the file exists.
 
     Raises:
         ConfigurationError: the name is that of a folder or a path.
@@ -36,28 +36,29 @@ def default_path(name: str) -> Path:
 
 
 def is_name(table: str) -> bool:
-    """Whether a table is given by its name, not by its path."""
+    """True if `table` is a name and not a path."""
     return bool(table) and Path(table).name == table and not table.endswith(SUFFIX)
 
 
 def find(table: str) -> Path:
-    """The file of a table, from its name or from its path.
+    """Returns the file of a table from its name or its path.
 
     Raises:
-        ConfigurationError: there is no such file; says how to get the data and what to type.
+        ConfigurationError: there is no such file; the message says how to get the data and which
+            command to run.
     """
     named = is_name(table)
     path = default_path(table) if named else Path(os.path.expanduser(table))
-    if os.path.isfile(path):  # False, where Path.is_file raises, for a name too long
+    if os.path.isfile(path):  # for a name that is too long Path.is_file would raise
         return path
-    there = sorted(each.stem for each in folder().glob(f"*{SUFFIX}"))
-    what = f"No table is named {table!r}" if named else "There is no such table"
-    others = f" Imported: {', '.join(there)}." if there else ""
-    raise ConfigurationError(f"{what} ({path}).{near_miss(table, there)}{others} {ADVICE}")
+    imported = sorted(file.stem for file in folder().glob(f"*{SUFFIX}"))
+    problem = f"No table is named {table!r}" if named else "There is no such table"
+    listing = f" Imported: {', '.join(imported)}." if imported else ""
+    raise ConfigurationError(f"{problem} ({path}).{near_miss(table, imported)}{listing} {ADVICE}")
 
 
 def findings() -> list[dict[str, Any]]:
-    """Whether the table of NAS-Bench-201 is there and whole, as {what, found, ok, advice}."""
+    """Returns the state of the table of NAS-Bench-201, as one {what, found, ok, advice}."""
     from nastk_tables.storage import read
 
     path = default_path(KNOWN)
@@ -68,5 +69,5 @@ def findings() -> list[dict[str, Any]]:
         table = read(path)
     except DataError as error:
         return [{**finding, "found": str(error), "ok": False, "advice": ADVICE}]
-    found = f"{path} ({len(table):,} architectures, {len(table.columns)} columns)"
-    return [{**finding, "found": found, "advice": ""}]
+    content = f"{path} ({len(table):,} architectures, {len(table.columns)} columns)"
+    return [{**finding, "found": content, "advice": ""}]

@@ -1,7 +1,7 @@
-"""Plain values for what a pickle describes: numbers, arrays, dictionaries, and weights left out.
+"""Plain values in place of a pickle's objects: numbers, arrays and dictionaries, without weights.
 
-The unpickler (`unpickle.py`) makes these in place of numpy's, torch's and other objects. Each says
-itself what a file may tell it (`__setstate__`), so that no foreign code reads foreign bytes.
+The unpickler (`unpickle.py`) makes these in place of numpy's, torch's and other objects. Each class
+defines in `__setstate__` what it reads of a file's state, so that no foreign code reads the file.
 """
 
 import pickle
@@ -23,32 +23,32 @@ NUMBERS = {
     "f4": "f",
     "f8": "d",
 }
-"""numpy's names of number types, and the codes by which `struct` reads them."""
+"""The codes of `struct` for numpy's names of number types."""
 
 
 class Skipped:
-    """Stands where a file has weights, which no table needs; `SKIPPED` is the one of its kind."""
+    """Replaces weights, which no table needs; `SKIPPED` is the only instance."""
 
     __slots__ = ()
 
     def __setstate__(self, state: object) -> None:
-        """Called by the unpickler where a tensor has more to say; not listened to."""
+        """Called by the unpickler with the state of a tensor: ignores it."""
 
 
 SKIPPED = Skipped()
 
 
 class Dictionary(dict[Any, Any]):
-    """An ordered dictionary of a file; attributes that came with it are dropped."""
+    """An ordered dictionary of a file, without its attributes."""
 
     __slots__ = ()
 
     def __setstate__(self, state: object) -> None:
-        """Called by the unpickler where a dictionary carries attributes; not listened to."""
+        """Called by the unpickler with the attributes of a dictionary: ignores them."""
 
 
 class NumberType:
-    """The type of numpy numbers, such as `f8`, and their byte order."""
+    """A numpy number type, such as `f8`, with its byte order."""
 
     __slots__ = ("_code", "_order")
 
@@ -63,7 +63,7 @@ class NumberType:
         self._order = ">" if state[1] == ">" else "<"
 
     def numbers(self, raw: bytes, count: int) -> tuple[Any, ...]:
-        """`count` plain numbers from their bytes."""
+        """Called for an array or a scalar: returns `count` plain numbers from their bytes."""
         if not isinstance(raw, bytes):
             raise pickle.UnpicklingError("an array holds objects instead of numbers")
         if len(raw) != count * struct.calcsize(self._order + self._code):

@@ -1,4 +1,4 @@
-"""What a file says, before it is a table: `Sheet`, and `merge`, from sheets to a `Table`."""
+"""`Sheet` is the content of one benchmark file; `merge` makes a `Table` from sheets."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,12 +12,12 @@ from nastk_tables.column import ACCURACY, Column
 from nastk_tables.table import Table
 
 UNRELIABLE = {"latency_raspi4": 0.1, "latency_pixel3": 0.1}
-"""Smallest credible values (ms): some measurements on these devices failed and are far below."""
+"""The smallest credible values (ms): failed measurements on these devices lie far below them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """Architectures, a number of each in every column (NaN: unknown), the file's name, and remarks.
+    """The architectures of a file, their numbers in each column (NaN: unknown), name and notes.
 
     Example: `Sheet(("a", "b"), {Column("params", "M"): np.array([0.1, 0.2])}, "my.csv")`
     """
@@ -29,12 +29,12 @@ class Sheet:
 
 
 def merge(sheets: Sequence[Sheet], space: str) -> Table:
-    """One table with the columns of all `sheets`, in the order of the architectures of the first.
+    """Returns one table with the columns of all `sheets`, in the first sheet's order.
 
-    A column without any number is left out.
+    Columns without any number are left out.
 
     Raises:
-        DataError: an architecture or a column comes twice, an architecture is not in the first
+        DataError: an architecture or a column occurs twice, an architecture is not in the first
             sheet, an accuracy is no percentage, or there is no accuracy at all.
     """
     first = sheets[0]
@@ -59,34 +59,35 @@ def merge(sheets: Sequence[Sheet], space: str) -> Table:
             "of the files."
         )
     columns = tuple(_with_seeds(column, merged) for column in merged)
-    # Six decimals of a percentage are beyond what any test split resolves: rounding there makes
-    # equal accuracies equal, whatever the order in which a mean was added up.
-    values = np.stack([np.round(each, 6) for each in merged.values()]).astype(np.float32)
+    # No test split resolves the sixth decimal of a percentage. Rounding there makes equal
+    # accuracies equal, whatever the order of summation in a mean.
+    values = np.stack([np.round(column, 6) for column in merged.values()]).astype(np.float32)
     return Table(space, first.texts, columns, values, tuple(sheet.source for sheet in sheets))
 
 
 def _order(first: Sheet, sheet: Sheet) -> list[int]:
-    """For each architecture of `sheet`, its position in `first`."""
-    places = {text: place for place, text in enumerate(first.texts)}
-    if len(places) != len(first.texts) or len(set(sheet.texts)) != len(sheet.texts):
+    """Returns the index in `first` of each architecture of `sheet`."""
+    indices = {text: index for index, text in enumerate(first.texts)}
+    if len(indices) != len(first.texts) or len(set(sheet.texts)) != len(sheet.texts):
         raise DataError(f"{sheet.source} holds an architecture twice: {_double(sheet.texts)!r}.")
-    strangers = [text for text in sheet.texts if text not in places]
+    strangers = [text for text in sheet.texts if text not in indices]
     if strangers:
         raise DataError(
             f"{sheet.source} holds {len(strangers):,} architectures that {first.source} does not, "
             f"such as {strangers[0]!r}. Give the file with all architectures first."
         )
-    return [places[text] for text in sheet.texts]
+    return [indices[text] for text in sheet.texts]
 
 
 def _double(texts: Iterable[str]) -> str | None:
+    """Returns the first text that occurs more than once, or None."""
     return next((text for text, times in Counter(texts).items() if times > 1), None)
 
 
 def _credible(
     column: Column, values: Float64[np.ndarray, "architectures"], source: str
 ) -> Float64[np.ndarray, "architectures"]:
-    """`values` with NaN for what cannot be, after a check that accuracies are percentages."""
+    """Returns `values` with NaN for incredible ones; accuracies must be percentages."""
     if column.quantity == ACCURACY:
         known = values[~np.isnan(values)]
         if known.size and not (known.min() >= 0 and known.max() <= 100):
@@ -101,8 +102,8 @@ def _credible(
 
 
 def _with_seeds(column: Column, columns: Iterable[Column]) -> Column:
-    """A mean's column with the seeds of the runs that stand beside it."""
+    """Returns a mean's column with the seeds of its runs; other columns as they are."""
     if column.seed is not None:
         return column
-    runs = {each.seed for each in columns if replace(each, seed=None) == column} - {None}
+    runs = {run.seed for run in columns if replace(run, seed=None) == column} - {None}
     return replace(column, seeds=tuple(sorted(seed for seed in runs if seed is not None)))

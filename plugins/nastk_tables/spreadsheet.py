@@ -1,7 +1,7 @@
-"""Tables in CSV, plain or gzipped, with one row for each architecture: `sheet`.
+"""`sheet` reads CSV files, plain or gzipped, with one row per architecture.
 
-A column of architectures (`arch`, `architecture` or `arch_str`), and columns of numbers whose names
-say what they are: `RULES` below. In a file whose name has `latency` in it, other numbers are
+A file has a column of architectures (`arch`, `architecture` or `arch_str`) and columns of numbers,
+whose names `RULES` interprets. If the file's name contains `latency`, all other numbers are
 milliseconds.
 """
 
@@ -27,21 +27,23 @@ RULES = (
     (r"(?P<dataset>.+?)(?P<split>valid)?_train_time_s", "train_seconds", "s"),
     (r"(?P<dataset>.+?)(valid)?_(?P<split>valid|test)_time_per_epoch_s", "pass_seconds", "s"),
 )
-"""Name of a CSV column, what it holds, and its unit; the first that fits the whole name counts."""
+"""Pattern of a CSV column's whole name, its quantity and its unit; the first match counts."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan", re.ASCII | re.IGNORECASE)
-"""What a number looks like; Python would also take `9_0` and other scripts' digits."""
+"""Matches a number; `float` would also accept `9_0` and digits of other scripts."""
 GREATEST = float(np.finfo(np.float32).max)
 """The greatest number that a table keeps."""
 SCHEDULED = (ACCURACY, "train_seconds", "pass_seconds")
-"""What depends on how long the networks were trained."""
+"""The quantities that depend on how long the networks were trained."""
 
 
 def sheet(path: Path, epochs: int) -> Sheet:
-    """What a CSV file says of networks trained for `epochs`. Columns of text are left out, noted.
+    """Returns the content of a CSV file about networks trained for `epochs`.
+
+    Columns of text are left out; a note names them.
 
     Raises:
-        DataError: it is no CSV file, lacks the architectures, has no number where
-            one is expected (names the row), or accuracies that are fractions.
+        DataError: the file is no CSV file, lacks the architectures, has no number where a number is
+            expected (the message names the row), or has accuracies that are fractions.
     """
     header, *rows = _rows(path)
     key = next((name for name in KEYS if name in header), None)
@@ -50,11 +52,11 @@ def sheet(path: Path, epochs: int) -> Sheet:
             f"{path} has no column of architectures with rows below it. Expected a header with "
             f"`arch`, got: {', '.join(header)[:200]}."
         )
-    place = header.index(key)
+    key_position = header.index(key)
     columns, skipped = {}, []
     for position, name in enumerate(header):
         column = _column(name, path, epochs)
-        if position == place:
+        if position == key_position:
             continue
         if column.quantity == name and not _is_number(rows[0][position]):
             skipped.append(name)
@@ -66,11 +68,11 @@ def sheet(path: Path, epochs: int) -> Sheet:
         )
         _check_percent(column, columns[column], path)
     notes = (f"Left out, since they are no numbers: {', '.join(skipped)}.",) if skipped else ()
-    return Sheet(tuple(row[place] for row in rows), columns, path.name, notes)
+    return Sheet(tuple(row[key_position] for row in rows), columns, path.name, notes)
 
 
 def _rows(path: Path) -> list[list[str]]:
-    """Header and rows, all of one length."""
+    """Returns header and rows, all of the same length."""
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
@@ -87,6 +89,7 @@ def _rows(path: Path) -> list[list[str]]:
 
 
 def _column(name: str, path: Path, epochs: int) -> Column:
+    """Returns the meaning of the column called `name`."""
     for pattern, quantity, unit in RULES:
         match = re.fullmatch(pattern, name)
         if match:
@@ -101,7 +104,7 @@ def _column(name: str, path: Path, epochs: int) -> Column:
 def _check_percent(
     column: Column, values: Float64[np.ndarray, "architectures"], path: Path
 ) -> None:
-    """Refuse fractions, which no rule could tell from very bad networks' percentages later."""
+    """Raises a DataError for fractions, which later could be the percentages of bad networks."""
     if column.quantity == ACCURACY and values.size and np.nanmax(values, initial=0.0) <= 1:
         raise DataError(
             f"{path}: no value of column {column.name!r} is above 1; expected accuracies in "
@@ -110,11 +113,12 @@ def _check_percent(
 
 
 def _is_number(cell: str) -> bool:
+    """True if a cell is empty or a number."""
     return not cell.strip() or NUMBER.fullmatch(cell.strip()) is not None
 
 
 def _number(cell: str, path: Path, line: int, name: str) -> float:
-    """A cell's number; an empty cell is NaN."""
+    """Returns a cell's number, NaN for an empty cell."""
     value = float(cell.strip() or "nan") if _is_number(cell) else np.inf
     if abs(value) > GREATEST:
         raise DataError(

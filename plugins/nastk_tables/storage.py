@@ -1,13 +1,13 @@
-"""A table as one file: mapped into memory, checked by its sha256, written whole or not at all.
+"""`read` and `write` a table as one file, mapped into memory and checked by its sha256.
 
     8 bytes    NASTKTAB
     8 bytes    length of the header, little-endian
     header     JSON: format, space, architectures, columns, sources; blanks up to 64 bytes
     values     float32, little-endian, one column after the other
-    texts      the architectures in UTF-8, a line each
-    32 bytes   sha256 of everything before
+    texts      the architectures in UTF-8, one per line
+    32 bytes   sha256 of all bytes before
 
-No pickle, and nothing that depends on the moment: equal tables are equal files.
+The file has no pickle and no time stamp: equal tables are equal files.
 """
 
 import hashlib
@@ -28,15 +28,15 @@ FORMAT = 1
 START = 16
 DIGEST = 32
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
-"""What a header of another form raises on its way to a table."""
+"""The exceptions that a header of another form raises while it is read."""
 
 
 def read(path: Path) -> Table:
-    """The table in `path`, its values mapped and not copied: milliseconds for a few megabytes.
+    """Returns the table in `path`, whose values are mapped, not copied: a few milliseconds.
 
     Raises:
-        DataError: the file cannot be read, is no table, is damaged or cut short, or is of another
-        format.
+        DataError: the file cannot be read, is no table, is damaged or cut short, or has another
+            format.
     """
     content = _mapped(path)
     if content[: len(MAGIC)] != MAGIC:
@@ -54,13 +54,13 @@ def read(path: Path) -> Table:
 
 
 def write(path: Path, table: Table) -> int:
-    """Store `table` so that `path` holds all of it or what it held before; the bytes written.
+    """Writes `table` to `path` atomically; returns the number of bytes.
 
-    What will be written is read first: a table that could not be read never takes a good one's
-    place.
+    The new content is read back before it is written: an unreadable table never replaces a good
+    one.
 
     Raises:
-        DataError: the table would not come back as it is.
+        DataError: the table would be read back differently.
         NastkError: the file could not be written (disk full, no permission).
     """
     header = json.dumps(
@@ -83,7 +83,7 @@ def write(path: Path, table: Table) -> int:
 
 
 def _check_readable(path: Path, content: bytes, table: Table) -> None:
-    """Raise where `content` would not be read as `table`."""
+    """Raises a DataError if reading `content` does not give `table`."""
     try:
         again = _parse(path, content, "")
         same = (again.space, again.texts, again.columns, again.sources) == (
@@ -99,6 +99,7 @@ def _check_readable(path: Path, content: bytes, table: Table) -> None:
 
 
 def _mapped(path: Path) -> mmap.mmap:
+    """Returns the file mapped into memory, read-only."""
     try:
         with open(path, "rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -110,6 +111,7 @@ def _mapped(path: Path) -> mmap.mmap:
 
 
 def _parse(path: Path, content: mmap.mmap | bytes, digest: str) -> Table:
+    """Returns the table that `content` describes."""
     size = int.from_bytes(content[len(MAGIC) : START], "little")
     header: dict[str, Any] = json.loads(content[START : START + size])
     if header["format"] != FORMAT:
@@ -131,6 +133,7 @@ def _parse(path: Path, content: mmap.mmap | bytes, digest: str) -> Table:
 
 
 def _damaged(path: Path, reason: str) -> DataError:
+    """Returns the error for a damaged table."""
     return DataError(
         f"The table {path} is damaged: {reason}. Make it again with `nastk table import`."
     )

@@ -1,4 +1,4 @@
-"""A benchmark's table in memory: `Table`, and `Scores`, one column of it to look up and rank in."""
+"""`Table` is a benchmark's table in memory; `Scores` ranks architectures by one column of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ from nastk_tables.column import ACCURACY, Column, dataset_name
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What training every architecture of a space gave, measured once and looked up ever after.
+    """The measured results of training the architectures of a space.
 
-    `values` is columns x architectures, NaN where nothing is known; `texts` are the architectures,
-    in the space's text form. Read one with `nastk_tables.storage.read`.
+    `values` is columns x architectures, NaN for unknown values; `texts` are the architectures in
+    the space's text form. `nastk_tables.storage.read` reads a table from a file.
 
     Example:
         table = read(find("nasbench201"))
@@ -37,24 +37,24 @@ class Table:
         return len(self.texts)
 
     @cached_property
-    def _places(self) -> dict[str, int]:
-        return {text: place for place, text in enumerate(self.texts)}
+    def _indices(self) -> dict[str, int]:
+        return {text: index for index, text in enumerate(self.texts)}
 
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {column.name: row for row, column in enumerate(self.columns)}
 
     def __contains__(self, text: object) -> bool:
-        return text in self._places
+        return text in self._indices
 
     def place(self, text: str) -> int:
-        """The position of an architecture.
+        """Returns the index of an architecture in `texts` and in every column.
 
         Raises:
-            DataError: the table does not hold it.
+            DataError: the table does not hold the architecture.
         """
         try:
-            return self._places[text]
+            return self._indices[text]
         except KeyError:
             like = f" It has {self.texts[0]!r} and others." if self.texts else ""
             raise DataError(
@@ -63,10 +63,12 @@ class Table:
             ) from None
 
     def numbers(self, name: str) -> Float32[np.ndarray, "architectures"]:
-        """The column of that name, in the order of `texts`; read-only, NaN where nothing is known.
+        """Returns the values of column `name`, in the order of `texts`; NaN for unknown values.
+
+        The array is read-only.
 
         Raises:
-            ConfigurationError: there is none; says the near miss and what there is.
+            ConfigurationError: there is no such column; the message names similar and all columns.
         """
         if name not in self._rows:
             means = [column.name for column in self.columns if column.seed is None]
@@ -74,8 +76,8 @@ class Table:
                 f"The table has no column {name!r}.{near_miss(name, means)} It has: "
                 f"{', '.join(means)}."
             )
-        found: Float32[np.ndarray, "architectures"] = self.values[self._rows[name]]
-        return found
+        values: Float32[np.ndarray, "architectures"] = self.values[self._rows[name]]
+        return values
 
     def scores(
         self,
@@ -84,36 +86,37 @@ class Table:
         epochs: int = 200,
         seed: int | None = None,
     ) -> "Scores":
-        """Accuracies in percent of one training: the mean over its runs, or that of one `seed`.
+        """Returns the accuracies (%) of a training: means over its runs, or those of one `seed`.
 
         Raises:
-            ConfigurationError: the table does not hold that training; says what it holds.
+            ConfigurationError: the table does not hold this training; the message lists those that
+                it holds.
         """
         column = Column(ACCURACY, "%", dataset_name(dataset), split, epochs, seed)
         values = self.numbers(column.name)
         return Scores(self, self.columns[self._rows[column.name]], values)
 
     def others(self, text: str, dataset: str, split: str, epochs: int) -> dict[str, float]:
-        """What else is known of an architecture: costs and latencies by quantity, in their units.
+        """Returns an architecture's costs and latencies by quantity, in the columns' units.
 
-        Columns of other trainings, of single runs, and missing values are left out.
+        Columns of other trainings and of single runs are left out, and so are unknown values.
         """
-        place = self.place(text)
-        asked = (dataset_name(dataset), split, epochs)
-        found = {
-            column.quantity: float(self.values[row, place])
+        index = self.place(text)
+        training = (dataset_name(dataset), split, epochs)
+        costs = {
+            column.quantity: float(self.values[row, index])
             for row, column in enumerate(self.columns)
-            if column.quantity != ACCURACY and column.seed is None and column.fits(*asked)
+            if column.quantity != ACCURACY and column.seed is None and column.fits(*training)
         }
-        return {quantity: value for quantity, value in found.items() if value == value}
+        return {quantity: value for quantity, value in costs.items() if value == value}
 
     def simulated_seconds(
         self, text: str, dataset: str = "cifar10", epochs: int = 200
     ) -> float | None:
-        """What a search would have paid to train `text` and validate it once; None where unknown.
+        """Returns the seconds to train `text` and validate it once, or None if unknown.
 
-        Training seconds on the part of the images that leaves a valid split, plus one pass over
-        that split: the account that NATS-Bench (Dong et al. 2022) simulates searches with.
+        These are the training seconds on the images outside of the valid split, plus one pass over
+        that split: the cost with which NATS-Bench (Dong et al. 2022) simulates searches.
         """
         known = self.others(text, dataset, "valid", epochs)
         if not {"train_seconds", "pass_seconds"} <= set(known):
@@ -121,23 +124,25 @@ class Table:
         return known["train_seconds"] + known["pass_seconds"]
 
     def trainings(self) -> Iterator[Column]:
-        """The accuracy columns that are means over runs."""
-        return (each for each in self.columns if each.quantity == ACCURACY and each.seed is None)
+        """Returns the accuracy columns that are means over runs."""
+        return (
+            column for column in self.columns if column.quantity == ACCURACY and column.seed is None
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Accuracies of one training, in percent, to look up and rank in. `Table.scores` makes one."""
+    """The accuracies of one training in percent, with ranks; `Table.scores` makes it."""
 
     table: Table
     column: Column
     values: Float32[np.ndarray, "architectures"]
 
     def of(self, text: str) -> float:
-        """The accuracy of an architecture, in percent.
+        """Returns the accuracy of an architecture, in percent.
 
         Raises:
-            DataError: the table does not hold the architecture, or nothing for it in this column.
+            DataError: the table does not hold the architecture, or has no value in this column.
         """
         value = float(self.values[self.table.place(text)])
         if value != value:
@@ -145,19 +150,19 @@ class Scores:
         return value
 
     def rank(self, text: str) -> int:
-        """How many architectures are better; 0 for the best. Equal ones share a rank."""
+        """Returns how many architectures are better; equal ones share a rank, the best has 0."""
         self.of(text)
         return int((self.values > self.values[self.table.place(text)]).sum())
 
     def count(self) -> int:
-        """How many architectures have a value."""
+        """Returns how many architectures have a value."""
         return int((~np.isnan(self.values)).sum())
 
     def top_share(self, text: str) -> float:
-        """The share (0..1) of architectures that are better: at most 0.01 is the top 1 %."""
+        """Returns the share (0..1) of architectures that are better; the top 1 % have <= 0.01."""
         return self.rank(text) / self.count()
 
     def best(self) -> tuple[str, float]:
-        """The best architecture, the first of equal ones, and its accuracy in percent."""
-        place = int(np.nanargmax(self.values))
-        return self.table.texts[place], float(self.values[place])
+        """Returns the best architecture, the first of equal ones, and its accuracy in percent."""
+        index = int(np.nanargmax(self.values))
+        return self.table.texts[index], float(self.values[index])

@@ -1,4 +1,4 @@
-"""Files that torch.save wrote, read without torch: both of its formats, weights left out."""
+"""`load_torch` reads both formats of torch.save without torch; weights are left out."""
 
 import zipfile
 import zlib
@@ -11,17 +11,18 @@ from nastk_tables.unpickle import load
 
 ZIP = b"PK\x03\x04"
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
-"""The first pickle of the format before torch 1.6."""
+"""The first pickle of a file in the format before torch 1.6."""
 DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, *DAMAGE)
-"""What broken archives raise; an offset beyond the file's end is an OSError."""
+"""The exceptions that broken archives raise; for an offset after the file's end it is OSError."""
 
 
 def load_torch(path: Path) -> Any:
-    """The object in `path`, as plain values.
+    """Returns the object in `path` as plain values.
 
     Raises:
-        DataError: it is no file of torch's, is damaged, or names what is not admitted.
-        OSError: it cannot be opened.
+        DataError: torch.save did not write the file, it is damaged, or it names an object that is
+            not admitted.
+        OSError: the file cannot be opened.
     """
     with open(path, "rb") as file:
         zipped = file.read(len(ZIP)) == ZIP
@@ -29,10 +30,10 @@ def load_torch(path: Path) -> Any:
 
 
 def _zipped(path: Path) -> Any:
-    """Since torch 1.6: a zip archive whose `data.pkl` is the object; weights lie beside it."""
+    """Reads the format since torch 1.6: a zip archive with the object in `data.pkl`."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [each for each in archive.namelist() if each.split("/")[-1] == "data.pkl"]
+            names = [name for name in archive.namelist() if name.split("/")[-1] == "data.pkl"]
             if len(names) != 1:
                 raise DataError(f"{path} is a zip archive, but none that torch.save wrote.")
             with archive.open(names[0]) as file:
@@ -42,7 +43,10 @@ def _zipped(path: Path) -> Any:
 
 
 def _legacy(path: Path) -> Any:
-    """Before torch 1.6: four pickles (magic number, version, machine, object), then weights."""
+    """Reads the format before torch 1.6: pickles of a magic number, version, machine and object.
+
+    The weights follow; they are not read.
+    """
     with open(path, "rb") as file:
         if load(file, str(path)) != MAGIC_NUMBER:
             raise DataError(f"{path} is no file that torch.save wrote.")

@@ -1,6 +1,6 @@
-"""What the pickles of benchmarks may name, and the plain values that it means: `load`.
+"""`load` reads the pickles of benchmarks; `ADMITTED` lists the names that they may contain.
 
-The reading itself, which runs nothing that a file names, is `nastk.base.read_pickle`.
+`nastk.base.read_pickle` does the reading, without running any code that a file names.
 """
 
 from collections.abc import Iterable
@@ -18,6 +18,7 @@ def _set(items: Iterable[Any] = ()) -> set[Any]:
 
 
 def _admitted() -> dict[tuple[str, str], Meant]:
+    """Returns the admitted (module, name) pairs and the plain values that they stand for."""
     skip = Meant(lambda *_: SKIPPED)
     number = Meant(lambda kind, raw: kind.numbers(raw, 1)[0])
     meant = {
@@ -44,10 +45,10 @@ ADMITTED = _admitted()
 
 
 def load(file: Readable, source: str) -> Any:
-    """The next pickle of `file` as plain values; `source` is its name in messages.
+    """Returns the next pickle of `file` as plain values; `source` is the file's name in messages.
 
     Raises:
-        DataError: it names something that is not admitted, is damaged, or too large.
+        DataError: the pickle names an object that is not admitted, is damaged, or is too large.
     """
     return read_pickle(
         file,
