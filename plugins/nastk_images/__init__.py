@@ -1,9 +1,15 @@
-"""Images to search on: small sets with published splits, ImageNet, and folders of one's own.
+"""Data sources of images: small sets with published splits, ImageNet, and the user's own folders.
 
-`digits.py` needs no files; `published.py` holds CIFAR-10, CIFAR-100, SVHN and Fashion-MNIST, which
-are downloaded; `imagenet16.py` reads the pickled files of ImageNet16-120 through `batches.py`.
-`imagenet.py` and `folder.py` read pictures from folders: `listing.py` finds them, `form.py` decides
-size and channels, `pictures.py` decodes them.
+digits.py      handwritten digits; needs no files
+published.py   CIFAR-10, CIFAR-100, SVHN and Fashion-MNIST, which are downloaded
+imagenet16.py  ImageNet16-120; batches.py reads its pickled files
+imagenet.py    ImageNet from its folders or archives
+folder.py      any folder of pictures
+listing.py     the pictures in a folder, their classes and splits; walk.py follows its links
+form.py        size and channels of the pictures in a folder
+pictures.py    decodes pictures; levels.py scales grey ones with more than 8 bits, reading.py turns
+               errors and warnings of PIL into ours
+presets.py     the preset that larger sources share
 """
 
 from nastk import Offer, hookimpl
@@ -11,7 +17,7 @@ from nastk import Offer, hookimpl
 
 @hookimpl
 def data_sources() -> list[Offer]:
-    """The sources, by the names users type after `--data`."""
+    """Called once when the plugin is loaded: offers the sources by their names in `--data`."""
     return [
         Offer(
             "digits",

@@ -1,8 +1,8 @@
-"""Pickled batches of images, in the form of CIFAR's and ImageNet16's authors: `read_batch`.
+"""`read_batch` reads pickled batches of images, in the form of CIFAR's and ImageNet16's authors.
 
-A batch is a dictionary with `data` (a uint8 array, one row of channels x height x width an image)
-and `labels`. `nastk.base.read_pickle` reads it and runs nothing that it names: arrays are made here
-from their bytes.
+A batch is a dictionary with `data` (a uint8 array with a row of channels x height x width numbers
+per image) and `labels`. `nastk.base.read_pickle` reads it without running any code that it names;
+arrays are made here from their bytes.
 """
 
 import pickle
@@ -16,13 +16,13 @@ from nastk import DataError
 from nastk.base import Meant, encoded, read_pickle
 
 NUMBERS = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
-"""numpy's names of plain numbers: arrays of nothing else are read."""
+"""numpy's names of plain number types; arrays of other types are refused."""
 
 Batch = tuple[UInt8[np.ndarray, "images numbers"], Int64[np.ndarray, "images"]]
 
 
 class _Kind:
-    """Stands for numpy's dtype of plain numbers."""
+    """Replaces a numpy dtype of plain numbers in a pickle."""
 
     __slots__ = ("dtype",)
 
@@ -38,7 +38,7 @@ class _Kind:
 
 
 class _Array:
-    """Stands for a numpy array; `values` once its state is read."""
+    """Replaces a numpy array in a pickle; `values` is set when its state is read."""
 
     __slots__ = ("values",)
 
@@ -66,10 +66,11 @@ ADMITTED = {
 
 
 def read_batch(path: Path, numbers: int) -> Batch:
-    """Pixels and labels of a batch whose images have so many `numbers` each.
+    """Returns pixels and labels of a batch whose images have `numbers` numbers.
 
     Raises:
-        DataError: it cannot be read, names what is not admitted, or has another structure.
+        DataError: the file cannot be read, names an object that is not admitted, or has another
+            structure.
     """
     try:
         with open(path, "rb") as file:
@@ -92,9 +93,9 @@ def read_batch(path: Path, numbers: int) -> Batch:
 
 
 def _array(batch: Any, key: str) -> "np.ndarray[Any, np.dtype[Any]] | None":
-    """What a batch holds under `key`, as an array; None where there is no array or list."""
-    found = batch.get(key) if isinstance(batch, dict) else None
-    if isinstance(found, _Array):
-        return found.values
-    whole = isinstance(found, list) and all(type(each) is int for each in found)
-    return np.array(found, dtype=np.int64) if whole else None
+    """Returns the array, or list of whole numbers, under `key` as an array; else None."""
+    value = batch.get(key) if isinstance(batch, dict) else None
+    if isinstance(value, _Array):
+        return value.values
+    whole = isinstance(value, list) and all(type(item) is int for item in value)
+    return np.array(value, dtype=np.int64) if whole else None

@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn: a real set for the first minute, no download."""
+"""`Digits`: the handwritten digits that come with scikit-learn; they need no download."""
 
 from functools import cached_property
 from importlib.util import find_spec
@@ -37,7 +37,7 @@ class Digits(DataSource):
 
     @cached_property
     def _whole(self) -> tuple[Split, Split]:
-        """All training images and the test split."""
+        """The training images, not yet divided, and the test split."""
         table = torch.from_numpy(_table())
         levels = table[:, :-1].reshape(-1, 1, 8, 8)  # values 0..16
         images = (levels * (255 / 16)).round().to(torch.uint8)
@@ -46,20 +46,20 @@ class Digits(DataSource):
             labels, round(0.2 * len(labels)), generator(0, "data", "held-out test")
         )
         mean, std = statistics(images[training])
-        # Digits keep their side: a mirrored 2 is no 2.
+        # No mirroring: a mirrored 2 is not a 2.
         whole = Split(images, labels, self.augmentation(mean, std, crop_padding=1, flip=False))
         return whole.select(training), whole.select(test)
 
 
 def _table() -> Float64[np.ndarray, "images 65"]:
-    """The set as scikit-learn stores it: 64 grey levels of an image, row by row, and its digit."""
+    """Returns scikit-learn's table: 64 grey levels of an image, row by row, and its digit."""
     package = find_spec("sklearn")
     if package is not None and package.origin is not None:
-        # The file without its package, which takes a second to load.
+        # Reading the file directly avoids importing scikit-learn, which takes a second.
         stored = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
         if stored.is_file():
             return np.loadtxt(stored, delimiter=",")
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    return np.column_stack([found.data, found.target])
+    bunch = load_digits()
+    return np.column_stack([bunch.data, bunch.target])

@@ -1,4 +1,4 @@
-"""Any folder of images as a data source: `--data folder:PATH`."""
+"""`Folder`: any folder of images as a data source, `--data folder:PATH`."""
 
 import math
 import os
@@ -25,11 +25,11 @@ from nastk_images.reading import overheard
 class Folder(DataSource):
     """Images in class folders: `PATH/<class>/<image>`, or `PATH/train/<class>/<image>`.
 
-    Beside `train` there may be `valid` and `test`.
+    There may be folders `valid` and `test` beside `train`.
 
-    Without a folder `test`, a fifth of each class is held out as the test split before anything
-    else, the same for every seed. `train_fraction` divides the rest, unless there is a folder
-    `valid` (or `val`). Mean and deviation are measured on the training images.
+    Without a folder `test`, a fifth of each class is held out first as the test split, the same for
+    every seed. The other images are divided by `train_fraction`, unless there is a folder `valid`
+    (or `val`). Mean and deviation are measured on the training images.
 
     Example: `Folder(Folder.Options(path="flowers", size=64)).task`
     """
@@ -39,7 +39,7 @@ class Folder(DataSource):
     presets = (QUICK,)
 
     class Options(DataSource.Options):
-        """Which folder, and how to read it."""
+        """The options of the source: which folder, and how to read it."""
 
         path: Path = Field(description="the folder; `--data folder:PATH` sets it")
         size: int | tuple[int, int] | None = Field(
@@ -69,13 +69,13 @@ class Folder(DataSource):
 
     @cached_property
     def task(self) -> Task:
-        """See `DataSource.task`; looks at the pictures' headers."""
+        """See `DataSource.task`; reads the pictures' headers."""
         return Task(
             len(self._tree.classes), self._form.channels, self._form.size, self._tree.classes
         )
 
     def splits(self, seed: int) -> Splits:
-        """See `DataSource.splits`; decodes the pictures where they fit in memory."""
+        """See `DataSource.splits`; decodes all pictures if they fit in memory."""
         training, valid, test = self._whole
         fraction = self.options.train_fraction if valid is None else 1.0
         train, rest = divide(training, fraction, self.options.limit, seed)
@@ -116,7 +116,7 @@ class Folder(DataSource):
 
     @cached_property
     def _in_memory(self) -> bool:
-        """Whether all decoded images fit in what `memory` allows."""
+        """True if all decoded images fit into the option `memory`."""
         listings = (self._tree.train, self._tree.valid, self._tree.test)
         count = sum(len(listing.files) for listing in listings if listing)
         needed = count * math.prod(self.task.shape)
@@ -124,20 +124,24 @@ class Folder(DataSource):
 
     @cached_property
     def _whole(self) -> tuple[Split, Split | None, Split]:
-        """Training images, valid where the folder has its own, and test."""
+        """The training images, the folder's own valid split or None, and the test split."""
         with overheard() as warned:
             training, valid, test = self._read()
-            # Files that are cropped at random while they are read need no second random crop.
+            # Files that are cropped at random when they are read need no second random crop.
             padding = 0 if self._crops else self.task.shorter // 8
-            treatment = self.augmentation(
+            augmentation = self.augmentation(
                 *statistics(training.images), crop_padding=padding, flip=True
             )
         self._tell(warned)
-        training, test = (replace(split, augmentation=treatment) for split in (training, test))
-        return training, replace(valid, augmentation=treatment) if valid is not None else None, test
+        training, test = (replace(split, augmentation=augmentation) for split in (training, test))
+        return (
+            training,
+            replace(valid, augmentation=augmentation) if valid is not None else None,
+            test,
+        )
 
     def _read(self) -> tuple[Split, Split | None, Split]:
-        """The same, without a treatment."""
+        """Returns the splits of `_whole` without augmentation."""
         tree = self._tree
         labels = torch.tensor(tree.train.labels)
         held_out, rest = torch.arange(0), torch.arange(len(labels))
@@ -145,7 +149,7 @@ class Folder(DataSource):
             held_out, rest = stratified(
                 labels, round(0.2 * len(labels)), generator(0, "data", "held-out test")
             )
-        levels = self._levels([tree.train.files[place] for place in rest.tolist()])
+        levels = self._levels([tree.train.files[index] for index in rest.tolist()])
         training = self._split(tree.train, levels)
         valid = None if tree.valid is None else self._split(tree.valid, levels)
         if tree.test is not None:
@@ -153,7 +157,7 @@ class Folder(DataSource):
         return training.select(rest), valid, training.select(held_out)
 
     def _levels(self, training: Sequence[str]) -> Levels | None:
-        """The range of grey training pictures with more than 8 bits; None where there are none."""
+        """Returns the range of grey training pictures with more than 8 bits, or None."""
         if not self._form.deep:
             return None
         levels = measured(training, len(training) if self._in_memory else MEASURED)
@@ -163,15 +167,16 @@ class Folder(DataSource):
 
     @property
     def _crops(self) -> bool:
-        """Whether pictures are cropped at random places and scales while they are read."""
+        """True if pictures are cropped at random places and scales when they are read."""
         return not self._in_memory and self.task.shorter >= RANDOM_CROP_FROM
 
     def _tell(self, warned: Sequence[str]) -> None:
-        """Note what PIL warned of, once."""
-        told = [f"While the images were read, PIL warned: {warning}" for warning in warned]
-        self.notes.extend(note for note in told if note not in self.notes)
+        """Adds PIL's warnings to the notes, each of them once."""
+        notes = [f"While the images were read, PIL warned: {warning}" for warning in warned]
+        self.notes.extend(note for note in notes if note not in self.notes)
 
     def _split(self, listing: Listing, levels: Levels | None) -> Split:
+        """Returns the split of the files in `listing`, without augmentation."""
         task = self.task
         files = PictureFiles(listing.files, task.size, task.channels, self._crops, levels)
         return Split(

@@ -1,4 +1,4 @@
-"""Which form the pictures of a folder get: one size and one number of channels for all."""
+"""`form_of` decides the size and the number of channels for all pictures of a folder."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from nastk.data import BEHIND, ImageSize
 from nastk_images.pictures import Look, look
 
 LOOKED_AT = 100_000
-"""Headers read at most, evenly spaced over the files: two to three seconds for cached files."""
+"""The most headers that are read, evenly spaced: two to three seconds for cached files."""
 SIZES = (32, 64, 224)
-"""The sizes that pictures are scaled to where nobody says one."""
+"""The sizes that pictures are scaled to if no size is given."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """Images of this `size` with 1 or 3 `channels`, and what the user should know of why.
+    """The form of all images: their `size`, 1 or 3 `channels`, and `notes` that give the reasons.
 
-    `deep`: some pictures are grey with more than 8 bits.
+    `deep` is true if some pictures are grey with more than 8 bits.
     """
 
     size: ImageSize
@@ -28,21 +28,21 @@ class Form:
 
 
 def form_of(files: Sequence[str], size: ImageSize | None) -> Form:
-    """Look at the pictures' headers and decide.
+    """Returns the form of pictures, decided by their headers.
 
-    Without `size`: pictures that are all square, of one size and at most 64 pixels keep it. All
-    others are scaled to the largest of 32, 64 and 224 pixels that the shorter side of the middle
-    picture reaches (below 32: to that side). Only grey pictures give one channel; grey and colour
-    together give three, with a note.
+    Without `size`, pictures that are all square, of the same size and at most 64 pixels wide keep
+    their size. All others are scaled to the largest of 32, 64 and 224 pixels that is not above the
+    median of the pictures' shorter sides (below 32: to that median). If all pictures are grey,
+    there is one channel; grey and colour pictures together give three, with a note.
 
     Raises:
-        DataError: names a file that is no picture.
+        DataError: a file is no picture; the message names it.
     """
     step = -(-len(files) // LOOKED_AT)
     looks = [look(file) for file in files[::step]]
-    grey = sum(each.grey for each in looks)
+    grey = sum(header.grey for header in looks)
     notes = _of_pixels(looks)
-    sides = Counter((each.height, each.width) for each in looks)
+    sides = Counter((header.height, header.width) for header in looks)
     if size is None:
         size = _usual_size(sides)
     wanted = (size, size) if isinstance(size, int) else size
@@ -54,14 +54,14 @@ def form_of(files: Sequence[str], size: ImageSize | None) -> Form:
             f"The images have {have} (height x width); they are {how} to {wanted[0]}x{wanted[1]} "
             "(`-d size=N` or `-d size=HEIGHTxWIDTH` changes it)."
         )
-    deep = any(each.deep for each in looks)
+    deep = any(header.deep for header in looks)
     return Form(size, 1 if grey == len(looks) else 3, deep, tuple(notes))
 
 
 def _of_pixels(looks: Sequence[Look]) -> list[str]:
-    """In words: what happens to colours, to transparency and to more than 8 bits."""
+    """Returns notes on the treatment of colours, of transparency and of more than 8 bits."""
     grey, clear, cut = (
-        sum(getattr(each, name) for each in looks) for name in ("grey", "clear", "cut")
+        sum(getattr(header, name) for header in looks) for name in ("grey", "clear", "cut")
     )
     notes = []
     if 0 < grey < len(looks):
@@ -83,12 +83,12 @@ def _of_pixels(looks: Sequence[Look]) -> list[str]:
 
 
 def _similar(sides: Counter[tuple[int, int]], wanted: tuple[int, int]) -> bool:
-    """True if all pictures are as wide for their height as they are to be."""
+    """True if all pictures have the proportions of the wanted size."""
     return all(height * wanted[1] == width * wanted[0] for height, width in sides)
 
 
 def _usual_size(sides: Counter[tuple[int, int]]) -> int:
-    """The size by the rule of `form_of`."""
+    """Returns the size by the rule of `form_of`."""
     height, width = next(iter(sides))
     if len(sides) == 1 and width == height <= 64:
         return width

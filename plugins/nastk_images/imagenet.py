@@ -1,4 +1,4 @@
-"""ImageNet 2012 from its class folders, or from the archives that its authors give out."""
+"""`ImageNet`: ImageNet 2012 from its class folders, or from its authors' archives."""
 
 from functools import cached_property
 from pathlib import Path
@@ -23,11 +23,12 @@ CLASSES = 1000
 class ImageNet(DataSource):
     """ImageNet 2012 (Russakovsky et al. 2015): 1,281,167 training photos, its validation as test.
 
-    The 50,000 photos of validation are the test split.
+    The test split is the 50,000 validation photos.
 
-    It cannot be downloaded. `root` (or `root/imagenet`) holds `train/<class>/*.JPEG` and
-    `val/<class>/*.JPEG`, or the three archives, which are unpacked to that form at the first use.
-    Photos are read while the run goes on, cropped at random places and scales in training.
+    The set cannot be downloaded by nastk. `root` (or `root/imagenet`) holds `train/<class>/*.JPEG`
+    and `val/<class>/*.JPEG`, or the three archives, which are unpacked to these folders at the
+    first use. Photos are read during the run; in training they are cropped at random places and
+    scales.
 
     Example: `ImageNet(ImageNet.Options(root="/data/imagenet")).task`
     """
@@ -36,7 +37,7 @@ class ImageNet(DataSource):
     summary = "ImageNet 2012: 1.3 million photos in 1,000 classes"
 
     class Options(DataSource.Options):
-        """Where the photos are, and their size."""
+        """The options of the source: the folder of the photos, and their size."""
 
         root: Path | None = Field(
             None,
@@ -67,15 +68,16 @@ class ImageNet(DataSource):
         return Splits(train, valid, test)
 
     def _split(self, listing: Listing) -> Split:
+        """Returns the split of the files in `listing`."""
         shorter = self.task.shorter
         crops = shorter >= RANDOM_CROP_FROM
         padding = 0 if crops else shorter // 8
-        treatment = self.augmentation(
+        augmentation = self.augmentation(
             (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), padding, flip=True
         )
         files = PictureFiles(listing.files, self.options.size, 3, random_crop=crops)
         root = Files(str(self._folder()), listing.files)
-        return Split(files, torch.tensor(listing.labels), treatment, root)
+        return Split(files, torch.tensor(listing.labels), augmentation, root)
 
     @cached_property
     def _tree(self) -> Tree:
@@ -90,7 +92,7 @@ class ImageNet(DataSource):
         return tree
 
     def _folder(self) -> Path:
-        """The folder with train/ and val/, made from the archives where only those are there."""
+        """Returns the folder with train/ and val/, after unpacking the archives if necessary."""
         root = data_root(self.options.root)
         for folder in (root, root / "imagenet"):
             splits = [split for split in ARCHIVES if not (folder / split).is_dir()]
@@ -106,7 +108,7 @@ class ImageNet(DataSource):
 
 
 def _unpack(folder: Path, splits: list[str]) -> None:
-    """Unpack the archives of these splits into class folders, checked by torchvision."""
+    """Unpacks the archives of these splits into class folders; torchvision checks the archives."""
     for split in splits:
         from torchvision.datasets import ImageNet as Archives
 

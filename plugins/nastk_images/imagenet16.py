@@ -1,4 +1,4 @@
-"""ImageNet16-120: the third data set of NAS-Bench-201, from the benchmark's own files."""
+"""`ImageNet16`: ImageNet16-120, the third data set of NAS-Bench-201, from the benchmark's files."""
 
 import hashlib
 from collections.abc import Mapping
@@ -31,10 +31,10 @@ TRAINING = {
     "train_data_batch_9": "bb6dd660c38c58552125b1a92f86b5d4",
     "train_data_batch_10": "8f03f34ac4b42271a294f91bf480f29b",
 }
-"""The benchmark's files of training images, in order, and their MD5 as its code gives it."""
+"""The benchmark's files of training images, in order, with their MD5 from the benchmark's code."""
 TEST = {"val_data": "3410e3017fdaefba8d5073aaa65e4bd6"}
 FOLDER = "ImageNet16"
-"""What the benchmark's archive unpacks to."""
+"""The folder to which the benchmark's archive unpacks."""
 
 
 class ImageNet16(DataSource):
@@ -42,7 +42,7 @@ class ImageNet16(DataSource):
 
     They are the first 120 classes of ImageNet scaled to 16x16 (Chrabaszcz et al. 2017).
 
-    It cannot be downloaded by a program. `root` (or `root/ImageNet16`) holds the files
+    The set cannot be downloaded by a program. `root` (or `root/ImageNet16`) holds the files
     `train_data_batch_1` to `train_data_batch_10` and `val_data`. Mean, deviation, crop and flip are
     the benchmark's.
 
@@ -56,7 +56,7 @@ class ImageNet16(DataSource):
     std = (63.22 / 255, 61.26 / 255, 65.09 / 255)
 
     class Options(DataSource.Options):
-        """Where the files are."""
+        """The options of the source: the folder of the files."""
 
         root: Path | None = Field(
             None, description="folder of the files; unset: $NASTK_DATA, or else ~/.cache/nastk/data"
@@ -64,31 +64,31 @@ class ImageNet16(DataSource):
 
     @property
     def task(self) -> Task:
-        """See `DataSource.task`; known without the files, which name no classes."""
+        """See `DataSource.task`; does not read the files, which have no class names."""
         return Task(CLASSES, CHANNELS, SIZE)
 
     def splits(self, seed: int) -> Splits:
         """See `DataSource.splits`."""
-        treatment = self.augmentation(self.mean, self.std, crop_padding=2, flip=True)
-        training, test = (Split(*opened, treatment) for opened in self._opened)
+        augmentation = self.augmentation(self.mean, self.std, crop_padding=2, flip=True)
+        training, test = (Split(*opened, augmentation) for opened in self._opened)
         train, valid = divide(training, self.options.train_fraction, self.options.limit, seed)
         return Splits(train, valid, test)
 
     @cached_property
     def _opened(self) -> tuple[Images, Images]:
-        """Images and labels of training and of test, after all checksums have passed."""
+        """Images and labels of the training and the test files, whose checksums were checked."""
         folder = self._folder()
         for name, expected in {**TRAINING, **TEST}.items():
             _check(folder / name, expected)
         return _images(folder, TRAINING), _images(folder, TEST)
 
     def _folder(self) -> Path:
-        """Where the files lie."""
+        """Returns the folder of the files."""
         root = data_root(self.options.root)
-        places = (root, root / FOLDER)
+        folders = (root, root / FOLDER)
         missing = {
             folder: [name for name in (*TRAINING, *TEST) if not (folder / name).is_file()]
-            for folder in places
+            for folder in folders
         }
         for folder, names in missing.items():
             if not names:
@@ -104,21 +104,21 @@ class ImageNet16(DataSource):
 
 
 def _check(path: Path, expected: str) -> None:
-    """Raise where a file is not the published one."""
+    """Raises a DataError if the MD5 of a file is not the expected one."""
     try:
         with open(path, "rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
-    if found.hexdigest() != expected:
+    if digest.hexdigest() != expected:
         raise DataError(
-            f"{path} is not the benchmark's file: its MD5 is {found.hexdigest()}, expected "
+            f"{path} is not the benchmark's file: its MD5 is {digest.hexdigest()}, expected "
             f"{expected}. Download it again."
         )
 
 
 def _images(folder: Path, files: Mapping[str, str]) -> Images:
-    """The images of the first 120 classes in these files; the files count classes from 1."""
+    """Returns the images of the first 120 classes in these files, which count classes from 1."""
     pixels, labels = [], []
     for name in files:
         rows, classes = read_batch(folder / name, CHANNELS * SIZE**2)

@@ -1,7 +1,7 @@
-"""Grey pictures of more than 8 bits: which of their values become black and white, for all alike.
+"""`Levels` scales grey pictures with more than 8 bits to 8 bits, with one range for the whole set.
 
-Such files seldom use their whole range: 12 bits of an X-ray, a depth in millimetres. Their upper 8
-bits would be a few levels, or one. So the range is that of the set.
+Such files rarely use their whole range (12 bits of an X-ray, a depth in millimetres), so that their
+upper 8 bits would have few levels, or only one. Therefore the range is measured on the set.
 """
 
 from collections.abc import Sequence
@@ -14,18 +14,18 @@ from PIL import Image
 from nastk_images.reading import BROKEN, unreadable
 
 DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
-"""What PIL calls grey pictures with more than 8 bits."""
+"""PIL's modes of grey pictures with more than 8 bits."""
 COUNTED = 100
-"""Pictures whose values are counted, to say how many levels are left."""
+"""The most pictures whose values are counted, to find how many levels are left."""
 MEASURED = 1000
-"""Pictures whose range is measured where a set is read as the run goes on."""
+"""The most pictures whose range is measured if a set is read during the run."""
 FEW = 64
-"""A set that keeps fewer levels than this, of many more, is worth a word."""
+"""A set that keeps fewer levels than this, and loses others, gets a note."""
 
 
 @dataclass(frozen=True)
 class Levels:
-    """`low` becomes 0 and `high` 255, in equal steps between; what lies beyond is clipped.
+    """A linear scale from `low` (0) to `high` (255); values outside are clipped.
 
     Example: `Levels(0, 4095).scaled(np.array([[0, 4095]]))`
     """
@@ -35,24 +35,25 @@ class Levels:
     note: str = ""
 
     def scaled(self, values: Int64[np.ndarray, "height width"]) -> UInt8[np.ndarray, "_ _"]:
-        """Called for each picture with more than 8 bits: its pixels in 8."""
+        """Called for each picture with more than 8 bits: returns its pixels in 8 bits."""
         span = max(self.high - self.low, 1)
         inside = values.clip(self.low, self.high) - self.low
+        # Adding half of the divisor rounds to the nearest level.
         return ((inside * 255 + span // 2) // span).astype(np.uint8)
 
 
 def deep_values(picture: Image.Image) -> Int64[np.ndarray, "height width"]:
-    """The values of a grey picture with more than 8 bits."""
+    """Returns the values of a grey picture with more than 8 bits."""
     return np.asarray(picture).astype(np.int64)
 
 
 def measured(files: Sequence[str], most: int) -> Levels | None:
-    """The range of the deep grey pictures among at most so many `files`, evenly spaced.
+    """Returns the range of the grey pictures with more than 8 bits, or None if there are none.
 
-    None where there are none.
+    At most about `most` of the `files` are read, evenly spaced.
 
     Raises:
-        DataError: names a file that cannot be read.
+        DataError: a file cannot be read; the message names it.
     """
     step = max(-(-len(files) // most), 1)
     lows: list[int] = []
@@ -72,20 +73,22 @@ def measured(files: Sequence[str], most: int) -> Levels | None:
             seen.append(np.unique(values))
     if not lows:
         return None
-    found = Levels(min(lows), max(highs))
-    return Levels(found.low, found.high, _said(found, np.unique(np.concatenate(seen)), len(lows)))
+    levels = Levels(min(lows), max(highs))
+    return Levels(
+        levels.low, levels.high, _note(levels, np.unique(np.concatenate(seen)), len(lows))
+    )
 
 
-def _said(levels: Levels, values: Int64[np.ndarray, "values"], count: int) -> str:
-    """What the user should know of the range, and of levels that it costs."""
-    said = (
+def _note(levels: Levels, values: Int64[np.ndarray, "values"], count: int) -> str:
+    """Returns the note on the range, and on levels that it loses."""
+    note = (
         f"{count} grey training images have more than 8 bits; their values {levels.low} to "
         f"{levels.high} become 0 to 255."
     )
     left = len(np.unique(levels.scaled(values[None])))
     if left < min(FEW, len(values)):
-        said += (
+        note += (
             f" Of {len(values)} values only {left} levels are left, since few are far from the "
             "others: clip the rare ones and store the images anew."
         )
-    return said
+    return note

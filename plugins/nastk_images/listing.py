@@ -1,4 +1,4 @@
-"""Which images a folder holds: its layout, the class of each image, and its split."""
+"""`scan` lists the images in a folder, with the class and the split of each image."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,14 +18,14 @@ SPELLINGS = {
     "valid": ("valid", "val", "validation", "dev"),
     "test": ("test", "testing"),
 }
-"""The splits, and the names that their folders may have, in any case."""
+"""The names that the folders of splits may have, in upper or lower case."""
 USUAL = ("train", "valid", "val", "validation", "test")
-"""Names of splits that nobody needs to be told of."""
+"""The usual names of splits; a note names folders that are splits by another name."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Image files and the number of each one's class."""
+    """Image files with the numbers of their classes."""
 
     files: tuple[str, ...]
     labels: tuple[int, ...]
@@ -33,9 +33,9 @@ class Listing:
 
 @dataclass(frozen=True)
 class Tree:
-    """What a folder holds: class names in order, and the files of each split (None: no such split).
+    """The content of a folder: its class names in order, and the files of its splits.
 
-    `notes` say what was passed over.
+    A split is None if the folder does not have it. `notes` list what was not read.
 
     Example: `scan(Path("flowers")).classes`
     """
@@ -52,10 +52,10 @@ def scan(
     spellings: Mapping[str, Sequence[str]] = SPELLINGS,
     only_classes: bool = False,
 ) -> Tree:
-    """Find the images under `root`: class folders, or a train folder with them and its siblings.
+    """Returns the images below `root`, which has class folders, or folders of splits with them.
 
     `spellings` are the names that the folders of splits may have; a split without names is not
-    looked for. With `only_classes`, all folders in `root` are classes, whatever they are called.
+    searched for. With `only_classes`, all folders in `root` are classes, whatever their names.
 
     Raises:
         DataError: no folder, no or one class, a class without images, classes that differ between
@@ -69,13 +69,13 @@ def scan(
     for split, folder in splits.items():
         _check_same(folder, classes[split], splits["train"], classes["train"])
     walk = Walk([root, *(folder for folder in splits.values() if folder != root)])
-    places = {split: [splits[split] / name for name in names] for split, names in classes.items()}
-    for folder in (all_of_them := list(chain(*places.values()))):
+    by_split = {split: [splits[split] / name for name in names] for split, names in classes.items()}
+    for folder in (all_folders := list(chain(*by_split.values()))):
         walk.claim(folder)
-    found = walk.once({str(folder): walk.images(folder) for folder in all_of_them})
+    images = walk.once({str(folder): walk.images(folder) for folder in all_folders})
     listings = {
-        split: _listing([(folder, found[str(folder)]) for folder in folders])
-        for split, folders in places.items()
+        split: _listing([(folder, images[str(folder)]) for folder in folders])
+        for split, folders in by_split.items()
     }
     return Tree(
         tuple(classes["train"]),
@@ -87,6 +87,7 @@ def scan(
 
 
 def _check_folder(root: Path) -> None:
+    """Raises a DataError if `root` is not a readable folder."""
     try:
         if root.is_dir():
             return
@@ -97,23 +98,23 @@ def _check_folder(root: Path) -> None:
 
 
 def _splits(root: Path, spellings: Mapping[str, Sequence[str]]) -> dict[str, Path]:
-    """The folder of each split; none where all folders are classes.
+    """Returns the folder of each split; no folders if all of them are classes.
 
     Raises:
-        DataError: two folders for one split, or nobody can say whether folders are splits.
+        DataError: a split has two folders, or it is unclear which folders are splits.
     """
     names = folders_in(root)
-    found = {
+    candidates = {
         split: [name for name in names if name.lower() in known]
         for split, known in spellings.items()
     }
-    if not any(folders_in(root / name) for name in found["train"]):
-        _check_classes(root, names, list(chain(*found.values())))
+    if not any(folders_in(root / name) for name in candidates["train"]):
+        _check_classes(root, names, list(chain(*candidates.values())))
         return {}
-    for several in found.values():
-        if len(several) > 1:
-            raise DataError(f"{root} holds both {several[0]}/ and {several[1]}/. Keep one of them.")
-    splits = {split: root / several[0] for split, several in found.items() if several}
+    for folders in candidates.values():
+        if len(folders) > 1:
+            raise DataError(f"{root} holds both {folders[0]}/ and {folders[1]}/. Keep one of them.")
+    splits = {split: root / folders[0] for split, folders in candidates.items() if folders}
     classes = set(folders_in(splits["train"]))
     others = set(names) - {folder.name for folder in splits.values()}
     twins = [name for name in sorted(others) if len(classes & set(folders_in(root / name))) > 1]
@@ -127,7 +128,7 @@ def _splits(root: Path, spellings: Mapping[str, Sequence[str]]) -> dict[str, Pat
 
 
 def _check_classes(root: Path, names: Sequence[str], like_splits: Sequence[str]) -> None:
-    """Raise where folders that would be classes look like splits."""
+    """Raises a DataError if folders that would be classes look like splits."""
     for name in like_splits:
         if len(set(folders_in(root / name)) & set(names)) > 1:
             raise DataError(
@@ -148,7 +149,7 @@ def _check_classes(root: Path, names: Sequence[str], like_splits: Sequence[str])
 
 
 def _beside(root: Path, splits: Mapping[str, Path]) -> list[str]:
-    """In words: folders with unusual names that are splits, and folders that are not read."""
+    """Returns notes on folders that are splits by unusual names, and on folders not read."""
     names = {folder.name: split for split, folder in splits.items()}
     renamed = [f"{name}/ as {split}" for name, split in names.items() if name not in USUAL]
     others = [name for name in folders_in(root) if name not in names]
@@ -160,23 +161,23 @@ def _beside(root: Path, splits: Mapping[str, Path]) -> list[str]:
     return notes
 
 
-def _check_same(folder: Path, own: Sequence[str], train: Path, classes: Sequence[str]) -> None:
-    """Raise where a split has other classes than train."""
-    for where, missing in ((folder, set(classes) - set(own)), (train, set(own) - set(classes))):
+def _check_same(folder: Path, names: Sequence[str], train: Path, classes: Sequence[str]) -> None:
+    """Raises a DataError if a split has other classes (`names`) than train (`classes`)."""
+    for side, missing in ((folder, set(classes) - set(names)), (train, set(names) - set(classes))):
         if missing:
             raise DataError(
                 f"{folder} and {train} hold different classes: {_few(missing)} is missing in "
-                f"{where}. Every class needs a folder in each of them."
+                f"{side}. Every class needs a folder in each of them."
             )
 
 
 def _classes(folder: Path) -> list[str]:
-    """Class names: the sorted names of the folders in `folder`."""
+    """Returns the class names: the sorted names of the folders in `folder`."""
     names = folders_in(folder)
     if not names:
         loose = any(entry.suffix.lower() in SUFFIXES for entry in folder.iterdir())
-        what = "holds images but no class folders" if loose else "holds no class folders"
-        raise DataError(f"{folder} {what}. {LAYOUT}")
+        problem = "holds images but no class folders" if loose else "holds no class folders"
+        raise DataError(f"{folder} {problem}. {LAYOUT}")
     if len(names) == 1:
         inside = folders_in(folder / names[0])
         advice = f" Did you mean {folder / names[0]}?" if len(inside) > 1 else ""
@@ -188,22 +189,22 @@ def _classes(folder: Path) -> list[str]:
 
 
 def _listing(classes: Sequence[tuple[Path, Sequence[str]]]) -> Listing:
-    """The files of all classes, class after class, with their labels."""
+    """Returns the files of all classes, class after class, with their labels."""
     files: list[str] = []
     labels: list[int] = []
-    for label, (folder, found) in enumerate(classes):
-        if not found:
+    for label, (folder, images) in enumerate(classes):
+        if not images:
             raise DataError(
                 f"The class folder {folder} holds no images ({', '.join(SUFFIXES)}). "
                 "Put images into it, or remove it."
             )
-        files += found
-        labels += [label] * len(found)
+        files += images
+        labels += [label] * len(images)
     return Listing(tuple(files), tuple(labels))
 
 
 def _passed_over(walk: Walk) -> list[str]:
-    """In words: what was met and not read."""
+    """Returns notes on links and special files that were not read."""
     notes = []
     if walk.repeated:
         notes.append(
@@ -215,10 +216,12 @@ def _passed_over(walk: Walk) -> list[str]:
 
 
 def check_enough(tree: Tree, parts: int, into: str) -> None:
-    """Raise where a class has too few training images for `parts` splits (`into` in words).
+    """Checks that every class has a training image for each of `parts` splits.
+
+    `into` names these splits for the message.
 
     Raises:
-        DataError: names the class.
+        DataError: a class has too few images; the message names it.
     """
     counts = Counter(tree.train.labels)
     short = [name for label, name in enumerate(tree.classes) if counts[label] < parts]
@@ -230,8 +233,8 @@ def check_enough(tree: Tree, parts: int, into: str) -> None:
 
 
 def _few(names: Iterable[str]) -> str:
-    """At most five names of many."""
-    some = sorted(names)
-    return ", ".join(repr(name) for name in some[:5]) + (
-        f" and {len(some) - 5} more" if len(some) > 5 else ""
+    """Returns the first five names as text, with the number of further ones."""
+    ordered = sorted(names)
+    return ", ".join(repr(name) for name in ordered[:5]) + (
+        f" and {len(ordered) - 5} more" if len(ordered) > 5 else ""
     )

@@ -1,4 +1,4 @@
-"""Decoding pictures: from a file to uint8 pixels of one size, whole or cropped at random."""
+"""`PictureFiles` decodes picture files to uint8 pixels of one size, whole or cropped at random."""
 
 import os
 import random
@@ -19,19 +19,19 @@ from nastk_images.reading import BROKEN, unreadable
 
 GREY_MODES = DEEP_MODES | {"1", "L", "LA", "La", "F"}
 ORIENTED = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
-"""Where formats keep a picture's orientation."""
+"""The keys under which formats store a picture's orientation."""
 SMALL_FILE = 16_384
-"""Bytes below which a picture is taken for a small one."""
+"""Files with fewer bytes are treated as small pictures."""
 RANDOM_CROP_FROM = 128
-"""The size in pixels from which files read one by one are cropped at random places and scales."""
+"""The size in pixels from which files read during a run are cropped at random places and scales."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a picture's header says: pixels, and whether it has only grey.
+    """The properties of a picture in its header: its size in pixels, and the kind of its pixels.
 
-    `deep` is grey with more than 8 bits, `cut` colour with more, of which PIL keeps 8; `clear` has
-    transparent parts, or may have.
+    `grey` is true without colours, `deep` for grey with more than 8 bits, `cut` for colours with
+    more than 8 bits, of which PIL keeps 8, and `clear` if parts are or may be transparent.
     """
 
     width: int
@@ -43,10 +43,10 @@ class Look:
 
 
 def look(file: str) -> Look:
-    """Read the header of a picture.
+    """Reads the header of a picture.
 
     Raises:
-        DataError: names the file that is no picture.
+        DataError: the file is no picture; the message names it.
     """
     try:
         with Image.open(file) as picture:
@@ -63,13 +63,13 @@ def look(file: str) -> Look:
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """Picture files as an `ImageFile`: each is read at `size`, with 1 or 3 `channels`.
+    """Picture files as an `ImageFile`, which reads them at `size`, with 1 or 3 `channels`.
 
-    Whole pictures are scaled until they cover the size, then cut to the middle. With `random_crop`,
-    reading with a seed takes a random part instead: 8 to 100 % of the area, sides from 3:4 to 4:3
-    of those of the size (Szegedy et al. 2015); reading without one takes the middle seven eighths,
-    as is usual for ImageNet. `levels` is the range of grey pictures with more than 8 bits; unset,
-    it is measured on these files when the first of them is read.
+    A whole picture is scaled until it covers the size, then cut to the middle. With `random_crop`,
+    reading with a seed takes a random part instead: 8 to 100 % of the area, with proportions from
+    3:4 to 4:3 of those of the size (Szegedy et al. 2015); reading without a seed takes the middle
+    seven eighths, as is usual for ImageNet. `levels` is the range of grey pictures with more than 8
+    bits; if it is not set, it is measured on these files when the first such picture is read.
 
     Example: `PictureFiles(("a.jpg", "b.png"), size=32, channels=3).read(0, seed=None).shape`
     """
@@ -92,7 +92,7 @@ class PictureFiles:
         return replace(self, files=tuple(self.files[index] for index in indices.tolist()))
 
     def read_all(self) -> UInt8[Tensor, "images channels height width"]:
-        """Called for sets that fit in memory: every picture, whole."""
+        """Called for sets that fit in memory: returns every picture, whole."""
         pixels = np.empty((len(self), *self._sides, self.channels), dtype=np.uint8)
 
         def block(start: int) -> None:
@@ -100,8 +100,7 @@ class PictureFiles:
                 pixels[index] = self._pixels(index, None)
 
         starts = range(0, len(self), 64)
-        # Small pictures spend their time in the interpreter, where threads only wait for each
-        # other.
+        # Small pictures spend their time in the interpreter, which only one thread can use.
         if os.path.getsize(self.files[0]) < SMALL_FILE:
             for start in starts:
                 block(start)
@@ -113,14 +112,14 @@ class PictureFiles:
     def _pixels(
         self, index: int, seed: int | None
     ) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
-        """One picture, height x width x channels."""
+        """Returns a picture, height x width x channels."""
         file, (height, width) = self.files[index], self._sides
         part = self.random_crop and seed is not None
         try:
             with Image.open(file) as picture:
                 if not part:
-                    # A large JPEG decodes faster at a fraction of its size; enough is left to scale
-                    # well.
+                    # A large JPEG decodes faster at a fraction of its size; four times the wanted
+                    # size is enough for good scaling.
                     picture.draft(None, (4 * width, 4 * height))
                 upright = _upright(picture)
                 if upright.mode in DEEP_MODES:
@@ -143,7 +142,7 @@ class PictureFiles:
 
     @property
     def _sides(self) -> tuple[int, int]:
-        """Height and width."""
+        """The height and width of the result, in pixels."""
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
     @cached_property
@@ -151,7 +150,7 @@ class PictureFiles:
         return self.levels or measured(self.files, MEASURED) or Levels(0, 2**16 - 1)
 
     def _middle(self, sides: tuple[int, int]) -> tuple[float, float, float, float]:
-        """The largest middle part of a picture in the proportions of the size, or 7/8 of it."""
+        """Returns the largest middle box in the proportions of the size; with crops, 7/8 of it."""
         (width, height), (high, wide) = sides, self._sides
         part = 7 / 8 if self.random_crop else 1.0
         if width * high <= height * wide:
@@ -162,24 +161,24 @@ class PictureFiles:
 def _centred(
     width: int, height: int, wide: float, high: float
 ) -> tuple[float, float, float, float]:
-    """The box of `wide` x `high` pixels in the middle of a picture: left, top, right, bottom."""
+    """Returns the middle box of `wide` x `high` pixels of a picture: left, top, right, bottom."""
     left, top = (width - wide) / 2, (height - high) / 2
     return (left, top, left + wide, top + high)
 
 
 def _cut(picture: Image.Image) -> bool:
-    """Whether PIL reads only the upper 8 of more bits; its tiles say how they are stored."""
+    """True if PIL reads only the upper 8 of more bits, by the storage formats of its tiles."""
     stored: list[object] = []
     for tile in getattr(picture, "tile", ()):
         stored += tile[3] if isinstance(tile[3], tuple) else (tile[3],)
-    wide = any(isinstance(each, str) and ";16" in each for each in stored)
-    if picture.format == "PPM":  # whose largest value stands there
-        wide = any(isinstance(each, int) and each > 255 for each in stored)
+    wide = any(isinstance(item, str) and ";16" in item for item in stored)
+    if picture.format == "PPM":  # its tiles contain the largest value instead
+        wide = any(isinstance(item, int) and item > 255 for item in stored)
     return wide and picture.mode not in DEEP_MODES
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    """The picture as its EXIF data say that it is to be seen."""
+    """Returns the picture in the orientation that its EXIF data specify."""
     info = picture.info
     if picture.format == "TIFF" or any(key in info for key in ORIENTED):
         ImageOps.exif_transpose(picture, in_place=True)
@@ -187,7 +186,7 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _plain(picture: Image.Image, channels: int) -> Image.Image:
-    """The picture with 8-bit grey or RGB pixels."""
+    """Returns the picture with 8-bit grey or RGB pixels, without transparency."""
     if picture.mode == "F":
         raise ValueError("pixels are floating-point numbers; expected 8 or 16 bits")
     elif is_clear(picture):
@@ -197,16 +196,16 @@ def _plain(picture: Image.Image, channels: int) -> Image.Image:
 
 
 def _random_box(sides: Sequence[int], seed: int, ratio: float) -> tuple[float, float, float, float]:
-    """A random part of a picture; after ten misfits, its middle at the nearest allowed form.
+    """Returns a random box in a picture; after ten misfits, the middle in allowed proportions.
 
-    `ratio` is the width of what it is scaled to in its heights: 1 for squares.
+    `ratio` is width / height of the size to which the box is scaled.
     """
     rng = random.Random(seed)
     width, height = sides
     for _ in range(10):
         area = width * height * rng.uniform(0.08, 1.0)
-        form = ratio * (4 / 3) ** rng.uniform(-1.0, 1.0)
-        wide, high = round((area * form) ** 0.5), round((area / form) ** 0.5)
+        proportion = ratio * (4 / 3) ** rng.uniform(-1.0, 1.0)
+        wide, high = round((area * proportion) ** 0.5), round((area / proportion) ** 0.5)
         if 0 < wide <= width and 0 < high <= height:
             left, top = rng.randint(0, width - wide), rng.randint(0, height - high)
             return (float(left), float(top), float(left + wide), float(top + high))

@@ -1,4 +1,4 @@
-"""The preset that the larger sources share."""
+"""`QUICK`: the preset that the larger sources share."""
 
 from nastk import Preset
 

@@ -1,4 +1,4 @@
-"""Sets with a published test split, which torchvision downloads, checks and reads."""
+"""`Published` and its sources: sets with a published test split, which torchvision reads."""
 
 import os
 import tarfile
@@ -21,7 +21,7 @@ from nastk_images.presets import QUICK
 
 
 def data_root(option: Path | None) -> Path:
-    """Where downloads lie: the option, else $NASTK_DATA, else ~/.cache/nastk/data."""
+    """Returns the folder of downloads: the option, else $NASTK_DATA, else ~/.cache/nastk/data."""
     return Path(os.path.expanduser(option or os.environ.get("NASTK_DATA") or "~/.cache/nastk/data"))
 
 
@@ -31,9 +31,9 @@ Opened = tuple[
 
 
 class Published(DataSource, ABC):
-    """Base of the sources below: torchvision's training images are train and valid.
+    """The base class of the sources in this module, which torchvision downloads and checks.
 
-    Its test images are test.
+    Torchvision's training images are divided into train and valid; its test images are test.
     """
 
     presets = (QUICK,)
@@ -42,10 +42,10 @@ class Published(DataSource, ABC):
     crop: ClassVar[int] = 4
     mirror: ClassVar[bool] = True
     files: ClassVar[str]
-    """The files that torchvision expects, in words, for who has to put them there."""
+    """The files that torchvision expects, for the error that asks the user for them."""
 
     class Options(DataSource.Options):
-        """Where the files are."""
+        """The options of the source: the folder of the files, and whether to download them."""
 
         root: Path | None = Field(
             None, description="folder of the files; unset: $NASTK_DATA, or else ~/.cache/nastk/data"
@@ -54,7 +54,7 @@ class Published(DataSource, ABC):
 
     @abstractmethod
     def dataset(self, root: str, train: bool, download: bool) -> Any:
-        """Called twice, for training and test images: torchvision's dataset."""
+        """Called twice, for training and test images: returns torchvision's data set."""
 
     @cached_property
     def task(self) -> Task:
@@ -65,8 +65,8 @@ class Published(DataSource, ABC):
 
     def splits(self, seed: int) -> Splits:
         """See `DataSource.splits`."""
-        treatment = self.augmentation(self.mean, self.std, self.crop, self.mirror)
-        training, test = (Split(*self._opened[train][:2], treatment) for train in (True, False))
+        augmentation = self.augmentation(self.mean, self.std, self.crop, self.mirror)
+        training, test = (Split(*self._opened[train][:2], augmentation) for train in (True, False))
         train, valid = divide(training, self.options.train_fraction, self.options.limit, seed)
         return Splits(train, valid, test)
 
@@ -76,7 +76,11 @@ class Published(DataSource, ABC):
         return {train: _as_tensors(self._open(train)) for train in (True, False)}
 
     def _open(self, train: bool) -> Any:
-        """Torchvision's dataset, or one error that says what to do."""
+        """Returns torchvision's data set.
+
+        Raises:
+            DataError: the files are missing or cannot be downloaded; the message says what to do.
+        """
         root = data_root(self.options.root)
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -99,7 +103,7 @@ class Published(DataSource, ABC):
 
 
 def _as_tensors(dataset: Any) -> Opened:
-    """Channels-first uint8 images, labels and class names of a torchvision set held in memory."""
+    """Returns channels-first uint8 images, labels and class names of a torchvision data set."""
     images = torch.as_tensor(dataset.data)
     if images.ndim == 3:
         images = images[:, None]
@@ -115,8 +119,9 @@ def _as_tensors(dataset: Any) -> Opened:
 class Cifar10(Published):
     """CIFAR-10 (Krizhevsky 2009): 50,000 training, 10,000 test images, 32x32 pixels, 10 classes.
 
-    Mean and deviation are those of the DARTS paper's code. Example:
-    `Cifar10().splits(seed=0).train`
+    Mean and deviation are those of the DARTS paper's code.
+
+    Example: `Cifar10().splits(seed=0).train`
     """
 
     name = "cifar10"
@@ -132,7 +137,7 @@ class Cifar10(Published):
 
 
 class Cifar100(Published):
-    """CIFAR-100 (Krizhevsky 2009): the same form as CIFAR-10, in 100 classes.
+    """CIFAR-100 (Krizhevsky 2009): images like those of CIFAR-10, in 100 classes.
 
     Example: `Cifar100().splits(seed=0).train`
     """

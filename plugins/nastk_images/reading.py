@@ -1,4 +1,4 @@
-"""What PIL raises and warns of while it reads pictures, in our words."""
+"""Errors and warnings of PIL while it reads pictures, turned into ours."""
 
 import struct
 import warnings
@@ -21,11 +21,11 @@ BROKEN = (
     struct.error,
     Image.DecompressionBombError,
 )
-"""What PIL raises for files that are missing, cut off, of another kind or absurdly large."""
+"""The exceptions of PIL for files that are missing, cut off, of another kind or far too large."""
 
 
 def unreadable(file: str, error: BaseException) -> DataError:
-    """The error for a picture that cannot be read."""
+    """Returns the error for a picture that cannot be read."""
     return DataError(
         f"The image {file} cannot be read ({type(error).__name__}: {error}). "
         "Remove it, or replace it with a sound copy."
@@ -34,13 +34,13 @@ def unreadable(file: str, error: BaseException) -> DataError:
 
 @contextmanager
 def overheard() -> Iterator[list[str]]:
-    """What PIL warns of while this lasts, in words; the list is filled at the end.
+    """Collects PIL's warnings in a list of texts, which is filled when the context ends.
 
-    On stderr a warning would show a path of PIL's and a line of its code. Python keeps one list of
-    filters for all threads, so this belongs around them and not into them.
+    On stderr a warning would show a path and a line of PIL's code. Python has one list of warning
+    filters for all threads, so this context belongs around threads and not into them.
     """
-    said: list[str] = []
+    messages: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        yield said
-    said += dict.fromkeys(" ".join(str(each.message).split()) for each in caught)
+        yield messages
+    messages += dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught)

@@ -1,4 +1,4 @@
-"""Image files below folders, each real folder and each file once, whatever links lead to it."""
+"""`Walk` lists the image files below folders; a file or folder counts once, despite links to it."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,15 +8,15 @@ from nastk import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 Identity = tuple[int, int]
-"""Device and number of a file or folder: the same for all links to it."""
+"""The device and inode of a file or folder, the same for all links to it."""
 
 
 class Walk:
-    """Gathers the image files of class folders, following links, and remembers what it has seen.
+    """Collects the image files of class folders, following links.
 
-    A folder that was visited is not visited again, so that links in a circle end. A folder or a
-    file that links put into two classes or splits is refused: its label would be a contradiction,
-    or its test a test of what was learnt.
+    A folder is visited only once, so that circular links do no harm. A folder or a file that links
+    put into two classes or splits is refused: its label would be contradictory, or a training image
+    would be in the test split.
 
     Example: `walk = Walk([root]); walk.claim(root / "cat"); walk.images(root / "cat")`
     """
@@ -30,13 +30,13 @@ class Walk:
         self.passed: list[str] = []
         """Entries with an image's suffix that are no files: pipes, sockets, devices."""
         self.repeated: list[str] = []
-        """Folders and files that a link led to again."""
+        """Folders and files that were reached again through a link."""
 
     def claim(self, folder: Path) -> None:
-        """Called for every class folder before the first is walked.
+        """Called for every class folder before the first call of `images`.
 
         Raises:
-            DataError: it is the same folder as another one, by a link.
+            DataError: a link makes it the same folder as another class folder.
         """
         owner = self._owners.setdefault(_identity(str(folder)), str(folder))
         if owner != str(folder):
@@ -46,30 +46,30 @@ class Walk:
             )
 
     def images(self, folder: Path) -> list[str]:
-        """The visible image files below a class folder, sorted by path.
+        """Returns the visible image files below a class folder, sorted by path.
 
         Raises:
-            DataError: a folder cannot be read, an image is a link to nothing, or a link leads into
+            DataError: a folder cannot be read, an image is a broken link, or a link leads into
                 another class.
         """
-        found: list[str] = []
+        files: list[str] = []
         waiting = [str(folder)]
         while waiting:
             try:
-                with os.scandir(where := waiting.pop()) as entries:
+                with os.scandir(current := waiting.pop()) as entries:
                     visible = [entry for entry in entries if not entry.name.startswith(".")]
             except OSError as error:
-                raise _unreadable(where, error) from None
+                raise _unreadable(current, error) from None
             for entry in visible:
                 if _is_folder(entry):
                     if self._enters(entry.path, str(folder)):
                         waiting.append(entry.path)
                 elif entry.name.lower().endswith(SUFFIXES) and self._is_file(entry):
-                    found.append(entry.path)
-        return sorted(found)
+                    files.append(entry.path)
+        return sorted(files)
 
     def _enters(self, path: str, owner: str) -> bool:
-        """Whether a folder below the class folder `owner` is met for the first time."""
+        """True if a folder below the class folder `owner` was not visited before."""
         identity = _identity(path)
         known = self._owners.get(identity)
         if known is None:
@@ -84,6 +84,7 @@ class Walk:
         return False
 
     def _is_file(self, entry: "os.DirEntry[str]") -> bool:
+        """True for a regular file or a link to one; notes links and special files."""
         try:
             regular = entry.is_file()
             linked = entry.is_symlink()
@@ -99,26 +100,26 @@ class Walk:
             self._links.append(entry.path)
         return regular
 
-    def once(self, found: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-        """The files of each class folder without links to files that are there already.
+    def once(self, listed: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """Called after `images` of all class folders: returns their files without repetitions.
 
-        Called after all class folders were walked.
+        A link to a file that is in the same class folder is left out.
 
         Raises:
-            DataError: links put one file into two class folders.
+            DataError: a link puts a file into two class folders.
         """
-        if not self._links:  # what a real folder holds is met once
-            return {owner: list(files) for owner, files in found.items()}
+        if not self._links:  # without links no file is reached twice
+            return {owner: list(files) for owner, files in listed.items()}
         links = set(self._links)
-        places = [(file, owner) for owner, files in found.items() for file in files]
-        places.sort(key=lambda place: place[0] in links)  # files themselves come first
+        pairs = [(file, owner) for owner, files in listed.items() for file in files]
+        pairs.sort(key=lambda pair: pair[0] in links)  # files before links to them
         first: dict[Identity, tuple[str, str]] = {}
         left_out: set[str] = set()
-        for file, owner in places:
-            known, its_owner = first.setdefault(_identity(file), (file, owner))
-            if file == known or file not in links:  # hard links are files of their own
+        for file, owner in pairs:
+            known, known_owner = first.setdefault(_identity(file), (file, owner))
+            if file == known or file not in links:  # hard links count as separate files
                 continue
-            if owner != its_owner:
+            if owner != known_owner:
                 raise DataError(
                     f"The images {known} and {file} are one file, by a link, in two classes or "
                     "splits. Remove the link, or put another image there."
@@ -127,15 +128,15 @@ class Walk:
         self.repeated += sorted(left_out)
         return {
             owner: [file for file in files if file not in left_out]
-            for owner, files in found.items()
+            for owner, files in listed.items()
         }
 
 
 def folders_in(folder: Path) -> list[str]:
-    """Sorted names of the visible folders in `folder`; none where it is no folder.
+    """Returns the sorted names of the visible folders in `folder`; none if it is no folder.
 
     Raises:
-        DataError: it cannot be read, or a name in it is no text.
+        DataError: the folder cannot be read, or a name in it is no text.
     """
     if not os.path.isdir(folder):
         return []
@@ -160,6 +161,7 @@ def folders_in(folder: Path) -> list[str]:
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """True for a folder or a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # a link to itself
@@ -167,14 +169,16 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _identity(path: str) -> Identity:
+    """Returns the identity of the file or folder that `path` leads to."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError as error:
         raise _unreadable(path, error) from None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _unreadable(path: str, error: OSError) -> DataError:
+    """Returns the error for a file or folder that cannot be read."""
     return DataError(
         f"{path} cannot be read: {error.strerror or error}. Remove it, or make it readable."
     )

@@ -1,8 +1,8 @@
-"""Latency: `nastk latency build` times a space on this device, the evaluator `latency` foretells.
+"""Latency: `nastk latency build` times a space on a device, the evaluator `latency` predicts times.
 
-timing.py        seconds of whole networks, each beside one reference network
-build.py         which networks are timed, and the sum over operations that fits their times
-table.py         what is kept of it: a small JSON file with a checksum
+timing.py        seconds of whole networks, relative to a reference network
+build.py         chooses the networks to time, and fits a sum over operations to their times
+table.py         the latency table: a small JSON file with a checksum
 evaluator.py     the evaluator `latency`, which reads that file
 command_line.py  `nastk latency build` and `nastk latency info`
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def evaluators() -> list[Offer]:
-    """What this plugin offers."""
+    """Called once when the plugin is loaded: offers the evaluator `latency`."""
     return [
         Offer(
             "latency",
@@ -29,7 +29,7 @@ def evaluators() -> list[Offer]:
 
 @hookimpl
 def commands(app: "typer.Typer") -> None:
-    """`nastk latency build` and `nastk latency info`."""
+    """Called when the command line is built: adds `nastk latency build` and `latency info`."""
     from nastk_latency.command_line import add_to
 
     add_to(app)

@@ -1,8 +1,8 @@
-"""A table of times for a space on this device: `build`.
+"""`build` times a space on this device and returns a latency table.
 
-Operations are not timed one by one: what they share (a ReLU that all convolutions of a state read,
-a pooling computed once) belongs to no module of its own. Whole random networks are timed instead,
-each operation in several of them, and the sum over operations that fits their times best is kept.
+Operations are not timed one by one, because they share work that belongs to no single operation,
+such as a ReLU or a pooling that several of them read. Instead, whole random networks are timed,
+with every operation in several of them, and a sum over operations is fitted to their times.
 """
 
 import platform
@@ -22,18 +22,18 @@ from nastk_latency.table import Check, LatencyTable, Reference, Row, Shape
 from nastk_latency.timing import Stopwatch, clock_of
 
 CHECKED = 10
-"""Architectures that are timed to be foretold, and enter no fit."""
+"""The number of architectures that are timed only to check the predictions, not for the fit."""
 
 Tick = Callable[[int, int], None]
-"""Hears how many networks of how many are timed."""
+"""A function that is called with (networks timed, networks in all)."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How a space is timed.
+    """The effort of timing a space.
 
-    `batch` images in a pass, `repeats` timed passes of each network, and at least `samples`
-    networks with each operation.
+    A pass has `batch` images; every network is timed in `repeats` passes, and every operation is in
+    at least `samples` networks.
 
     Example: `build(space, task, Execution.choose("cpu", threads=1), Effort(repeats=21))`
     """
@@ -50,26 +50,26 @@ def build(
     effort: Effort,
     tick: Tick = lambda done, total: None,
 ) -> LatencyTable:
-    """Time networks of `space` for images of `task`, and fit what each operation adds.
+    """Times networks of `space` on images of `task`, and fits the seconds that operations add.
 
     Raises:
-        ConfigurationError: a network does not answer for such images.
+        ConfigurationError: a network cannot take such images.
     """
     structure = Structure.of(space)
     fitted, checked = chosen(space, structure, effort.samples)
     with execution.settings(), torch.random.fork_rng(devices=[]):
         seconds = timed(space, task, execution, effort, [*fitted, *checked], tick)
-    found = tied(space, structure, fitted, seconds[: len(fitted)])
+    model = tied(space, structure, fitted, seconds[: len(fitted)])
     rows = [
         Row(name=edge.name, operations=edge.operations, seconds=tuple(row[: len(edge.operations)]))
-        for edge, row in zip(space.edges, found.costs.tolist(), strict=True)
+        for edge, row in zip(space.edges, model.costs.tolist(), strict=True)
     ]
     return LatencyTable(
         format=1,
         space=space.name,
         space_options=space.options.model_dump(mode="json"),
         task=Shape(classes=task.classes, channels=task.channels, size=task.size),
-        rest=found.rest,
+        rest=model.rest,
         edges=tuple(rows),
         reference=reference(space, task, fitted[0]),
         device=name_of(execution.device),
@@ -79,17 +79,20 @@ def build(
         networks=len(fitted),
         date=datetime.now(UTC).date().isoformat(),
         torch=torch.__version__,
-        check=compared(found, checked, seconds[len(fitted) :]),
+        check=compared(model, checked, seconds[len(fitted) :]),
     )
 
 
 def chosen(
     space: SearchSpace, structure: Structure, samples: int
 ) -> tuple[list[Architecture], list[Architecture]]:
-    """(those that are fitted: `samples` with each operation; those that are checked: random)."""
+    """Returns the architectures for the fit and those for the check.
+
+    The former include every operation at least `samples` times; the latter are random.
+    """
     rng, full = generator(0, "latency"), space.full()
-    players = structure.choosable.nonzero().tolist() * samples
-    fitted = [with_operation(space, row, column, rng) for row, column in players]
+    operations = structure.choosable.nonzero().tolist() * samples
+    fitted = [with_operation(space, row, column, rng) for row, column in operations]
     return fitted, [space.sample(full, rng) for _ in range(CHECKED)]
 
 
@@ -101,7 +104,7 @@ def timed(
     architectures: Sequence[Architecture],
     tick: Tick,
 ) -> list[float]:
-    """Seconds of a forward pass of each network, the first being the reference of all."""
+    """Returns the seconds of a forward pass of each network; the first is the reference of all."""
 
     def network(architecture: Architecture) -> nn.Module:
         return execution.place(space.network(architecture, task))
@@ -129,13 +132,13 @@ def tied(
     architectures: Sequence[Architecture],
     seconds: Sequence[float],
 ) -> Additive:
-    """The fit that foretells each network best from the others, of several tyings of operations.
+    """Returns the fit with the least leave-one-out error, over several groupings of operations.
 
-    Where an operation takes the same on many edges, timing it on all of them at once is less noisy.
+    If an operation takes the same time on many edges, one value for all these edges is less noisy.
     """
     best, least = None, torch.inf
-    for tying in GROUPINGS:
-        keys = keys_of(space.edges, tying)
+    for grouping in GROUPINGS:
+        keys = keys_of(space.edges, grouping)
         error = left_out(features(architectures, keys), seconds)
         if best is None or error < least:
             best, least = fit(architectures, seconds, structure, keys), error
@@ -144,12 +147,14 @@ def tied(
 
 
 def left_out(rows: Float64[Tensor, "networks features"], seconds: Sequence[float]) -> float:
-    """Mean error of a least squares fit for each row, had it been fitted without that row.
+    """Returns the leave-one-out mean absolute error of a least squares fit, in seconds.
 
-    In closed form: residual / (1 - leverage). Infinite where a row alone decides something.
+    It is infinite if a coefficient depends on a single row.
     """
     truth = torch.tensor(seconds, dtype=torch.float64)
-    hat = rows @ torch.linalg.pinv(rows)
+    # The leave-one-out error of row i needs no second fit: it is the residual divided by 1 - h_ii,
+    # with h_ii (the leverage) the diagonal of the hat matrix X X+.
+    hat = rows @ torch.linalg.pinv(rows)  # networks x networks
     free = 1 - hat.diagonal()
     return (
         float("inf")
@@ -158,9 +163,11 @@ def left_out(rows: Float64[Tensor, "networks features"], seconds: Sequence[float
     )
 
 
-def compared(found: Additive, checked: Sequence[Architecture], seconds: Sequence[float]) -> Check:
-    """What the sum foretells for networks that it was not fitted to, beside their times."""
-    foretold = torch.tensor([found.of(each) for each in checked], dtype=torch.float64)
+def compared(model: Additive, checked: Sequence[Architecture], seconds: Sequence[float]) -> Check:
+    """Returns predicted and measured seconds of networks that are not part of the fit."""
+    foretold = torch.tensor(
+        [model.of(architecture) for architecture in checked], dtype=torch.float64
+    )
     true = torch.tensor(seconds, dtype=torch.float64)
     together = torch.stack([foretold, true])
     varied = bool((together.std(1) > 0).all())
@@ -173,24 +180,24 @@ def compared(found: Additive, checked: Sequence[Architecture], seconds: Sequence
 
 
 def reference(space: SearchSpace, task: Task, architecture: Architecture) -> Reference:
-    """By what the table knows its networks again: one of them and its number of parameters."""
+    """Returns a network with its number of parameters, by which a table recognises its networks."""
     return Reference(
         text=space.to_text(architecture), parameters=parameters(space, task, architecture)
     )
 
 
 def parameters(space: SearchSpace, task: Task, architecture: Architecture) -> int:
-    """How many numbers the stand-alone network has; counted without making them."""
+    """Returns the number of parameters of the stand-alone network, without allocating them."""
     with torch.device("meta"):
         network = space.network(architecture, task)
     return sum(weight.numel() for weight in network.parameters())
 
 
 def name_of(device: torch.device) -> str:
-    """What people call the device: the GPU's or the CPU's model."""
+    """Returns the name of the GPU's or the CPU's model."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text(encoding="utf-8").splitlines() if told.is_file() else []
+    description = Path("/proc/cpuinfo")
+    lines = description.read_text(encoding="utf-8").splitlines() if description.is_file() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return next(iter(models), "") or platform.processor() or platform.machine() or "cpu"

@@ -1,4 +1,4 @@
-"""`nastk latency build` and `nastk latency info`. Torch is imported when one runs."""
+"""`nastk latency build` and `nastk latency info`; torch is imported when they run."""
 
 import json as json_module
 from pathlib import Path
@@ -21,7 +21,7 @@ JSON = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Called each time the command line is built; adds the group once."""
+    """Called each time the command line is built: adds the group of commands once."""
     if not any(group.typer_instance is latency for group in app.registered_groups):
         app.add_typer(latency)
 
@@ -88,11 +88,13 @@ def info(
 
 
 def _made(kind: str, name: str, given: dict[str, Any]) -> Any:
+    """Returns the component called `name`, made with the options `given`."""
     component = catalogue().load(kind, name)
     return component(component.parse_options(given))
 
 
 def _show(path: Path, table: "LatencyTable", json: bool) -> None:
+    """Prints the content of a table on stdout, as text or as JSON."""
     if json:
         print(json_module.dumps({"path": str(path), **table.model_dump(mode="json")}, indent=2))
         return
@@ -109,8 +111,8 @@ def _show(path: Path, table: "LatencyTable", json: bool) -> None:
             for name, seconds in zip(row.operations, row.seconds, strict=True)
         )
         print(f"  {row.name:<14}{words}")
-    found = "none" if check.correlation is None else f"{check.correlation:.3f}"
+    correlation = "none" if check.correlation is None else f"{check.correlation:.3f}"
     print(
-        f"  {len(check.measured)} other networks timed whole: correlation {found}, "
+        f"  {len(check.measured)} other networks timed whole: correlation {correlation}, "
         f"mean relative error {100 * check.mean_relative_error:.1f} %"
     )

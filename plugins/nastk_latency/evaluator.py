@@ -1,4 +1,4 @@
-"""Foretells the time of a forward pass from a table: `Latency`, the evaluator `latency`."""
+"""`Latency`, the evaluator `latency`, predicts the time of a forward pass from a table."""
 
 from pathlib import Path
 
@@ -19,10 +19,10 @@ from nastk_latency.table import LatencyTable, read
 
 
 class Latency(Evaluator):
-    """Seconds of a forward pass of the stand-alone network, by the table of one device.
+    """Predicts the seconds of a forward pass of the stand-alone network on a timed device.
 
     latency(a) = rest + sum of the seconds that a's operations add. The table is read and checked
-    when the evaluator is made: it must be of these networks, for these images.
+    when the evaluator is made: it must be made for the run's networks and images.
 
     Example: `Latency(context, Latency.Options(table="cpu.json")).evaluate(architecture, None)`
     """
@@ -32,7 +32,7 @@ class Latency(Evaluator):
     needs_images = False
 
     class Options(nastk.Options):
-        """Which table."""
+        """The options of the evaluator: the latency table."""
 
         table: Path | None = Field(
             None, description="the file that `nastk latency build` wrote; it must be given"
@@ -50,11 +50,12 @@ class Latency(Evaluator):
         self._check(self.options.table)
 
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
-        """Called once at the end of a search, and by `nastk evaluate`: adds up; times nothing."""
+        """Called at the end of a search and by `nastk evaluate`: sums the operations' seconds."""
         seconds = self.table.of(self.context.space.check(architecture))
         return Evaluation(self.name, {"latency": seconds}, self._notes())
 
     def _notes(self) -> tuple[str, ...]:
+        """Returns the note that says how the seconds were predicted."""
         table = self.table
         images = "1 image" if table.batch == 1 else f"{table.batch} images"
         return (
@@ -64,7 +65,7 @@ class Latency(Evaluator):
         )
 
     def _check(self, path: Path) -> None:
-        """Refuse a table of other networks."""
+        """Raises a ConfigurationError if the table is of other networks or other images."""
         space, task, table = self.context.space, self.context.task, self.table
         if table.space != space.name:
             raise ConfigurationError(
@@ -86,19 +87,22 @@ class Latency(Evaluator):
                 "Build one for its data with `nastk latency build`."
             )
         try:
-            found = parameters(space, task, space.from_text(table.reference.text))
+            count = parameters(space, task, space.from_text(table.reference.text))
         except DataError as error:
             raise ConfigurationError(f"The latency table {path} is of no use: {error}") from error
-        if found != table.reference.parameters:
+        if count != table.reference.parameters:
             raise ConfigurationError(
                 f"The latency table {path} timed other networks: its reference has "
-                f"{table.reference.parameters:,} parameters, in this run it has {found:,}"
+                f"{table.reference.parameters:,} parameters, in this run it has {count:,}"
                 f"{self._differing()}. Build one with this run's -s options."
             )
 
     def _differing(self) -> str:
-        """The space's options that are not those of the table, in words."""
-        here, then = self.context.space.options.model_dump(mode="json"), self.table.space_options
-        names = [name for name in here if name in then and here[name] != then[name]]
-        words = ", ".join(f"{name}={then[name]}, here {here[name]}" for name in names)
+        """Returns the space's options that differ from those of the table, for a message."""
+        current, timed = (
+            self.context.space.options.model_dump(mode="json"),
+            self.table.space_options,
+        )
+        names = [name for name in current if name in timed and current[name] != timed[name]]
+        words = ", ".join(f"{name}={timed[name]}, here {current[name]}" for name in names)
         return f" ({words})" if words else ""

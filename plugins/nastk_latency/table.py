@@ -1,6 +1,6 @@
-"""What is kept of a timed space: `LatencyTable`, a small JSON file with a checksum.
+"""`LatencyTable`: the times of a space's operations, as a small JSON file with a checksum.
 
-All times are seconds of one forward pass of a batch. Nothing but numbers and text is read.
+All times are seconds of one forward pass of a batch.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ ADVICE = "Make it anew with `nastk latency build`."
 
 
 class Row(Options):
-    """What each operation of one edge adds."""
+    """The seconds that each operation of one edge adds."""
 
     name: str = Field(description="the edge")
     operations: tuple[str, ...] = Field(description="its operations")
@@ -36,7 +36,7 @@ class Row(Options):
 
 
 class Shape(Options):
-    """The images that networks were made for."""
+    """The classes and images that the timed networks were made for."""
 
     classes: int = Field(ge=1, description="classes")
     channels: int = Field(ge=1, description="channels of an image")
@@ -49,19 +49,19 @@ class Shape(Options):
 
     @property
     def task(self) -> Task:
-        """The same as a task."""
+        """The task with these classes and images."""
         return Task(self.classes, self.channels, self.size)
 
 
 class Reference(Options):
-    """One of the timed networks."""
+    """A timed network, by which a table recognises its networks."""
 
     text: str = Field(description="its architecture, in the space's text form")
     parameters: int = Field(ge=0, description="its parameters")
 
 
 class Check(Options):
-    """Networks timed to be foretold."""
+    """Predicted and measured times of networks that are not part of the fit."""
 
     correlation: float | None = Field(description="Pearson's; null where all times are the same")
     mean_relative_error: float = Field(ge=0, description="mean of |foretold - measured| / measured")
@@ -76,7 +76,7 @@ class Check(Options):
 
 
 class LatencyTable(Options):
-    """Times of a space's operations on one device: `rest`, and what each operation adds.
+    """Times of a space on one device: `rest`, and the seconds that each operation adds.
 
     Example: `read(Path("cpu.json")).of(architecture)`
     """
@@ -98,7 +98,7 @@ class LatencyTable(Options):
     check: Check = Field(description="how well it foretells networks that it was not fitted to")
 
     def of(self, architecture: Architecture) -> float:
-        """Seconds of a forward pass, foretold. The architecture is of a space with these edges."""
+        """Returns the predicted seconds of a forward pass of an architecture with these edges."""
         added = {
             (row.name, operation): seconds
             for row in self.edges
@@ -109,10 +109,10 @@ class LatencyTable(Options):
         )
 
     def store(self, path: Path) -> None:
-        """Write the file, whole or not at all.
+        """Writes the file atomically.
 
         Raises:
-            NastkError: it cannot be written.
+            NastkError: the file cannot be written.
         """
         values = self.model_dump(mode="json")
         text = json.dumps({**values, "sha256": digest(values)}, indent=1) + "\n"
@@ -120,11 +120,11 @@ class LatencyTable(Options):
 
 
 def read(path: Path) -> LatencyTable:
-    """The table in a file.
+    """Returns the table in a file.
 
     Raises:
         ConfigurationError: there is no such file.
-        DataError: it is no latency table, or is damaged.
+        DataError: the file is no latency table, or is damaged.
     """
     file = os.path.expanduser(path)
     try:
@@ -146,5 +146,5 @@ def read(path: Path) -> LatencyTable:
 
 
 def digest(values: Mapping[str, Any]) -> str:
-    """SHA-256 of the values, in whatever order they stand."""
+    """Returns the SHA-256 of the values, which does not depend on their order."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""Seconds of forward passes of whole networks: `Stopwatch`, and `clock_of` a device.
+"""`Stopwatch` times forward passes of whole networks.
 
-Every pass of a network is timed beside a pass of one reference network, so that a machine that
-grows slower or faster meanwhile changes both.
+Every pass of a network is followed by a pass of a reference network, so that a machine that becomes
+slower or faster in the meantime affects both alike.
 """
 
 import time
@@ -14,23 +14,24 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 WARM_UP = 2
-"""Passes of each network before the first that is timed."""
+"""The number of passes of a network before the first timed pass."""
 
 
 def clock_of(device: torch.device, threads: int) -> Callable[[], float]:
-    """The clock that other programs on the machine disturb least.
+    """Returns the clock that other programs on the machine disturb least.
 
-    One CPU thread is timed by the processor's time, which is the wall's on an idle machine; several
-    threads and GPUs by the wall's.
+    One CPU thread is timed by processor time, which equals wall time on an idle machine; several
+    threads and GPUs are timed by wall time.
     """
     return time.process_time if device.type == "cpu" and threads == 1 else time.perf_counter
 
 
 @dataclass(eq=False)
 class Stopwatch:
-    """Times networks on `images`, each of its `repeats` passes beside one of `reference`.
+    """Times networks on `images`, in `repeats` passes that alternate with passes of `reference`.
 
-    Networks and images are on one device; networks are left in evaluation mode.
+    Networks and images must be on the same device. Networks are put into evaluation mode. `taken`
+    collects the seconds of all timed passes of the reference.
 
     Example: `Stopwatch(reference, images, repeats=11).relative(network)`
     """
@@ -42,7 +43,7 @@ class Stopwatch:
     taken: list[float] = field(default_factory=list)
 
     def relative(self, network: nn.Module) -> float:
-        """The median time of `network` as a multiple of the reference's."""
+        """Returns the median time of `network` as a multiple of the reference's time."""
         for module in (network, self.reference):
             module.eval()
             for _ in range(WARM_UP):
@@ -56,11 +57,11 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """The median of all timed passes of the reference."""
+        """The median seconds of all timed passes of the reference."""
         return median(self.taken)
 
     def once(self, network: nn.Module) -> float:
-        """Seconds of one forward pass, waiting for the device before and after."""
+        """Returns the seconds of one forward pass, waiting for the device before and after."""
         with torch.inference_mode():
             self._wait()
             begun = self.clock()
