@@ -1,7 +1,8 @@
-"""From a request to a finished run and its folder: what `nastk.search` and its like call.
+"""Runs, from a request to the finished run folder: the code behind `nastk.search`.
 
-`api` is what Python programs call. `config` resolves a request, `assembly` makes the parts of a
-run, `preflight`, `largest` and `budget` forecast what it takes. `run` carries it out; `continuing`
-and `endings` say how it goes on and how it ends, `judging` which evaluators judge it. `folder`,
-`stored` and `checkpoint` are its files, `result` is its result. `study` compares many runs.
+`api` holds the functions for Python programs. `config` resolves a request, `assembly` makes the
+parts of a run, `preflight`, `peak` and `budget` forecast its cost. `run` carries it out;
+`continuing` checks a run before it is resumed, `endings` words how it ends, `evaluating` resolves
+evaluators. `folder`, `stored` and `checkpoint` read and write its files, `result` holds its result.
+`study` compares many runs.
 """

@@ -1,6 +1,6 @@
-"""A search from Python: `search` waits for a result, `stream` hands over events, `resume` goes on.
+"""Searches from Python: `search` returns a result, `stream` yields events, `resume` continues.
 
-The work is done by `Run` (`run.py`), which the command line uses too.
+All three drive a `Run` (`run.py`), as the command line does.
 """
 
 import sys
@@ -34,17 +34,17 @@ def search(
     """Search for an architecture and wait for the result.
 
     Args:
-        space: what to search, as a name or `nastk.use(name, option=value)`.
+        space: the search space, as a name or `nastk.use(name, option=value)`.
         updater: the method, likewise.
-        data: the same, or a pair (train, valid) or triple (train, valid, test) of Python data sets;
-            `digits` where None.
+        data: the images, likewise, or a pair (train, valid) or triple (train, valid, test) of
+            Python data sets; `digits` where None.
         epochs: short for `trainer={"epochs": epochs}`.
         out: the run folder; the first free one under `runs/` where None.
-        observers: functions that hear every event.
+        observers: functions that are called with every event.
         **request: other keys of `SearchConfig`: seed, preset, evaluators, device, precision ...
 
     Raises:
-        ConfigurationError: what was asked for cannot be done; nothing has run.
+        ConfigurationError: the request cannot be carried out; nothing has run.
         StopRequested: the run was interrupted; its checkpoint is written.
 
     Example: `nastk.search(space="darts", updater=nastk.use("shapley", samples=20), epochs=10)`
@@ -63,11 +63,11 @@ def search(
 
 
 class EventStream(Iterator[Event]):
-    """The events of a search as it runs; whoever lets go of it stops the search cleanly.
+    """An iterator over the events of a search while it runs; closing it stops the search cleanly.
 
-    Then the checkpoint of the step that was reached is written and the run folder is free again:
-    when a loop over it is left, at `close` or the end of a `with`, when the last variable that
-    holds it goes, or when the program ends.
+    A clean stop writes the checkpoint of the step that was reached and unlocks the run folder. It
+    happens when a loop over the stream is left, at `close` or the end of a `with`, when the last
+    reference to the stream is deleted, or when the program ends.
 
     Example:
         with nastk.stream({"space": "darts", "updater": "random"}) as events:
@@ -76,14 +76,15 @@ class EventStream(Iterator[Event]):
 
     def __init__(self, events: Generator[Event, None, None]) -> None:
         self._events = events
-        # Python would end a generator only after the modules that it needs to write a checkpoint.
-        self._ending = weakref.finalize(self, _ended, events)
+        # At exit Python closes a generator only after it has unloaded the modules that writing a
+        # checkpoint needs; a finalizer runs before that.
+        self._finalizer = weakref.finalize(self, _close_quietly, events)
 
     def __next__(self) -> Event:
         return next(self._events)
 
     def close(self) -> None:
-        """Stop the search, with a checkpoint; once it has ended, nothing.
+        """Stop the search after writing a checkpoint; does nothing once the search has ended.
 
         Raises:
             NastkError: the checkpoint could not be written.
@@ -102,8 +103,8 @@ class EventStream(Iterator[Event]):
         self.close()
 
 
-def _ended(events: Generator[Event, None, None]) -> None:
-    """Stop a search whose stream nobody holds any more; nobody could catch what goes wrong."""
+def _close_quietly(events: Generator[Event, None, None]) -> None:
+    """Stop a search whose stream was deleted; prints errors, as no caller could catch them."""
     try:
         events.close()
     except NastkError as error:
@@ -113,10 +114,10 @@ def _ended(events: Generator[Event, None, None]) -> None:
 def stream(
     config: SearchConfig | Mapping[str, Any], *, out: str | Path | None = None, data: Any = None
 ) -> EventStream:
-    """Search, handing each event to the caller's loop; leaving it is a clean, checkpointed stop.
+    """Search and yield each event to the caller's loop; leaving the loop stops with a checkpoint.
 
-    The search begins with the first event that is asked for. Held in a variable, it stands still
-    between two events, and ends as `EventStream` says.
+    The search begins when the first event is requested. A stream that is held in a variable pauses
+    between two events, and ends as `EventStream` describes.
 
     Example: `for event in nastk.stream({"space": "darts", "updater": "random"}): print(event)`
     """
@@ -139,14 +140,14 @@ def resume(
 ) -> Result:
     """Continue an interrupted run exactly where its newest checkpoint was written.
 
-    On a CPU the run then equals an uninterrupted one bit for bit. A finished run gives its result.
-    With `finish` nothing more is trained: the decision of that checkpoint is judged and stored,
-    and `Result.finished_early` says how far the run had come.
+    On a CPU the run then equals an uninterrupted one bit for bit. For a finished run, returns its
+    result. With `finish` nothing more is trained: the decision of that checkpoint is evaluated and
+    stored, and `Result.finished_early` says how far the run had come.
 
     Raises:
-        ConfigurationError: there is no run at `path`, or it is to be finished and has no
+        ConfigurationError: there is no run at `path`, or `finish` is set and the run has no
             checkpoint.
-        CheckpointError: no checkpoint of it can be read.
+        CheckpointError: none of its checkpoints can be read.
     """
     folder = RunFolder.open(path)
     if folder.state() != "finished":

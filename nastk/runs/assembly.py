@@ -1,7 +1,8 @@
-"""Everything of a run put together and checked before the first second of training: `assemble`.
+"""The parts of a run, made and checked before training starts: `assemble`.
 
-Names and options were checked by `config.py`; here the data is opened, the splits a method needs
-are looked for, the plan is shown to the updater, and a tiny batch is pushed through the supernet.
+Names and options were checked by `config.py`. `assemble` opens the data, checks that the splits
+which the method needs are not empty, shows the plan to the updater, and runs a tiny batch through
+the supernet.
 """
 
 from collections.abc import Sequence
@@ -40,10 +41,11 @@ from nastk.train.watching import Watcher
 
 @dataclass
 class Assembly:
-    """A run's parts, ready: `trainer` trains, `evaluators` judge, `plan` says what is intended.
+    """The parts of a run, ready to be driven.
 
-    `notes` is what the data source wants known; `weight_bytes` the size of one supernet's weights;
-    `chooser` chooses among the leaves of a run that split.
+    `trainer` trains, `evaluators` evaluate the decision, `plan` holds the epochs, steps and images
+    that are intended. `notes` are remarks of the data source for the user; `weight_bytes` is the
+    size of one supernet's weights; `chooser` chooses among the leaves of a run that split.
     """
 
     config: SearchConfig
@@ -72,24 +74,24 @@ def assemble(
         config: a resolved configuration.
         data: where the configuration says `pair`, the (train, valid) or (train, valid, test) sets.
         installed: the catalogue to load classes from.
-        context: where cost and events of the run go; one of its own where None.
+        context: receives the run's cost and events; a new one where None.
         begins: True if the run has no checkpoint yet; then the file `config.weights` is tried.
 
     Raises:
-        ConfigurationError: the parts do not fit together; says why and what to do.
+        ConfigurationError: the parts do not fit together; the message says why and what to do.
         DataError: the images cannot be used.
     """
     installed, context = installed or catalogue(), context or RunContext()
     execution = Execution.choose(
         config.device, config.precision, config.deterministic, config.trainer.threads
     )
-    space: SearchSpace = _made(installed, "space", config.space.name, config.space.options)
+    space: SearchSpace = _component(installed, "space", config.space.name, config.space.options)
     source, splits, task = _opened(config, data, installed)
     make_updater = _updater_factory(config, splits, installed)
-    setting = EvaluationContext(space, task, splits, config.seed, execution.device)
+    evaluation_context = EvaluationContext(space, task, splits, config.seed, execution.device)
 
-    # From here on the space is the one within the limits, for updaters and evaluators alike.
-    limited = _limited(installed, config, setting)
+    # From here on updaters and evaluators alike see only the space within the limits.
+    limited = _limited(installed, config, evaluation_context)
     space = limited or space
     train = _stream(splits, "train", config, execution)
     valid = _stream(splits, "valid", config, execution) if len(splits.valid) else None
@@ -99,8 +101,10 @@ def assemble(
     who = installed.called("space", config.space.name)
     weight_bytes = _rehearse(space, task, who, config.weights if begins else None)
 
-    setting = replace(setting, space=space, run=_caller(context, plan.epochs))
-    watchers = _watchers(installed, config, setting, limited)
+    evaluation_context = replace(
+        evaluation_context, space=space, run=_run_handle(context, plan.epochs)
+    )
+    watchers = _watchers(installed, config, evaluation_context, limited)
     trainer = Trainer(
         space,
         task,
@@ -113,8 +117,8 @@ def assemble(
         context,
         watchers,
     )
-    evaluators = _evaluators(installed, config, setting, limited)
-    chooser = _chooser(installed, config, setting)
+    evaluators = _evaluators(installed, config, evaluation_context, limited)
+    chooser = _chooser(installed, config, evaluation_context)
     return Assembly(
         config,
         space,
@@ -137,22 +141,25 @@ def evaluator(
     context: RunContext | None = None,
     installed: Catalogue | None = None,
 ) -> Evaluator:
-    """Another evaluator for an assembled run; its cost and events go to `context`, or the run's."""
-    setting = EvaluationContext(
+    """Returns another evaluator for an assembled run.
+
+    Its cost and events go to `context`; to the run's own where that is None.
+    """
+    evaluation_context = EvaluationContext(
         assembly.space,
         assembly.task,
         assembly.splits,
         assembly.config.seed,
         assembly.execution.device,
-        _caller(context or assembly.trainer.context, assembly.plan.epochs),
+        _run_handle(context or assembly.trainer.context, assembly.plan.epochs),
     )
-    return _evaluator(installed or catalogue(), name, options, setting)
+    return _evaluator(installed or catalogue(), name, options, evaluation_context)
 
 
 def _opened(
     config: SearchConfig, data: Any, installed: Catalogue
 ) -> tuple[DataSource, Splits, Task]:
-    """The source of images, its splits, and the task that they pose."""
+    """Opens the images: returns their source, its splits, and the task that they pose."""
     with blamed(installed.called("data", config.data.name), "opening the images"):
         source = _source(config, data, installed)
         splits = source.splits(seed_of(config.seed, "data"))
@@ -160,7 +167,7 @@ def _opened(
 
 
 def _updater_factory(config: SearchConfig, splits: Splits, installed: Catalogue) -> UpdaterFactory:
-    """Makes the updater of each branch; its options and the splits that it needs are checked."""
+    """Returns the function that makes a branch's updater, after checking its options and splits."""
     updater: type[ArchitectureUpdater] = installed.load("updater", config.updater.name)
     options = updater.parse_options(config.updater.options)
     _check_splits(updater, splits, config)
@@ -168,7 +175,7 @@ def _updater_factory(config: SearchConfig, splits: Splits, installed: Catalogue)
 
 
 def _plan(config: SearchConfig, splits: Splits, train: Stream) -> Plan:
-    """What the run intends, for checks and forecasts."""
+    """Returns the epochs, steps and images that the run intends, for checks and forecasts."""
     return Plan(
         config.trainer.epochs,
         len(train),
@@ -181,33 +188,38 @@ def _plan(config: SearchConfig, splits: Splits, train: Stream) -> Plan:
 def _watchers(
     installed: Catalogue,
     config: SearchConfig,
-    setting: EvaluationContext,
+    context: EvaluationContext,
     limited: ConstrainedSpace | None,
 ) -> list[Watcher]:
-    """What looks at each branch after an epoch: diagnostics, limits, ranking quality."""
+    """Returns the watchers of each branch: diagnostics, limits, ranking quality."""
     watchers: list[Watcher] = [Diagnostics(), *([LimitWatch(limited)] if limited else [])]
     if config.ranking is not None:
         options = dict(config.ranking.evaluator_options)
-        evaluator = _evaluator(installed, config.ranking.evaluator, options, setting)
+        evaluator = _evaluator(installed, config.ranking.evaluator, options, context)
         counter = config.ranking.counter
-        counts = None if counter is None else _evaluator(installed, counter, {}, setting)
-        watchers.append(Ranking(config.ranking, setting.space, evaluator, counts))
+        counter_evaluator = None if counter is None else _evaluator(installed, counter, {}, context)
+        watchers.append(Ranking(config.ranking, context.space, evaluator, counter_evaluator))
     return watchers
 
 
 def _evaluators(
     installed: Catalogue,
     config: SearchConfig,
-    setting: EvaluationContext,
+    context: EvaluationContext,
     limited: ConstrainedSpace | None,
 ) -> list[Evaluator]:
-    """What judges the architecture at the end of the run; its limits come last."""
-    asked = [_evaluator(installed, one.name, one.options, setting) for one in config.evaluators]
-    return [*asked, LimitReport(setting, limited)] if limited else asked
+    """Returns the evaluators of the run's decision; the report on its limits comes last."""
+    evaluators = [
+        _evaluator(installed, spec.name, spec.options, context) for spec in config.evaluators
+    ]
+    return [*evaluators, LimitReport(context, limited)] if limited else evaluators
 
 
-def _caller(context: RunContext, epochs: int) -> RunHandle:
-    """The run as its evaluators see it; what they do is shown as after the last of its epochs."""
+def _run_handle(context: RunContext, epochs: int) -> RunHandle:
+    """Returns the run as its evaluators see it.
+
+    Their progress is reported in events of the run's last epoch.
+    """
 
     def tell(message: str, done: int, total: int) -> None:
         context.emit(EvaluatorWorking("0", epochs, 0, message, done, total))
@@ -215,59 +227,69 @@ def _caller(context: RunContext, epochs: int) -> RunHandle:
     return RunHandle(context.ledger.charge, tell, context.stopping)
 
 
-def _made(installed: Catalogue, kind: str, name: str, options: dict[str, Any]) -> Any:
-    found = installed.load(kind, name)
+def _component(installed: Catalogue, kind: str, name: str, options: dict[str, Any]) -> Any:
+    """Returns the component called `name`, made with these options."""
+    component = installed.load(kind, name)
     with blamed(installed.called(kind, name), "it was made with these options"):
-        return found(found.parse_options(options))
+        return component(component.parse_options(options))
 
 
 def _evaluator(
-    installed: Catalogue, name: str, options: dict[str, Any], setting: EvaluationContext
+    installed: Catalogue, name: str, options: dict[str, Any], context: EvaluationContext
 ) -> Evaluator:
-    found: type[Evaluator] = installed.load("evaluator", name)
+    """Returns the evaluator called `name`, made with these options."""
+    evaluator: type[Evaluator] = installed.load("evaluator", name)
     with blamed(installed.called("evaluator", name), "it was made with these options"):
-        return found(setting, found.parse_options(options))
+        return evaluator(context, evaluator.parse_options(options))
 
 
-def _chooser(installed: Catalogue, config: SearchConfig, setting: EvaluationContext) -> Chooser:
-    """Who chooses among leaves; a metric that does not exist is said now, where that is known."""
-    one = config.leaf_evaluator
-    evaluator = None if one is None else _evaluator(installed, one.name, one.options, setting)
-    chooser, space = Chooser(evaluator, config.leaf_metric, config.leaf_race), setting.space
+def _chooser(installed: Catalogue, config: SearchConfig, context: EvaluationContext) -> Chooser:
+    """Returns the chooser among leaves; checks its metric now where the evaluator's are known.
+
+    Raises:
+        ConfigurationError: the evaluator has no such metric.
+    """
+    spec = config.leaf_evaluator
+    evaluator = None if spec is None else _evaluator(installed, spec.name, spec.options, context)
+    chooser, space = Chooser(evaluator, config.leaf_metric, config.leaf_race), context.space
     if evaluator is None:
         chooser.named(["valid_accuracy"])
     elif evaluator.criteria is not None:
         chooser.named(evaluator.criteria)
     elif not evaluator.needs_supernet:
-        some = space.sample(space.full(), generator(config.seed, "check"))
-        # A table need not hold this one.
+        architecture = space.sample(space.full(), generator(config.seed, "check"))
+        # The table of a tabular evaluator may lack this architecture.
         who = installed.called("evaluator", evaluator.name)
         with suppress(DataError), blamed(who, "naming its metrics"):
-            chooser.named(evaluated(evaluator, some, None).metrics)
+            chooser.named(evaluated(evaluator, architecture, None).metrics)
     return chooser
 
 
 def _limited(
-    installed: Catalogue, config: SearchConfig, setting: EvaluationContext
+    installed: Catalogue, config: SearchConfig, context: EvaluationContext
 ) -> ConstrainedSpace | None:
-    """The space within the run's limits; None where there are none. One judge for equal ones.
+    """Returns the space within the run's limits; None where the run has none.
 
-    Updaters hold the space, and with it the judges: they get no test images.
+    Limits whose evaluators have equal options share one evaluator. Updaters hold the space, and
+    with it these evaluators, so they get no test images.
     """
-    setting = replace(setting, splits=setting.splits.without_test())
-    known: dict[str, Evaluator] = {}
+    context = replace(context, splits=context.splits.without_test())
+    evaluators: dict[str, Evaluator] = {}
     limits = []
-    for one in config.limits or []:
-        key = f"{one.evaluator} {sorted(one.evaluator_options.items())}"
-        if key not in known:
-            known[key] = _evaluator(installed, one.evaluator, dict(one.evaluator_options), setting)
-        limits.append((one, known[key]))
-    return ConstrainedSpace(setting.space, limits) if limits else None
+    for limit in config.limits or []:
+        key = f"{limit.evaluator} {sorted(limit.evaluator_options.items())}"
+        if key not in evaluators:
+            evaluators[key] = _evaluator(
+                installed, limit.evaluator, dict(limit.evaluator_options), context
+            )
+        limits.append((limit, evaluators[key]))
+    return ConstrainedSpace(context.space, limits) if limits else None
 
 
 def _source(config: SearchConfig, data: Any, installed: Catalogue) -> DataSource:
+    """Returns the source of images: a component, or the data sets given in Python."""
     if config.data.name != PairSource.name:
-        return _made(installed, "data", config.data.name, config.data.options)  # type: ignore[no-any-return]
+        return _component(installed, "data", config.data.name, config.data.options)  # type: ignore[no-any-return]
     if not isinstance(data, Sequence) or not 1 <= len(data) <= 3:
         raise ConfigurationError(
             "This run's data sets were given in Python, and only Python can give them again: "
@@ -278,6 +300,7 @@ def _source(config: SearchConfig, data: Any, installed: Catalogue) -> DataSource
 
 
 def _stream(splits: Splits, name: str, config: SearchConfig, execution: Execution) -> Stream:
+    """Returns the batches of the split called `name`."""
     return stream(
         getattr(splits, name),
         config.trainer.batch_size,
@@ -289,6 +312,7 @@ def _stream(splits: Splits, name: str, config: SearchConfig, execution: Executio
 
 
 def _check_splits(updater: type[ArchitectureUpdater], splits: Splits, config: SearchConfig) -> None:
+    """Raises `ConfigurationError` where a split that the updater learns on is empty."""
     fraction = config.data.options.get("train_fraction")
     for name in sorted(updater.needs):
         if not len(getattr(splits, name)):
@@ -305,6 +329,7 @@ def _check_splits(updater: type[ArchitectureUpdater], splits: Splits, config: Se
 
 
 def _check_plan(updater: ArchitectureUpdater, plan: Plan) -> None:
+    """Raises `ConfigurationError` where the updater rejects the plan or the space is empty."""
     if why := updater.incompatibility(plan):
         raise ConfigurationError(why)
     if why := updater.space.why_empty(updater.space.full()):
@@ -314,10 +339,10 @@ def _check_plan(updater: ArchitectureUpdater, plan: Plan) -> None:
 
 
 def _rehearse(space: SearchSpace, task: Task, who: str, weights: str | None) -> int:
-    """Push two images through a supernet under every operation: shapes that do not fit show here.
+    """Run two images through a supernet with all operations mixed, so that wrong shapes show now.
 
-    Answers the bytes of its weights. `who` is what the space is called; `weights` is the file that
-    they are to begin with, if any.
+    Returns the bytes of its weights. `who` names the space in error messages; `weights` is the file
+    that the run begins with, if any.
     """
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():

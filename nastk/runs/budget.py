@@ -1,9 +1,9 @@
-"""How long each method may run so that all spend alike: `Budget`, in images or in seconds.
+"""A budget in images or seconds, turned into the epochs of each method: `Budget`.
 
 Images are counted forward plus backward, in training and in measuring, as the run's cost counts
-them; an updater's `max_cost` says what it will measure. Seconds are predicted from two weight steps
-and a forward pass timed on this machine (`preflight.py`). Either way the answer is a whole number
-of epochs, so that schedules end where their methods expect it.
+them; an updater's `max_cost` says how many it will measure. Seconds are predicted from two weight
+steps and a forward pass timed on this machine (`preflight.py`). Either way the result is a whole
+number of epochs, so that schedules end where their methods expect it.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,12 @@ from nastk.train.branch import Branch
 from nastk.train.updater import Plan
 
 LONGEST = 1_000_000
-"""The most epochs that a budget can mean."""
+"""A budget that allows more epochs than this is refused."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What one run may spend on the search: so many images or seconds.
+    """The images or seconds that one run may spend on the search.
 
     >>> Budget.parse("images=400k")
     Budget(unit='images', amount=400000.0)
@@ -38,18 +38,18 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`images=400k`, `images=2.5M`, `seconds=900`, `seconds=15m` or `seconds=2h`.
+        """Reads `images=400k`, `images=2.5M`, `seconds=900`, `seconds=15m` or `seconds=2h`.
 
         Raises:
-            ConfigurationError: it is none of these.
+            ConfigurationError: the text has none of these forms.
         """
         return cls(*spending(text))
 
     def epochs(self, assembly: Assembly) -> int:
-        """The most epochs of the assembled run that stay within the budget.
+        """Returns the most epochs of the assembled run that stay within the budget.
 
         Raises:
-            ConfigurationError: even the shortest run that the updater accepts takes more, or the
+            ConfigurationError: even the shortest run that the updater accepts costs more, or the
                 updater does not forecast what it measures.
         """
         name = assembly.config.updater.name
@@ -57,39 +57,41 @@ class Budget:
             return self._epochs(assembly, name)
 
     def _epochs(self, assembly: Assembly, name: str) -> int:
-        takes, shortest = self._terms(assembly)
-        if takes(shortest) > self.amount:
+        cost, shortest = self._terms(assembly)
+        if cost(shortest) > self.amount:
             raise ConfigurationError(
                 f"A budget of {self.amount:,.0f} {self.unit} is too small for {name!r}: "
-                f"its shortest run (epochs: {shortest}) takes about {takes(shortest):,.0f}. "
+                f"its shortest run (epochs: {shortest}) takes about {cost(shortest):,.0f}. "
                 "Raise the budget, or let it measure less."
             )
-        if takes(LONGEST) <= self.amount:
+        if cost(LONGEST) <= self.amount:
             raise ConfigurationError(
                 f"A budget of {self.amount:,.0f} {self.unit} allows {name!r} more than "
                 f"{LONGEST:,} epochs here. Lower it, or say how many with --epochs."
             )
-        return _last(lambda epochs: takes(epochs) <= self.amount, shortest)
+        return _last(lambda epochs: cost(epochs) <= self.amount, shortest)
 
     def allows(self, assembly: Assembly, half: bool = False) -> bool:
-        """Whether the shortest run that the updater accepts keeps within it, or within half of it.
+        """True if the shortest run that the updater accepts stays within the budget.
+
+        With `half`, within half of the budget.
 
         Raises:
-            ConfigurationError: as `epochs` does, but for a budget that is too small.
+            ConfigurationError: the updater does not forecast what it measures.
         """
         with _counting(assembly):
-            takes, shortest = self._terms(assembly)
-            return takes(shortest) <= self.amount / (2 if half else 1)
+            cost, shortest = self._terms(assembly)
+            return cost(shortest) <= self.amount / (2 if half else 1)
 
     def _terms(self, assembly: Assembly) -> tuple[Callable[[int], float], int]:
-        """What a number of epochs takes, and the fewest that the updater accepts."""
+        """Returns the cost of a number of epochs, as a function, and the fewest epochs accepted."""
         branch, plan = assembly.trainer.root(), assembly.plan
         price, updater = self._price(assembly, branch), branch.updater
         shortest = _shortest(lambda epochs: updater.incompatibility(replace(plan, epochs=epochs)))
         return lambda epochs: price(replace(plan, epochs=epochs)), shortest
 
     def _price(self, assembly: Assembly, branch: Branch) -> Callable[[Plan], float]:
-        """What a plan costs, in this budget's unit."""
+        """Returns the function that gives a plan's cost in this budget's unit."""
         updater = branch.updater
         if updater.max_cost(assembly.plan) is None:
             raise ConfigurationError(
@@ -98,26 +100,32 @@ class Budget:
             )
         passes, forward, backward = len(trained(assembly, branch)), 1.0, 1.0
         if self.unit == "seconds":
-            measured = rehearse(assembly)
-            forward, backward = measured.forward_seconds, measured.backward_seconds
+            forecast = rehearse(assembly)
+            forward, backward = forecast.forward_seconds, forecast.backward_seconds
 
         def price(plan: Plan) -> float:
-            own = updater.max_cost(plan) or PhaseCost()
+            measuring = updater.max_cost(plan) or PhaseCost()
             images = plan.epochs * plan.train_images * passes
-            ahead, back = images + own.images_forward, images + own.images_backward
-            return forward * ahead + backward * back
+            images_forward, images_backward = (
+                images + measuring.images_forward,
+                images + measuring.images_backward,
+            )
+            return forward * images_forward + backward * images_backward
 
         return price
 
 
 def _counting(assembly: Assembly) -> AbstractContextManager[None]:
-    """While inside, what the updater raises is said as its failure."""
-    called = catalogue().called("updater", assembly.config.updater.name)
-    return blamed(called, "its budget was counted")
+    """Errors that are raised inside this context are reported as the updater's."""
+    updater = catalogue().called("updater", assembly.config.updater.name)
+    return blamed(updater, "its budget was counted")
 
 
 def _last(fits: Callable[[int], bool], first: int) -> int:
-    """The last number from `first` on that fits, where all that fit come before all others."""
+    """Returns the largest number from `first` on that fits; all numbers below it must fit too.
+
+    Doubling first finds a number that does not fit, then bisection finds the largest that does.
+    """
     high = first
     while fits(2 * high):
         high *= 2
@@ -129,13 +137,13 @@ def _last(fits: Callable[[int], bool], first: int) -> int:
 
 
 def _shortest(incompatibility: Callable[[int], str | None]) -> int:
-    """The fewest epochs that an updater accepts.
+    """Returns the fewest epochs that an updater accepts.
 
     Raises:
-        ConfigurationError: it accepts no number of epochs that was tried.
+        ConfigurationError: the updater accepts none of the numbers of epochs that are tried.
     """
-    tried: list[int] = [*range(1, 1_001), *(1 << power for power in range(10, 20))]
-    for epochs in tried:
+    candidates: list[int] = [*range(1, 1_001), *(1 << power for power in range(10, 20))]
+    for epochs in candidates:
         if incompatibility(epochs) is None:
             return epochs
     raise ConfigurationError(str(incompatibility(1)))

@@ -1,9 +1,9 @@
-"""Checkpoints: branches, cost and place in the event log, in one file that is whole or absent.
+"""Checkpoints: branches, cost and length of the event log, in one file that is whole or absent.
 
 Tensors are stored as safetensors, plain values as JSON in the same file's header; no pickle is ever
 read. A file is written under a temporary name, flushed to disk and renamed, so that a crash or a
-full disk leaves the one before it untouched. `newest` skips files that do not verify, and
-`set_aside` renames them, so that only good ones count among those that are kept.
+full disk leaves the earlier checkpoints untouched. `newest` skips files whose checksum is wrong,
+and `set_aside` renames them, so that only intact files count among the `KEPT` newest.
 """
 
 import contextlib
@@ -26,16 +26,16 @@ from nastk.base.files import sweep, write_atomically
 FORMAT = 1
 KEPT = 2
 DAMAGED = ".damaged"
-"""Added to the name of a checkpoint that does not verify; it goes when a newer one is written."""
+"""Suffix of a checkpoint whose checksum is wrong; the file is deleted at the next checkpoint."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run needs to go on: its branches' states, its cost, the length of `events.jsonl`.
+    """The state of a run: its branches' states, its cost, the length of `events.jsonl` in bytes.
 
-    `origin` says what the states belong to, as JSON: the run's configuration, the digest of its
-    images, the versions of its packages; empty in files of nastk 0.1. `path` is the file it was
-    read from.
+    `origin` is what the states belong to, as JSON: the run's configuration, the digest of its
+    images, the versions of its packages; empty in files of nastk 0.1. `path` is the file that the
+    checkpoint was read from.
 
     Example: `write(folder, Checkpoint([branch.state_dict()], ledger.cost(), events=1234))`, then
     `newest(folder)`.
@@ -53,7 +53,7 @@ def write(folder: Path, checkpoint: Checkpoint, name: str) -> Path:
     """Store `checkpoint` as `folder/name.safetensors`, keeping the `KEPT` newest files.
 
     Raises:
-        NastkError: the disk is full or not writable; what was there before is untouched.
+        NastkError: the disk is full or not writable; earlier checkpoints are untouched.
     """
     tensors: dict[str, Tensor] = {}
     plain = {
@@ -68,7 +68,7 @@ def write(folder: Path, checkpoint: Checkpoint, name: str) -> Path:
             for number, state in enumerate(checkpoint.branches)
         ],
     }
-    # Equal tensors that share memory are refused by safetensors, so each is made its own.
+    # safetensors refuses tensors that share memory, so each is copied.
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
     plain["checksum"] = _checksum(plain, tensors)
     path = folder / f"{name}.safetensors"
@@ -81,16 +81,16 @@ def write(folder: Path, checkpoint: Checkpoint, name: str) -> Path:
 
 
 def read(path: Path) -> Checkpoint:
-    """The checkpoint stored in `path`.
+    """Returns the checkpoint stored in `path`.
 
     Raises:
-        CheckpointError: it is damaged, no checkpoint of nastk, or of another format.
+        CheckpointError: the file is damaged, no checkpoint of nastk, or of another format.
     """
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})["nastk"])
-            # Copied: a tensor of the file's own keeps it open, and its room on the disk taken
-            # after it was deleted.
+            # Cloned, because a tensor that maps the file keeps it open, and a deleted file that is
+            # open still takes space on the disk.
             tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118  (no mapping)
         if not isinstance(header, dict):
             raise ValueError("its header is no JSON object")
@@ -119,29 +119,29 @@ def read(path: Path) -> Checkpoint:
 
 
 def newest(folder: Path) -> tuple[Checkpoint, list[str]] | None:
-    """The newest checkpoint of `folder` that verifies, and a complaint for each bad newer one.
+    """Returns the newest intact checkpoint of `folder`, and a message for each damaged newer one.
 
     None where the folder has no checkpoint at all.
 
     Raises:
-        CheckpointError: there are some, and none can be read.
+        CheckpointError: the folder has checkpoints, and none can be read.
     """
     files = _files(folder)
-    complaints: list[str] = []
+    messages: list[str] = []
     for path in files:
         try:
-            return read(path), complaints
+            return read(path), messages
         except CheckpointError as error:
-            complaints.append(str(error))
-    if complaints:
+            messages.append(str(error))
+    if messages:
         raise CheckpointError(
-            " ".join(complaints) + " No older checkpoint is left; start the search again."
+            " ".join(messages) + " No older checkpoint is left; start the search again."
         )
     return None
 
 
 def set_aside(folder: Path, newest: Path | None) -> None:
-    """Rename the files newer than the `newest` that verifies: they shall not count as kept."""
+    """Rename the files newer than `newest`, the newest intact one: they must not count as kept."""
     for path in _files(folder):
         if newest is None or path.name <= newest.name:
             return
@@ -150,13 +150,13 @@ def set_aside(folder: Path, newest: Path | None) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Checkpoint files, newest first: names carry a rising number."""
-    found = (path for path in folder.glob("*.safetensors") if path.is_file())
-    return sorted(found, reverse=True)
+    """Returns the checkpoint files, newest first: their names are rising numbers of steps."""
+    files = (path for path in folder.glob("*.safetensors") if path.is_file())
+    return sorted(files, reverse=True)
 
 
 def _checksum(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """A hash of all that a file holds: the plain values, and each tensor's name, form and bytes."""
+    """Returns a hash of a file's content: plain values, and names, shapes and bytes of tensors."""
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
     for key in sorted(tensors):
         digest.update(f"{key} {tensors[key].dtype} {tuple(tensors[key].shape)}".encode())
@@ -165,9 +165,10 @@ def _checksum(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
 
 
 def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
-    """`value` as JSON, its tensors put aside under their path."""
+    """Returns `value` as JSON; its tensors go into `tensors` under their path."""
     if isinstance(value, Tensor):
-        # {1: ...} and {"1": ...}, or "a.b" and "b" inside "a", are one path but not one tensor.
+        # {1: ...} and {"1": ...}, or "a.b" and "b" inside "a", have the same path, so the path
+        # alone does not identify a tensor.
         name = path if path not in tensors else f"{path}#{len(tensors)}"
         tensors[name] = value
         return {"$tensor": name}
@@ -197,7 +198,7 @@ def _encode(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
 
 
 def _decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """The inverse of `_encode`."""
+    """Returns the value that `_encode` turned into JSON and `tensors`."""
     if isinstance(value, list):
         return [_decode(item, tensors) for item in value]
     if isinstance(value, dict):

@@ -1,8 +1,8 @@
-"""What a run is asked to do: command line, config file and Python API become one `SearchConfig`.
+"""The configuration of a run: command line, config file and Python API make one `SearchConfig`.
 
-`resolve` checks every name and option against what is installed, fills in the preset where the user
-said nothing, and writes out every default, so that a run folder's `config.json` says everything and
-can be run again. Layers, weakest first: defaults, preset, config file, command line or API.
+`resolve` checks every name and option against the installed components, takes from the preset what
+the user left out, and writes out every default, so that a run folder's `config.json` is complete
+and can be run again. Layers, weakest first: defaults, preset, config file, command line or API.
 """
 
 import json
@@ -33,7 +33,7 @@ NO_PRESET = "none"
 QUICK = Preset(
     "quick",
     "a first look: minutes, not accuracy",
-    # One thread: small operations gain nothing from a second one, and lose much beside other work.
+    # Small operations gain nothing from a second thread, and lose much beside other processes.
     trainer_options={"epochs": 6, "checkpoint_minutes": 2.0, "threads": 1},
 )
 
@@ -48,7 +48,7 @@ class ComponentConfig(Options):
 
 
 class SearchConfig(Options):
-    """Everything that decides a run; `resolve` makes one, a run folder's `config.json` is one."""
+    """Everything that decides a run. `resolve` makes it; a run folder's `config.json` stores it."""
 
     space: ComponentConfig = Field(description="the search space")
     updater: ComponentConfig = Field(description="the method that updates the architecture")
@@ -94,45 +94,45 @@ class SearchConfig(Options):
 
 
 def resolve(request: Mapping[str, Any], installed: Catalogue | None = None) -> SearchConfig:
-    """The complete configuration for what was asked.
+    """Returns the complete configuration for a request.
 
     Args:
         request: keys of `SearchConfig`; `space`, `updater`, `data` and each of `evaluators` as a
-            name, a `Use`, or `{"name": ..., "options": {...}}`; `trainer` as a mapping.
+            name, a `ComponentSpec`, or `{"name": ..., "options": {...}}`; `trainer` as a mapping.
         installed: the catalogue to look names up in; this process's where None.
 
     Raises:
-        ConfigurationError: an unknown name or option (with its near miss), a value out of range, a
-            preset that does not exist for this combination.
+        ConfigurationError: an unknown name or option (with the nearest known one), a value out of
+            range, a preset that does not exist for this combination.
     """
     installed, request = installed or catalogue(), with_present_names(request)
     check_keys(request)
-    uses = {section: _use(section, request) for section in SECTIONS}
-    classes = {section: _class(section, use.name, installed) for section, use in uses.items()}
-    preset = _preset(request, uses["data"].name)
-    filled = presets(preset, uses, classes) if preset else []
+    specs = {section: _requested(section, request) for section in SECTIONS}
+    classes = {section: _class(section, spec.name, installed) for section, spec in specs.items()}
+    preset = _preset(request, specs["data"].name)
+    fitting = presets(preset, specs, classes) if preset else []
     resolved: dict[str, Any] = {}
-    for section, use in uses.items():
+    for section, spec in specs.items():
         options = {
             key: value
-            for one in filled
-            for key, value in getattr(one, f"{section}_options").items()
+            for layer in fitting
+            for key, value in getattr(layer, f"{section}_options").items()
         }
-        parsed = classes[section].parse_options({**options, **use.options})
-        resolved[section] = {"name": use.name, "options": written(parsed)}
-    trainer = {key: value for one in filled for key, value in one.trainer_options.items()}
+        parsed = classes[section].parse_options({**options, **spec.options})
+        resolved[section] = {"name": spec.name, "options": written(parsed)}
+    trainer = {key: value for layer in fitting for key, value in layer.trainer_options.items()}
     _check_budget(request)
     resolved["trainer"] = parse(
         TrainerOptions, {**trainer, **(request.get("trainer") or {})}, "trainer"
     )
-    evaluator = EvaluatorUses(uses["space"].name, uses["data"].name, installed)
-    asked = [evaluator_use(one) for one in _evaluators(request, filled, evaluator)]
-    resolved["evaluators"] = [evaluator.config(use) for use in _each_once(asked)]
-    resolved["ranking"] = _ranking(request, evaluator)
+    evaluators = EvaluatorUses(specs["space"].name, specs["data"].name, installed)
+    requested = [evaluator_use(given) for given in _evaluators(request, fitting, evaluators)]
+    resolved["evaluators"] = [evaluators.config(spec) for spec in _without_repeats(requested)]
+    resolved["ranking"] = _ranking(request, evaluators)
     if request.get("leaf_evaluator") is not None:
-        resolved["leaf_evaluator"] = evaluator.config(evaluator_use(request["leaf_evaluator"]))
-    resolved["limits"] = _limits(request, evaluator)
-    rest = {
+        resolved["leaf_evaluator"] = evaluators.config(evaluator_use(request["leaf_evaluator"]))
+    resolved["limits"] = _limits(request, evaluators)
+    plain = {
         key: request[key]
         for key in (
             "seed",
@@ -146,67 +146,74 @@ def resolve(request: Mapping[str, Any], installed: Catalogue | None = None) -> S
         )
         if request.get(key) is not None
     }
-    return parse(SearchConfig, {**resolved, **rest, "preset": preset}, "config")
+    return parse(SearchConfig, {**resolved, **plain, "preset": preset}, "config")
 
 
 def _preset(request: Mapping[str, Any], data: str) -> str | None:
-    """The preset's name: the one given, else `quick` on the default data, whether named or not.
+    """Returns the preset's name: the requested one, else `quick` on the default data.
 
-    `none`, and a key that is there and null (as in a written configuration), are no preset.
+    Without preset, None: for `none`, and for a key that is null (as in a written configuration).
     """
     given = request.get("preset", QUICK.name if data == defaults.DATA else None)
     return None if given == NO_PRESET else given
 
 
 def presets(
-    name: str, uses: Mapping[str, ComponentSpec], classes: Mapping[str, Any]
+    name: str, specs: Mapping[str, ComponentSpec], classes: Mapping[str, Any]
 ) -> list[Preset]:
-    """The presets called `name` that fit this space and data, of the components and of nastk.
+    """Returns the presets called `name` that fit this space and data, of components and of nastk.
 
     Raises:
-        ConfigurationError: the updater has none that fits; says which it has.
+        ConfigurationError: the updater has no fitting preset of that name; lists those it has.
     """
-    space, data = uses["space"].name, uses["data"].name
-    offered = [one for section in SECTIONS for one in classes[section].presets]
-    fitting = [one for one in [QUICK, *offered] if one.name == name and one.fits(space, data)]
-    own = [one for one in classes["updater"].presets if one.name != QUICK.name]
-    if name != QUICK.name and not any(one in own for one in fitting):
-        owner = f"Updater {uses['updater'].name!r}"
-        raise no_preset(owner, name, space, data, own, "quick on any space with any data")
+    space, data = specs["space"].name, specs["data"].name
+    offered = [preset for section in SECTIONS for preset in classes[section].presets]
+    fitting = [
+        preset for preset in [QUICK, *offered] if preset.name == name and preset.fits(space, data)
+    ]
+    of_updater = [preset for preset in classes["updater"].presets if preset.name != QUICK.name]
+    if name != QUICK.name and not any(preset in of_updater for preset in fitting):
+        owner = f"Updater {specs['updater'].name!r}"
+        raise no_preset(owner, name, space, data, of_updater, "quick on any space with any data")
     return fitting
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The wishes in a YAML or JSON file; keys are checked, names and values by `resolve`.
+    """Returns the request in a YAML or JSON file.
+
+    Only its keys are checked here; `resolve` checks names and values.
 
     Raises:
-        ConfigurationError: the file is missing, not readable as YAML or JSON, says a key twice, or
+        ConfigurationError: the file is missing, not readable as YAML or JSON, has a key twice, or
             has unknown keys.
     """
     try:
-        found = _value(read_text(path, pipes=True))
+        request = _value(read_text(path, pipes=True))
     except UnreadableError as error:
         raise ConfigurationError(f"The config file {error}") from None
     except ValueError as error:
         raise ConfigurationError(
             f"The config file {path} cannot be read as YAML or JSON: {error}."
         ) from None
-    if not isinstance(found, dict):
+    if not isinstance(request, dict):
         raise ConfigurationError(
             f"The config file {path} must hold keys such as "
             f"`space: {defaults.SPACE_EXAMPLE}`, "
-            f"got {type(found).__name__}."
+            f"got {type(request).__name__}."
         )
-    found = with_present_names(found)
-    check_keys(found, f"The config file {path}")
-    return found
+    request = with_present_names(request)
+    check_keys(request, f"The config file {path}")
+    return request
 
 
 def _value(text: str) -> Any:
-    """What a config file says. YAML takes almost all JSON, but splits what JSON says in surrogates.
+    """Returns the value in a config file's text.
+
+    A text that looks like JSON is read as JSON first: YAML reads almost all JSON, but not
+    characters that JSON writes as a pair of surrogates.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the text is neither YAML nor JSON.
     """
     if text.lstrip().startswith("{"):
         with suppress(ValueError):
@@ -215,7 +222,7 @@ def _value(text: str) -> Any:
 
 
 def check_keys(request: Mapping[Any, Any], owner: str = "config") -> None:
-    """Refuse an unknown key, with its near miss, and a section or a preset of a wrong form."""
+    """Raises `ConfigurationError` for an unknown key, or a section or preset of a wrong type."""
     if not isinstance(request.get("trainer") or {}, Mapping):
         raise ConfigurationError(
             f"{owner}: trainer is written as {{epochs: 10, ...}}, got {request['trainer']!r}."
@@ -236,13 +243,16 @@ def check_keys(request: Mapping[Any, Any], owner: str = "config") -> None:
 
 
 def merge(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, Any]:
-    """Two layers of wishes as one. Options of a component are merged unless it is named anew."""
+    """Returns two layers of a request as one.
+
+    Options of a component are merged, unless `stronger` names another component.
+    """
     merged = dict(weaker)
     for key, value in stronger.items():
         if value is None:
             continue
         if key in SECTIONS and merged.get(key) is not None:
-            old, new = _named(key, merged[key]), _named(key, value, merged[key])
+            old, new = _spec(key, merged[key]), _spec(key, value, merged[key])
             options = {**(old.options if old.name == new.name else {}), **new.options}
             merged[key] = {"name": new.name, "options": options}
         elif key in ("trainer", "ranking") and isinstance(value, Mapping):
@@ -254,21 +264,21 @@ def merge(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, A
 
 
 def component_use(section: str, value: Any) -> ComponentSpec:
-    """A space, an updater or data as people name it: `cifar10`, `folder:PATH`, with options.
+    """Returns the component that a user named: `cifar10`, `folder:PATH`, or name and options.
 
     Raises:
-        ConfigurationError: it is named in no such way.
+        ConfigurationError: `value` has none of these forms.
     """
-    return _named(section, value)
+    return _spec(section, value)
 
 
-def _named(section: str, value: Any, fallback: Any = None) -> ComponentSpec:
-    """A component as a `Use`.
+def _spec(section: str, value: Any, fallback: Any = None) -> ComponentSpec:
+    """Returns a component as a `ComponentSpec`.
 
-    Options without a name belong to the `fallback`'s name, or the default's.
+    Options without a name belong to the component that `fallback` names, else to the default.
     """
     if isinstance(value, Mapping) and value.get("name") is None:
-        name = _named(section, fallback).name if fallback is not None else None
+        name = _spec(section, fallback).name if fallback is not None else None
         if name is None and section == "data":
             name = defaults.DATA
         if name is None:
@@ -277,14 +287,15 @@ def _named(section: str, value: Any, fallback: Any = None) -> ComponentSpec:
                 f"name one with --{section}."
             )
         value = {**value, "name": name}
-    use = ComponentSpec.of(value)
-    if section == "data" and ":" in use.name:
-        name, _, path = use.name.partition(":")
-        use = ComponentSpec(name, {"path": path, **use.options})
-    return use
+    spec = ComponentSpec.of(value)
+    if section == "data" and ":" in spec.name:
+        name, _, path = spec.name.partition(":")
+        spec = ComponentSpec(name, {"path": path, **spec.options})
+    return spec
 
 
-def _use(section: str, request: Mapping[str, Any]) -> ComponentSpec:
+def _requested(section: str, request: Mapping[str, Any]) -> ComponentSpec:
+    """Returns the component that a request names for a section; the default for missing data."""
     value = request.get(section)
     if value is None and section == "data":
         value = defaults.DATA
@@ -294,11 +305,11 @@ def _use(section: str, request: Mapping[str, Any]) -> ComponentSpec:
             f"No {section} was named. Name one, e.g. --{section} {example}; "
             "`nastk plugins` lists them."
         )
-    return _named(section, value)
+    return _spec(section, value)
 
 
 def _class(section: str, name: str, installed: Catalogue) -> Any:
-    """The component's class; data sets from Python are the core's own, which no plugin offers."""
+    """Returns the component's class; the one for data sets from Python belongs to no plugin."""
     return (
         PairSource
         if (section, name) == ("data", PairSource.name)
@@ -307,7 +318,7 @@ def _class(section: str, name: str, installed: Catalogue) -> Any:
 
 
 def _check_budget(request: Mapping[str, Any]) -> None:
-    """Refuse what is no budget, and one from which nobody has found the epochs."""
+    """Raises `ConfigurationError` for a malformed budget, and for a budget without epochs."""
     budget = request.get("budget")
     if budget is None:
         return
@@ -319,26 +330,31 @@ def _check_budget(request: Mapping[str, Any]) -> None:
         )
 
 
-def _each_once(uses: Sequence[ComponentSpec]) -> Sequence[ComponentSpec]:
-    """The evaluators as they are; none twice, as their metrics are known by their names."""
-    names = [use.name for use in uses]
+def _without_repeats(specs: Sequence[ComponentSpec]) -> Sequence[ComponentSpec]:
+    """Returns the evaluators as they are, after checking that each is named only once.
+
+    Metrics are filed under their evaluator's name, so two of one name could not be told apart.
+    """
+    names = [spec.name for spec in specs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigurationError(
             f"The evaluator {twice[0]!r} is asked for twice, and its metrics would have one name. "
             "Leave one of them out."
         )
-    return uses
+    return specs
 
 
 def _evaluators(
-    request: Mapping[str, Any], filled: Sequence[Preset], known: EvaluatorUses
+    request: Mapping[str, Any], fitting: Sequence[Preset], evaluators: EvaluatorUses
 ) -> Sequence[Any]:
-    """The evaluators asked for; where none were, the preset's, or those that need only the run."""
+    """Returns the requested evaluators; without any, the preset's, else those that cost little."""
     given = request.get("evaluators")
     if given is None:
-        named = [one for preset in filled for one in preset.evaluators]
-        there = known.installed.names("evaluator")
-        return [one for one in named if evaluator_use(one).name in there] or cheap(known.installed)
+        named = [use for preset in fitting for use in preset.evaluators]
+        offered = evaluators.installed.names("evaluator")
+        return [use for use in named if evaluator_use(use).name in offered] or cheap(
+            evaluators.installed
+        )
     if isinstance(given, (str, ComponentSpec)) or not isinstance(given, Sequence):
         raise ConfigurationError(
             f"evaluators is a list, such as [{', '.join(defaults.EVALUATORS)}]; got {given!r}."
@@ -346,40 +362,41 @@ def _evaluators(
     return given
 
 
-def _ranking(request: Mapping[str, Any], known: EvaluatorUses) -> RankingOptions | None:
-    """Ranking quality as it is asked for: options, or `True` for the defaults."""
+def _ranking(request: Mapping[str, Any], evaluators: EvaluatorUses) -> RankingOptions | None:
+    """Returns the options of ranking quality, which are requested as such or as `True`."""
     given = request.get("ranking")
     if given is None or given is False:
         return None
     options = parse(RankingOptions, {} if given is True else given, "ranking")
-    evaluator = known.config(ComponentSpec(options.evaluator, options.evaluator_options))
+    evaluator = evaluators.config(ComponentSpec(options.evaluator, options.evaluator_options))
     return parse(
         RankingOptions, {**written(options), "evaluator_options": evaluator["options"]}, "ranking"
     )
 
 
-def _limits(request: Mapping[str, Any], known: EvaluatorUses) -> list[LimitOptions] | None:
-    """The limits asked for, each with all options of its evaluator; None where there are none."""
+def _limits(request: Mapping[str, Any], evaluators: EvaluatorUses) -> list[LimitOptions] | None:
+    """Returns the requested limits with all options of their evaluators; None without limits."""
     given = request.get("limits") or []
     if not isinstance(given, (list, tuple)):
         raise ConfigurationError(f"limits is a list, such as [params=4M]; got {given!r}.")
-    found = [parse(LimitOptions, read(one), "limits") for one in given]
-    metrics = [one.metric for one in found]
-    if twice := sorted({metric for metric in metrics if metrics.count(metric) > 1}):
-        raise ConfigurationError(f"{twice[0]} is limited twice. Leave one of the limits out.")
-    evaluators = [
-        known.config(ComponentSpec(one.evaluator, one.evaluator_options)) for one in found
+    limits = [parse(LimitOptions, read(limit), "limits") for limit in given]
+    metrics = [limit.metric for limit in limits]
+    if repeated := sorted({metric for metric in metrics if metrics.count(metric) > 1}):
+        raise ConfigurationError(f"{repeated[0]} is limited twice. Leave one of the limits out.")
+    configs = [
+        evaluators.config(ComponentSpec(limit.evaluator, limit.evaluator_options))
+        for limit in limits
     ]
     return [
-        one.model_copy(update={"evaluator_options": evaluator["options"]})
-        for one, evaluator in zip(found, evaluators, strict=True)
+        limit.model_copy(update={"evaluator_options": config["options"]})
+        for limit, config in zip(limits, configs, strict=True)
     ] or None
 
 
 def evaluator_config(
     use: ComponentSpec, config: SearchConfig, installed: Catalogue | None = None
 ) -> ComponentConfig:
-    """Another evaluator for a run of `config`, with every option written out.
+    """Returns another evaluator for a run of `config`, with every option written out.
 
     Raises:
         ConfigurationError: an unknown name, option or preset, or a value out of range.
@@ -389,5 +406,5 @@ def evaluator_config(
 
 
 def to_json(config: SearchConfig) -> str:
-    """The configuration as indented JSON; `resolve(json.loads(text))` gives it back."""
+    """Returns the configuration as indented JSON; `resolve(json.loads(text))` reads it."""
     return json.dumps(config.model_dump(mode="json"), indent=2) + "\n"

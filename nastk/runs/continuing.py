@@ -1,7 +1,8 @@
-"""What is checked before a run goes on, or is judged again: that it still is the same run.
+"""Checks that a run is unchanged before it is resumed or evaluated again.
 
-`configuration` compares `config.json` with what the run began with, `images` the images, and
-`restored` says what no longer fits a checkpoint's states. Next: `run.py` goes on.
+`configuration` compares `config.json` with the configuration that the run began with, `images`
+compares the images, and `restored` reports what no longer fits a checkpoint's states. Then `run.py`
+continues the run.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from nastk.train.trainer import Trainer
 MAY_DIFFER = frozenset(
     {"device", "evaluators", "leaf_evaluator", "leaf_metric", "leaf_race", "ranking", "preset"}
 )
-"""Keys of a configuration that may change in a run's life: nothing that trains depends on them."""
+"""Keys of a configuration that may change during a run: training does not depend on them."""
 MAY_DIFFER_IN = {
     "trainer": frozenset({"workers", "checkpoint_minutes", "log_every", "threads", "cuda_graphs"}),
 }
@@ -35,16 +36,16 @@ UNRECORDED = (
 )
 
 
-def configuration(folder: RunFolder, found: Checkpoint | None) -> SearchConfig:
-    """The configuration of a run that goes on from a checkpoint (None: from the start).
+def configuration(folder: RunFolder, checkpoint: Checkpoint | None) -> SearchConfig:
+    """Returns the configuration of a run that continues from a checkpoint (None: from the start).
 
     Raises:
-        ConfigurationError: `config.json` was changed after the run began; says what.
+        ConfigurationError: `config.json` was changed after the run began; names the change.
     """
     config = resolved(folder)
-    before = (found.origin.get("config") if found else None) or _begun_with(folder)
-    # Where nothing is trained yet, nothing can be at odds.
-    begun = found is not None or folder.state() == "finished"
+    before = (checkpoint.origin.get("config") if checkpoint else None) or _begun_with(folder)
+    # Before anything is trained, any configuration is consistent.
+    begun = checkpoint is not None or folder.state() == "finished"
     if begun and before and (change := _change(before, config)):
         raise ConfigurationError(
             f"{folder.path / CONFIG} was changed after its run began: {change}. Put it back, or "
@@ -54,10 +55,10 @@ def configuration(folder: RunFolder, found: Checkpoint | None) -> SearchConfig:
 
 
 def resolved(folder: RunFolder, changes: Mapping[str, Any] | None = None) -> SearchConfig:
-    """The configuration in a run's folder.
+    """Returns the configuration in a run's folder, with `changes`.
 
     Raises:
-        ConfigurationError: it asks for what cannot be done; names the file.
+        ConfigurationError: the configuration is invalid; names the file.
     """
     try:
         return resolve({**folder.config(), **(changes or {})})
@@ -65,23 +66,23 @@ def resolved(folder: RunFolder, changes: Mapping[str, Any] | None = None) -> Sea
         raise type(error)(f"{folder.path / CONFIG}: {error}") from None
 
 
-def images(folder: RunFolder, assembly: Assembly, found: Checkpoint | None) -> list[str]:
-    """Check that the images are those that a run began with; answers what a user should know.
+def images(folder: RunFolder, assembly: Assembly, checkpoint: Checkpoint | None) -> list[str]:
+    """Check that the images are those that a run began with; returns remarks for the user.
 
     Raises:
-        DataError: they are not; says the first difference.
+        DataError: they are not; names the first difference.
     """
     value = folder.data()
-    digest = found.origin.get("data") if found else None
+    digest = checkpoint.origin.get("data") if checkpoint else None
     if value is None and digest is None:
         return [UNRECORDED]
-    now = Inventory.of(assembly.splits, assembly.task)
-    if digest == now.digest:
+    inventory = Inventory.of(assembly.splits, assembly.task)
+    if digest == inventory.digest:
         return []
     if value is None:
         difference: str | None = f"{DATA}, which would tell where, is missing"
     else:
-        difference = now.difference(recorded(folder, value))
+        difference = inventory.difference(recorded(folder, value))
     if difference is None:
         return []
     raise DataError(
@@ -92,10 +93,10 @@ def images(folder: RunFolder, assembly: Assembly, found: Checkpoint | None) -> l
 
 
 def recorded(folder: RunFolder, value: Any) -> Inventory:
-    """The inventory in a run's `data.json`.
+    """Returns the inventory of images in a run's `data.json`.
 
     Raises:
-        DataError: it is damaged; names the file.
+        DataError: the file is damaged; names it.
     """
     try:
         return Inventory.from_json(value)
@@ -107,7 +108,7 @@ def recorded(folder: RunFolder, value: Any) -> Inventory:
 
 
 def origin(config: SearchConfig, inventory: Inventory) -> dict[str, Any]:
-    """What a checkpoint says its states belong to."""
+    """Returns what the states in a checkpoint belong to, as `Checkpoint.origin` stores it."""
     return {
         "config": config.model_dump(mode="json"),
         "data": inventory.digest,
@@ -117,19 +118,20 @@ def origin(config: SearchConfig, inventory: Inventory) -> dict[str, Any]:
 
 
 def packages(config: SearchConfig, installed: Catalogue) -> dict[str, str]:
-    """What the run's space and updater are called, with their packages and versions."""
+    """Returns the names of the run's space and updater, with their packages and versions."""
     return {
         kind: installed.called(kind, getattr(config, kind).name) for kind in ("space", "updater")
     }
 
 
 def restored(
-    trainer: Trainer, found: Checkpoint, config: SearchConfig, state: dict[str, Any]
+    trainer: Trainer, checkpoint: Checkpoint, config: SearchConfig, state: dict[str, Any]
 ) -> Branch:
-    """The branch that a checkpoint's state describes.
+    """Returns the branch that a checkpoint's state describes.
 
     Raises:
-        CheckpointError: the state does not fit this run; says who said so, and what has changed.
+        CheckpointError: the state does not fit this run; says which component rejected it, and
+            which packages have changed.
         NastkError: there was not enough memory.
     """
     try:
@@ -138,21 +140,23 @@ def restored(
         raise
     except RAISED as error:
         if out_of_memory(error):
-            raise as_nastk_error(error, f"The checkpoint {found.path}", "it was loaded") from error
-        who = raised_by(error, config, ("updater", config.updater.name))
-        said = f"{who} said {described(error)}" if who else described(error)
-        before = {**found.origin.get("packages", {}), "nastk": f"nastk {found.version}"}
+            raise as_nastk_error(error, f"The checkpoint {checkpoint.path}", "it was loaded") from error
+        component = raised_by(error, config, ("updater", config.updater.name))
+        why = f"{component} said {described(error)}" if component else described(error)
+        before = {**checkpoint.origin.get("packages", {}), "nastk": f"nastk {checkpoint.version}"}
         now = {**packages(config, catalogue()), "nastk": f"nastk {version('nastk')}"}
-        changes = [f"{before[one]} is now {now[one]}" for one in before if before[one] != now[one]]
+        changes = [
+            f"{before[kind]} is now {now[kind]}" for kind in before if before[kind] != now[kind]
+        ]
         since = f" Since it was written, {'; '.join(changes)}." if changes else ""
         raise CheckpointError(
-            f"The checkpoint {found.path} does not fit the run's space, updater or images: "
-            f"{said}.{since} Go on with what it was written by, or start a new search. {TRACEBACK}"
+            f"The checkpoint {checkpoint.path} does not fit the run's space, updater or images: "
+            f"{why}.{since} Go on with what it was written by, or start a new search. {TRACEBACK}"
         ) from error
 
 
 def _begun_with(folder: RunFolder) -> Mapping[str, Any] | None:
-    """The configuration in a run's first event, if it can be read."""
+    """Returns the configuration in a run's first event; None where it cannot be read."""
     for event in folder.events():
         if event["kind"] == "run-started":
             config = event.get("config")
@@ -161,28 +165,28 @@ def _begun_with(folder: RunFolder) -> Mapping[str, Any] | None:
 
 
 def _change(before: Mapping[str, Any], config: SearchConfig) -> str | None:
-    """The first setting, in words, that was another one before."""
+    """Returns the first setting that has changed, in words; None where none has."""
     now = config.model_dump(mode="json")
     for key, old in before.items():
         if key in MAY_DIFFER or key not in now:
             continue
-        for name, then, here in _settings(key, old, now[key], _paths(config)):
-            if then != here:
-                return f"{name} is {here!r}, was {then!r}"
+        for name, old_value, new_value in _settings(key, old, now[key], _paths(config)):
+            if old_value != new_value:
+                return f"{name} is {new_value!r}, was {old_value!r}"
     return None
 
 
 def _settings(key: str, old: Any, new: Any, paths: frozenset[str]) -> list[tuple[str, Any, Any]]:
-    """(name, before, now) of what one key of a configuration holds."""
+    """Returns (name, old value, new value) of the settings under one key of a configuration."""
     if key in ("space", "updater", "data") and isinstance(old, Mapping):
         same = old.get("name") == new["name"]
         options = old.get("options") if same else {}
-        found = [(key, old.get("name"), new["name"])]
+        settings = [(key, old.get("name"), new["name"])]
         for name, value in (options if isinstance(options, Mapping) else {}).items():
-            # Files may have moved; whether they are the same shows in the images.
+            # Files may have moved: `images` checks whether they are the same.
             if name in new["options"] and not (key == "data" and name in paths):
-                found.append((f"{key} option {name}", value, new["options"][name]))
-        return found
+                settings.append((f"{key} option {name}", value, new["options"][name]))
+        return settings
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         free = MAY_DIFFER_IN.get(key, frozenset())
         names = [name for name in old if name in new and name not in free]
@@ -193,12 +197,17 @@ def _settings(key: str, old: Any, new: Any, paths: frozenset[str]) -> list[tuple
 
 
 def _limits(value: Any) -> Any:
-    """Metrics with their largest values; paths of an evaluator may have moved."""
+    """Returns pairs of a limit's metric and largest value.
+
+    Evaluators' options are left out, as paths among them may have changed.
+    """
     if not isinstance(value, list):
         return value
-    return [(one.get("metric"), one.get("at_most")) for one in value if isinstance(one, Mapping)]
+    return [
+        (limit.get("metric"), limit.get("at_most")) for limit in value if isinstance(limit, Mapping)
+    ]
 
 
 def _paths(config: SearchConfig) -> frozenset[str]:
-    """The names of the data source's options that are paths."""
+    """Returns the names of the data source's options that are paths."""
     return frozenset({"path", "root"} & set(config.data.options))

@@ -1,6 +1,6 @@
-"""Files of earlier versions: what their keys are called now.
+"""Present names of the keys in files of earlier versions.
 
-`with_present_names` reads configurations, `EVENT_FIELDS` is for the events of a run's log.
+`with_present_names` renames the keys of a configuration, `EVENT_FIELDS` those of a log's events.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ CONFIGURATION = {
     "judge_options": "evaluator_options",
 }
 EVENT_FIELDS = {"branch-continued": {"heirs": "children"}, "ranked": {"judge": "evaluator"}}
-"""Fields by the kind of event."""
+"""Renamed fields by kind of event."""
 
 
 def with_present_names(request: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration of this version or an earlier one, with its keys as they are called now.
+    """Returns a configuration of this or an earlier version with the present names of its keys.
 
     >>> with_present_names({"ranking": {"judge": "table"}})
     {'ranking': {'evaluator': 'table'}}
@@ -28,4 +28,4 @@ def with_present_names(request: Mapping[str, Any]) -> dict[str, Any]:
 def _renamed(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {CONFIGURATION.get(key, key): inner for key, inner in value.items()}
-    return [_renamed(one) for one in value] if isinstance(value, list) else value
+    return [_renamed(item) for item in value] if isinstance(value, list) else value

@@ -1,6 +1,6 @@
-"""What a run says when it ends too soon, and how to go on: `Endings`, for the driver; `raised_by`.
+"""The errors with which a run ends early: `Endings`, used by `Run`; `raised_by`.
 
-Each answer is one message: what happened, whose code it was, what is kept, what to type next.
+Each error has one message: what happened, in whose code, what is kept, and what to type next.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from nastk.train.trainer import Trainer
 
 @dataclass(frozen=True)
 class Endings:
-    """The endings of one run, in the folder `path`; `finishing` as in `Run`.
+    """Makes the errors of one run in the folder `path`; `finishing` as in `Run`.
 
     Example: `raise Endings(folder.path, config).stopped()`
     """
@@ -30,30 +30,30 @@ class Endings:
 
     @property
     def updater(self) -> str:
-        """What the run's updater is called, with its package."""
+        """The name of the run's updater, with its package."""
         return catalogue().called("updater", self.config.updater.name)
 
     @property
     def space(self) -> str:
-        """What the run's space is called, with its package."""
+        """The name of the run's space, with its package."""
         return catalogue().called("space", self.config.space.name)
 
     @property
     def kept(self) -> str:
-        """What is left of the run."""
+        """A sentence that says what is kept of the run."""
         return f"The newest checkpoint in {self.path} is kept."
 
     def again(self) -> str:
-        """The command that goes on with what this run was doing."""
-        how = ("--finish",) if self.finishing else ()
-        return command("nastk", "resume", self.path, *how)
+        """Returns the command that continues this run."""
+        options = ("--finish",) if self.finishing else ()
+        return command("nastk", "resume", self.path, *options)
 
     def stopped(self) -> StopRequested:
-        """The run was asked to stop."""
+        """Returns the error for a run that was stopped by the user."""
         return StopRequested(f"Everything is kept in {self.path}. Continue with `{self.again()}`.")
 
     def unheard(self, kind: str, error: BaseException) -> PluginError:
-        """An observer failed at an event of this kind."""
+        """Returns the error for an observer that failed at an event of this kind."""
         return PluginError(
             f"An observer of the run failed at {kind}: {described(error)}. "
             f"Set NASTK_TRACEBACK=1 to see which, mend it, then `{self.again()}`."
@@ -62,7 +62,7 @@ class Endings:
     def failed(
         self, error: BaseException, trainer: Trainer, branches: Sequence[Branch]
     ) -> NastkError:
-        """A weight step, or what the updater did around it, failed."""
+        """Returns the error for a weight step, or an updater's work around it, that failed."""
         for branch in branches:
             if why := trainer.divergence(branch):
                 return DivergenceError(f"{why} ({self.updater} said: {described(error)})")
@@ -73,13 +73,13 @@ class Endings:
                 f"Use -t micro_batch={max(size // 2, 2)}, a smaller -t batch_size, fewer channels "
                 "or partial channels; --dry-run measures what fits."
             )
-        who = self._blamed(error, "updater", self.config.updater.name)
-        where = f" on space {self.config.space.name!r}" if who == self.updater else ""
-        return PluginError(f"{who}{where} failed: {described(error)}. {TRACEBACK} {self.kept}")
+        owner = self._blamed(error, "updater", self.config.updater.name)
+        on_space = f" on space {self.config.space.name!r}" if owner == self.updater else ""
+        return PluginError(f"{owner}{on_space} failed: {described(error)}. {TRACEBACK} {self.kept}")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Where a file of a run under way cannot be written, the run itself can go on later."""
+        """Inside, an error in writing a file of the run is reported with how to resume later."""
         try:
             yield
         except WriteError as error:
@@ -92,7 +92,7 @@ class Endings:
 
     @contextmanager
     def judging(self, name: str) -> Iterator[None]:
-        """What breaks in an evaluator is said in one message; its traceback is chained."""
+        """Inside, an evaluator's error is reported in one message; its traceback is chained."""
         kept = f"The search itself is kept in {self.path}; mend that, then `{self.again()}`."
         try:
             yield
@@ -106,20 +106,27 @@ class Endings:
             ) from error
 
     def _blamed(self, error: BaseException, kind: str, name: str) -> str:
-        """Who raised an error: the component that was asked, or the space that it was given."""
-        asked = catalogue().called(kind, name)
-        who = raised_by(error, self.config, (kind, name)) or asked
-        return asked if who == asked else f"{who}, asked for {asked[0].lower()}{asked[1:]},"
+        """Returns whose code raised an error: the component that was called, or its space."""
+        called = catalogue().called(kind, name)
+        culprit = raised_by(error, self.config, (kind, name)) or called
+        return (
+            called
+            if culprit == called
+            else f"{culprit}, asked for {called[0].lower()}{called[1:]},"
+        )
 
 
 def raised_by(error: BaseException, config: SearchConfig, *asked: tuple[str, str]) -> str | None:
-    """Whose code raised an error, with its package: the run's space, or one of those `asked`.
+    """Returns whose code raised an error, with its package: the run's space, or one of `asked`.
 
-    These are given by kind and name. None where it was nobody's of them.
+    `asked` holds components by kind and name. None where the code belongs to none of them.
 
     Example: `raised_by(error, config, ("updater", config.updater.name))`
     """
     installed = catalogue()
     components = [("space", config.space.name), *asked]
-    modules = {installed.load(*one).__module__: installed.called(*one) for one in components}
+    modules = {
+        installed.load(*component).__module__: installed.called(*component)
+        for component in components
+    }
     return culprit(error, modules)

@@ -1,4 +1,4 @@
-"""Evaluators as people name them, and the presets that they bring: for `config.py`."""
+"""Evaluators as users name them, and their presets: for `config.py`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from nastk.base.plugins import Catalogue, catalogue
 
 
 def cheap(installed: Catalogue | None = None) -> list[str]:
-    """Those of the evaluators that evaluator where nobody was named which are installed."""
-    there = (installed or catalogue()).names("evaluator")
-    return [name for name in defaults.EVALUATORS if name in there]
+    """Returns the installed ones of the default evaluators, which need only the finished run."""
+    offered = (installed or catalogue()).names("evaluator")
+    return [name for name in defaults.EVALUATORS if name in offered]
 
 
 def evaluator_use(given: Any) -> ComponentSpec:
-    """An evaluator as people name it: as any component, or as `NAME[,OPTION=VALUE...]`.
+    """Returns the evaluator that a user named: as any component, or as `NAME[,OPTION=VALUE...]`.
 
     Raises:
-        ConfigurationError: it is named in no such way.
+        ConfigurationError: `given` has neither form.
 
     >>> evaluator_use("retrain,epochs=8,rungs=[1,2,4]").options
     {'epochs': 8, 'rungs': [1, 2, 4]}
@@ -39,54 +39,59 @@ def evaluator_use(given: Any) -> ComponentSpec:
 
 @dataclass(frozen=True)
 class EvaluatorUses:
-    """Evaluators for runs on this space and this data (by name), which their presets depend on."""
+    """Resolves evaluators for runs on a space and data (by name), as presets depend on both.
+
+    Example: `EvaluatorUses("darts", "cifar10", catalogue()).config(nastk.use("size"))`
+    """
 
     space: str
     data: str
     installed: Catalogue
 
     def config(self, use: ComponentSpec) -> dict[str, Any]:
-        """One of them, with every option written out.
+        """Returns an evaluator with every option written out.
 
         Raises:
             ConfigurationError: an unknown name, option or preset, or a value out of range.
         """
-        found = self.installed.load("evaluator", use.name)
-        filled = _filled(use, found, self.space, self.data)
-        options = found.parse_options(filled.options)
+        evaluator = self.installed.load("evaluator", use.name)
+        filled = _filled(use, evaluator, self.space, self.data)
+        options = evaluator.parse_options(filled.options)
         return {"name": use.name, "options": written(options)}
 
 
-def _filled(use: ComponentSpec, found: type[Component], space: str, data: str) -> ComponentSpec:
-    """`use` with what the preset that its options name says, where they do not say it themselves.
+def _filled(use: ComponentSpec, evaluator: type[Component], space: str, data: str) -> ComponentSpec:
+    """Returns `use` with the options of the preset that it names; its own options come first.
 
     Raises:
         ConfigurationError: the evaluator has no such preset for this space and data.
     """
     name = use.options.get("preset")
-    if name is None or not found.presets:
+    if name is None or not evaluator.presets:
         return use
-    fitting = [one for one in found.presets if one.name == name and one.fits(space, data)]
+    fitting = [
+        preset for preset in evaluator.presets if preset.name == name and preset.fits(space, data)
+    ]
     if not fitting:
         owner = f"Evaluator {use.name!r}"
-        raise no_preset(owner, str(name), space, data, found.presets)
+        raise no_preset(owner, str(name), space, data, evaluator.presets)
     return ComponentSpec(use.name, {**fitting[0].evaluator_options, **use.options})
 
 
 def no_preset(
     owner: str, name: str, space: str, data: str, has: Sequence[Preset], *more: str
 ) -> ConfigurationError:
-    """What to say where `owner` has presets, and none called `name` fits.
+    """Returns the error for an `owner` whose presets include none called `name` that fits.
 
-    `more` are presets that it has besides, each described in words that begin with its name.
+    `has` are its presets; `more` describes further ones in words that begin with their names.
     """
     known = [
-        f"{one.name} on {', '.join(one.space) or 'any space'} "
-        f"with {', '.join(one.data) or 'any data'} ({one.citation})"
-        for one in has
+        f"{preset.name} on {', '.join(preset.space) or 'any space'} "
+        f"with {', '.join(preset.data) or 'any data'} ({preset.citation})"
+        for preset in has
     ]
-    names = [one.name for one in has]
-    hint = near_miss(name, [*names, *(one.split()[0] for one in more)])
+    names = [preset.name for preset in has]
+    hint = near_miss(name, [*names, *(description.split()[0] for description in more)])
     hint = "" if name in names else hint
     return ConfigurationError(
         f"{owner} has no preset {name!r} for space {space!r} with data {data!r}.{hint} "

@@ -1,14 +1,14 @@
-"""The run folder: the truth about a run, readable without nastk and without torch.
+"""The run folder: everything about a run, readable without nastk and without torch.
 
     config.json         the resolved configuration; `nastk search --config` runs it again
-    data.json           which images it began with
-    events.jsonl        what happened, one JSON object a line
+    data.json           the inventory of the images that the run began with
+    events.jsonl        the events of the run, one JSON object a line
     checkpoints/        the newest states, to resume from
-    architecture.json   what was found
+    architecture.json   the architecture that the search chose
     result.json         architecture, evaluations and cost; present once the run is finished
-    run.lock            held while a process works on the run
+    run.lock            locked while a process works on the run
 
-`RunFolder` reads and writes it; `find_runs` lists the folders below a place.
+`RunFolder` reads and writes it; `find_runs` lists the run folders in a folder.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ CONFIG, DATA, EVENTS, RESULT, ARCHITECTURE = (
 )
 
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
-"""What readers raise where a value is of another kind than they expect."""
+"""The errors that code for showing a run raises where a value has an unexpected type."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: str | Path) -> "RunFolder":
-        """An existing run.
+        """Returns the folder of an existing run.
 
         Raises:
             ConfigurationError: there is no run at `path`; lists runs nearby.
@@ -62,20 +62,20 @@ class RunFolder:
         try:
             if (folder.path / CONFIG).is_file():
                 return folder
-            beside = folder.path.parent if folder.path.parent.is_dir() else Path("runs")
-            near = [str(run.path) for run in find_runs(beside)]
+            parent = folder.path.parent if folder.path.parent.is_dir() else Path("runs")
+            runs = [str(run.path) for run in find_runs(parent)]
         except OSError as error:  # a name that is too long, a folder that may not be read
             raise ConfigurationError(
                 f"{path} is no run folder: {error.strerror or error}."
             ) from None
         raise ConfigurationError(
             f"{path} is no run folder (it has no {CONFIG}). "
-            + (f"Runs there: {', '.join(near[:8])}." if near else "Start one with `nastk search`.")
+            + (f"Runs there: {', '.join(runs[:8])}." if runs else "Start one with `nastk search`.")
         )
 
     @classmethod
     def new(cls, out: str | Path | None, stem: str) -> "RunFolder":
-        """A folder for a new run: `out`, or the first free `runs/STEM-NNN`.
+        """Returns a folder for a new run: `out`, or the first free `runs/STEM-NNN`.
 
         Raises:
             ConfigurationError: `out` already holds a run, or is a file.
@@ -109,11 +109,11 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Where the checkpoints lie."""
+        """The folder of the checkpoints."""
         return self.path / "checkpoints"
 
     def config(self) -> dict[str, Any]:
-        """The resolved configuration.
+        """Returns the resolved configuration.
 
         Raises:
             NastkError: the file is damaged; says how.
@@ -121,11 +121,11 @@ class RunFolder:
         return self._read(CONFIG, StoredConfig)
 
     def data(self) -> dict[str, Any] | None:
-        """Which images the run began with; None in runs of nastk 0.1."""
+        """Returns the inventory of the run's images; None in runs of nastk 0.1."""
         return self._read(DATA) if (self.path / DATA).exists() else None
 
     def result(self) -> dict[str, Any]:
-        """The result.
+        """Returns the content of `result.json`.
 
         Raises:
             ConfigurationError: the run is not finished.
@@ -143,11 +143,11 @@ class RunFolder:
         return value
 
     def events(self) -> list[dict[str, Any]]:
-        """Everything that happened; lines that hold no event are left out."""
+        """Returns the events of the run; lines that hold no event are left out."""
         return self._events()[0]
 
     def complaints(self) -> list[str]:
-        """What a reader of the events should know: how many lines of the log are damaged."""
+        """Returns a message about damaged lines of the log, if there are any."""
         _, lost = self._events()
         if not lost:
             return []
@@ -155,6 +155,7 @@ class RunFolder:
         return [f"{self.path / EVENTS} is damaged: {lines} no event, left out here."]
 
     def _events(self) -> tuple[list[dict[str, Any]], int]:
+        """Returns the events, and how many lines of the log are damaged."""
         try:
             return read_events((self.path / EVENTS).read_bytes())
         except FileNotFoundError:
@@ -166,12 +167,12 @@ class RunFolder:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Around whatever shows a run: values that nobody can show are said in one message.
+        """Context for code that shows a run; turns errors about unexpected values into one message.
 
-        The files have their forms, but what plugins put into them has none that is known.
+        The files' own keys are checked when they are read, but the values that plugins add are not.
 
         Raises:
-            NastkError: something in them is of another kind than its readers expect.
+            NastkError: a value in the files has an unexpected type.
         """
         try:
             yield
@@ -191,7 +192,7 @@ class RunFolder:
         return "failed" if (self.path / "error.txt").exists() else "interrupted"
 
     def error(self) -> str | None:
-        """What ended a failed run."""
+        """Returns the message of the error that ended a failed run; None for other runs."""
         try:
             text = (self.path / "error.txt").read_text(encoding="utf-8", errors="replace").strip()
         except FileNotFoundError:
@@ -202,10 +203,10 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self, wait: float = 0) -> Iterator[None]:
-        """Hold the run for this process; `wait` so many seconds for another to let it go.
+        """Lock the run for this process; waits up to `wait` seconds for another to unlock it.
 
         Raises:
-            NastkError: another process works on it, or the folder cannot be written.
+            NastkError: another process works on the run, or the folder cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -225,6 +226,7 @@ class RunFolder:
             lock.release()
 
     def _lock_is_free(self) -> bool:
+        """True if no process holds the run's lock."""
         if not (self.path / "run.lock").exists():
             return True
         lock = FileLock(self.path / "run.lock")
@@ -233,11 +235,12 @@ class RunFolder:
         except Timeout:
             return False
         except OSError:
-            return True  # somebody else's folder, which we may only read
+            return True  # another user's folder, which this process may only read
         lock.release()
         return True
 
     def _read(self, name: str, form: type[BaseModel] | None = None) -> dict[str, Any]:
+        """Returns the JSON object in the file called `name`, checked against `form`."""
         path = self.path / name
         try:
             value = read_json_object(path)
@@ -248,6 +251,7 @@ class RunFolder:
         return value
 
     def _unreadable(self, path: Path, why: str) -> NastkError:
+        """Returns the error for a damaged file; for `result.json` it says how to make it again."""
         error = UnreadableError(path, why)
         if path.name != RESULT:
             return error
@@ -260,18 +264,20 @@ class RunFolder:
 class EventLog:
     """Appends events to `events.jsonl`, each line written through to the file.
 
-    `position` is the length in bytes that a checkpoint remembers; opening the log at a position
-    cuts what came after, which the resumed run writes again.
+    `position` is the length in bytes that a checkpoint stores. Opening the log at a position cuts
+    the events after it, which the resumed run writes again.
 
     Raises:
         NastkError: the file cannot be written.
+
+    Example: `EventLog(folder, checkpoint.events).write({"kind": "note"})`
     """
 
     def __init__(self, folder: RunFolder, position: int = 0) -> None:
         self._path = folder.path / EVENTS
         try:
             self._file: IO[bytes] = open(self._path, "ab")  # noqa: SIM115  (closed by `close`)
-            # Never lengthened: a file that was lost would come back as zeros.
+            # `truncate` would lengthen a file that was lost, and fill it with zeros.
             self._file.truncate(min(position, self._path.stat().st_size))
         except OSError as error:
             raise NastkError(
@@ -282,7 +288,7 @@ class EventLog:
         """Append one event.
 
         Raises:
-            NastkError: the disk is full, or the file is no longer where it was.
+            NastkError: the disk is full, or the file was moved or removed.
         """
         self.check()
         stamped = finite({**event, "time": round(time.time(), 3)})  # NaN is no JSON
@@ -297,7 +303,7 @@ class EventLog:
             ) from None
 
     def check(self) -> None:
-        """Called before anything is written into the run's folder.
+        """Check that the run's folder still exists; called before anything is written into it.
 
         Raises:
             NastkError: the folder was moved, renamed or removed since the log was opened.
@@ -306,7 +312,7 @@ class EventLog:
             if os.path.samestat(os.fstat(self._file.fileno()), os.stat(self._path)):
                 return
         except OSError:
-            pass  # it is not there
+            pass  # the file is gone
         folder = self._path.parent
         raise NastkError(
             f"The run folder {folder} was moved, renamed or removed while its run went on, which "
@@ -316,7 +322,7 @@ class EventLog:
 
     @property
     def position(self) -> int:
-        """Bytes written so far, flushed to the disk."""
+        """The bytes written so far; reading it flushes them to the disk."""
         self._file.flush()
         with contextlib.suppress(OSError):
             os.fsync(self._file.fileno())
@@ -329,28 +335,28 @@ class EventLog:
 
 
 def find_runs(place: str | Path) -> list[RunFolder]:
-    """The run folders in and directly below `place`, by name."""
+    """Returns the run folders in and directly below the folder `place`, by name."""
     root = Path(place)
-    found = [
+    folders = [
         path.parent for path in [root / CONFIG, *sorted(root.glob(f"*/{CONFIG}"))] if path.is_file()
     ]
-    return [RunFolder(path) for path in found]
+    return [RunFolder(path) for path in folders]
 
 
 def means_a_run(word: str) -> bool:
-    """Whether a command's argument is a folder, or the path of one that is not there.
+    """True if a command's argument is a folder, or looks like the path of a missing one.
 
-    Anything else is an architecture from elsewhere: a file, a name, or a text such as a genotype.
+    Any other argument is an architecture: a file, a published name, or a text such as a genotype.
 
     >>> means_a_run("runs/no-such-run"), means_a_run("DARTS_V2")
     (True, False)
     """
-    with contextlib.suppress(OSError, ValueError):  # a text that no path can be
+    with contextlib.suppress(OSError, ValueError):  # the text cannot be a path
         if Path(word).exists():
             return Path(word).is_dir()
     return "/" in word and is_one_word(word)
 
 
 def is_one_word(text: str) -> bool:
-    """Whether a text can be a name or a path, and no genotype, table or list."""
+    """True if a text can be a name or a path; genotypes, tables and lists contain other signs."""
     return not set(text) & set("([{|~,;= \n\t\"'")

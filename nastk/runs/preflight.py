@@ -1,9 +1,8 @@
-"""What a run will take, before it takes it: `rehearse`, behind `nastk search --dry-run`.
+"""The forecast of a run's cost: `rehearse`, behind `nastk search --dry-run`.
 
-Two real weight steps and one forward pass are timed on the assembled run; the updater's own
-forecast says how many images it will measure at most, and an evaluator's how many judging takes.
-Its memory is that of a real process which has done, once, the largest things a run does:
-`exercise_peak.py` has them done. Nothing is written.
+Two real weight steps and one forward pass are timed on the assembled run. `max_cost` of the updater
+and of the evaluators says how many images they will use at most. The memory is that of a real
+process which has done the steps that need the most memory once (`peak.py`). Nothing is written.
 """
 
 import time
@@ -27,13 +26,15 @@ from nastk.train.ranking import Ranking
 
 @dataclass(frozen=True)
 class Forecast:
-    """Weight steps and images of the whole run, seconds expected, and bytes at the largest step.
+    """Weight steps and images of the whole run, expected seconds, and peak memory in bytes.
 
-    `updater_images_forward` and `_backward` are upper bounds, None where the updater does not say;
-    `judging` has the like of each evaluator, whose seconds are not among the `seconds`;
-    `forward_seconds` and `backward_seconds` are those of one image, as the method trains.
+    `updater_images_forward` and `_backward` are upper bounds, None where the updater gives none.
+    `judging` has the same bounds for each evaluator, whose seconds are not part of `seconds`.
+    `forward_seconds` and `backward_seconds` are the times of one image, as the method trains.
     `peak_memory` is that of the whole process, while one branch trains; `available_memory` is what
-    it might have taken beyond its first bytes, None where the system does not say.
+    was free before, None where the system does not say.
+
+    Example: `rehearse(assembly).seconds`
     """
 
     epochs: int
@@ -52,84 +53,84 @@ class Forecast:
     judging: Mapping[str, Mapping[str, int] | None]
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
+        """Returns the forecast as a JSON object."""
         return asdict(self)
 
 
 def rehearse(assembly: Assembly, memory: bool = False) -> Forecast:
-    """Take two weight steps and forget them; say what the whole run will take.
+    """Take two weight steps, discard them, and return a forecast for the whole run.
 
-    With `memory`, do the largest things that come later in a run as well, so that `peak_memory` is
-    the run's; without, it is that of the first steps.
+    With `memory`, also do the later steps of a run that need the most memory, so that `peak_memory`
+    is the run's; without, it is that of the first steps.
 
     Raises:
         ConfigurationError: with `memory`, the run needs more than the device has; says which
             micro-batch would fit.
-        PluginError: a component's own code failed; says whose.
+        PluginError: a component's own code failed; says which.
     """
     try:
-        found = _within(assembly, available(assembly.execution.device)) if memory else None
-        if memory and found is None:
+        forecast = _within(assembly, available(assembly.execution.device)) if memory else None
+        if memory and forecast is None:
             raise _too_large(assembly)
-        return found or _timed(assembly)
+        return forecast or _timed(assembly)
     except NastkError:
         raise
     except RAISED as error:
         config = assembly.config
-        judges = [("evaluator", one.name) for one in config.evaluators]
+        evaluators = [("evaluator", spec.name) for spec in config.evaluators]
         updater = ("updater", config.updater.name)
-        who = raised_by(error, config, *judges, updater) or catalogue().called(*updater)
-        raise as_nastk_error(error, who, "the run was rehearsed") from error
+        component = raised_by(error, config, *evaluators, updater) or catalogue().called(*updater)
+        raise as_nastk_error(error, component, "the run was rehearsed") from error
 
 
 def _within(assembly: Assembly, free: int | None) -> Forecast | None:
-    """The forecast after the largest things were done; None where `free` bytes do not suffice."""
+    """Returns the forecast with the run's peak memory; None where `free` bytes do not suffice."""
     device = assembly.execution.device
-    caller = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    random_state = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
     with memory_limit(device, free):
         try:
-            found = _timed(assembly)
-            with assembly.execution.settings(), caller:
+            forecast = _timed(assembly)
+            with assembly.execution.settings(), random_state:
                 exercise_peak(assembly)
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
             return None
-    return replace(found, peak_memory=peak_memory(device), available_memory=free)
+    return replace(forecast, peak_memory=peak_memory(device), available_memory=free)
 
 
 def _too_large(assembly: Assembly) -> ConfigurationError:
-    """What to say where a run does not fit: the largest micro-batch that was tried and does."""
+    """Returns the error for a run that does not fit, with the largest micro-batch that does."""
     device, options = assembly.execution.device, assembly.trainer.options
     free = available(device)
-    said = "" if free is None else f" into the {free / 2**30:.1f} GiB that are free"
+    room = "" if free is None else f" into the {free / 2**30:.1f} GiB that are free"
     whole = options.micro_batch or options.batch_size
-    # The smallest first: where it does not fit, it is not the batch that is too large.
+    # The smallest size is tried first: where it does not fit, the batch is not the cause.
     sizes = [2, *(whole >> shift for shift in range(1, whole.bit_length()) if whole >> shift > 2)]
-    fitting = [size for size in sizes[:1] if _within(_cut(assembly, size), free)]
+    fitting = [size for size in sizes[:1] if _within(_with_micro_batch(assembly, size), free)]
     if not fitting:
         return ConfigurationError(
-            f"This run does not fit{said} of {device}, not even with -t micro_batch=2: the "
+            f"This run does not fit{room} of {device}, not even with -t micro_batch=2: the "
             "supernet is too large, or what the updater measures. Use fewer channels, cells or "
             "partial channels, a smaller -t batch_size, or fewer images in a measurement (`nastk "
             f"describe {assembly.config.updater.name}`)."
         )
-    size = next((size for size in sizes[1:] if _within(_cut(assembly, size), free)), 2)
+    size = next((size for size in sizes[1:] if _within(_with_micro_batch(assembly, size), free)), 2)
     return ConfigurationError(
-        f"A weight step of {whole} images does not fit{said} of {device}. With -t "
+        f"A weight step of {whole} images does not fit{room} of {device}. With -t "
         f"micro_batch={size} it does, as was tried: the gradient is the same, but norms see "
         f"{size} images at a time."
     )
 
 
-def _cut(assembly: Assembly, size: int) -> Assembly:
-    """The same run with another micro-batch."""
+def _with_micro_batch(assembly: Assembly, size: int) -> Assembly:
+    """Returns the same run with another micro-batch."""
     options = assembly.trainer.options.model_copy(update={"micro_batch": size})
     return replace(assembly, trainer=replace(assembly.trainer, options=options))
 
 
 def _timed(assembly: Assembly) -> Forecast:
-    """The forecast from two weight steps and a forward pass."""
+    """Returns the forecast from two weight steps and a forward pass."""
     trainer, plan = assembly.trainer, assembly.plan
     branch = trainer.root()
     steps = plan.epochs * plan.steps_per_epoch
@@ -137,20 +138,20 @@ def _timed(assembly: Assembly) -> Forecast:
     weight_seconds, updater_seconds = _time_step(assembly, branch)
     forward = _time_forward(assembly, branch, mixtures[0])
     backward = max(weight_seconds / (plan.batch_size * len(mixtures)) - forward, 0.0)
-    own = branch.updater.max_cost(plan)
-    if own is None:
-        measuring = steps * updater_seconds
+    max_cost = branch.updater.max_cost(plan)
+    if max_cost is None:
+        measuring_seconds = steps * updater_seconds
     else:
-        measuring = own.images_forward * forward + own.images_backward * backward
+        measuring_seconds = max_cost.images_forward * forward + max_cost.images_backward * backward
     images = plan.epochs * plan.train_images * len(mixtures)
     return Forecast(
         plan.epochs,
         steps,
         images,
         images,
-        own.images_forward if own else None,
-        own.images_backward if own else None,
-        steps * weight_seconds + measuring,
+        max_cost.images_forward if max_cost else None,
+        max_cost.images_backward if max_cost else None,
+        steps * weight_seconds + measuring_seconds,
         peak_memory(assembly.execution.device),
         None,
         str(assembly.execution.device),
@@ -162,52 +163,54 @@ def _timed(assembly: Assembly) -> Forecast:
 
 
 def _judging(assembly: Assembly) -> dict[str, dict[str, int] | None]:
-    """The most images of each evaluator that was asked for; None where it does not say."""
-    found: dict[str, dict[str, int] | None] = {}
-    for asked, evaluator in zip(assembly.config.evaluators, assembly.evaluators, strict=False):
-        own = evaluator.max_cost()
-        found[asked.name] = (
+    """Returns the most images of each requested evaluator; None where it does not say."""
+    images: dict[str, dict[str, int] | None] = {}
+    for spec, evaluator in zip(assembly.config.evaluators, assembly.evaluators, strict=False):
+        cost = evaluator.max_cost()
+        images[spec.name] = (
             None
-            if own is None
-            else {"images_forward": own.images_forward, "images_backward": own.images_backward}
+            if cost is None
+            else {"images_forward": cost.images_forward, "images_backward": cost.images_backward}
         )
     plan = assembly.plan
-    for ranking in (each for each in assembly.trainer.watchers if isinstance(each, Ranking)):
+    rankings = (watcher for watcher in assembly.trainer.watchers if isinstance(watcher, Ranking))
+    for ranking in rankings:
         most = ranking.images(plan.epochs, plan.valid_images or plan.train_images)
-        found["ranking"] = {"images_forward": most, "images_backward": 0}
-    return found
+        images["ranking"] = {"images_forward": most, "images_backward": 0}
+    return images
 
 
 def trained(assembly: Assembly, branch: Branch) -> Sequence[Mixture]:
-    """What the first weight step trains: each of its mixtures takes every image of the batch.
+    """Returns the mixtures of the first weight step; each is trained on every image of the batch.
 
-    `branch` is for trying things out: its random stream moves on.
+    `branch` must be a throw-away one: its random stream advances.
     """
-    return [each.detach() for each in branch.updater.mixtures(assembly.trainer.probe(branch))]
+    mixtures = branch.updater.mixtures(assembly.trainer.probe(branch))
+    return [mixture.detach() for mixture in mixtures]
 
 
 def _time_step(assembly: Assembly, branch: Branch) -> tuple[float, float]:
-    """Seconds of the second weight step (the first one warms up), and of the updater inside it.
+    """Returns the seconds of the second weight step, without and of the updater's work in it.
 
-    A pass of one step, or a run of one step, is timed on its only step.
+    The first step warms up; where an epoch has only one step, that one is timed.
     """
     trainer = assembly.trainer
     moments = trainer.run([branch])
     device = assembly.execution.device
-    caller = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-    with assembly.execution.settings(), caller:
+    random_state = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    with assembly.execution.settings(), random_state:
         if assembly.plan.steps_per_epoch > 1:
             next(moments)
         before, started = _updater_seconds(assembly), time.perf_counter()
         next(moments)
         _wait(branch)
         total = time.perf_counter() - started
-    updater = _updater_seconds(assembly) - before
-    return max(total - updater, 1e-9), updater
+    updater_seconds = _updater_seconds(assembly) - before
+    return max(total - updater_seconds, 1e-9), updater_seconds
 
 
 def _time_forward(assembly: Assembly, branch: Branch, mixture: Mixture) -> float:
-    """Seconds to push one image forward, measured on one training batch."""
+    """Returns the seconds of one image's forward pass, measured on one training batch."""
     batch = assembly.trainer.train.at(0)
     scores = assembly.trainer.probe(branch).scores(iter([mixture] * 2), [batch])
     with assembly.execution.settings():
@@ -218,10 +221,11 @@ def _time_forward(assembly: Assembly, branch: Branch, mixture: Mixture) -> float
 
 
 def _updater_seconds(assembly: Assembly) -> float:
+    """Returns the seconds charged to the updater so far."""
     phase = assembly.trainer.ledger.cost().phases.get("updater")
     return phase.seconds if phase else 0.0
 
 
 def _wait(branch: Branch) -> None:
-    """Reading the tally waits for the device to finish the step."""
+    """Wait for the device to finish the step, by reading the branch's tally."""
     branch.tally.means()

@@ -1,4 +1,4 @@
-"""Where the events of a run go: `EventRelay`."""
+"""Passing on the events of a run: `EventRelay`."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -19,8 +19,8 @@ class EventRelay:
     """Passes the events of a run to its log, its observers, the plugins, and the caller's loop.
 
     Events are written and observed as they are emitted, often within a weight step. The caller's
-    loop gets them from `waiting` when the run is at rest. Before the log is open, while the run is
-    assembled, nothing is passed on: a run begins with `RunStarted`.
+    loop gets them from `waiting` between two weight steps. Before the log is open, while the run is
+    assembled, events are dropped: a run begins with `RunStarted`.
 
     Example: `RunContext(emit=EventRelay(endings, [print]).emit)`
     """
@@ -32,7 +32,7 @@ class EventRelay:
 
     @contextmanager
     def logging_to(self, log: EventLog) -> Iterator[None]:
-        """While inside, events are passed on, and those that last are written to `log`."""
+        """Inside, events are passed on, and all but the transient ones are written to `log`."""
         self.log = log
         try:
             yield
@@ -59,6 +59,6 @@ class EventRelay:
             raise self.endings.unheard(event.kind, error) from error
 
     def waiting(self) -> Iterator[Event]:
-        """The events since it was last asked, in their order."""
+        """Yields the events since the last call, in their order."""
         while self._waiting:
             yield self._waiting.popleft()

@@ -1,4 +1,4 @@
-"""What a finished run found, read from its folder: `Result`."""
+"""The result of a finished run, read from its folder: `Result`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 PATIENCE = 60.0
-"""Seconds that an evaluation waits for another process to write its own."""
+"""Seconds that an evaluation waits while another process writes to the same run."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished run found: `architecture`, `evaluation`, `cost`, `history`, and `network()`.
+    """The result of a finished run: `architecture`, `evaluation`, `cost`, `history`, `network()`.
 
     Example: `nastk.resume("runs/a").network()`
     """
@@ -37,7 +37,7 @@ class Result:
 
     @property
     def architecture(self) -> Architecture:
-        """The architecture that was found."""
+        """The architecture that the search chose."""
         return Architecture.from_json(self._values["architecture"])
 
     @property
@@ -47,51 +47,58 @@ class Result:
 
     @property
     def evaluations(self) -> list[Evaluation]:
-        """What each evaluator said."""
+        """The metrics and notes of each evaluator."""
         return [
             Evaluation(
-                one["evaluator"], one["metrics"], tuple(one["notes"]), one.get("seconds", 0.0)
+                value["evaluator"],
+                value["metrics"],
+                tuple(value["notes"]),
+                value.get("seconds", 0.0),
             )
-            for one in self._values["evaluations"]
+            for value in self._values["evaluations"]
         ]
 
     @property
     def evaluation(self) -> dict[str, float | int]:
-        """The metrics of all evaluators together; of a metric that two give, the later one's."""
-        return {name: value for one in self.evaluations for name, value in one.metrics.items()}
+        """The metrics of all evaluators together; of two with one name the later one's."""
+        return {
+            name: value
+            for evaluation in self.evaluations
+            for name, value in evaluation.metrics.items()
+        }
 
     @property
     def cost(self) -> Cost:
-        """What the search has cost, phase by phase."""
+        """The cost of the run by phase."""
         return Cost.from_json(self._values["cost"])
 
     @property
     def finished_early(self) -> dict[str, int] | None:
-        """`{"epoch": 3, "epochs": 8, "step": 40}` of a run that was closed before its last epoch.
+        """Where a run was finished before its last epoch: `{"epoch": 3, "epochs": 8, "step": 40}`.
 
-        `epoch` of `epochs` were trained when it was closed (`nastk resume RUN --finish`); None for
-        a run that was trained to its end.
+        `epoch` of `epochs` had been trained when it was finished (`nastk resume RUN --finish`).
+        None for a run that was trained to its end.
         """
         return self._values.get("finished_early")
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """The events of the run, in order; those of kind `epoch-done` make the curves."""
+        """The events of the run, in order; those of kind `epoch-done` hold loss and accuracy."""
         return self.folder.events()
 
     @property
     def task(self) -> Task:
-        """What a network of the architecture must fit: the images of the run."""
+        """The task of the run's images, which a network of the architecture must fit."""
         return Task.from_json(self._values["task"])
 
     def network(self, **options: Any) -> "nn.Module":
-        """A fresh stand-alone network of the architecture, for the run's images: to be trained.
+        """Returns an untrained stand-alone network of the architecture, for the run's images.
 
-        `options` of the space take the place of the run's, such as `network_cells=8`.
+        `options` of the space, such as `network_cells=8`, replace those of the run.
         """
-        named = self.folder.config()["space"]
-        space_class = catalogue().load("space", named["name"])
-        space: SearchSpace = space_class(space_class.parse_options(named["options"]))
+        spec = self.folder.config()["space"]
+        space_class = catalogue().load("space", spec["name"])
+        space: SearchSpace = space_class(space_class.parse_options(spec["options"]))
         return space.with_options(options).network(self.architecture, self.task)
 
     @staticmethod
@@ -106,30 +113,30 @@ class Result:
         finished_early: Mapping[str, int] | None = None,
     ) -> None:
         """Write `architecture.json` and, last, `result.json`, which makes the run finished."""
-        found = {**architecture.to_json(), "text": text}
+        decision = {**architecture.to_json(), "text": text}
         values = {
-            "architecture": found,
+            "architecture": decision,
             "text": text,
             "branch": branch,
             "task": task.to_json(),
-            "evaluations": [one.to_json() for one in evaluations],
+            "evaluations": [evaluation.to_json() for evaluation in evaluations],
             "cost": cost.to_json(),
             **({"finished_early": dict(finished_early)} if finished_early else {}),
         }
-        write_atomically(folder.path / ARCHITECTURE, document(found))
+        write_atomically(folder.path / ARCHITECTURE, document(decision))
         write_atomically(folder.path / RESULT, document(values))
 
     def add(self, evaluation: Evaluation, cost: Cost | None = None) -> None:
-        """Put another evaluation into `result.json`; one by the same evaluator is replaced.
+        """Add an evaluation to `result.json`; replaces an earlier one by the same evaluator.
 
-        What it has cost is added to the run's.
+        Its `cost` is added to the run's.
         """
-        # Read again: another process may have added one while this one was judging.
+        # The file is read again, as another process may have added an evaluation meanwhile.
         with self.folder.locked(wait=PATIENCE):
             self.__dict__.pop("_values", None)
             before = self._values
             kept = [
-                one for one in before["evaluations"] if one["evaluator"] != evaluation.evaluator
+                old for old in before["evaluations"] if old["evaluator"] != evaluation.evaluator
             ]
             values = {
                 **before,

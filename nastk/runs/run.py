@@ -1,7 +1,7 @@
-"""Drives a run through its folder: `Run`, behind `search`, `stream`, `resume`, the command line.
+"""Carries out a run in its folder: `Run`, used by `search`, `stream`, `resume`, the command line.
 
-Between two weight steps the run is at rest: there checkpoints are written, events are passed on,
-and a stop is obeyed. Whatever ends a run, its folder holds what is needed to go on.
+Between two weight steps a run can write checkpoints, pass events on, and stop. However a run ends,
+its folder holds what is needed to continue it.
 """
 
 import threading
@@ -51,9 +51,11 @@ from nastk.train.ranking import summary
 
 @dataclass
 class Run:
-    """One run being driven. Make it with `new` or `resumed`, then go through `events()`.
+    """A run in progress. Make it with `new` or `resumed`, then iterate over `events()`.
 
-    One that is `finishing` is trained no further: it ends with the decision of its checkpoint.
+    A run that is `finishing` is trained no further: it ends with the decision of its checkpoint.
+
+    Example: `for event in Run.new(resolve({"space": "darts", "updater": "random"})).events(): ...`
     """
 
     folder: RunFolder
@@ -74,12 +76,13 @@ class Run:
         data: Any = None,
         observers: Iterable[Observer] = (),
     ) -> "Run":
-        """A run from the start. Everything is checked before its folder is made."""
+        """Returns a run from the start. Everything is checked before its folder is made."""
         folder = RunFolder.new(
             out, "-".join((config.space.name, config.updater.name, config.data.name))
         )
         run = cls._assembled(folder, config, data, observers)
-        # Weights and momentum, of the checkpoints that are kept and of one being written.
+        # The disk must hold weights and momentum (a factor of 2) in the checkpoints that are kept
+        # and in the one that is being written.
         check_disk(folder.path, (checkpoint.KEPT + 1) * 2 * run.assembly.weight_bytes)
         return run
 
@@ -91,12 +94,12 @@ class Run:
         observers: Iterable[Observer] = (),
         finish: bool = False,
     ) -> "Run":
-        """A run that goes on from its newest checkpoint, or from the start if it has none yet.
+        """Returns a run that continues from its newest checkpoint, or from the start without one.
 
-        With `finish` it is closed with the decision of that checkpoint.
+        With `finish` the run ends with the decision of that checkpoint.
 
         Raises:
-            ConfigurationError: it is to be closed, and has no checkpoint yet.
+            ConfigurationError: `finish` is set, and the run has no checkpoint yet.
         """
         if finish and not any(folder.checkpoints.glob("*.safetensors")):
             raise ConfigurationError(
@@ -104,12 +107,12 @@ class Run:
                 f"Train it on with `{command('nastk', 'resume', folder.path)}`; a checkpoint is "
                 "written when it is stopped, after each epoch, and every few minutes."
             )
-        found, complaints = checkpoint.newest(folder.checkpoints) or (None, [])
-        config = continuing.configuration(folder, found)
-        run = cls._assembled(folder, config, data, observers, found, finish)
-        run.notices += [*complaints, *folder.complaints()]
-        if found:
-            run.notices += continuing.images(folder, run.assembly, found)
+        newest, messages = checkpoint.newest(folder.checkpoints) or (None, [])
+        config = continuing.configuration(folder, newest)
+        run = cls._assembled(folder, config, data, observers, newest, finish)
+        run.notices += [*messages, *folder.complaints()]
+        if newest:
+            run.notices += continuing.images(folder, run.assembly, newest)
         return run
 
     @classmethod
@@ -122,7 +125,7 @@ class Run:
         restored: Checkpoint | None = None,
         finishing: bool = False,
     ) -> "Run":
-        """First the context, then the parts, which are made with it."""
+        """Returns the run, after making its context first and then its parts with that context."""
         endings = Endings(folder.path, config, finishing)
         relay = EventRelay(endings, list(observers))
         stop = threading.Event()
@@ -132,20 +135,20 @@ class Run:
 
     @property
     def observers(self) -> list[Observer]:
-        """Who hears every event; more may be added before the run is driven."""
+        """The functions called with every event; add to the list before iterating `events()`."""
         return self.relay.observers
 
     def stop(self) -> None:
-        """Ask the run to stop at the next moment of rest; `events` then raises `StopRequested`."""
+        """Ask the run to stop after this weight step; `events` then raises `StopRequested`."""
         self._stop.set()
 
     @property
     def stopping(self) -> bool:
-        """Whether it was asked to stop."""
+        """True if the run was asked to stop."""
         return self._stop.is_set()
 
     def result(self) -> Result:
-        """What the finished run found."""
+        """Returns the result of the finished run."""
         return Result(self.folder)
 
     # ------------------------------------------------------------------ driving
@@ -155,14 +158,15 @@ class Run:
 
         Raises:
             StopRequested: the run was asked to stop; the checkpoint is written.
-            NastkError: what failed, said in one message; the newest checkpoint is untouched.
+            NastkError: a part of the run failed, as one message says; the newest checkpoint is
+                untouched.
         """
         device = self.assembly.execution.device
-        # Training seeds torch for every step; the caller's random state comes back afterwards.
-        caller = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-        with self.folder.locked(), caller, self.assembly.execution.settings():
+        # Training seeds torch at every step, so the caller's random state is restored afterwards.
+        random_state = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+        with self.folder.locked(), random_state, self.assembly.execution.settings():
             if self.folder.state() == "finished":
-                return  # another process has finished it while this one was getting ready
+                return  # another process has finished the run while this one assembled it
             (self.folder.path / "error.txt").unlink(missing_ok=True)
             sweep(self.folder.path, alone=True)
             self._describe()
@@ -178,22 +182,23 @@ class Run:
                     raise
 
     def _describe(self) -> None:
-        """Write what the run is: its configuration, and its images."""
-        config, place = self.assembly.config, self.folder.path
+        """Write the run's configuration and the inventory of its images."""
+        config, path = self.assembly.config, self.folder.path
         inventory = Inventory.of(self.assembly.splits, self.assembly.task)
         self._origin = continuing.origin(config, inventory)
-        write_atomically(place / CONFIG, to_json(config).encode())
-        if not self.restored or not (place / DATA).exists():
-            write_atomically(place / DATA, document(inventory.to_json()))
+        write_atomically(path / CONFIG, to_json(config).encode())
+        if not self.restored or not (path / DATA).exists():
+            write_atomically(path / DATA, document(inventory.to_json()))
 
     def _drive(self, log: EventLog) -> Iterator[Event]:
+        """Restore or make the branches, train them, then decide and evaluate; yields events."""
         trainer = self.assembly.trainer
         if self.restored:
             checkpoint.set_aside(self.folder.checkpoints, self.restored.path)
             trainer.ledger.restore(self.restored.cost)
-            again = partial(continuing.restored, trainer, self.restored, self.assembly.config)
-            branches = [again(state) for state in self.restored.branches]
-            self.restored = None  # the branches have copies
+            restore = partial(continuing.restored, trainer, self.restored, self.assembly.config)
+            branches = [restore(state) for state in self.restored.branches]
+            self.restored = None  # frees its tensors, which the branches have copied
         else:
             with blamed(self.endings.updater, "it was made"):
                 branches = [trainer.root()]
@@ -211,6 +216,7 @@ class Run:
             raise self.endings.stopped() from None
 
     def _train(self, branches: list[Branch], log: EventLog) -> Iterator[Event]:
+        """Train `branches` to the end, writing checkpoints when they are due; yields events."""
         trainer = self.assembly.trainer
         moments = trainer.run(branches)
         saved = time.monotonic()
@@ -219,12 +225,13 @@ class Run:
             try:
                 moment = next(moments, None)
             except StopRequested:
-                # Asked to stop while the updater measured: the checkpoint before it stands.
+                # The run was asked to stop while the updater measured, which cannot be continued
+                # halfway: the last checkpoint is from before the measurement.
                 raise self.endings.stopped() from None
             except NastkError:
                 raise
             except RAISED as error:
-                # A plugin's own failure is said in one message; its traceback is chained.
+                # A plugin's own error is reported in one message; its traceback is chained.
                 raise self.endings.failed(error, trainer, branches) from error
             if moment is None:
                 return
@@ -235,7 +242,7 @@ class Run:
             try:
                 yield from self.relay.waiting()
             except GeneratorExit:
-                # The caller left its loop: the run is at rest, so this is a clean stop.
+                # The caller left its loop. That happens between two steps, so it is a clean stop.
                 if not due:
                     self._save(branches, log)
                 raise
@@ -243,6 +250,7 @@ class Run:
                 raise self.endings.stopped()
 
     def _finish(self, branches: list[Branch]) -> Iterator[Event]:
+        """Choose a branch, decide the architecture, evaluate and store it; yields the events."""
         trainer, space = self.assembly.trainer, self.assembly.space
         branch = self._best(branches)
         probe = trainer.probe(branch, self._stop.is_set)
@@ -298,15 +306,15 @@ class Run:
         )
         yield from self.relay.waiting()
 
-    def _early(self, branches: list[Branch], found: Branch) -> dict[str, int] | None:
-        """Where the branch stands that was chosen, if training was left off before its end."""
+    def _early(self, branches: list[Branch], chosen: Branch) -> dict[str, int] | None:
+        """Returns the epoch and step of the chosen branch if training ended early, else None."""
         epochs = self.assembly.plan.epochs
         if all(branch.ended or branch.epoch >= epochs for branch in branches):
             return None
-        return {"epoch": found.epoch, "epochs": epochs, "step": found.step}
+        return {"epoch": chosen.epoch, "epochs": epochs, "step": chosen.step}
 
     def _best(self, branches: list[Branch]) -> Branch:
-        """The run's own branch: of several leaves the one that the assembly's chooser takes."""
+        """Returns the branch of the run's decision: of several leaves the chooser picks one."""
         leaves = [branch for branch in branches if not branch.ended] or branches
         trainer, chooser = self.assembly.trainer, self.assembly.chooser
         if len(leaves) == 1 or (trainer.valid is None and chooser.evaluator is None):
@@ -320,6 +328,7 @@ class Run:
         return best
 
     def _text(self, leaf: Branch) -> str:
+        """Returns the present decision of a leaf as its space's text."""
         with blamed(self.endings.updater, f"deciding in branch {leaf.name}", self.endings.kept):
             architecture = leaf.updater.architecture(self.assembly.trainer.probe(leaf))
             return self.assembly.space.to_text(architecture)
@@ -327,11 +336,12 @@ class Run:
     # ------------------------------------------------------------------ files
 
     def _save(self, branches: list[Branch], log: EventLog) -> None:
+        """Check the branches and write a checkpoint of them."""
         log.check()
         for branch in branches:
             self.assembly.trainer.check(branch)
         steps = sum(branch.step for branch in branches)
-        # An updater's state is its own: what it holds shows when it is stored.
+        # An updater's state may hold anything; values that cannot be stored show only now.
         with blamed(self.endings.updater, "its state was stored", self.endings.kept):
             states = [branch.state_dict() for branch in branches]
             cost = self.assembly.trainer.ledger.cost()
@@ -341,8 +351,10 @@ class Run:
         self.relay.emit(CheckpointSaved(branch.name, branch.epoch, branch.step, str(path)))
 
     def _note_error(self, message: str, log: EventLog) -> None:
-        # Where the disk is full, or the folder gone, the message still reaches the terminal; half a
-        # message in the folder would help nobody.
+        """Write the message of a failed run to `error.txt`, if that is possible.
+
+        Where the disk is full or the folder gone, the message still reaches the terminal.
+        """
         with suppress(OSError, NastkError):
             log.check()
             write_atomically(self.folder.path / "error.txt", f"{message}\n".encode())

@@ -1,7 +1,7 @@
-"""The forms of a run folder's files, checked whenever one is read: `complaint`, `read_events`.
+"""Schemas of a run folder's files, checked whenever one is read: `complaint`, `read_events`.
 
-One flipped bit, or an editor, can leave what is still JSON but no longer what readers expect. Needs
-no torch, as all that only looks at runs.
+A flipped bit, or an editor, can leave a file that is JSON but not of the expected form. Like all
+code that only shows runs, this module needs no torch.
 """
 
 import json
@@ -17,7 +17,7 @@ from nastk.runs.earlier import EVENT_FIELDS
 
 
 class _Open(BaseModel):
-    """Keys that are not named here are let through: newer nastks may write more."""
+    """A model that lets unknown keys pass: newer versions of nastk may write more of them."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -32,7 +32,10 @@ class _Trainer(_Open):
 
 
 class StoredConfig(_Open):
-    """What readers expect of `config.json`; `config.resolve` checks the rest."""
+    """The part of `config.json` that code for showing runs uses; `config.resolve` checks the rest.
+
+    Example: `complaint(StoredConfig, json.loads(text))`
+    """
 
     space: _Component
     updater: _Component
@@ -92,7 +95,10 @@ class _Phase(BaseModel):
 
 
 class StoredResult(_Open):
-    """What readers expect of `result.json`."""
+    """The part of `result.json` that code for showing runs uses.
+
+    Example: `complaint(StoredResult, json.loads(text))`
+    """
 
     architecture: _Architecture
     text: str
@@ -104,7 +110,7 @@ class StoredResult(_Open):
 
 
 def complaint(model: type[BaseModel], value: Any) -> str | None:
-    """What is wrong with a file's value, in words; None where it has the form of `model`."""
+    """Returns what is wrong with a file's value, in words; None where `model` accepts it."""
     try:
         model.model_validate(value)
     except ValidationError as error:
@@ -113,20 +119,20 @@ def complaint(model: type[BaseModel], value: Any) -> str | None:
 
 
 def read_events(content: bytes) -> tuple[list[dict[str, Any]], int]:
-    """The events in a log, and how many lines of it hold none.
+    """Returns the events in a log, and how many of its lines hold no event.
 
-    A last line that was cut short counts as none that should be there. Fields that older logs lack
-    have their defaults.
+    A last line that was cut short does not count as damaged. Fields that older logs lack get their
+    defaults.
     """
     *lines, last = content.split(b"\n")
-    found = [_event(line) for line in lines]
+    events = [_event(line) for line in lines]
     unfinished = _event(last) if last else None
-    known = [event for event in (*found, unfinished) if event is not None]
-    return known, found.count(None)
+    intact = [event for event in (*events, unfinished) if event is not None]
+    return intact, events.count(None)
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
-    """The event that a line of the log holds."""
+    """Returns the event in a line of the log; None where the line is damaged."""
     try:
         value = json_value(line.decode())
     except ValueError:
@@ -135,28 +141,28 @@ def _event(line: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(value.get("time", 0.0), (int, float)):
         return None
-    known = _kinds().get(value["kind"])
-    if known is None:
+    reader = _kinds().get(value["kind"])
+    if reader is None:
         return value
     try:
         names = EVENT_FIELDS.get(value["kind"], {})
-        value = {names.get(key, key): one for key, one in value.items()}
-        return {**known.validate_json(json.dumps(value), strict=True).to_json(), **value}
+        value = {names.get(key, key): field for key, field in value.items()}
+        return {**reader.validate_json(json.dumps(value), strict=True).to_json(), **value}
     except ValidationError:
         return None
 
 
 @cache
 def _kinds() -> Mapping[str, Any]:
-    """Who reads each kind of event."""
-    return {one.kind: TypeAdapter(one) for one in Event.__subclasses__()}
+    """Returns the validator of each kind of event."""
+    return {event.kind: TypeAdapter(event) for event in Event.__subclasses__()}
 
 
 def _words(error: ValidationError) -> str:
-    """The first complaint of pydantic's, in our words."""
+    """Returns the first of pydantic's errors in plain words."""
     first = error.errors()[0]
-    place = ".".join(map(str, first["loc"])) or "it"
+    field = ".".join(map(str, first["loc"])) or "it"
     if first["type"] == "missing":
-        return f"{place} is missing"
+        return f"{field} is missing"
     wanted = first["msg"].removeprefix("Input should be ")
-    return f"{place} should be {wanted}, got {str(first['input'])[:60]!r}"
+    return f"{field} should be {wanted}, got {str(first['input'])[:60]!r}"

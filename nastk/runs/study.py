@@ -1,8 +1,9 @@
-"""Several updaters on equal terms: `compare` runs each with each seed and tabulates the results.
+"""Studies: `compare` runs several updaters with several seeds and tabulates the results.
 
-A study is a folder of run folders, one for each (updater, seed), and nothing else decides its
-table: a killed study goes on where it stopped, and an updater or a seed is added by asking for it.
-Runs of one seed see the same initial weights and the same batches; random search is always there.
+A study is a folder of run folders, one for each (updater, seed), and its table follows from these
+alone. A killed study therefore continues where it stopped, and calling `compare` again with another
+updater or seed adds runs. Runs of one seed share initial weights and batches. Random search is
+always among the updaters.
 """
 
 import csv
@@ -30,14 +31,14 @@ from nastk.runs.result import Result
 from nastk.runs.run import Run
 
 SCORED = "candidates"
-"""The option of random search that its measuring grows with."""
+"""The option of random search that sets the cost of its measurements."""
 LONG = 10_000
-"""Epochs while a budget is turned into epochs: enough for any milestone."""
+"""The epochs of the run from which a budget's epochs are found: enough for any milestone."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a study: an updater (`label` names it with its options) and a seed."""
+    """A run of a study, of one updater and one seed; `label` names the updater with its options."""
 
     label: str
     seed: int
@@ -47,7 +48,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Study:
-    """What a study found. `rows` has a line for each updater, `table` the same as CSV.
+    """The results of a study: `rows` has an entry for each updater, `table` the same as CSV.
 
     Example: `nastk.compare("toy", ["darts"], "toy", seeds=range(4)).rows[0]["metrics"]`
     """
@@ -60,13 +61,14 @@ class Study:
         """For each updater: its label, its seeds, and the spread of each metric over them.
 
         A spread is mean, standard deviation and values. The deviation is that of the sample
-        (n - 1); None where there is one seed. The cost of the search (not of judging it) counts
-        too: `images_forward`, `images_backward`, `seconds`.
+        (n - 1); None where there is one seed. The cost of the search (without evaluation) is among
+        the metrics: `images_forward`, `images_backward`, `seconds`.
         """
         labels = dict.fromkeys(cell.label for cell in self.cells)
         return [self._row(label) for label in labels]
 
     def _row(self, label: str) -> dict[str, Any]:
+        """Returns the entry of one updater in `rows`."""
         cells = [cell for cell in self.cells if cell.label == label]
         results = [Result(cell.folder) for cell in cells]
         values: dict[str, list[float | int]] = {}
@@ -87,9 +89,9 @@ class Study:
         }
 
     def table(self) -> str:
-        """One line for each updater as CSV: mean, deviation and single values of every metric.
+        """Returns a line of CSV for each updater: mean, deviation and values of every metric.
 
-        The values stand in one cell, separated by spaces, in the order of `seeds`.
+        A cell holds the values of all seeds, separated by spaces, in the order of `seeds`.
         """
         names = list(dict.fromkeys(name for row in self.rows for name in row["metrics"]))
         file = io.StringIO()
@@ -97,13 +99,13 @@ class Study:
         parts = [f"{name}_{part}" for name in names for part in ("mean", "std", "values")]
         writer.writerow(["updater", "seeds", *parts])
         for row in self.rows:
-            found = [row["metrics"].get(name, {}) for name in names]
+            spreads = [row["metrics"].get(name, {}) for name in names]
             numbers = [
                 value
-                for one in found
+                for spread in spreads
                 for value in (
-                    *(one.get(part, "") for part in ("mean", "std")),
-                    " ".join(map(repr, one.get("values", ()))),
+                    *(spread.get(part, "") for part in ("mean", "std")),
+                    " ".join(map(repr, spread.get("values", ()))),
                 )
             ]
             seeds = " ".join(map(str, row["seeds"]))
@@ -131,14 +133,14 @@ def compare(
     """Search with every updater and every seed, one after the other, and tabulate the results.
 
     Args:
-        space: what to search, as for `nastk.search`.
+        space: the search space, as for `nastk.search`.
         updaters: the methods; `random` is added where it is missing.
         data: the images; `digits` where None.
-        seeds: one run of every updater for each.
+        seeds: every updater is run once with each.
         budget: what each run may spend, such as `images=400k` or `seconds=15m`: every updater gets
-            the most epochs that keep within it. None: the epochs of `request` or of the preset.
-        out: the study's folder. Runs that it holds already are kept, half-finished ones go on.
-        observers: functions that hear the events of every run.
+            the most epochs that stay within it. None: the epochs of `request` or of the preset.
+        out: the study's folder. Finished runs in it are kept, unfinished ones are resumed.
+        observers: functions that are called with the events of every run.
         around: makes a context for each run from its cell and the run, e.g. to show progress.
         **request: other keys of `SearchConfig`, the same for all: preset, trainer, evaluators ...
 
@@ -151,10 +153,10 @@ def compare(
     shared = {**request, "space": space, "data": data}
     cells = plan(shared, updaters, list(seeds), Path(out), budget)
     for cell in _unfinished(cells):
-        known = (cell.folder.path / CONFIG).exists()
+        begun = (cell.folder.path / CONFIG).exists()
         run = (
             Run.resumed(cell.folder, observers=observers)
-            if known
+            if begun
             else Run.new(cell.config, cell.folder.path, observers=observers)
         )
         with around(cell, run):
@@ -172,113 +174,119 @@ def plan(
     out: Path,
     budget: str | None = None,
 ) -> list[Cell]:
-    """Every cell of a study, checked: names, options, and that each updater's run fits together.
+    """Returns the cells of a study, after checking names and options and assembling a run of each.
 
-    Under a `budget` every updater has the epochs that the first of its runs was given.
+    Under a `budget` all runs of an updater have the epochs of its first run.
 
     Raises:
-        ConfigurationError: what `compare` says, before anything has run.
+        ConfigurationError: as for `compare`, before anything has run.
     """
-    uses = [ComponentSpec.of(updater) for updater in updaters]
+    specs = [ComponentSpec.of(updater) for updater in updaters]
     allowed = None if budget is None else Budget.parse(budget)
-    added = not any(use.name == defaults.BASELINE for use in uses)
-    labels = [_label(use) for use in uses] + [defaults.BASELINE] * added
-    for values, what in ((labels, "updater"), (list(seeds), "seed")):
+    baseline_added = not any(spec.name == defaults.BASELINE for spec in specs)
+    labels = [_label(spec) for spec in specs] + [defaults.BASELINE] * baseline_added
+    for values, noun in ((labels, "updater"), (list(seeds), "seed")):
         if len(set(values)) != len(values) or not values:
             raise ConfigurationError(
-                f"A study needs at least one {what}, and each only once; got {values}."
+                f"A study needs at least one {noun}, and each only once; got {values}."
             )
-    if added:
-        uses.append(ComponentSpec(defaults.BASELINE))
+    if baseline_added:
+        specs.append(ComponentSpec(defaults.BASELINE))
     cells = []
-    for use, name in zip(uses, [_file_name(label) for label in labels], strict=True):
+    for spec, name in zip(specs, [_file_name(label) for label in labels], strict=True):
         folders = {seed: RunFolder(out / f"{name}-seed{seed}") for seed in seeds}
-        # What a preset would have judged beside the search would be done for every run.
+        # A preset's evaluators would be repeated for every run, so the cheap ones are the default.
         given = request.get("evaluators")
         evaluators = cheap() if given is None else given
-        asked: dict[str, Any] = {**request, "evaluators": evaluators, "updater": use}
+        cell_request: dict[str, Any] = {**request, "evaluators": evaluators, "updater": spec}
         if allowed is not None and budget is not None:
-            if added and use is uses[-1]:
-                asked["updater"] = use = _affordable(asked, allowed, out / name)
-            asked = _within(asked, allowed, budget, out / name)
-        label = _label(use)
+            if baseline_added and spec is specs[-1]:
+                cell_request["updater"] = spec = _affordable(cell_request, allowed, out / name)
+            cell_request = _within(cell_request, allowed, budget, out / name)
+        label = _label(spec)
         for seed, folder in folders.items():
-            config = resolve({**asked, "seed": seed})
+            config = resolve({**cell_request, "seed": seed})
             _check_kept(folder, config)
             cells.append(Cell(label, seed, config, folder))
     for cell in _unfinished(cells):
-        # Under a budget all were assembled to find their epochs.
+        # Under a budget every updater's run was assembled already, to find its epochs.
         if cell.seed == seeds[0] and budget is None:
             assemble(cell.config, begins=True)
     return cells
 
 
-def _affordable(asked: Mapping[str, Any], budget: Budget, place: Path) -> ComponentSpec:
-    """Random search as it is, or scoring so few architectures that it keeps the budget.
+def _affordable(request: Mapping[str, Any], budget: Budget, prefix: Path) -> ComponentSpec:
+    """Returns random search, with fewer candidates where the usual number exceeds the budget.
 
-    It was not asked for, so it must not stand in the way of a study: where its shortest run takes
-    more than the budget it scores fewer, down to half of the budget, and half is left to train. A
-    run kept at `place`-seedN goes before.
+    The user did not ask for random search, so it must not make a study fail. Where its shortest run
+    costs more than the budget, candidates are halved until that run costs half of the budget, which
+    leaves half for training. The option of a run that exists at `prefix`-seedN is kept.
     """
-    usual = resolve({**asked, "trainer": _long(asked)})
-    scored = usual.updater.options[SCORED]
-    kept = [folder.config()["updater"]["options"][SCORED] for folder in _kept(place)]
-    if kept:
+    usual = resolve({**request, "trainer": _long(request)})
+    candidates = usual.updater.options[SCORED]
+    stored = [folder.config()["updater"]["options"][SCORED] for folder in _kept(prefix)]
+    if stored:
         return (
             ComponentSpec(defaults.BASELINE)
-            if kept[0] == scored
-            else ComponentSpec(defaults.BASELINE, {SCORED: kept[0]})
+            if stored[0] == candidates
+            else ComponentSpec(defaults.BASELINE, {SCORED: stored[0]})
         )
     assembly = assemble(usual)
     if budget.allows(assembly):
         return ComponentSpec(defaults.BASELINE)
-    while scored > 1:
-        scored //= 2
-        use = ComponentSpec(defaults.BASELINE, {SCORED: scored})
-        assembly = assemble(resolve({**asked, "updater": use, "trainer": _long(asked)}))
-        if scored == 1 or budget.allows(assembly, half=True):
+    while candidates > 1:
+        candidates //= 2
+        spec = ComponentSpec(defaults.BASELINE, {SCORED: candidates})
+        assembly = assemble(resolve({**request, "updater": spec, "trainer": _long(request)}))
+        if candidates == 1 or budget.allows(assembly, half=True):
             break
-    return use
+    return spec
 
 
-def _long(asked: Mapping[str, Any]) -> dict[str, Any]:
-    return {**(asked.get("trainer") or {}), "epochs": LONG}
+def _long(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the trainer's options of a request, with `LONG` epochs."""
+    return {**(request.get("trainer") or {}), "epochs": LONG}
 
 
-def _kept(place: Path) -> list[RunFolder]:
-    """The runs of one updater that a study holds already."""
+def _kept(prefix: Path) -> list[RunFolder]:
+    """Returns the runs of one updater that a study's folder already holds."""
     return [
-        RunFolder(file.parent) for file in sorted(place.parent.glob(f"{place.name}-seed*/{CONFIG}"))
+        RunFolder(file.parent)
+        for file in sorted(prefix.parent.glob(f"{prefix.name}-seed*/{CONFIG}"))
     ]
 
 
-def _within(asked: Mapping[str, Any], budget: Budget, text: str, place: Path) -> dict[str, Any]:
-    """The wishes with the epochs that a budget allows, or those of a run kept at `place`-seedN.
+def _within(request: Mapping[str, Any], budget: Budget, text: str, prefix: Path) -> dict[str, Any]:
+    """Returns the request with the epochs that a budget allows, or those of a run that exists.
 
-    Timings differ from day to day; the runs of one updater must not.
+    An existing run at `prefix`-seedN decides, because timings differ from day to day, and all runs
+    of one updater must have the same epochs.
     """
-    trainer = dict(asked.get("trainer") or {})
+    trainer = dict(request.get("trainer") or {})
     if "epochs" in trainer:
         raise ConfigurationError(
             f"A study has either a budget or a number of epochs, got budget {text} and "
             f"{trainer['epochs']} epochs. Leave one of them out."
         )
-    epochs = [folder.config()["trainer"]["epochs"] for folder in _kept(place)]
+    epochs = [folder.config()["trainer"]["epochs"] for folder in _kept(prefix)]
     if not epochs:
-        epochs = [budget.epochs(assemble(resolve({**asked, "trainer": _long(asked)})))]
-    return {**asked, "budget": text, "trainer": {**trainer, "epochs": epochs[0]}}
+        epochs = [budget.epochs(assemble(resolve({**request, "trainer": _long(request)})))]
+    return {**request, "budget": text, "trainer": {**trainer, "epochs": epochs[0]}}
 
 
 def _unfinished(cells: Sequence[Cell]) -> Iterator[Cell]:
+    """Returns the cells whose runs are not finished."""
     return (cell for cell in cells if cell.folder.state() != "finished")
 
 
 def _check_kept(folder: RunFolder, config: SearchConfig) -> None:
-    """Refuse to mix runs of two protocols in one table."""
+    """Raises `ConfigurationError` where an existing run has another configuration."""
     if not (folder.path / CONFIG).exists():
         return
-    kept, asked = (one.model_dump(mode="json") for one in (resolve(folder.config()), config))
-    different = sorted(key for key in asked if kept.get(key) != asked[key])
+    kept, requested = (
+        value.model_dump(mode="json") for value in (resolve(folder.config()), config)
+    )
+    different = sorted(key for key in requested if kept.get(key) != requested[key])
     if different:
         raise ConfigurationError(
             f"{folder.path} was run with another {', '.join(different)}, and a study compares runs "
@@ -294,18 +302,19 @@ def _check_kept(folder: RunFolder, config: SearchConfig) -> None:
 
 
 def _label(use: ComponentSpec) -> str:
-    """An updater with its options in words: `shapley(samples=4)`."""
+    """Returns an updater with its options as text: `shapley(samples=4)`."""
     options = ", ".join(f"{name}={value}" for name, value in use.options.items())
     return f"{use.name}({options})" if options else use.name
 
 
 def _file_name(label: str) -> str:
-    """A label with nothing in it that a folder's name must not hold."""
-    kept = "".join(sign if sign.isalnum() or sign in "-_.=" else "-" for sign in label)
-    return kept.strip("-").replace("--", "-")
+    """Returns a label with only such signs as a folder's name may hold."""
+    name = "".join(sign if sign.isalnum() or sign in "-_.=" else "-" for sign in label)
+    return name.strip("-").replace("--", "-")
 
 
 def _spread(values: Sequence[float | int]) -> dict[str, Any]:
+    """Returns mean, standard deviation of the sample (n - 1), and values."""
     return {
         "mean": fmean(values),
         "std": stdev(values) if len(values) > 1 else None,
