@@ -1,11 +1,11 @@
-"""What a run looks like in the terminal, without torch: cells, trees of branches, tables.
+"""Reports of a run in the terminal, without torch: cells, trees of branches, tables.
 
 `graph` turns an architecture into the cells to draw and `terminal` draws them in characters.
-`branches` reads which branch came from which, and `tree` shows it. `summary` shows a run, `tables`
-lists of runs and plugins, `options` the options of a component. `families` has the colours,
-`numbers` the wording of counts and times.
+`branches` reads from which branch each branch came, and `tree` shows it. `summary` shows a run,
+`tables` lists of runs and plugins, `options` the options of a component. `families` has the
+colours, `numbers` the wording of counts and times.
 
-Plugins import the names of `__init__.pyi` from here, and the others not.
+Plugins import only the names of `__init__.pyi` from this package.
 """
 
 import lazy_loader

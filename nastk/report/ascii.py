@@ -1,4 +1,4 @@
-"""`Plain` shows anything on terminals without line drawing: sign by sign, columns stay columns."""
+"""Output for terminals that cannot draw lines: `Plain` replaces signs by ASCII of equal width."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-_LIKENESSES = {
+_REPLACED = {
     "-": "─━═╌╴╶–—−",
     "|": "│┃║",
     "+": "╭╮╰╯┌┐└┘├┤┬┴┼",
@@ -20,7 +20,7 @@ _LIKENESSES = {
     "=": "▅",
     "#": "▇█",
 }
-_SIGNS = str.maketrans({sign: plain for plain, signs in _LIKENESSES.items() for sign in signs})
+_ASCII = str.maketrans({sign: plain for plain, signs in _REPLACED.items() for sign in signs})
 
 
 class Plain:
@@ -43,11 +43,11 @@ class Plain:
 
 
 def to_ascii(text: str) -> str:
-    """`text` in ASCII of equal width: lines as `+-|`, arrows as `>`, what has no likeness as `?`.
+    """Returns `text` in ASCII of equal width: lines as `+-|`, arrows as `>`, other signs as `?`.
 
     >>> to_ascii("0 ─ 3×3 ─▶ 1")
     '0 - 3x3 -> 1'
     """
     return "".join(
-        sign if sign.isascii() else "?" * cell_len(sign) for sign in text.translate(_SIGNS)
+        sign if sign.isascii() else "?" * cell_len(sign) for sign in text.translate(_ASCII)
     )

@@ -1,8 +1,8 @@
-"""Which branch came from which, read from a run's events: `lineage`, for the trees of a report.
+"""The branches of a run and their parents, read from its events: `lineage`.
 
-Any updater that splits has one: the trainer records every split with the subspaces of the children.
-One that measured how far operations are apart adds its distances (`SplitReport`). Next: `tree.py`
-shows a lineage in the terminal.
+Every run that splits has a lineage, as the trainer records each split with the subspaces of the
+children. An updater that measures distances between operations reports them too (`SplitReport`).
+`tree.py` shows a lineage in the terminal.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +18,12 @@ Edges = Sequence[tuple[str, Sequence[str]]]
 
 @dataclass(frozen=True)
 class BranchSplit:
-    """Where a branch split: the edge that was divided, and one group of operations for each child.
+    """A split of a branch: the edge that was divided, and a group of operations for each child.
 
-    `edge` is a name; what was divided otherwise (several edges, none) is told by `edge` alone and
-    `groups` are empty. `value` is what the updater compared edges by: the distance between groups,
-    or within them where `within`. `distances` are those of `operations`; None: not measured.
+    `edge` is the edge's name. Where several edges were divided, or none, `edge` says so in words
+    and `groups` is empty. `value` is the quantity by which the updater compared edges: the distance
+    between groups, or within them where `within` is set. `distances` is the table of distances
+    between `operations` (operations x operations); None: not measured.
     """
 
     epoch: int
@@ -36,10 +37,10 @@ class BranchSplit:
 
 @dataclass(frozen=True)
 class BranchRecord:
-    """One branch of a run: the epochs it trained, the split that made it, the one that ended it.
+    """A branch of a run: its epochs `first` to `last`, its `origin` split and its own `split`.
 
     Accuracies are fractions (0..1): `train` of its last epoch, `valid` of the leaf's decision.
-    `fresh` says that it began with new weights, `chosen` that the run's architecture is its own.
+    `fresh` says that the branch began with new weights, `chosen` that it made the run's decision.
     """
 
     name: str
@@ -57,7 +58,7 @@ class BranchRecord:
 
     @property
     def epochs(self) -> str:
-        """The epochs it trained, in words: `3–4`, `3`, or nothing."""
+        """The epochs of the branch in words: `3–4`, `3`, or nothing."""
         if self.first is None:
             return ""
         return f"{self.first}" if self.first == self.last else f"{self.first}–{self.last}"
@@ -71,33 +72,33 @@ class Lineage:
 
     @property
     def root(self) -> BranchRecord:
-        """The branch that the run began as."""
+        """The first branch of the run."""
         return next(iter(self.branches.values()))
 
     @property
     def leaves(self) -> list[BranchRecord]:
         """The branches that did not split."""
-        return [each for each in self.branches.values() if not each.children]
+        return [branch for branch in self.branches.values() if not branch.children]
 
     def children(self, branch: BranchRecord) -> list[BranchRecord]:
-        """What a branch split into."""
+        """Returns the children of a branch, in their order."""
         return [self.branches[name] for name in branch.children]
 
     def chosen(self) -> list[str]:
-        """The names on the way from the root to the chosen leaf; empty where none is chosen yet."""
-        found = [each.name for each in self.branches.values() if each.chosen]
-        while found and (parent := self.branches[found[0]].parent) is not None:
-            found.insert(0, parent)
-        return found
+        """Returns the names on the path from the root to the chosen leaf; empty without one."""
+        names = [branch.name for branch in self.branches.values() if branch.chosen]
+        while names and (parent := self.branches[names[0]].parent) is not None:
+            names.insert(0, parent)
+        return names
 
 
 def lineage(history: Sequence[Event], architecture: Any = None) -> Lineage | None:
-    """The lineage of a run's branches; None where it never split.
+    """Returns the lineage of a run's branches; None for a run that never split.
 
     Args:
         history: the run's events.
-        architecture: its JSON object, which names edges and operations where no updater does;
-            numbers stand for names without it.
+        architecture: the JSON object of the run's architecture. It names edges and operations where
+            the updater did not report them; without it they are numbered.
 
     Example: `lineage(folder.events(), folder.result()["architecture"])`
     """
@@ -108,7 +109,7 @@ def lineage(history: Sequence[Event], architecture: Any = None) -> Lineage | Non
     ]
     if not splits:
         return None
-    known = {
+    reports = {
         (event["branch"], event["epoch"]): report
         for event in history
         if (report := SplitReport.read(event)) is not None
@@ -116,7 +117,7 @@ def lineage(history: Sequence[Event], architecture: Any = None) -> Lineage | Non
     records: dict[str, BranchRecord] = {}
     for event in splits:
         name = str(event["branch"])
-        report = known.get((event["branch"], event["epoch"]))
+        report = reports.get((event["branch"], event["epoch"]))
         split = _reported(event, report) or _derived(event, _edges(architecture))
         records[name] = replace(
             records.get(name, BranchRecord(name)), split=split, children=tuple(event["children"])
@@ -127,11 +128,12 @@ def lineage(history: Sequence[Event], architecture: Any = None) -> Lineage | Non
             records[child] = BranchRecord(child, name, group, split, fresh=fresh)
     _add_epochs(records, history)
     _add_leaves(records, history)
-    root = next(each for each in records.values() if each.parent is None)
-    return Lineage({each.name: each for each in _walk(records, root)})
+    root = next(record for record in records.values() if record.parent is None)
+    return Lineage({record.name: record for record in _walk(records, root)})
 
 
 def _reports(history: Sequence[Event], topic: str) -> list[Event]:
+    """Returns the updater's reports on a topic."""
     return [
         event
         for event in history
@@ -140,16 +142,17 @@ def _reports(history: Sequence[Event], topic: str) -> list[Event]:
 
 
 def _walk(records: Mapping[str, BranchRecord], start: BranchRecord) -> Iterator[BranchRecord]:
+    """Yields `start` and its descendants, parents before children."""
     yield start
     for child in start.children:
         yield from _walk(records, records[child])
 
 
 def _reported(event: Event, report: SplitReport | None) -> BranchSplit | None:
-    """The split as the updater reported it; None if that is not the one that the trainer made."""
+    """Returns the split that the updater reported; None where the trainer made another one."""
     if report is None or not report.edge or len(report.groups) != len(event["children"]):
         return None
-    edge: Event = next((each for each in report.edges if each["edge"] == report.edge), {})
+    edge: Event = next((row for row in report.edges if row["edge"] == report.edge), {})
     table, groups = edge.get("distances"), tuple(map(tuple, report.groups))
     return BranchSplit(
         int(event["epoch"]),
@@ -163,9 +166,12 @@ def _reported(event: Event, report: SplitReport | None) -> BranchSplit | None:
 
 
 def _derived(event: Event, edges: Edges) -> BranchSplit:
-    """The split that the subspaces of the children tell: on the one edge where they differ."""
-    tables, epoch = event["subspaces"], int(event["epoch"])
-    rows = [row for row, each in enumerate(zip(*tables, strict=True)) if len(set(each)) > 1]
+    """Returns the split derived from the children's subspaces: at the edge in which they differ.
+
+    A child's subspace is a text of 0 (dead) and 1 (alive) for each edge.
+    """
+    tables, epoch = event["subspaces"], int(event["epoch"])  # tables: children x edges
+    rows = [row for row, texts in enumerate(zip(*tables, strict=True)) if len(set(texts)) > 1]
     if len(rows) != 1:
         return BranchSplit(epoch, f"{len(rows)} edges" if rows else "", ())
     row = rows[0]
@@ -173,20 +179,27 @@ def _derived(event: Event, edges: Edges) -> BranchSplit:
     if len(edges) == len(tables[0]):
         name, operations = edges[row][0], list(edges[row][1])
     groups = tuple(
-        tuple(word for word, sign in zip(operations, table[row], strict=False) if sign == "1")
+        tuple(
+            operation
+            for operation, sign in zip(operations, table[row], strict=False)
+            if sign == "1"
+        )
         for table in tables
     )
-    alive = tuple(word for word in operations if any(word in group for group in groups))
+    alive = tuple(
+        operation for operation in operations if any(operation in group for group in groups)
+    )
     return BranchSplit(epoch, name, groups, alive)
 
 
 def _edges(architecture: Any) -> Edges:
-    """The edges that an architecture's JSON object names; none where it is none."""
+    """Returns the edges in an architecture's JSON object; none for any other value."""
     rows = architecture.get("edges", ()) if isinstance(architecture, Mapping) else ()
     return [(str(row["name"]), row["operations"]) for row in rows]
 
 
 def _add_epochs(records: dict[str, BranchRecord], history: Sequence[Event]) -> None:
+    """Add to the records their first and last epochs, and the accuracy of the last."""
     for event in history:
         record = records.get(str(event.get("branch")))
         if event.get("kind") == "epoch-done" and record is not None:
@@ -197,7 +210,7 @@ def _add_epochs(records: dict[str, BranchRecord], history: Sequence[Event]) -> N
 
 
 def _add_leaves(records: dict[str, BranchRecord], history: Sequence[Event]) -> None:
-    """What the end of the run says: each leaf's accuracy, and which leaf is the run's."""
+    """Add to the records the leaves' accuracies, and which leaf made the run's decision."""
     for event in _reports(history, "leaves"):
         metric = next((name for name in event["values"] if name.endswith("accuracy")), "")
         for name, accuracy in event["values"].get(metric, {}).items():

@@ -1,4 +1,4 @@
-"""Training curves as sparklines, a row for each branch, with the tree of branches that split."""
+"""Training curves as sparklines: a row for each branch, with the tree of branches."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -13,11 +13,11 @@ from nastk.report.numbers import percent
 
 BARS = "▁▂▃▄▅▆▇█"
 NARROW, WIDTH = 5, 24
-"""Columns of a sparkline at least and at most; longer curves show means of adjacent epochs."""
+"""Least and most columns of a sparkline; longer curves show means of adjacent epochs."""
 
 
 def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
-    """Values as bars between the least and the greatest of them.
+    """Returns values as bars; the lowest bar is the least value, the highest the greatest.
 
     >>> sparkline([1.0, 2.0, 3.0, 8.0])
     '▁▂▃█'
@@ -33,9 +33,10 @@ def sparkline(values: Sequence[float], width: int = WIDTH) -> str:
 
 
 class Curves:
-    """Loss and accuracy of each branch over its epochs, as wide as the terminal allows.
+    """Renders loss and accuracy of each branch over its epochs, as wide as the terminal allows.
 
-    `history` are events; those of kind `epoch-done` count. `branches` is empty without them.
+    `history` holds events, of which those of kind `epoch-done` are used. `branches` maps the names
+    of branches to these events.
 
     Example: `rich.print(Curves(folder.events()))`
     """
@@ -56,7 +57,7 @@ class Curves:
         yield self.table(min(max(spare // 2, NARROW), WIDTH))
 
     def table(self, width: int) -> Table:
-        """A row for each branch; sparklines have `width` columns."""
+        """Returns a row for each branch; sparklines have at most `width` columns."""
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
         table.add_column("branch", no_wrap=True)
         table.add_column("epochs", no_wrap=True, justify="right")
@@ -76,9 +77,9 @@ class Curves:
 
 
 def branch_tree(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Branch names in the order of a tree, each with the lines that lead to it.
+    """Returns branch names in the order of a tree, each with the lines that are drawn before it.
 
-    A branch `0.1` is a child of `0`; a parent that has no epochs of its own is passed over.
+    A branch `0.1` is a child of `0`; parents that are not among `names` are skipped.
 
     >>> branch_tree(["0", "0.0", "0.1"])
     [('0', ''), ('0.0', '├─ '), ('0.1', '└─ ')]
@@ -99,7 +100,7 @@ def branch_tree(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _parent(name: str, known: Sequence[str]) -> str | None:
-    """The nearest ancestor of a branch that is known."""
+    """Returns the nearest ancestor of a branch that is among the `known` ones, or None."""
     while "." in name:
         name = name.rpartition(".")[0]
         if name in known:
@@ -108,22 +109,23 @@ def _parent(name: str, known: Sequence[str]) -> str | None:
 
 
 def _path(name: str) -> list[tuple[bool, int, str]]:
-    """A key that sorts `0.2` before `0.10`."""
+    """Returns a sort key that puts `0.2` before `0.10`."""
     return [
         (not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in name.split(".")
     ]
 
 
 def _span(epochs: Sequence[Mapping[str, Any]]) -> str:
-    """How many epochs, and from which to which where both are known."""
+    """Returns the first and last epoch as text: `3–4`, or `3` for a single one."""
     first, last = epochs[0].get("epoch"), epochs[-1].get("epoch")
     return f"{first}" if first == last else f"{first}–{last}"
 
 
 def _shorten(values: Sequence[float], width: int) -> list[float]:
+    """Returns at most `width` values, each the mean of a part of `values`."""
     if len(values) <= width:
         return list(values)
     if not width:
         return []
-    cuts = [round(place * len(values) / width) for place in range(width + 1)]
-    return [sum(values[a:b]) / (b - a) for a, b in pairwise(cuts)]
+    cuts = [round(column * len(values) / width) for column in range(width + 1)]
+    return [sum(values[start:end]) / (end - start) for start, end in pairwise(cuts)]

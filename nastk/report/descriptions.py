@@ -1,8 +1,8 @@
-"""What a component is, without importing it: `description`, for `nastk describe` and the shell.
+"""Descriptions of components without importing them: `description`, for `nastk describe`.
 
-A component's class imports torch, which takes seconds. So a package may bring what its classes say
-of themselves in a file, `components.json` beside its `__init__.py`; nastk's own packages do, and a
-test holds it equal to the classes. Where a package has none, the class is asked.
+A component's class imports torch, which takes seconds. So a package may store the descriptions of
+its components in a file, `components.json` beside its `__init__.py`. nastk's own packages do, and a
+test checks that file against the classes. For a package without the file the class is imported.
 
     python -m nastk.report.descriptions PACKAGE     writes the file of an installed package
 """
@@ -27,9 +27,12 @@ Values = dict[str, Any]
 
 @dataclass(frozen=True)
 class Description:
-    """A component in words: `options` are rows as `option_rows` makes them.
+    """The options and presets of a component; `options` are rows of `option_rows`.
 
-    Each of `presets` has `name`, `source`, `space` and `data` (names that it is for; empty: any).
+    Each of `presets` has `name`, `source` (its citation), and in `space` and `data` the names that
+    it is for (empty: any).
+
+    Example: `description("updater", "darts").options[0]["name"]`
     """
 
     options: list[Values]
@@ -37,88 +40,93 @@ class Description:
 
 
 def description(kind: str, name: str, installed: Catalogue | None = None) -> Description:
-    """What the component of that kind and name says of itself; imports it only where it must.
+    """Returns the description of a component; imports its class only if no file describes it.
 
     Raises:
-        UnknownNameError: nobody offers it.
-        PluginError: it does not load.
+        UnknownNameError: no plugin offers a component of that kind and name.
+        PluginError: the component does not load.
     """
     installed = installed or catalogue()
     return stored(installed.find(kind, name)) or of_class(installed.load(kind, name))
 
 
-def stored(one: Installed) -> Description | None:
-    """The description that the package of an offer brings; None where it has none."""
-    if one.loaded is not None:
+def stored(component: Installed) -> Description | None:
+    """Returns the description stored by a component's package; None where it stores none."""
+    if component.loaded is not None:
         return None
-    found = _file_of(one.offer.load.partition(".")[0]).get(f"{one.kind} {one.offer.name}")
-    return None if found is None else Description(**found)
+    values = _file_of(component.offer.load.partition(".")[0]).get(
+        f"{component.kind} {component.offer.name}"
+    )
+    return None if values is None else Description(**values)
 
 
 def of_class(component: type[Component]) -> Description:
-    """The description of a class."""
+    """Returns the description of a class."""
     return of_options(
         component.Options,
         [
             {
-                "name": one.name,
-                "source": one.citation,
-                "space": list(one.space),
-                "data": list(one.data),
+                "name": preset.name,
+                "source": preset.citation,
+                "space": list(preset.space),
+                "data": list(preset.data),
             }
-            for one in component.presets
+            for preset in component.presets
         ],
     )
 
 
 def of_options(options: type[Options], presets: list[Values] | None = None) -> Description:
-    """The description of a section of options."""
+    """Returns the description of a section of options."""
     return Description(option_rows(options), presets or [])
 
 
 def ranking() -> Description:
-    """The options of ranking quality, which no plugin offers; their module imports torch."""
-    found = _file_of("nastk").get("ranking")
-    return Description(**found) if found else _ranking()
+    """Returns the options of ranking quality; they have no component, and their module needs torch."""
+    values = _file_of("nastk").get("ranking")
+    return Description(**values) if values else _ranking()
 
 
 def texts() -> dict[Path, str]:
-    """For each package of nastk's own distribution: its file, and what that must hold."""
-    offers = [one for one in catalogue().all() if one.distribution == "nastk"]
-    packages = {one.offer.load.partition(".")[0] for one in offers}
-    return {_place(package): _text(package) for package in sorted(packages)}
+    """Returns the file of each package of nastk's own distribution, with the text it must hold."""
+    components = [component for component in catalogue().all() if component.distribution == "nastk"]
+    packages = {component.offer.load.partition(".")[0] for component in components}
+    return {_path(package): _text(package) for package in sorted(packages)}
 
 
 def _text(package: str) -> str:
-    """The file of a package, made from its classes."""
-    found = {
-        f"{one.kind} {one.offer.name}": of_class(catalogue().load(one.kind, one.offer.name))
-        for one in _offers(package)
+    """Returns the text of a package's file, made from its classes."""
+    descriptions = {
+        f"{component.kind} {component.offer.name}": of_class(
+            catalogue().load(component.kind, component.offer.name)
+        )
+        for component in _components(package)
     }
     if package == "nastk":
-        found["ranking"] = _ranking()
-    values = {name: asdict(one) for name, one in found.items()}
+        descriptions["ranking"] = _ranking()
+    values = {name: asdict(description) for name, description in descriptions.items()}
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
-def _offers(package: str) -> Iterator[Installed]:
-    """What a package offers, less classes that the running program registered."""
-    for one in catalogue().all():
-        if one.distribution != HERE and one.offer.load.partition(".")[0] == package:
-            yield one
+def _components(package: str) -> Iterator[Installed]:
+    """Yields the components that a package offers, without those the running program registered."""
+    for component in catalogue().all():
+        if component.distribution != HERE and component.offer.load.partition(".")[0] == package:
+            yield component
 
 
 def _ranking() -> Description:
+    """Returns the options of ranking quality from their class."""
     from nastk.train.ranking import RankingOptions
 
     return of_options(RankingOptions)
 
 
-def _place(package: str) -> Path:
-    """Where the file of a top-level package is, or would be.
+def _path(package: str) -> Path:
+    """Returns the path of a top-level package's file, which need not exist.
 
     Raises:
-        ConfigurationError: nothing of that name is installed, or it is a single module.
+        ConfigurationError: no package of that name is installed, or it is a single module.
     """
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -128,15 +136,15 @@ def _place(package: str) -> Path:
 
 @cache
 def _file_of(package: str) -> dict[str, Values]:
-    """What the file of a package holds; nothing where there is none, or it is not to be read."""
+    """Returns the content of a package's file; empty where it is missing or cannot be read."""
     try:
-        found = json.loads(_place(package).read_text(encoding="utf-8"))
-        return {name: asdict(Description(**values)) for name, values in found.items()}
+        content = json.loads(_path(package).read_text(encoding="utf-8"))
+        return {name: asdict(Description(**values)) for name, values in content.items()}
     except (OSError, ValueError, TypeError, AttributeError, ConfigurationError):
         return {}
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        _place(name).write_text(_text(name), encoding="utf-8")
-        print(f"wrote {_place(name)}")
+        _path(name).write_text(_text(name), encoding="utf-8")
+        print(f"wrote {_path(name)}")

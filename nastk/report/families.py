@@ -1,7 +1,7 @@
 """Families of operations with their colours, the same in pictures and in the terminal.
 
-The colours of Okabe and Ito ("Color Universal Design", 2008), told apart with any colour
-vision.
+The colours are those of Okabe and Ito ("Color Universal Design", 2008), which can be distinguished
+with any colour vision.
 """
 
 import re
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Family:
-    """Operations of one kind: its name in a legend, its colour in a picture and in a terminal.
+    """A kind of operation: its name in a legend, its colour in a picture and in a terminal.
 
-    `pattern` is searched in an operation's lower-case name; the first family that matches has it.
+    An operation belongs to the first family whose `pattern` is in the operation's lower-case name.
     """
 
     name: str
@@ -30,20 +30,20 @@ CONVOLUTION = Family("convolution", "#009E73", "green", r"conv|mb\d*|inverted")
 OTHER = Family("other operation", "#D55E00", "red", r"")
 
 FAMILIES = (NONE, SKIP, DILATED, SEPARABLE, POOL, CONVOLUTION, OTHER)
-"""In the order in which they are asked whether an operation is theirs."""
+"""All families, in the order in which their patterns are tried."""
 
 
 def family(operation: str) -> Family:
-    """The family that an operation belongs to, by its name.
+    """Returns the family of an operation, by the operation's name.
 
     >>> family("sep_conv_3x3").name
     'separable convolution'
     """
-    return next(each for each in FAMILIES if re.search(each.pattern, operation.lower()))
+    return next(kind for kind in FAMILIES if re.search(kind.pattern, operation.lower()))
 
 
 def readable(operation: str) -> str:
-    """An operation's name as a picture spells it.
+    """Returns an operation's name as pictures write it.
 
     >>> readable("sep_conv_3x3")
     'sep conv 3×3'

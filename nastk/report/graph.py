@@ -1,12 +1,13 @@
-"""The cells of an architecture as graphs to draw: their inputs, their output, and what joins them.
+"""The cells of an architecture as graphs to draw: inputs, inner nodes, output, and links.
 
-An architecture says only which edges its space has. Four rules make a drawing of them:
+An architecture lists only the edges of its space. Four rules make a graph of them:
 
-* nodes that no edge of the group leads to are its inputs;
-* a cell with several inputs (or several ends) has an output of its own, which joins what the cell
-  computes, as DARTS does; with one input and one end, that end is the output, as in NAS-Bench-201;
-* edges that all lead from a node to the next are a chain of layers;
-* a chain that is cut into groups (stages) is drawn as one.
+* nodes that no edge of the group leads to are the cell's inputs;
+* a cell with several inputs (or several ends) gets a further output node, which concatenates the
+  nodes that the cell computes, as in DARTS; with one input and one end, that end is the output, as
+  in NAS-Bench-201;
+* edges that each lead from a node to the next one are a chain of layers;
+* a chain that is divided into groups (stages) is drawn as one.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from nastk.spaces.subspace import Edge
 
 @dataclass(frozen=True)
 class Link:
-    """One chosen operation between two nodes, with the `score` the search gave it, if known."""
+    """A chosen operation from node `source` to `node`, with its `score` in the search, if known."""
 
     source: int
     node: int
@@ -29,10 +30,10 @@ class Link:
 
 @dataclass(frozen=True)
 class Graph:
-    """One cell: numbered nodes from `inputs` over `middle` to `output`, joined by `links`.
+    """A cell: numbered nodes from `inputs` over `middle` to `output`, connected by `links`.
 
-    `joined` are the nodes that a DARTS-like output concatenates; empty where the output is computed
-    by links like any other node.
+    `joined` holds the nodes that a DARTS-like output concatenates; it is empty where links lead to
+    the output as to any other node.
 
     Example: `graphs(architecture)[0].name(0) == "c_{k-2}"`
     """
@@ -51,7 +52,7 @@ class Graph:
         return (*self.inputs, *self.middle, self.output)
 
     def name(self, node: int) -> str:
-        """A node's name: `c_{k-2}`, `c_{k-1}` are earlier cells' outputs, `c_{k}` is this one's."""
+        """Returns a node's name; `c_{k-1}` is the output of an earlier cell, `c_{k}` of this one."""
         if len(self.inputs) > 1:
             if node == self.output:
                 return "c_{k}"
@@ -63,7 +64,7 @@ class Graph:
         return "output" if node == self.output else str(node)
 
     def into(self, node: int) -> list[Link]:
-        """The links that lead to `node`, in the order of their sources."""
+        """Returns the links that lead to `node`, in the order of their sources."""
         return sorted(
             (link for link in self.links if link.node == node), key=lambda link: link.source
         )
@@ -72,33 +73,36 @@ class Graph:
 def graphs(
     architecture: Architecture, scores: Sequence[Sequence[float]] | None = None
 ) -> list[Graph]:
-    """The cells of an architecture, in the order in which its space names them.
+    """Returns the cells of an architecture, in the order in which its space names them.
 
-    The links remember `scores`, an edges x operations table (nested sequences, array or tensor).
+    The links get their `scores` from an edges x operations table (nested sequences, array, tensor).
 
     Raises:
-        DataError: an edge does not lead to a higher node, or `scores` is not one row an edge.
+        DataError: an edge does not lead to a higher node, or `scores` lacks a row for each edge.
     """
     _check(architecture, scores)
     links: list[list[Link]] = []
     for row, (edge, chosen) in enumerate(
         zip(architecture.edges, architecture.choices, strict=True)
     ):
-        given = None if scores is None else scores[row]
-        links.append([_link(edge, operation, given) for operation in chosen])
+        row_scores = None if scores is None else scores[row]
+        links.append([_link(edge, operation, row_scores) for operation in chosen])
     if _is_chain(architecture.edges):
         groups = list(dict.fromkeys(edge.group for edge in architecture.edges))
         name = groups[0] if len(groups) == 1 else "layers"
-        return [_graph(name, architecture.edges, [link for each in links for link in each])]
-    found = []
+        return [
+            _graph(name, architecture.edges, [link for edge_links in links for link in edge_links])
+        ]
+    cells = []
     for group in dict.fromkeys(edge.group for edge in architecture.edges):
         rows = [row for row, edge in enumerate(architecture.edges) if edge.group == group]
         edges = [architecture.edges[row] for row in rows]
-        found.append(_graph(group, edges, [link for row in rows for link in links[row]]))
-    return found
+        cells.append(_graph(group, edges, [link for row in rows for link in links[row]]))
+    return cells
 
 
 def _check(architecture: Architecture, scores: Sequence[Sequence[float]] | None) -> None:
+    """Raises `DataError` as `graphs` does."""
     for edge in architecture.edges:
         if edge.head <= edge.tail:
             raise DataError(
@@ -113,24 +117,26 @@ def _check(architecture: Architecture, scores: Sequence[Sequence[float]] | None)
 
 
 def _link(edge: Edge, operation: str, scores: Sequence[float] | None) -> Link:
+    """Returns the link of a chosen operation; `scores` are those of the edge's operations."""
     score = None if scores is None else float(scores[edge.operations.index(operation)])
     return Link(edge.tail, edge.head, operation, score)
 
 
 def _is_chain(edges: Sequence[Edge]) -> bool:
-    """Whether each edge joins a node to the next, and inner nodes have one edge in, one out."""
-    sources = sorted(edge.tail for edge in edges)
-    if not sources:
+    """True if every edge leads to the next node, and inner nodes have one edge in and one out."""
+    tails = sorted(edge.tail for edge in edges)
+    if not tails:
         return False
     steps = all(edge.head == edge.tail + 1 for edge in edges)
-    return steps and sources == list(range(sources[0], sources[0] + len(sources)))
+    return steps and tails == list(range(tails[0], tails[0] + len(tails)))
 
 
 def _graph(group: str, edges: Sequence[Edge], links: Sequence[Link]) -> Graph:
+    """Returns the cell of one group of edges."""
     nodes = sorted({edge.tail for edge in edges} | {edge.head for edge in edges})
-    targets, sources = {edge.head for edge in edges}, {edge.tail for edge in edges}
-    inputs = tuple(node for node in nodes if node not in targets)
-    ends = tuple(node for node in nodes if node not in sources)
+    heads, tails = {edge.head for edge in edges}, {edge.tail for edge in edges}
+    inputs = tuple(node for node in nodes if node not in heads)
+    ends = tuple(node for node in nodes if node not in tails)
     inner = tuple(node for node in nodes if node not in inputs)
     chain = _is_chain(edges)
     if len(inputs) == 1 and len(ends) == 1:

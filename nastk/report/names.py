@@ -1,4 +1,4 @@
-"""What a title calls the images of a run: `data_name`."""
+"""The name of a run's images in titles: `data_name`."""
 
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def data_name(data: Mapping[str, Any]) -> str:
-    """The name of a data source, with its folder (the last part of the path) where it has one.
+    """Returns the name of a data source, with its folder (last part of the path) if it has one.
 
     `data` is the section of a configuration: `name` and `options`.
 

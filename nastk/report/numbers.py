@@ -1,4 +1,4 @@
-"""Counts, times, sizes and shares in words that people read at a glance."""
+"""Counts, times, sizes and shares as short texts with units."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ _BYTES = ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB"))
 
 
 def count(value: float | int) -> str:
-    """A count with three significant digits.
+    """Returns a count with three significant digits.
 
     >>> count(12_345), count(3_349_342), count(64)
     ('12.3 k', '3.35 M', '64')
@@ -20,7 +20,7 @@ def count(value: float | int) -> str:
 
 
 def counted(value: float | int, one: str, several: str = "") -> str:
-    """A count with its noun, which adds an s unless `several` says otherwise.
+    """Returns a count with its noun; the plural adds an s unless `several` gives it.
 
     >>> counted(1, "epoch"), counted(1_440, "step"), counted(2, "pass", "passes")
     ('1 epoch', '1.44 k steps', '2 passes')
@@ -29,7 +29,7 @@ def counted(value: float | int, one: str, several: str = "") -> str:
 
 
 def seconds(value: float | int) -> str:
-    """A time in its two largest units.
+    """Returns a time in its two largest units.
 
     >>> seconds(80), seconds(3_725), seconds(0.25), seconds(200_000)
     ('1 min 20 s', '1 h 2 min', '0.25 s', '2 d 7 h')
@@ -51,7 +51,7 @@ def seconds(value: float | int) -> str:
 
 
 def size(value: float | int) -> str:
-    """A number of bytes, in powers of 1024.
+    """Returns a number of bytes, in powers of 1024.
 
     >>> size(3 * 2**30), size(1536), size(12)
     ('3.00 GiB', '1.50 KiB', '12 B')
@@ -63,7 +63,7 @@ def size(value: float | int) -> str:
 
 
 def percent(value: float | int) -> str:
-    """A fraction (0..1) in percent.
+    """Returns a fraction (0..1) in percent.
 
     >>> percent(0.97244)
     '97.24 %'
@@ -72,7 +72,7 @@ def percent(value: float | int) -> str:
 
 
 def points(value: float | int) -> str:
-    """A difference of two accuracies (fractions) in percentage points.
+    """Returns a difference of two accuracies (fractions) in percentage points.
 
     >>> points(0.031)
     '3.10 points'
@@ -81,7 +81,7 @@ def points(value: float | int) -> str:
 
 
 def metric(name: str, value: float | int) -> str:
-    """A metric's value in the words that fit its name: percent for accuracies, counts in millions.
+    """Returns a metric's value as its name suggests: percent for accuracies, counts in millions.
 
     >>> metric("valid_accuracy", 0.5), metric("parameters", 3_300_000), metric("tau", 0.71234)
     ('50.00 %', '3.30 M', '0.7123')
@@ -95,7 +95,7 @@ def metric(name: str, value: float | int) -> str:
 
 
 def alike(name: str, values: Sequence[float | int]) -> Callable[[float | int], str]:
-    """How the values of a metric are written side by side: one unit, one number of digits.
+    """Returns the function that writes a metric's values with a common unit and number of digits.
 
     >>> words = alike("rank", [8_002.0, 10_770.5, 7_432.3])
     >>> words(8_002.0), words(7_432.3)
@@ -109,7 +109,7 @@ def alike(name: str, values: Sequence[float | int]) -> Callable[[float | int], s
     if kind in (percent, points):
         return _finite(kind)
     units = UNITS.get(kind, ((1.0, 1.0, ""),))
-    _, scale, unit = next((one for one in units if largest >= one[0] * 0.9995), units[-1])
+    _, scale, unit = next((entry for entry in units if largest >= entry[0] * 0.9995), units[-1])
     whole = scale == 1.0 and all(float(value).is_integer() for value in values)
     if not unit and 0 < largest < 1e-3:
         return _finite(lambda value: f"{value:.2e}")
@@ -122,11 +122,11 @@ UNITS: dict[Callable[[float | int], str] | None, tuple[tuple[float, float, str],
     seconds: ((7_200.0, 3_600.0, "h"), (120.0, 60.0, "min"), (1.0, 1.0, "s"), (0.0, 1e-3, "ms")),
     size: (*((2.0**power, 2.0**power, sign) for power, sign in _BYTES), (0.0, 1.0, "B")),
 }
-"""For each kind of number: from which size on, what one unit is, and its sign."""
+"""For each kind of number, its units: the least value to use the unit for, its size, its sign."""
 
 
 def _kind(name: str) -> Callable[[float | int], str] | None:
-    """The words for a metric of this name, where it says what it is."""
+    """Returns the function that writes a metric of this name; None where the name does not say."""
     if "accuracy" in name or name.endswith("share"):
         return percent
     if name.startswith("regret"):
@@ -141,16 +141,17 @@ def _kind(name: str) -> Callable[[float | int], str] | None:
 
 
 def _finite(words: Callable[[float | int], str]) -> Callable[[float | int], str]:
+    """Returns `words` for finite values, and `str` for infinite ones and NaN."""
     return lambda value: words(value) if math.isfinite(value) else str(value)
 
 
 def _digits(largest: float, significant: int) -> int:
-    """Digits behind the point that show a number to so many significant ones."""
+    """Returns the digits after the point that give `significant` digits to `largest`."""
     before = len(f"{largest:.0f}") if largest >= 1 else 0
     return max(significant - before, 0)
 
 
 def _three(value: float | int) -> str:
-    """Three significant digits without an exponent."""
+    """Returns a number with three significant digits and no exponent."""
     digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
     return f"{value:.{digits}f}"

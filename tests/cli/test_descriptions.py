@@ -30,7 +30,7 @@ def test_every_component_of_nastk_is_described_without_torch():
 @pytest.mark.parametrize("text", ["", "[1]", '{"space toy": {}}', '{"space toy": 3}'])
 def test_a_file_that_is_none_is_as_no_file(monkeypatch, tmp_path, text):
     (tmp_path / descriptions.FILE).write_text(text)
-    monkeypatch.setattr(descriptions, "_place", lambda package: tmp_path / descriptions.FILE)
+    monkeypatch.setattr(descriptions, "_path", lambda package: tmp_path / descriptions.FILE)
     descriptions._file_of.cache_clear()
     try:
         assert descriptions.stored(catalogue().find("space", "toy")) is None
@@ -47,4 +47,4 @@ def test_a_package_that_brings_a_file_is_described_by_it(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     assert descriptions._file_of("acme_nas") == described
     with pytest.raises(ConfigurationError, match="no installed package"):
-        descriptions._place("acme_nothing")
+        descriptions._path("acme_nothing")

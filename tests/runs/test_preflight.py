@@ -18,7 +18,7 @@ from nastk import (
 )
 from nastk.nn import memory
 from nastk.runs import preflight
-from nastk.runs.peak import MOST, _tried
+from nastk.runs.peak import MOST, _candidate_epochs
 from nastk.runs.preflight import rehearse
 from nastk.testing import ToySpace, fingerprint
 
@@ -90,8 +90,8 @@ def test_any_number_of_epochs_is_forecast_without_counting_them(updater):
 
 
 def test_the_first_measuring_is_looked_for_in_early_epochs_and_at_parts_of_the_run():
-    assert _tried(1) == [] and _tried(5) == [1, 2, 3, 4]
-    many = _tried(10**15)
+    assert _candidate_epochs(1) == [] and _candidate_epochs(5) == [1, 2, 3, 4]
+    many = _candidate_epochs(10**15)
     assert (
         len(many) < 1000 and {1, 599, 10**15 // 4, 10**15 // 2} <= set(many) and max(many) < 10**15
     )
