@@ -82,7 +82,7 @@ def of_options(options: type[Options], presets: list[Values] | None = None) -> D
 
 
 def ranking() -> Description:
-    """Returns the options of ranking quality; they have no component, and their module needs torch."""
+    """Returns the options of ranking quality, whose module imports torch and is in no plugin."""
     values = _file_of("nastk").get("ranking")
     return Description(**values) if values else _ranking()
 

@@ -52,7 +52,7 @@ class Graph:
         return (*self.inputs, *self.middle, self.output)
 
     def name(self, node: int) -> str:
-        """Returns a node's name; `c_{k-1}` is the output of an earlier cell, `c_{k}` of this one."""
+        """Returns a node's name; `c_{k-1}` is an earlier cell's output, `c_{k}` this cell's."""
         if len(self.inputs) > 1:
             if node == self.output:
                 return "c_{k}"

@@ -1,4 +1,4 @@
-"""The options of a component, read from its pydantic model: as rows, as a table, as Markdown."""
+"""The options of a component from its pydantic model: as rows, as a table, as Markdown."""
 
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,14 +27,14 @@ BOUNDS = {
 
 
 Row = Mapping[str, Any]
-"""What is known of one option, as JSON."""
+"""The JSON values that describe an option, by the keys that `option_rows` lists."""
 
 
 def option_rows(model: type[BaseModel]) -> list[dict[str, Any]]:
-    """A row of JSON values for each field.
+    """Returns a row of JSON values for each field.
 
-    `name`, `type`, `default` (of its own type; null where it is `required`), `required`, `bounds`,
-    `choices` (its values, where they can be counted) and `description`.
+    A row has `name`, `type`, `default` (of its own type; null where it is `required`), `required`,
+    `bounds`, `choices` (all values, if the type lists them) and `description`.
     """
     return [
         {
@@ -51,7 +51,7 @@ def option_rows(model: type[BaseModel]) -> list[dict[str, Any]]:
 
 
 def default_words(row: Row) -> str:
-    """The default of an option in words: `required` where there is none, `null`, `empty`.
+    """Returns the default of an option as text: a value, `null`, `empty`, or `required`.
 
     >>> default_words({"required": False, "default": [1, 2]})
     '1, 2'
@@ -67,14 +67,14 @@ def default_words(row: Row) -> str:
 
 
 def options_table(component: str, fields: Sequence[Row]) -> RenderableType:
-    """The rows of `option_rows` as a table, for `nastk describe`."""
+    """Returns the rows of `option_rows` as a table, for `nastk describe`."""
     if not fields:
         return Plain(Text(f"{component} has no options."))
     return Plain(_Options(fields))
 
 
 class _Options:
-    """Five columns where there is room to read them, else two: the name, and what is said of it."""
+    """Renders options in five columns; on narrow terminals in two: the name, and the rest."""
 
     def __init__(self, fields: Sequence[Row]) -> None:
         self._fields = fields
@@ -85,6 +85,7 @@ class _Options:
         yield self._wide() if options.max_width >= 90 else self._narrow()
 
     def _wide(self) -> Table:
+        """Returns the table with five columns."""
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
         table.add_column("option", style="bold", no_wrap=True)
         for heading, style in (("type", "cyan"), ("default", ""), ("bounds", "")):
@@ -96,6 +97,7 @@ class _Options:
         return table
 
     def _narrow(self) -> Table:
+        """Returns the table with two columns."""
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
@@ -110,7 +112,7 @@ class _Options:
 
 
 def options_markdown(model: type[BaseModel]) -> str:
-    """The options as a Markdown table, for a page of the documentation."""
+    """Returns the options as a Markdown table, for a page of the documentation."""
     rows = option_rows(model)
     if not rows:
         return "It has no options.\n"
@@ -129,7 +131,7 @@ def options_markdown(model: type[BaseModel]) -> str:
 
 
 def type_name(annotation: Any) -> str:
-    """A type as people write it.
+    """Returns a type's name for readers who do not know Python.
 
     >>> type_name(int | None), type_name(Literal["auto", "cpu"]), type_name(tuple[int, ...])
     ('int or null', 'auto, cpu', 'list of int')
@@ -138,9 +140,9 @@ def type_name(annotation: Any) -> str:
     if annotation is type(None):
         return "null"
     if origin in (Union, types.UnionType):
-        return " or ".join(type_name(each) for each in arguments)
+        return " or ".join(type_name(argument) for argument in arguments)
     if origin is Literal:
-        return ", ".join(str(each) for each in arguments)
+        return ", ".join(str(value) for value in arguments)
     if origin in (list, tuple, set, frozenset):
         return f"list of {type_name(arguments[0])}" if arguments else "list"
     if origin is dict or annotation is dict:
@@ -148,42 +150,43 @@ def type_name(annotation: Any) -> str:
     if hasattr(annotation, "__metadata__"):
         return type_name(arguments[0])
     if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return ", ".join(str(each.value) for each in annotation)
+        return ", ".join(str(member.value) for member in annotation)
     name = getattr(annotation, "__name__", str(annotation))
     return {"str": "text", "bool": "true or false"}.get(name, name)
 
 
 def _default(field: FieldInfo) -> Any:
-    """The default as JSON has it; null where the option is required."""
+    """Returns the default as a JSON value; None where the option is required."""
     if field.is_required():
         return None
     return to_jsonable_python(field.get_default(call_default_factory=True))
 
 
 def _description(field: FieldInfo) -> str:
-    """The description, led by a word for options that are marked as `EXPERIMENTAL`."""
+    """Returns the description, preceded by `experimental: ` for options marked `EXPERIMENTAL`."""
     marks, words = field.json_schema_extra, field.description or ""
-    found = isinstance(marks, Mapping) and marks.get("experimental")
-    return f"experimental: {words}" if found else words
+    experimental = isinstance(marks, Mapping) and marks.get("experimental")
+    return f"experimental: {words}" if experimental else words
 
 
 def _choices(annotation: Any) -> list[Any]:
-    """The values that an option may have, where its type names them; else none."""
+    """Returns all values that an option may have, if its type lists them; else an empty list."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        found = [_choices(each) for each in arguments]
-        return [value for each in found for value in each] if all(found) else []
+        choices = [_choices(argument) for argument in arguments]
+        return [value for values in choices for value in values] if all(choices) else []
     if hasattr(annotation, "__metadata__"):
         return _choices(arguments[0])
     if origin is Literal:
         return list(arguments)
     if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return [each.value for each in annotation]
+        return [member.value for member in annotation]
     known: dict[Any, list[Any]] = {bool: [True, False], type(None): [None]}
     return known.get(annotation, [])
 
 
 def _bounds(field: FieldInfo) -> str:
+    """Returns the bounds of a field as text, such as `>= 1, <= 8`."""
     parts = [
         words.format(f"{limit:g}" if isinstance(limit, float) else limit)
         for rule in field.metadata

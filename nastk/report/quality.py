@@ -1,7 +1,7 @@
-"""What was seen of a search: `decisions` and `rankings`, parts of a summary.
+"""Diagnostics and ranking quality of a search in a summary: `decisions` and `rankings`.
 
-They read the events of kind `watched` and `ranked` of a run's history (`diagnostics.py` and
-`ranking.py` write them), and are None where it holds none.
+They show the events of kind `watched` and `ranked` in a run's history (emitted by `diagnostics.py`
+and `ranking.py`), and return None for a history without such events.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ from nastk.report.numbers import percent
 from nastk.train.diagnostic import branch_of, changes_of, warnings_of
 
 FIRST = ("scores", "supernet")
-"""The rankers that know of the search; those that only count come after them."""
+"""The rankings by the search; rankings by a count, such as parameters, come after them."""
 HEADINGS = ("epoch", "Kendall's tau", "best", "NDCG", "top 10", "regret@1/5/10")
 History = Sequence[Mapping[str, Any]]
 
 
 def decisions(history: History) -> RenderableType | None:
-    """The last branch's decisions: parameter-free share, entropy, how long it stands, warnings."""
-    watched = _spoken_of(history, "watched")
+    """Returns the last branch's diagnostics: parameter-free share, entropy, stability, warnings."""
+    watched = _of_last_branch(history, "watched")
     if not watched:
         return None
     table = Table.grid(padding=(0, 2, 0, 0))
@@ -36,20 +36,20 @@ def decisions(history: History) -> RenderableType | None:
     if entropies:
         table.add_row("entropy of the mixture", sparkline(entropies), f"{entropies[-1]:.4f}")
     branch = watched[-1]["branch"]
-    texts = [str(one["architecture"]) for one in _of(history, "epoch-done", branch)]
+    texts = [str(event["architecture"]) for event in _of(history, "epoch-done", branch)]
     changes = changes_of(texts)
-    stands = next((n for n, one in enumerate(reversed(changes), 1) if one), len(texts))
+    stands = next((n for n, change in enumerate(reversed(changes), 1) if change), len(texts))
     table.add_row("epochs that the decision stands", "", str(stands))
     warnings = [
-        Text.assemble(("warning ", "yellow"), (f"{one.name}: ", "bold"), one.message)
-        for one in warnings_of(history, branch)
+        Text.assemble(("warning ", "yellow"), (f"{warning.name}: ", "bold"), warning.message)
+        for warning in warnings_of(history, branch)
     ]
     return Group(table, *warnings)
 
 
 def rankings(history: History) -> RenderableType | None:
-    """Rank correlations and regrets: a row for each kind and measured epoch, then the counts."""
-    ranked = _spoken_of(history, "ranked")
+    """Returns rank correlations and regrets: a row for each ranking and epoch, then the counts."""
+    ranked = _of_last_branch(history, "ranked")
     if not ranked:
         return None
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
@@ -59,16 +59,18 @@ def rankings(history: History) -> RenderableType | None:
     kinds = dict.fromkeys([*FIRST, *(kind for event in ranked for kind in event["by"])])
     for kind in kinds:
         for number, event in enumerate(ranked, 1):
-            # What only counts says the same after every epoch.
+            # A ranking by a count is the same after every epoch.
             if kind not in FIRST and number < len(ranked):
                 continue
-            if found := event["by"].get(kind):
+            if agreement := event["by"].get(kind):
                 epoch = str(event["epoch"]) if kind in FIRST else ""
-                table.add_row(kind.replace("_", " "), epoch, *_cells(found))
+                table.add_row(kind.replace("_", " "), epoch, *_cells(agreement))
     evaluator, metric = ranked[-1]["evaluator"], str(ranked[-1]["metric"]).replace("_", " ")
     by = ranked[-1]["by"].items()
     counts = ", ".join(
-        f"{found['architectures']} by {kind}" for kind, found in by if found and kind in FIRST
+        f"{agreement['architectures']} by {kind}"
+        for kind, agreement in by
+        if agreement and kind in FIRST
     )
     of = f"architectures: {counts}, " if counts else ""
     note = (
@@ -78,28 +80,30 @@ def rankings(history: History) -> RenderableType | None:
     notes = [Text(note, "dim")]
     supernet = ranked[-1]["by"].get("supernet") or {}
     if (halves := supernet.get("halves")) is not None:
-        said = f"accuracies on two halves of the {supernet['images']:,} images agree with tau "
-        notes.append(Text(f"{said}{halves:+.2f}: no ranking by supernet is surer than that", "dim"))
+        text = f"accuracies on two halves of the {supernet['images']:,} images agree with tau "
+        notes.append(Text(f"{text}{halves:+.2f}: no ranking by supernet is surer than that", "dim"))
     return Group(table, *notes)
 
 
-def _cells(found: Mapping[str, Any]) -> list[str]:
-    tau, best = found["kendall"], found.get("best_kendall")
-    lost = [f"{100 * value:.1f}" for value in (found["regret"][k] for k in ("1", "5", "10"))]
-    precision, gain = found.get("precision", {}).get("10"), found.get("ndcg")
+def _cells(agreement: Mapping[str, Any]) -> list[str]:
+    """Returns the numbers of a ranking in the order of `HEADINGS` behind `epoch`."""
+    tau, best = agreement["kendall"], agreement.get("best_kendall")
+    regrets = [f"{100 * value:.1f}" for value in (agreement["regret"][k] for k in ("1", "5", "10"))]
+    precision, gain = agreement.get("precision", {}).get("10"), agreement.get("ndcg")
     return [
         f"{tau['value']:+.2f} [{tau['low']:+.2f}, {tau['high']:+.2f}]",
         "" if best is None else f"{best:+.2f}",
         "" if gain is None else f"{gain:.2f}",
         "" if precision is None else f"{100 * precision:.0f}",
-        "/".join(lost),
+        "/".join(regrets),
     ]
 
 
-def _spoken_of(history: History, kind: str) -> History:
-    """The events of a kind of the branch that the run is about."""
+def _of_last_branch(history: History, kind: str) -> History:
+    """Returns the events of a kind that belong to the branch which the summary describes."""
     return _of(history, kind, branch_of(history, kind))
 
 
 def _of(history: History, kind: str, branch: str | None) -> History:
-    return [one for one in history if one["kind"] == kind and one["branch"] == branch]
+    """Returns the events of a kind that belong to a branch."""
+    return [event for event in history if event["kind"] == kind and event["branch"] == branch]

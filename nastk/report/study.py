@@ -1,4 +1,4 @@
-"""The table of a study in the terminal: an updater a row, mean and deviation over the seeds."""
+"""The table of a study in the terminal: a column for each updater, a row for each metric."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,14 +11,15 @@ from nastk.report.numbers import alike, counted, metric
 
 NARROWEST = 12
 FEW = 5
-"""Seeds from which on a deviation says something."""
+"""From so many seeds on, a deviation is shown without a caution."""
 FIRST = ("valid_accuracy", "test_accuracy", "parameters", "multiply_adds")
 
 
 def study_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Every updater of a study with its metrics; `rows` are those of `Study.rows`.
+    """Returns a table of every updater's metrics: mean and deviation over the seeds.
 
-    A column has an updater's name alone; its options stand below the table.
+    `rows` are those of `Study.rows`. The head of a column is an updater's name alone; its options
+    are listed below the table.
 
     Example: `rich.print(study_table(study.rows))`
     """
@@ -44,39 +45,42 @@ def study_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
 
 
 def _headings(labels: Sequence[str]) -> list[str]:
-    """The updaters' names, numbered where one stands there several times with other options."""
+    """Returns the updaters' names; a name that is there several times gets numbers."""
     names = [label.partition("(")[0] for label in labels]
     return [
-        f"{name} {names[: place + 1].count(name)}" if names.count(name) > 1 else name
-        for place, name in enumerate(names)
+        f"{name} {names[: column + 1].count(name)}" if names.count(name) > 1 else name
+        for column, name in enumerate(names)
     ]
 
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The metrics of all rows: the usual ones first, then the others as they come."""
+    """Returns the metrics of all rows: those of `FIRST`, then the others in their order."""
     every = (name for row in rows for name in row["metrics"])
-    # The ends of a run's interval have no mean over runs worth reading.
-    found = dict.fromkeys(name for name in every if not name.endswith(("_low", "_high")))
-    return [*(name for name in FIRST if name in found), *(n for n in found if n not in FIRST)]
+    # The mean over runs of an end of a confidence interval has no meaning.
+    names = dict.fromkeys(name for name in every if not name.endswith(("_low", "_high")))
+    return [*(name for name in FIRST if name in names), *(n for n in names if n not in FIRST)]
 
 
 def _is_constant(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a metric has the same value in every run of several updaters."""
-    found = [row["metrics"].get(name) for row in rows]
+    """True if a metric has the same value in every run of several updaters."""
+    spreads = [row["metrics"].get(name) for row in rows]
     return len(rows) > 1 and all(
-        one is not None and one["mean"] == found[0]["mean"] and not one["std"] for one in found
+        spread is not None and spread["mean"] == spreads[0]["mean"] and not spread["std"]
+        for spread in spreads
     )
 
 
 def _same(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
-    """What has the same value in every run, in one line."""
+    """Returns a line with the metrics that are the same in every run, and their values."""
     values = {name: rows[0]["metrics"][name]["mean"] for name in names}
-    words = ", ".join(f"{key.replace('_', ' ')} {metric(key, one)}" for key, one in values.items())
+    words = ", ".join(
+        f"{name.replace('_', ' ')} {metric(name, value)}" for name, value in values.items()
+    )
     return f"The same in every run: {words}." if words else ""
 
 
 def _caution(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What a reader should keep in mind where there are few seeds."""
+    """Returns a caution about few seeds, or an empty text."""
     seeds = min((len(row["seeds"]) for row in rows), default=FEW)
     if seeds >= FEW:
         return ""
@@ -85,13 +89,14 @@ def _caution(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cells(name: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
-    """The cells of a row: means, with their deviations where there are some, written alike."""
+    """Yields the cells of a metric's row: means with their deviations, if any, in one format."""
     spreads = [row["metrics"].get(name) for row in rows]
-    known = [one for one in spreads if one is not None]
-    words = alike(name, [*(one["mean"] for one in known), *(one["std"] or 0.0 for one in known)])
-    for one in spreads:
-        if one is None:
+    known = [spread for spread in spreads if spread is not None]
+    values = [*(spread["mean"] for spread in known), *(spread["std"] or 0.0 for spread in known)]
+    words = alike(name, values)
+    for spread in spreads:
+        if spread is None:
             yield Text("-")
         else:
-            deviation = f"\n± {words(one['std'])}" if one["std"] else ""
-            yield Text(f"{words(one['mean'])}{deviation}")
+            deviation = f"\n± {words(spread['std'])}" if spread["std"] else ""
+            yield Text(f"{words(spread['mean'])}{deviation}")

@@ -1,7 +1,7 @@
-"""A run at a glance, after a search and in `nastk show`: what was run, found, measured and spent.
+"""The summary of a run, after a search and in `nastk show`: settings, decision, metrics, cost.
 
-`summary` takes plain dicts, as a run folder holds them, and leaves out what is not there: it shows
-an interrupted run as well as a finished one.
+`summary` takes plain dicts, as a run folder holds them, and leaves out missing parts, so that it
+shows an interrupted run as well as a finished one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from nastk.report.tree import Tree
 from nastk.spaces.architecture import Architecture
 
 CHANCE = 1.25
-"""How many times the accuracy of guessing is not better than guessing."""
+"""An accuracy below this multiple of that of guessing counts as guessing."""
 
 STATES = {
     "finished": "green",
@@ -37,14 +37,13 @@ STATES = {
 
 
 def summary(result: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """What a run did, as something that rich prints.
+    """Returns the summary of a run as something that rich prints.
 
     Args:
         result: any of `run` (its folder), `state`, `config`, `architecture` (its JSON object),
-            `text`, `evaluations` (each with evaluator, metrics, notes), `cost` (by phase) and
-            `error`.
-        history: the run's events; those of kind `epoch-done` make the curves, splits a tree,
-            `watched` and `ranked` sections of their own.
+            `text`, `evaluations` (with evaluator, metrics, notes), `cost` (by phase) and `error`.
+        history: the run's events; those of kind `epoch-done` make the curves, splits a tree, and
+            those of kind `watched` and `ranked` have sections of their own.
 
     Example: `rich.print(summary({**folder.result(), "config": folder.config()}, folder.events()))`
     """
@@ -57,26 +56,31 @@ def summary(result: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> 
         parts += _section("Branches", Tree(branches))
     if result.get("architecture"):
         parts += _section("Architecture", *_architecture(result))
-    if (seen := decisions(history)) is not None:
-        parts += _section("Decision", seen)
-    if (seen := rankings(history)) is not None:
-        parts += _section("Ranking quality", seen)
-    # What has a section of its own is not said twice.
-    judged = [one for one in result.get("evaluations") or () if one["evaluator"] != "ranking"]
-    if judged:
+    if (section := decisions(history)) is not None:
+        parts += _section("Decision", section)
+    if (section := rankings(history)) is not None:
+        parts += _section("Ranking quality", section)
+    # Ranking quality has a section of its own already.
+    evaluations = [
+        evaluation
+        for evaluation in result.get("evaluations") or ()
+        if evaluation["evaluator"] != "ranking"
+    ]
+    if evaluations:
         classes = (result.get("task") or {}).get("classes")
-        parts += _section("Evaluation", _evaluations(judged), *_chance(judged, classes))
+        parts += _section("Evaluation", _evaluations(evaluations), *_chance(evaluations, classes))
     if result.get("cost"):
         parts += _section("Cost", _cost(result["cost"]))
     return Plain(Group(*parts))
 
 
 def _section(title: str, *parts: RenderableType) -> list[RenderableType]:
+    """Returns an empty line, the title, and the parts, which are indented."""
     return [Text(), Text(title, "bold"), *(Padding(part, (0, 0, 0, 2)) for part in parts)]
 
 
 def _head(result: Mapping[str, Any]) -> RenderableType:
-    """What was run: the folder and its state, then the configuration."""
+    """Returns the folder of the run and its state, then the configuration."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -100,15 +104,15 @@ def _head(result: Mapping[str, Any]) -> RenderableType:
 
 
 def early_words(result: Mapping[str, Any]) -> str:
-    """How far a run had come that was finished early, in words; empty for any other."""
-    found = result.get("finished_early")
-    if not found:
+    """Returns in words where a run was finished early; empty for any other run."""
+    early = result.get("finished_early")
+    if not early:
         return ""
-    return f"early, after {found['epoch']} of {found['epochs']} epochs (step {found['step']})"
+    return f"early, after {early['epoch']} of {early['epochs']} epochs (step {early['step']})"
 
 
 def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The configuration as (name, words); a component is its name followed by its options."""
+    """Yields the configuration as (name, text); a component is its name followed by its options."""
     for key, value in config.items():
         if value is None or value == [] or value == {} or value is False:
             continue
@@ -118,7 +122,7 @@ def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield (
                 key,
                 ", ".join(
-                    _component(one) if isinstance(one, Mapping) else str(one) for one in value
+                    _component(item) if isinstance(item, Mapping) else str(item) for item in value
                 ),
             )
         else:
@@ -126,14 +130,15 @@ def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _component(value: Mapping[str, Any]) -> str:
-    """A component with its options, or a section of settings, in one line."""
+    """Returns a component with its options, or a section of settings, in one line."""
     named = "name" in value
     options = value.get("options") or {} if named else value
-    words = " ".join(f"{key}={_value(one)}" for key, one in options.items())
+    words = " ".join(f"{key}={_value(option)}" for key, option in options.items())
     return f"{value['name']}  {words}".rstrip() if named else words
 
 
 def _value(value: Any) -> str:
+    """Returns the value of an option as text."""
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, (list, tuple)):
@@ -142,7 +147,7 @@ def _value(value: Any) -> str:
 
 
 def _architecture(result: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """The cells drawn, the id and the text that the field exchanges."""
+    """Yields the drawn cells, the id, and the text in which the field exchanges architectures."""
     value = result["architecture"]
     if isinstance(value, Mapping):
         architecture = Architecture.from_json(value)
@@ -159,38 +164,40 @@ def _architecture(result: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 
 def _evaluations(evaluations: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """A row for each metric; notes stand below the metrics that they qualify."""
+    """Returns a row for each metric, and the evaluators' notes below."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(style="dim", overflow="fold")
     table.add_column(justify="right", no_wrap=True)
     parts: list[RenderableType] = [table]
     notes = []
-    for one in evaluations:
-        name = str(one["evaluator"])
-        for row, (key, value) in enumerate(one["metrics"].items()):
+    for evaluation in evaluations:
+        name = str(evaluation["evaluator"])
+        for row, (key, value) in enumerate(evaluation["metrics"].items()):
             table.add_row(
                 name if row == 0 else "", key.replace("_", " "), Text(metric(key, value), "bold")
             )
-        notes += [Text(f"{name}: {note}", "dim", overflow="fold") for note in one.get("notes", ())]
+        notes += [
+            Text(f"{name}: {note}", "dim", overflow="fold") for note in evaluation.get("notes", ())
+        ]
     return Group(*parts, *notes)
 
 
 def _chance(evaluations: Sequence[Mapping[str, Any]], classes: int | None) -> Iterator[Text]:
-    """A caution where an accuracy on unseen images is what guessing one of the classes gives."""
-    for one in evaluations:
-        accuracy = one["metrics"].get("valid_accuracy")
+    """Yields a warning for each accuracy on the valid split that is no better than guessing."""
+    for evaluation in evaluations:
+        accuracy = evaluation["metrics"].get("valid_accuracy")
         if classes and accuracy is not None and accuracy < CHANCE / classes:
             yield Text.assemble(
                 ("warning ", "yellow"),
                 ("chance: ", "bold"),
                 f"{percent(accuracy)} of the valid images is about what guessing gives "
-                f"({counted(classes, 'class', 'classes')}); by {one['evaluator']}.",
+                f"({counted(classes, 'class', 'classes')}); by {evaluation['evaluator']}.",
             )
 
 
 def _cost(cost: Mapping[str, Mapping[str, Any]]) -> RenderableType:
-    """A row for each phase, and their total."""
+    """Returns a row for each phase, and their total."""
     phases = Cost.from_json(cost)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("phase")
@@ -204,5 +211,6 @@ def _cost(cost: Mapping[str, Mapping[str, Any]]) -> RenderableType:
 
 
 def _phase(phase: PhaseCost) -> tuple[str, str, str, str]:
+    """Returns images forward and backward, time, and peak memory as texts."""
     memory = size(phase.peak_memory) if phase.peak_memory else "-"
     return count(phase.images_forward), count(phase.images_backward), seconds(phase.seconds), memory

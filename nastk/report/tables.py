@@ -16,17 +16,17 @@ from nastk.report.summary import STATES
 
 
 def runs_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """A row for each run; narrow terminals see fewer columns.
+    """Returns a table with a row for each run, and fewer columns on a narrow terminal.
 
     `rows` have path, state, space, updater, data, path_of_data, seed, epoch, epochs, accuracy
-    (0..1), architecture (its id) and started (seconds since 1970, or text); what is missing or None
-    is shown as `-`.
+    (0..1), architecture (its id) and started (seconds since 1970, or text); missing values and None
+    are shown as `-`.
     """
     return Plain(_Runs(rows))
 
 
 class _Runs:
-    """The table of runs with as many columns as fit."""
+    """Renders the table of runs with as many columns as fit."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self._rows = rows
@@ -37,13 +37,14 @@ class _Runs:
         unlimited = options.update_width(10_000)
         tables = [self._table(len(COLUMNS) - left_out) for left_out in range(len(COLUMNS) - 1)]
         fitting = (
-            each
-            for each in tables
-            if Measurement.get(console, unlimited, each).maximum <= options.max_width
+            table
+            for table in tables
+            if Measurement.get(console, unlimited, table).maximum <= options.max_width
         )
         yield next(fitting, tables[-1])
 
     def _table(self, columns: int) -> Table:
+        """Returns the table with the first so many of `COLUMNS` beside the path."""
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
         table.add_column("run", overflow="fold")
         for heading, _ in COLUMNS[:columns]:
@@ -71,7 +72,7 @@ def _accuracy(row: Mapping[str, Any]) -> Text:
 
 
 def _search(row: Mapping[str, Any]) -> Text:
-    """What a run searched: updater, space, data and seed."""
+    """Returns a run's updater, space, data and seed."""
     data = {"name": str(row.get("data") or "-"), "options": {"path": row.get("path_of_data")}}
     words = [*(str(row.get(key) or "-") for key in ("updater", "space")), data_name(data)]
     return Text(" ".join(words) + ("" if row.get("seed") is None else f" #{row['seed']}"))
@@ -82,7 +83,7 @@ def _architecture(row: Mapping[str, Any]) -> Text:
 
 
 def _started(row: Mapping[str, Any]) -> Text:
-    """A point in time in this machine's zone; what is no number is shown as it is."""
+    """Returns the start in this machine's time zone; a text is returned as it is."""
     value = row.get("started")
     if isinstance(value, (int, float)):
         return Text(datetime.fromtimestamp(value).strftime("%Y-%m-%d %H:%M"))
@@ -97,12 +98,15 @@ COLUMNS = (
     ("started", _started),
     ("architecture", _architecture),
 )
-"""The columns beside the path, those that narrow terminals keep first."""
+"""The columns beside the path; narrow terminals leave out the last ones."""
 NUMBERS = ("epochs", "accuracy")
 
 
 def components_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Components grouped by kind; `rows` have kind, name, summary, distribution and version."""
+    """Returns a table of components, grouped by kind.
+
+    `rows` have kind, name, summary, distribution and version.
+    """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")

@@ -1,6 +1,7 @@
-"""The picture of an architecture in characters: `cell` answers something that rich prints.
+"""The picture of an architecture in characters: `cell` returns something that rich prints.
 
-A cell has a row for each link, joined where they add up to a node; a chain has its layers in rows:
+A cell has a row for each link; the rows of links to the same node meet. A chain of layers is
+written in rows:
 
     c_{k-2} ─ sep_conv_3x3 ─┬─▶ 0          1  mbconv_3x3_e3 ─▶ skip_connect ─▶
     c_{k-1} ─ skip_connect ─╯              3  mbconv_5x5_e6 ─▶ mbconv_3x3_e6
@@ -23,13 +24,13 @@ ARROW = " ─▶ "
 FRAME = 4
 """Columns that a panel's sides and padding take."""
 WIDEST = 160
-"""Columns of the widest drawing, where the terminal (or a file) has more."""
+"""Most columns of a drawing, also on a wider terminal or in a file."""
 
 
 def cell(architecture: Architecture) -> RenderableType:
-    """The cells of an architecture, coloured as in the picture, in ASCII if the terminal asks.
+    """Returns the cells of an architecture, in the colours of pictures; in ASCII if need be.
 
-    Cells stand side by side where the terminal is wide enough, else one below the other.
+    Cells stand side by side where the terminal is wide enough, else below each other.
 
     Example: `rich.print(cell(result.architecture))`
     """
@@ -37,7 +38,7 @@ def cell(architecture: Architecture) -> RenderableType:
 
 
 class _Cells:
-    """Panels for cells, arranged once the width is known."""
+    """Renders a panel for each cell, arranged for the width of the terminal."""
 
     def __init__(self, cells: Sequence[Graph]) -> None:
         self._cells = cells
@@ -45,7 +46,7 @@ class _Cells:
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
-        # A chain is drawn in rows also where a line may be of any length.
+        # Output to a file has no width, but a chain is still drawn in rows.
         width = min(options.max_width, WIDEST)
         room = width - FRAME
         drawn = [_chain(graph, room) if _is_long(graph) else _rows(graph) for graph in self._cells]
@@ -65,11 +66,12 @@ class _Cells:
 
 
 def _is_long(graph: Graph) -> bool:
-    """Whether a cell is drawn as rows of layers: a chain of more than a few."""
+    """True if a cell is drawn as rows of layers: a chain of more than three layers."""
     return graph.chain and len(graph.nodes) > 4
 
 
 def _panel(graph: Graph, lines: Sequence[Text], width: int | None = None) -> Panel:
+    """Returns the lines of a cell in a frame with the cell's name."""
     body = Text("\n").join(lines)
     body.overflow = "fold"
     return Panel(
@@ -79,14 +81,14 @@ def _panel(graph: Graph, lines: Sequence[Text], width: int | None = None) -> Pan
 
 
 def _rows(graph: Graph) -> list[Text]:
-    """A row for each link, and one for what the output joins."""
-    names = max(len(graph.name(node)) for node in (*graph.inputs, *graph.middle))
-    wide = max((len(link.operation) for link in graph.links), default=0)
+    """Returns a row for each link, and one for the nodes that the output concatenates."""
+    name_width = max(len(graph.name(node)) for node in (*graph.inputs, *graph.middle))
+    operation_width = max((len(link.operation) for link in graph.links), default=0)
     lines: list[Text] = []
     for node in (*graph.middle, graph.output):
         links = graph.into(node)
         if node == graph.output and graph.joined:
-            parts = ", ".join(graph.name(each) for each in graph.joined)
+            parts = ", ".join(graph.name(joined) for joined in graph.joined)
             lines.append(
                 Text.assemble(
                     (parts, "bold"), (" ─ concatenate", "dim"), (ARROW, "dim"), _name(graph, node)
@@ -94,21 +96,32 @@ def _rows(graph: Graph) -> list[Text]:
             )
         elif not links:
             lines.append(
-                Text.assemble(("nothing".rjust(names), "dim"), (ARROW, "dim"), _name(graph, node))
+                Text.assemble(
+                    ("nothing".rjust(name_width), "dim"), (ARROW, "dim"), _name(graph, node)
+                )
             )
         for row, link in enumerate(links):
-            lines.append(_row(graph, link, names, wide, row, len(links)))
+            lines.append(_row(graph, link, name_width, operation_width, row, len(links)))
     return lines
 
 
-def _row(graph: Graph, link: Link, names: int, wide: int, row: int, count: int) -> Text:
-    """One link: its source, its operation, and its part of the bracket that leads to the node."""
+def _row(
+    graph: Graph, link: Link, name_width: int, operation_width: int, row: int, count: int
+) -> Text:
+    """Returns the line of a link: source, operation, and its part of the bracket to the node.
+
+    The link is number `row` of the `count` links to the node, of which the middle one has the
+    arrow.
+    """
     colour = family(link.operation).terminal
     source = _name(graph, link.source)
     line = Text.assemble(
-        " " * (names - len(source[0])), source, (" ─ ", colour), (link.operation, f"bold {colour}")
+        " " * (name_width - len(source[0])),
+        source,
+        (" ─ ", colour),
+        (link.operation, f"bold {colour}"),
     )
-    line.append(" " + "─" * (wide - len(link.operation) + 1), colour)
+    line.append(" " + "─" * (operation_width - len(link.operation) + 1), colour)
     middle = row == (count - 1) // 2
     if count == 1:
         corner = "─"
@@ -123,11 +136,12 @@ def _row(graph: Graph, link: Link, names: int, wide: int, row: int, count: int) 
 
 
 def _name(graph: Graph, node: int) -> tuple[str, str]:
+    """Returns a node's name with its style."""
     return graph.name(node), "bold"
 
 
 def _chain(graph: Graph, room: int) -> list[Text]:
-    """A chain in one line of `room` columns where it fits, else in numbered rows of layers."""
+    """Returns a chain in one line where that fits `room` columns, else in numbered rows."""
     texts = [_layer(graph.into(node)) for node in graph.nodes[1:]]
     first, last = (Text(*_name(graph, node)) for node in (graph.inputs[0], graph.output))
     line = Text(ARROW, "dim").join([first, *texts, last])
@@ -135,15 +149,15 @@ def _chain(graph: Graph, room: int) -> list[Text]:
 
 
 def _chain_rows(texts: Sequence[Text], first: Text, last: Text, room: int) -> list[Text]:
-    """The layers of a chain in rows, each led by its first layer's number."""
-    wide = max(text.cell_len for text in texts)
+    """Returns the layers of a chain in rows that begin with the number of their first layer."""
+    width = max(text.cell_len for text in texts)
     gutter = len(str(len(texts))) + 2
-    a_row = max((room - gutter) // (wide + len(ARROW)), 1)
+    layers_per_row = max((room - gutter) // (width + len(ARROW)), 1)
     lines = [Text.assemble(" " * gutter, first, (ARROW.rstrip(), "dim"))]
-    for start in range(0, len(texts), a_row):
+    for start in range(0, len(texts), layers_per_row):
         line = Text(f"{start + 1:>{gutter - 2}}  ", "dim")
-        for text in texts[start : start + a_row]:
-            line.append_text(text).append(" " * (wide - text.cell_len)).append(ARROW, "dim")
+        for text in texts[start : start + layers_per_row]:
+            line.append_text(text).append(" " * (width - text.cell_len)).append(ARROW, "dim")
         lines.append(line)
     if lines[-1].cell_len + last.cell_len <= room:
         lines[-1].append_text(last)
@@ -155,7 +169,7 @@ def _chain_rows(texts: Sequence[Text], first: Text, last: Text, room: int) -> li
 
 
 def _layer(links: Sequence[Link]) -> Text:
-    """The operations of one layer; `(nothing)` where none is chosen."""
+    """Returns the operations of a layer; `(nothing)` where none is chosen."""
     if not links:
         return Text("(nothing)", "dim")
     return Text(" + ").join(

@@ -23,11 +23,11 @@ from nastk.report.families import family
 from nastk.report.numbers import percent
 
 CHOSEN = "bold green"
-"""How the branch of the run's architecture stands out."""
+"""The style of the branch that made the run's decision."""
 
 
 class Tree:
-    """A lineage as a tree: epochs, edge, group, distance and accuracies of every branch.
+    """Renders a lineage as a tree: epochs, edge, group, distance and accuracies of every branch.
 
     Example: `rich.print(Tree(lineage(folder.events())))`
     """
@@ -35,8 +35,10 @@ class Tree:
     def __init__(self, branches: Lineage) -> None:
         self._branches = branches
         records = branches.branches.values()
-        self._measured = [each for each in records if each.split and each.split.value is not None]
-        self._judged = any(each.valid is not None for each in records)
+        self._measured = [
+            record for record in records if record.split and record.split.value is not None
+        ]
+        self._evaluated = any(record.valid is not None for record in records)
         self._guides = branch_tree(list(branches.branches))
 
     def __rich_console__(
@@ -45,19 +47,20 @@ class Tree:
         beside, room = self._beside(), options.max_width
         needed = Measurement.get(console, options.update_width(10_000), beside).maximum
         yield Plain(beside if needed <= room else self._below(console, room))
-        if any(each.chosen for each in self._branches.leaves):
+        if any(leaf.chosen for leaf in self._branches.leaves):
             why = ": the most accurate leaf on the valid split" if self._by_accuracy() else ""
             yield Plain(Text(f"◀ the branch of the architecture{why}", "dim"))
 
     def _by_accuracy(self) -> bool:
-        """True if the chosen leaf is the most accurate; an evaluator may go by something else."""
+        """True if the chosen leaf is the most accurate; another metric may have decided."""
         leaves = self._branches.leaves
-        known = [each.valid for each in leaves if each.valid is not None]
-        return any(each.chosen and each.valid == max(known) for each in leaves if known)
+        known = [leaf.valid for leaf in leaves if leaf.valid is not None]
+        return any(leaf.chosen and leaf.valid == max(known) for leaf in leaves if known)
 
-    # ------------------------------------------------------------------ the two forms
+    # ------------------------------------------------------------------ wide and narrow layout
 
     def _beside(self) -> RenderableType:
+        """Returns the tree with edge and operations in columns of their own."""
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
         headings = self._headings()
         for number, heading in enumerate([*headings[:2], "edge", "operations", *headings[2:]]):
@@ -73,10 +76,13 @@ class Tree:
         return table
 
     def _below(self, console: Console, room: int) -> RenderableType:
-        """A grid of one column, whose lines are put together here: a branch, then its group."""
-        rows = [[Text(each, "dim") for each in self._headings()]]
+        """Returns the tree with edge and operations in lines below their branch.
+
+        The lines are put together here, as rich has no cells that span columns.
+        """
+        rows = [[Text(heading, "dim") for heading in self._headings()]]
         rows += [self._row(name, guide) for name, guide in self._guides]
-        widths = [max(line[place].cell_len for line in rows) for place in range(len(rows[0]))]
+        widths = [max(line[column].cell_len for line in rows) for column in range(len(rows[0]))]
         grid = Table.grid()
         grid.add_column(no_wrap=True)
         grid.add_row(_joined(rows[0], widths))
@@ -92,34 +98,35 @@ class Tree:
         return grid
 
     def _leads(self) -> list[str]:
-        """The lines of the tree that pass below each branch."""
+        """Returns the vertical lines of the tree that are drawn below each branch."""
         depth = {name: cell_len(guide) for name, guide in self._guides}
-        found = []
+        leads = []
         for number, (name, guide) in enumerate(self._guides):
             lead = guide.replace("├─ ", "│  ").replace("└─ ", "   ")
-            below = [depth[other] for other, _ in self._guides[number + 1 : number + 2]]
-            found.append(lead + ("│  " if below and below[0] > depth[name] else "   "))
-        return found
+            below = [depth[following] for following, _ in self._guides[number + 1 : number + 2]]
+            leads.append(lead + ("│  " if below and below[0] > depth[name] else "   "))
+        return leads
 
     # ------------------------------------------------------------------ columns
 
     def _headings(self) -> list[str]:
-        within = any(each.split and each.split.within for each in self._measured)
+        """Returns the headings of all columns but edge and operations."""
+        within = any(record.split and record.split.within for record in self._measured)
         distance = ["within" if within else "distance"] if self._measured else []
-        return ["branch", "epochs", *distance, "train", *(["valid"] if self._judged else []), ""]
+        return ["branch", "epochs", *distance, "train", *(["valid"] if self._evaluated else []), ""]
 
     def _row(self, name: str, guide: str) -> list[Text]:
-        """What stands in the columns of `_headings` for one branch."""
+        """Returns the cells of one branch, in the columns of `_headings`."""
         record = self._branches.branches[name]
         style = CHOSEN if record.chosen else ""
-        found = [Text.assemble((guide, "dim"), (name, style)), Text(record.epochs)]
+        cells = [Text.assemble((guide, "dim"), (name, style)), Text(record.epochs)]
         if self._measured:
             value = record.origin.value if record.origin else None
-            found.append(Text("" if value is None else f"{value:.2f}"))
-        found.append(_accuracy(record.train, ""))
-        if self._judged:
-            found.append(_accuracy(record.valid, style))
-        return [*found, Text("◀" if record.chosen else "", style)]
+            cells.append(Text("" if value is None else f"{value:.2f}"))
+        cells.append(_accuracy(record.train, ""))
+        if self._evaluated:
+            cells.append(_accuracy(record.valid, style))
+        return [*cells, Text("◀" if record.chosen else "", style)]
 
     @staticmethod
     def _edge(record: BranchRecord) -> str:
@@ -127,8 +134,8 @@ class Tree:
 
 
 def _operations(record: BranchRecord) -> Text:
-    """The operations of a branch's group in their colours."""
-    words = [Text(each, family(each).terminal) for each in record.group]
+    """Returns the operations of a branch's group in their colours."""
+    words = [Text(operation, family(operation).terminal) for operation in record.group]
     return Text(", ").join(words)
 
 
@@ -137,12 +144,12 @@ def _accuracy(value: float | None, style: str) -> Text:
 
 
 def _joined(row: list[Text], widths: list[int]) -> Text:
-    """One line of cells: the branch to the left, numbers to the right."""
+    """Returns a row as one line: the branch is aligned to the left, numbers to the right."""
     line = Text()
-    for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
+    for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
         gap = " " * (width - cell.cell_len)
         line = Text.assemble(
-            line, "  " if place else "", *((cell, gap) if not place else (gap, cell))
+            line, "  " if column else "", *((cell, gap) if not column else (gap, cell))
         )
     line.rstrip()
     return line

@@ -140,7 +140,9 @@ def restored(
         raise
     except RAISED as error:
         if out_of_memory(error):
-            raise as_nastk_error(error, f"The checkpoint {checkpoint.path}", "it was loaded") from error
+            raise as_nastk_error(
+                error, f"The checkpoint {checkpoint.path}", "it was loaded"
+            ) from error
         component = raised_by(error, config, ("updater", config.updater.name))
         why = f"{component} said {described(error)}" if component else described(error)
         before = {**checkpoint.origin.get("packages", {}), "nastk": f"nastk {checkpoint.version}"}
