@@ -79,7 +79,7 @@ class CellSpace(SearchSpace, ABC):
         With the option `distinct_inputs` they come from two different inputs.
 
         Raises:
-            PluginError: no cell lies in `subspace`, or the score of a living operation is not a
+            PluginError: no cell lies in `subspace`, or the score of an alive operation is not a
                 number.
         """
         self._refuse_empty(subspace)

@@ -56,8 +56,8 @@ def why_empty(edges: Sequence[Edge], subspace: Subspace, distinct: bool) -> str 
         left = len({edge for edge, _ in node.candidates}) if distinct else len(node.candidates)
         if left < KEPT:
             noun = ("input" if distinct else "operation") + ("" if left == 1 else "s")
-            place = f"node {node.number} of the {node.group} cell"
-            return f"{place} has {left} {noun} left besides 'none'; it needs {KEPT}"
+            label = f"node {node.number} of the {node.group} cell"
+            return f"{label} has {left} {noun} left besides 'none'; it needs {KEPT}"
     return None
 
 

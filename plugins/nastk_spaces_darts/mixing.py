@@ -56,15 +56,15 @@ def mix(terms: Iterable[Weighted]) -> State | None:
 
 def _portions(terms: Iterable[Weighted]) -> Iterator[list[Weighted]]:
     """Yields the terms in lists of about `AT_ONCE` numbers."""
-    held, numbers = [], 0
+    portion, numbers = [], 0
     for weighted in terms:
-        held.append(weighted)
+        portion.append(weighted)
         numbers += weighted[1].x.numel()
         if numbers >= AT_ONCE:
-            yield held
-            held, numbers = [], 0
-    if held:
-        yield held
+            yield portion
+            portion, numbers = [], 0
+    if portion:
+        yield portion
 
 
 def summed(

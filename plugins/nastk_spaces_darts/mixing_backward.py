@@ -115,13 +115,13 @@ class MixBackward:
         sums = column_sums(self._gradient)  # n mean(G): out
         # G'd less sum(G) m' is H: terms x out x in. So d - m is never written out.
         products = torch.stack([self._gradient.t() @ matrix for matrix in projections.matrices])
-        held = products - sums[None, :, None] * means[:, None]
-        by_scale = (held * kernels).sum(2)  # h: terms x out
+        centred = products - sums[None, :, None] * means[:, None]
+        by_scale = (centred * kernels).sum(2)  # h: terms x out
         scales = weights[:, None] * roots  # a r: terms x out
         by_variance = -0.5 * by_scale * scales * roots.square()  # b: terms x out
         spread = by_variance[:, :, None]
         self.slopes = (by_scale * roots).sum(1)
-        self.of_kernels = scales[:, :, None] * held + 2 * spread * (kernels @ covariances)
+        self.of_kernels = scales[:, :, None] * centred + 2 * spread * (kernels @ covariances)
         self._scaled = kernels * scales[:, :, None]  # a r W: terms x out x in
         share = 1 / len(self._gradient)
         # (2 / n) W' diag(b) W: terms x in x in

@@ -147,15 +147,15 @@ class BackwardPass:
         columns = output.chunk(len(wide.indices), 1)  # per convolution: positions x out
         # h = sum(G (y - m)) = sum(G y) - sum(G) m. The diagonal of G'y holds sum(G y) of each
         # channel: a matrix product is faster than multiplying the maps and summing over positions.
-        held = torch.stack(
+        centred = torch.stack(
             [
                 (self._gradient_at(index).t() @ part).diagonal()
                 for index, part in zip(wide.indices, columns, strict=True)
             ]
         )  # convolutions x out
         sums = torch.stack([self._sums[self._outgoing[index].node] for index in wide.indices])
-        held -= sums * wide.means
-        scales, by_variance = self._through_norm(wide, held)  # convolutions x out
+        centred -= sums * wide.means
+        scales, by_variance = self._through_norm(wide, centred)  # convolutions x out
         share = 1 / len(output)
         # The gradient of y as slope y + shift + a r G, so that it is two passes over the map.
         slope = by_variance * (2 * share)
@@ -184,10 +184,10 @@ class BackwardPass:
         # G'x: convolutions x out x in; less sum(G) m' it is H.
         products = torch.stack([self._gradient_at(index).t() @ relu for index in narrow.indices])
         sums = torch.stack([self._sums[self._outgoing[index].node] for index in narrow.indices])
-        held = products - sums[:, :, None] * narrow.mean
-        scales, by_variance = self._through_norm(narrow, (held * kernels).sum(2))
+        centred = products - sums[:, :, None] * narrow.mean
+        scales, by_variance = self._through_norm(narrow, (centred * kernels).sum(2))
         spreads = 2 * by_variance[:, :, None] * kernels  # 2 b W: convolutions x out x in
-        of_kernels = scales[:, :, None] * held + spreads @ narrow.covariance
+        of_kernels = scales[:, :, None] * centred + spreads @ narrow.covariance
         share = 1 / len(relu)
         through = (kernels.mT @ spreads).sum(0) * share  # (2 / n) W' diag(b) W: in x in
         scaled = kernels * scales[:, :, None]  # a r W: convolutions x out x in
@@ -203,16 +203,16 @@ class BackwardPass:
             self.kernels[index] = of_kernels[number][:, :, None, None]
         return total
 
-    def _through_norm(self, dense: Dense, held: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns a r and the gradient of v from h (`held`); notes the mixing weights' gradients.
+    def _through_norm(self, dense: Dense, centred: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns a r and the gradient of v from h (`centred`); notes the mixing weights' gradients.
 
         All are convolutions x out.
         """
-        by_weight = (held * dense.roots).sum(1)
+        by_weight = (centred * dense.roots).sum(1)
         for index, slope in zip(dense.indices, by_weight.unbind(), strict=True):
             self.slopes[index] = slope
         scales, _ = dense.factors(self._weights)
-        return scales, -0.5 * held * scales * dense.roots.square()
+        return scales, -0.5 * centred * scales * dense.roots.square()
 
     def _through_convolution(self, gradient: State, wide: Dense, low: torch.dtype | None) -> Matrix:
         """Returns the gradient of the convolutions' input; notes those of the kernels."""
