@@ -17,7 +17,7 @@ from nastk import Offer, hookimpl
 
 @hookimpl
 def data_sources() -> list[Offer]:
-    """Called once when the plugin is loaded: offers the sources by their names in `--data`."""
+    """Returns the offers of the sources, by their names in `--data`."""
     return [
         Offer(
             "digits",

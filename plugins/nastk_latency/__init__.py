@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def evaluators() -> list[Offer]:
-    """Called once when the plugin is loaded: offers the evaluator `latency`."""
+    """Returns the offer of the evaluator `latency`."""
     return [
         Offer(
             "latency",

@@ -22,7 +22,7 @@ from nastk import Offer, hookimpl
 
 @hookimpl
 def search_spaces() -> list[Offer]:
-    """Called once when the plugin is loaded: offers the DARTS space, and S1 to S4."""
+    """Returns the offers of the DARTS space, and of S1 to S4."""
     module = "nastk_spaces_darts.robust"
     cells = "DARTS cells"
     return [

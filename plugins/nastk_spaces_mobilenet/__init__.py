@@ -20,7 +20,7 @@ from nastk import Offer, hookimpl
 
 @hookimpl
 def search_spaces() -> list[Offer]:
-    """Called once when the plugin is loaded: offers the MobileNet space and NAS-Bench-Macro."""
+    """Returns the offers of the MobileNet space and of NAS-Bench-Macro."""
     return [
         Offer(
             "mobilenet",

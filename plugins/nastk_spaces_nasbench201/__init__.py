@@ -20,6 +20,6 @@ from nastk import Offer, hookimpl
 
 @hookimpl
 def search_spaces() -> list[Offer]:
-    """Called once when the plugin is loaded: offers the NAS-Bench-201 space."""
+    """Returns the offer of the NAS-Bench-201 space."""
     summary = "NAS-Bench-201: one cell of 4 nodes, 6 edges, 5 operations; 15,625 networks"
     return [Offer("nasbench201", summary, "nastk_spaces_nasbench201.space:NasBench201Space")]

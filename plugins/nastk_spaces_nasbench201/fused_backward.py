@@ -204,7 +204,7 @@ class BackwardPass:
         return total
 
     def _through_norm(self, dense: Dense, centred: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns a r and the gradient of v from h (`centred`); notes the mixing weights' gradients.
+        """Returns a r and the gradient of v from h (`centred`); notes the weights' gradients.
 
         All are convolutions x out.
         """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def evaluators() -> list[Offer]:
-    """Called once when the plugin is loaded: offers the evaluator `table`."""
+    """Returns the offer of the evaluator `table`."""
     return [
         Offer(
             "table",
