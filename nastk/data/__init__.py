@@ -1,15 +1,17 @@
-"""Labelled images: what a data source offers and how a run reads it.
+"""Labelled images: the interface of data sources, and the batches that a run reads from them.
 
-`task.py` says what a network must fit, `image_size.py` how sizes are written, `objective.py` what
-training minimises and what is reported; `splits.py` holds the images of train, valid and test as a
-`DataSource` gives them; `source.py` is the interface that plugins implement and `pair.py` the
-source for datasets that exist in Python, whose items `items.py` reads; `transparency.py` lays
-pictures over grey. `order.py` says which images make up which batch,
-`augment.py` changes a batch on the device, and `streams.py` puts both together: batches that are
-pure functions of (seed, step). `loader.py` is the same stream for images that are read while the
-run goes on, and `opening.py` makes the one that suits a split.
+- `source.py` is the interface that plugins implement. `pair.py` is the source for datasets in
+  Python; `items.py` reads their items.
+- `task.py` describes the images and classes that a network has to fit, `image_size.py` reads sizes,
+  and `objective.py` is the loss and the metric.
+- `splits.py` holds the images of train, valid and test.
+- `order.py` decides which images form which batch, `augment.py` augments a batch on its device, and
+  `streams.py` combines both: batches are pure functions of (seed, step). `loader.py` is the stream
+  for images that are read during the run; `opening.py` makes the stream that fits a split.
+- `inventory.py` records the images of a run, `channel_statistics.py` measures their mean and
+  spread, `transparency.py` lays pictures over grey, and `upload.py` copies tensors to the device.
 
-Plugins import the names of `__init__.pyi` from here, and the others not.
+Plugins may import the names in `__init__.pyi`; all other names are internal.
 """
 
 import lazy_loader

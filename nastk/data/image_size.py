@@ -1,16 +1,16 @@
-"""The size of images as users write it: `read_size`, of squares and of rectangles."""
+"""Reads the size of images as users write it, for squares and rectangles: `read_size`."""
 
 import re
 from typing import Any
 
 ImageSize = int | tuple[int, int]
-"""Pixels a side of square images, or (height, width)."""
+"""The side of square images in pixels, or (height, width)."""
 
 PAIR = re.compile(r"(\d{1,9})\s*x\s*(\d{1,9})")
 
 
 def simplest(size: ImageSize) -> ImageSize:
-    """A size with an equal pair as one number.
+    """Returns a size, with a pair of equal numbers as one number.
 
     >>> simplest((32, 32)), simplest((24, 32))
     (32, (24, 32))
@@ -19,16 +19,17 @@ def simplest(size: ImageSize) -> ImageSize:
 
 
 def read_size(value: Any, least: int = 1, most: int = 2**16) -> ImageSize:
-    """A size from a number, from `HEIGHTxWIDTH` or from a pair of numbers; both sides in bounds.
+    """Returns a size, from a number, from `HEIGHTxWIDTH` or from a pair of numbers.
 
     Raises:
-        ValueError: it is none; says what was expected, as options' validators do.
+        ValueError: it is none of these, or a side is not from `least` to `most` pixels. The message
+            is what was expected, as in validators of options.
 
     >>> read_size(32), read_size("24x32"), read_size([24, 32]), read_size("32x32")
     (32, (24, 32), (24, 32), 32)
     """
-    found = PAIR.fullmatch(value.strip()) if isinstance(value, str) else None
-    parts = found.groups() if found else value
+    match = PAIR.fullmatch(value.strip()) if isinstance(value, str) else None
+    parts = match.groups() if match else value
     sides = parts if isinstance(parts, (list, tuple)) and len(parts) == 2 else (parts, parts)
     height, width = map(_whole, sides)
     if (
@@ -44,7 +45,7 @@ def read_size(value: Any, least: int = 1, most: int = 2**16) -> ImageSize:
 
 
 def _whole(value: Any) -> int | None:
-    """A whole number; None where it is none."""
+    """Returns a whole number, from a number or its digits; None if it is not one."""
     if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value.strip()):
         return int(value)
     if isinstance(value, float) and value.is_integer():

@@ -1,9 +1,9 @@
-"""Which images a run began with, and the first difference to those of now: `Inventory`.
+"""A record of the images of a run, to find the first difference when it is resumed: `Inventory`.
 
-A run that goes on with other images mixes its splits: the images of its test split may have trained
-its weights. So a run keeps what its images were. Files are known by path below their folder, size
-and the hash of their ends (of files that are decoded while the run goes on: path and size), images
-in memory by the hash of their pixels.
+If a run goes on with different images, its splits mix: images of its test split may have trained
+its weights. So a run records its images. A file is identified by its path below the folder, its
+size and a hash of both its ends (files that are decoded during the run: by path and size), an image
+in memory by a hash of its pixels.
 """
 
 import os
@@ -22,16 +22,17 @@ from nastk.data.task import Task
 SCHEMA = 1
 NAMES = ("train", "valid", "test")
 LISTED = 20_000
-"""Images up to which each one is listed; of more, each class of each split has a digest."""
+"""Up to so many images, each is listed; for more there is a digest of each class of each split."""
 END = 16_384
-"""Bytes of a file that are hashed at its beginning, and at its end."""
+"""The number of bytes that are hashed at the beginning of a file, and at its end."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a split holds: images of each class, a digest of each class, one of all in order.
+    """The record of a split.
 
-    `images` lists them as (class, what it is known by); None where there are too many.
+    `counts` are the images of each class, `classes` a digest of each class, and `digest` one of all
+    images in order. `images` lists them as (class, identity); None if there are too many.
     """
 
     counts: tuple[int, ...]
@@ -42,11 +43,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The images of a run: class names, form, and each split's `Part`.
+    """The record of the images of a run: class names, shape, and a `Part` for each split.
 
-    `form` is (channels, side), of rectangles (channels, height, width).
+    `form` is (channels, side) of squares and (channels, height, width) of rectangles.
 
-    Example: `Inventory.of(splits, task).difference(stored)` is None where they are the same.
+    Example: `Inventory.of(splits, task).difference(stored)` is None if the images are the same.
     """
 
     labels: tuple[str, ...]
@@ -55,10 +56,10 @@ class Inventory:
 
     @classmethod
     def of(cls, splits: Splits, task: Task) -> "Inventory":
-        """Look at the images as they are now.
+        """Returns the record of the images as they are now.
 
         Raises:
-            DataError: a file is gone.
+            DataError: a file cannot be read.
         """
         listed = sum(len(getattr(splits, name)) for name in NAMES) <= LISTED
         parts = {name: _part(getattr(splits, name), task.classes, listed) for name in NAMES}
@@ -66,23 +67,23 @@ class Inventory:
 
     @property
     def digest(self) -> str:
-        """One digest of everything."""
+        """One digest of the whole record."""
         parts = [f"{name} {part.counts} {part.digest}" for name, part in self.parts.items()]
         return _digest("\n".join([*self.labels, str(self.form), *parts]).encode())
 
     def difference(self, before: "Inventory") -> str | None:
-        """The first thing, in words, in which these images differ from those `before`."""
+        """Returns, in words, the first difference to the record `before`; None if there is none."""
         if self.digest == before.digest:
             return None
         if self.labels != before.labels:
             return f"the classes are {_few(self.labels)}; they were {_few(before.labels)}"
         if self.form != before.form:
-            now, then = (f"{one[0]} x {one[1]} x {one[-1]}" for one in (self.form, before.form))
+            now, then = (f"{form[0]} x {form[1]} x {form[-1]}" for form in (self.form, before.form))
             return f"images are read as {now} pixels; they were {then}"
         return self._by_name(before) or self._by_class(before) or _ORDER
 
     def _by_name(self, before: "Inventory") -> str | None:
-        """The first file that is new, gone or another one, where files are listed."""
+        """Returns the first file that is new, gone or changed; None if files are not listed."""
         now, then = self._files(), before._files()
         if now is None or then is None:
             return None
@@ -93,11 +94,15 @@ class Inventory:
         return None
 
     def _total(self, before: "Inventory") -> str:
-        now, then = (sum(sum(part.counts) for part in one.parts.values()) for one in (self, before))
+        """Returns a remark on the numbers of images, if they differ."""
+        now, then = (
+            sum(sum(part.counts) for part in inventory.parts.values())
+            for inventory in (self, before)
+        )
         return "" if now == then else f" ({now} images in all; there were {then})"
 
     def _by_class(self, before: "Inventory") -> str | None:
-        """The first class of a split with another number of images, or with others."""
+        """Returns the first class of a split whose number of images, or whose images, differ."""
         for name, part in self.parts.items():
             old = before.parts[name]
             for label, (now, then) in enumerate(zip(part.counts, old.counts, strict=False)):
@@ -108,32 +113,34 @@ class Inventory:
                     )
         for name, part in self.parts.items():
             old = before.parts[name]
-            for label, (here, there) in enumerate(zip(part.classes, old.classes, strict=False)):
-                if here != there:
-                    where = self._place(name, label, before)
+            for label, (digest, old_digest) in enumerate(
+                zip(part.classes, old.classes, strict=False)
+            ):
+                if digest != old_digest:
+                    where = self._first_changed(name, label, before)
                     return f"split {name} has other images of class {self.labels[label]!r}{where}"
         return None
 
-    def _place(self, name: str, label: int, before: "Inventory") -> str:
-        """The number of the first image of a class that differs, where images are listed."""
+    def _first_changed(self, name: str, label: int, before: "Inventory") -> str:
+        """Returns the number of the first image of a class that differs, if images are listed."""
         now, then = self.parts[name].images, before.parts[name].images
         pairs = enumerate(zip(now or (), then or (), strict=False))
-        places = [place for place, (one, other) in pairs if one != other and one[0] == label]
-        return f" (the first is image {places[0]})" if places else ""
+        changed = [index for index, (image, old) in pairs if image != old and image[0] == label]
+        return f" (the first is image {changed[0]})" if changed else ""
 
     def _files(self) -> dict[str, str] | None:
-        """What each file is known by; None where images are not listed or are no files."""
-        found: dict[str, str] = {}
+        """Returns size and hash by file; None if images are not listed or are not files."""
+        files: dict[str, str] = {}
         for part in self.parts.values():
-            for _, known in part.images or ():
-                name, tab, rest = known.rpartition("\t")
+            for _, identity in part.images or ():
+                name, tab, rest = identity.rpartition("\t")
                 if not tab:
                     return None
-                found[name] = rest
-        return found or None
+                files[name] = rest
+        return files or None
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; `from_json` reads it."""
+        """Returns a JSON object; `from_json` reads it."""
         return {
             "schema": SCHEMA,
             "digest": self.digest,
@@ -144,7 +151,9 @@ class Inventory:
                     "counts": list(part.counts),
                     "classes": list(part.classes),
                     "digest": part.digest,
-                    "images": None if part.images is None else [list(one) for one in part.images],
+                    "images": None
+                    if part.images is None
+                    else [list(image) for image in part.images],
                 }
                 for name, part in self.parts.items()
             },
@@ -152,37 +161,39 @@ class Inventory:
 
     @classmethod
     def from_json(cls, value: Any) -> "Inventory":
-        """The inverse of `to_json`.
+        """Returns the record that `to_json` wrote.
 
         Raises:
-            DataError: it is no such object, or its digest does not fit it.
+            DataError: `value` is no such object, or its digest does not match.
         """
         try:
             parts = {
                 str(name): Part(
-                    tuple(map(int, one["counts"])),
-                    tuple(map(str, one["classes"])),
-                    str(one["digest"]),
+                    tuple(map(int, part["counts"])),
+                    tuple(map(str, part["classes"])),
+                    str(part["digest"]),
                     None
-                    if one["images"] is None
-                    else tuple((int(label), str(known)) for label, known in one["images"]),
+                    if part["images"] is None
+                    else tuple((int(label), str(identity)) for label, identity in part["images"]),
                 )
-                for name, one in value["splits"].items()
+                for name, part in value["splits"].items()
             }
             form = tuple(map(int, value["form"]))
-            found = cls(tuple(map(str, value["labels"])), form, parts)
-            whole = (
-                len(form) in (2, 3) and found.digest == value["digest"] and tuple(parts) == NAMES
+            inventory = cls(tuple(map(str, value["labels"])), form, parts)
+            intact = (
+                len(form) in (2, 3)
+                and inventory.digest == value["digest"]
+                and tuple(parts) == NAMES
             )
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise DataError(f"it is no inventory of images ({error!r})") from None
-        if not whole:
+        if not intact:
             raise DataError("its digest does not fit what it holds")
-        return found
+        return inventory
 
 
 def _form(task: Task) -> tuple[int, ...]:
-    """A task's form; that of squares has the side once, as in every record before rectangles."""
+    """Returns a task's shape; squares have the side once, as in records of earlier versions."""
     sides = (task.size,) if isinstance(task.size, int) else task.size
     return (task.channels, *sides)
 
@@ -191,41 +202,41 @@ _ORDER = "the images are divided or ordered in another way"
 
 
 def _part(split: Split, classes: int, listed: bool) -> Part:
-    """One pass over the images of a split."""
+    """Returns the record of a split, from one pass over its images."""
     labels = split.labels.tolist()
-    whole, by_class = blake2b(digest_size=16), [blake2b(digest_size=8) for _ in range(classes)]
+    digest, by_class = blake2b(digest_size=16), [blake2b(digest_size=8) for _ in range(classes)]
     images = []
-    for label, known in zip(labels, _known(split), strict=True):
-        line = f"{label} {known}\n".encode(errors="surrogateescape")
-        whole.update(line)
+    for label, identity in zip(labels, _identities(split), strict=True):
+        line = f"{label} {identity}\n".encode(errors="surrogateescape")
+        digest.update(line)
         by_class[label].update(line)
         if listed:
-            images.append((label, known))
+            images.append((label, identity))
     counts = Counter(labels)
     return Part(
         tuple(counts[label] for label in range(classes)),
-        tuple(one.hexdigest() for one in by_class),
-        whole.hexdigest(),
+        tuple(class_digest.hexdigest() for class_digest in by_class),
+        digest.hexdigest(),
         tuple(images) if listed else None,
     )
 
 
-def _known(split: Split) -> Iterator[str]:
-    """What each image of a split is known by."""
-    memory = isinstance(split.images, Tensor)
+def _identities(split: Split) -> Iterator[str]:
+    """Yields the text that identifies each image of a split, in order."""
+    in_memory = isinstance(split.images, Tensor)
     if split.files is not None:
         for file in split.files.paths:
-            yield _file(split.files.root, file, memory)
+            yield _file_identity(split.files.root, file, in_memory)
     elif isinstance(split.images, Tensor):
         for row in split.images:
             yield _digest(row.contiguous().numpy().tobytes())
     else:
-        # A set of somebody's own that is read one by one: its number of images is what is known.
+        # Of a plugin's `ImageFile` without files, only the number of images is recorded.
         yield from ("" for _ in range(len(split)))
 
 
-def _file(root: str, file: str, content: bool) -> str:
-    """Path below `root`, size and, where asked for, a hash of both ends of a file."""
+def _file_identity(root: str, file: str, content: bool) -> str:
+    """Returns path below `root`, size and, with `content`, a hash of both ends of a file."""
     name = os.path.relpath(file, root).replace(os.sep, "/")
     try:
         if not content:
@@ -248,5 +259,6 @@ def _digest(content: bytes) -> str:
 
 
 def _few(names: tuple[str, ...]) -> str:
-    some = ", ".join(names[:8])
-    return some + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    """Returns at most eight names, and the number of the others."""
+    first = ", ".join(names[:8])
+    return first + (f" and {len(names) - 8} more" if len(names) > 8 else "")

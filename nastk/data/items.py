@@ -1,4 +1,4 @@
-"""An item of a dataset in Python: `as_pair`, `as_label` and `as_pixels` check and read it."""
+"""Checks and reads an item of a dataset in Python: `as_pair`, `as_label` and `as_pixels`."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,16 +14,16 @@ from nastk.base.errors import DataError
 from nastk.data.transparency import is_clear, opaque
 
 DEEP = ("I", "F")
-"""PIL's modes that begin so have more than 8 bits, which converting would clip."""
+"""PIL modes that begin so have more than 8 bits; PIL would clip them in a conversion."""
 FEW_CHANNELS = 4
-"""An axis of so few numbers, where the others have more, holds channels and no pixels."""
+"""An axis of at most this length, where the other axes are longer, must be channels, not pixels."""
 
 
 def as_pair(item: Any, where: str) -> tuple[Any, Any]:
-    """The image and the label of an item.
+    """Returns the image and the label of an item.
 
     Raises:
-        DataError: begins with `where`; the item is something else.
+        DataError: the item is not a pair. The message begins with `where`.
     """
     if isinstance(item, tuple | list) and len(item) == 2:
         return item[0], item[1]
@@ -38,10 +38,11 @@ def as_pair(item: Any, where: str) -> tuple[Any, Any]:
 
 
 def as_label(label: Any, where: str) -> int:
-    """A class, from a whole number or a tensor or array that holds one.
+    """Returns the number of a class, from a whole number or a tensor or array that holds one.
 
     Raises:
-        DataError: begins with `where`; it is a fraction, a text, a score for each class, ...
+        DataError: the label is a fraction, a text, scores for all classes, ... The message begins
+            with `where`.
     """
     value = label
     if isinstance(label, Tensor | np.ndarray | np.generic):
@@ -61,23 +62,23 @@ def as_label(label: Any, where: str) -> int:
 
 
 def _short(value: object) -> str:
-    """A label in at most 60 letters."""
+    """Returns a label as text of at most 60 characters."""
     try:
         text = repr(value)
-    except Exception:  # thousands of digits, or a class of the user's own
+    except Exception:  # a number of thousands of digits, or a class whose `__repr__` fails
         text = f"<{type(value).__name__}>"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def as_pixels(image: Any, where: str) -> UInt8[Tensor, "channels height width"]:
-    """A PIL image, tensor or array as uint8 pixels, channels first; any number of channels.
+    """Returns a PIL image, tensor or array as uint8 pixels, channels first.
 
-    Floats are read as 0..1. Tensors have channels first, arrays last (or none, if grey); what looks
-    like the other way round is refused. PIL images become grey or RGB, their transparent parts are
-    laid over grey.
+    Any number of channels is accepted. Floats are read as 0..1. Tensors have channels first, arrays
+    have them last (or none, if grey); an image that seems to have the other order is refused. PIL
+    images become grey or RGB, with transparent parts laid over grey.
 
     Raises:
-        DataError: begins with `where`.
+        DataError: it cannot be read as an image. The message begins with `where`.
     """
     values = _as_tensor(image, where)
     form = tuple(values.shape)
@@ -90,32 +91,32 @@ def as_pixels(image: Any, where: str) -> UInt8[Tensor, "channels height width"]:
 
 
 def _check_order(form: Sequence[int], first: bool, where: str) -> None:
-    """Raise where channels stand at the other end of the axes.
+    """Raise an error if the channels seem to be at the other end of the axes.
 
-    `form` is (channels, height, width) as it was read; the axis that would then have been read as
-    channels is the last of a tensor (`first`), the first of an array.
+    `form` is (channels, height, width) as it was read. With `first` it is from a tensor, whose last
+    axis is then suspected to be the channels; otherwise from an array, whose first axis is.
     """
     channels, height, width = form
     few, others = (width, (channels, height)) if first else (height, (channels, width))
     if few <= FEW_CHANNELS < min(others):
         given = form if first else (height, width, channels)
-        said = "A tensor has channels first" if first else "An array has channels last"
-        how = "permute(2, 0, 1)" if first else "transpose(1, 2, 0)"
+        rule = "A tensor has channels first" if first else "An array has channels last"
+        remedy = "permute(2, 0, 1)" if first else "transpose(1, 2, 0)"
         raise DataError(
             f"{where} has the form {tuple(given)}, which would be {channels} channels of "
-            f"{height} x {width} pixels. {said}: use {how} in the dataset's transform."
+            f"{height} x {width} pixels. {rule}: use {remedy} in the dataset's transform."
         )
 
 
 def _as_tensor(image: Any, where: str) -> Tensor:
-    """The image's numbers, channels first where there are three axes or two."""
+    """Returns the numbers of an image; with two or three axes they have channels first."""
     if isinstance(image, Tensor):
         values = image.detach().cpu()
         return values[None] if values.ndim == 2 else values
     try:
         array = np.array(_plain(image) if isinstance(image, Image.Image) else image)
         values = torch.from_numpy(array.astype(array.dtype.newbyteorder("=")))
-    except Exception as error:  # whatever the image's own code, numpy, PIL and torch raise
+    except Exception as error:  # the image's own code, numpy, PIL and torch may raise anything
         raise DataError(
             f"{where} has an image of type {type(image).__name__} that cannot be read "
             f"({type(error).__name__}: {error}); expected a PIL image, a tensor or an array of "
@@ -127,7 +128,7 @@ def _as_tensor(image: Any, where: str) -> Tensor:
 
 
 def _plain(picture: Image.Image) -> Image.Image:
-    """A PIL image as grey or RGB; one with more than 8 bits stays as it is."""
+    """Returns a PIL image as grey or RGB; one with more than 8 bits is returned unchanged."""
     if picture.mode.startswith(DEEP):
         return picture
     mode = "L" if picture.mode in ("1", "L") else "RGB"
@@ -137,7 +138,7 @@ def _plain(picture: Image.Image) -> Image.Image:
 
 
 def _as_bytes(values: Tensor, where: str) -> UInt8[Tensor, "channels height width"]:
-    """Pixels as uint8; floats from the scale 0..1."""
+    """Returns pixels as uint8; floats are on the scale 0..1."""
     if values.dtype == torch.uint8:
         return values
     if not values.is_floating_point():

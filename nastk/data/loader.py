@@ -1,4 +1,4 @@
-"""The stream over images too large for memory: workers read ahead, the answers stay the same."""
+"""The stream over images that do not fit in memory: worker processes read batches ahead."""
 
 import os
 import warnings
@@ -22,20 +22,20 @@ from nastk.data.streams import Batch, Stream
 from nastk.data.upload import uploaded
 
 Request = list[tuple[int, int | None]]
-"""One batch to read: (index, seed) for each image."""
+"""A batch to read: (index, seed) for each image; the seed is None without augmentation."""
 
 
 class LoaderStream(Stream):
     """A stream over a split whose images are read when needed.
 
-    Steps asked for one after the other are read ahead by `workers` processes (0: read on demand in
-    this one); any other step restarts the reading there. Neither changes what a batch holds.
+    `workers` processes read consecutive steps ahead (0: this process reads on demand); a request
+    for any other step restarts the reading there. Neither changes the content of a batch.
 
     Example: `LoaderStream(splits.train, batch_size=64, seed=0, name="train", workers=4).epoch(0)`
     """
 
-    _running: Iterator[Any] | None
-    _next: int
+    _reader: Iterator[Any] | None
+    _next_step: int
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class LoaderStream(Stream):
         self._split = split
         self._device = torch.device(device)
         self._workers = usual_workers() if workers is None else workers
-        self._begin(Order(len(split), batch_size, seed, name), augment)
+        self._set_order(Order(len(split), batch_size, seed, name), augment)
 
     def __len__(self) -> int:
         return len(self._order)
@@ -63,13 +63,13 @@ class LoaderStream(Stream):
     def at(self, step: int) -> Batch:
         """See `Stream.at`."""
         indices = self._order.batch(step)
-        if self._running is None or step != self._next:
+        if self._reader is None or step != self._next_step:
             self._requests.start = step
-            self._running = iter(self._loader)
+            self._reader = iter(self._loader)
         # Unset until the batch has arrived, so that a failure or an interrupt restarts the reading.
-        running, self._running = self._running, None
-        batch = self._batch(next(running), indices, self._order.noise(step), self._augment)
-        self._running, self._next = running, step + 1
+        reader, self._reader = self._reader, None
+        batch = self._batch(next(reader), indices, self._order.noise(step), self._augment)
+        self._reader, self._next_step = reader, step + 1
         return batch
 
     def once(self) -> Iterator[Batch]:
@@ -78,45 +78,50 @@ class LoaderStream(Stream):
         requests: list[Request] = [
             [(index, None) for index in indices.tolist()] for indices in batches
         ]
-        for raw, indices in zip(self._reading(requests), batches, strict=True):
+        for raw, indices in zip(self._data_loader(requests), batches, strict=True):
             yield self._batch(raw, indices, 0, False)
 
     def view(
         self, name: str, batch_size: int | None = None, augment: bool | None = None
     ) -> "LoaderStream":
         """See `Stream.view`; the view has workers of its own, which start when it is first used."""
-        other = copy(self)
-        other._begin(
+        view = copy(self)
+        view._set_order(
             self._order.view(name, batch_size), self._augment if augment is None else augment
         )
-        return other
+        return view
 
-    def _begin(self, order: Order, augment: bool) -> None:
-        """Set the order, with nothing read yet."""
+    def _set_order(self, order: Order, augment: bool) -> None:
+        """Set the order of batches; nothing has been read of it yet."""
         self._order, self._augment = order, augment
         self._requests = _Requests(order, augment)
-        self._loader = self._reading(self._requests, keep=True)
-        self._running, self._next = None, 0
+        self._loader = self._data_loader(self._requests, keep=True)
+        self._reader, self._next_step = None, 0
 
-    def _reading(self, requests: Iterable[Request], keep: bool = False) -> DataLoader[Any]:
-        """A loader that answers `requests`; with `keep`, its workers outlive a restart."""
+    def _data_loader(self, requests: Iterable[Request], keep: bool = False) -> DataLoader[Any]:
+        """Returns a loader of the batches of `requests`; with `keep`, workers survive a restart."""
         return DataLoader(
-            _Reader(self._split.images),  # type: ignore[arg-type]
+            _BatchReader(self._split.images),  # type: ignore[arg-type]
             batch_sampler=requests,
-            collate_fn=_unchanged,
+            collate_fn=_identity,
             num_workers=self._workers,
             persistent_workers=keep and self._workers > 0,
             pin_memory=self._device.type == "cuda",
-            # Without one of its own the loader would draw from torch's global stream.
+            # Without a generator of its own the loader would draw from torch's global one.
             generator=torch.Generator(),
         )
 
     def _batch(
         self, raw: "Tensor | DataError", indices: Int[Tensor, "batch"], seed: int, augment: bool
     ) -> Batch:
-        """What a worker answered, on the device and augmented."""
+        """Returns the batch that a worker read, on the device and augmented.
+
+        Raises:
+            DataError: the worker could not read an image.
+        """
         if isinstance(raw, DataError):
-            # A new one: an exception that its own frame holds would keep the workers alive.
+            # A new error, since `raw` is held by this frame and its traceback would hold the frame:
+            # this cycle would keep the workers alive.
             raise DataError(str(raw))
         images = uploaded(raw, self._device)
         labels = uploaded(self._split.labels[indices].long(), self._device)
@@ -125,7 +130,7 @@ class LoaderStream(Stream):
 
 @dataclass
 class _Requests:
-    """What to read, batch after batch without end, from `start` on."""
+    """The endless sequence of batches to read, from step `start` on."""
 
     order: Order
     augment: bool
@@ -135,14 +140,15 @@ class _Requests:
         for step in count(self.start):
             seed, indices = self.order.noise(step), self.order.batch(step).tolist()
             seeds = [
-                seed_of(seed, place) if self.augment else None for place in range(len(indices))
+                seed_of(seed, position) if self.augment else None
+                for position in range(len(indices))
             ]
             yield list(zip(indices, seeds, strict=True))
 
 
 @dataclass
-class _Reader(Dataset[Any]):
-    """Reads one request in a worker."""
+class _BatchReader(Dataset[Any]):
+    """The dataset of the loader, which reads a whole batch at once in a worker."""
 
     images: ImageFile
 
@@ -150,23 +156,23 @@ class _Reader(Dataset[Any]):
         self, request: Request
     ) -> "UInt8[Tensor, 'batch channels height width'] | DataError":
         try:
-            # What PIL warns of was said when the set was opened; here it would be a line of PIL's
-            # code among the run's own lines.
+            # PIL's warnings were reported when the set was opened; repeated here they would mix
+            # with the output of the run.
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", module=r"PIL\.")
                 return torch.stack([self.images.read(index, seed) for index, seed in request])
         except DataError as error:
-            # An exception would come back wrapped in a traceback; as a value it stays one line.
+            # Returned and not raised, since the loader would wrap a raised error in a traceback.
             return error
 
 
-def _unchanged(answer: Any) -> Any:
-    """The loader's collate function: `_Reader` answers with whole batches already."""
-    return answer
+def _identity(batch: Any) -> Any:
+    """The loader's collate function: `_BatchReader` returns whole batches already."""
+    return batch
 
 
 def usual_workers() -> int:
-    """One reading process for each core this process may use, at most 8."""
+    """Returns the usual number of reading processes: the cores of this process, at most 8."""
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )

@@ -1,4 +1,4 @@
-"""`stream`: the stream that suits a split, from memory or from files."""
+"""`stream` makes the stream that fits a split, from memory or from files."""
 
 import torch
 from torch import Tensor
@@ -17,9 +17,9 @@ def stream(
     augment: bool = True,
     workers: int | None = None,
 ) -> Stream:
-    """The stream that suits `split`: from memory, or from files that `workers` processes read.
+    """Returns a stream over `split`: from memory, or from files that `workers` processes read.
 
-    `workers` None means one for each core, at most 8; 0 reads in this process.
+    With `workers` None there is a process for each core, at most 8; with 0 this process reads.
 
     Raises:
         DataError: the split is empty.

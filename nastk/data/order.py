@@ -1,4 +1,4 @@
-"""Which images make up which batch: `Order`, the arithmetic that all streams share."""
+"""Decides which images form which batch: `Order`, which all streams use."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,10 +14,11 @@ from nastk.base.seeds import generator, seed_of
 
 @dataclass(frozen=True)
 class Order:
-    """Batches over `images` images without end: each pass is a new permutation, cut into batches.
+    """The endless sequence of batches over `images` images; each pass is a new permutation.
 
-    The last batch of a pass is smaller where the size does not divide; a rest of a single image is
-    dropped, since batch norms need two. A batch size beyond `images` means one batch of all images.
+    A pass is cut into batches. Its last batch is smaller if the batch size does not divide the
+    number of images; a single image left over is dropped, since batch norms need two. If the batch
+    size is larger than `images`, all images form one batch.
 
     Raises:
         DataError: there are no images.
@@ -42,12 +43,15 @@ class Order:
             )
 
     def __len__(self) -> int:
-        """Batches in one pass."""
+        """Returns the number of batches in a pass."""
         full, rest = divmod(self.images, self.batch_size)
         return full + (rest > 1 or (rest == 1 and full == 0))
 
     def batch(self, step: int) -> Int[Tensor, "batch"]:
-        """The images of batch `step` (0-based, passes follow each other), on the CPU."""
+        """Returns the indices of the images of batch `step`, on the CPU.
+
+        Steps count from 0 through all passes.
+        """
         if step < 0:
             raise ValueError(f"step must be at least 0, got {step}.")
         number, position = divmod(step, len(self))
@@ -56,8 +60,11 @@ class Order:
         return order[start : start + self.batch_size]
 
     def once(self) -> Iterator[Int[Tensor, "batch"]]:
-        """Every image exactly once, in one mixed order; a last single one joins its neighbours."""
-        # Sources may store class after class; such batches' statistics would mislead batch norms.
+        """Returns batches with every image exactly once, in a mixed order that is always the same.
+
+        A single image left over is added to the last batch.
+        """
+        # Sources may store images class by class; batches of one class would distort batch norms.
         mixed = torch.randperm(self.images, generator=generator(0, "data", "once"))
         parts = list(torch.split(mixed, self.batch_size))
         if len(parts) > 1 and len(parts[-1]) == 1 < self.batch_size:
@@ -65,7 +72,7 @@ class Order:
         return iter(parts)
 
     def view(self, name: str, batch_size: int | None) -> "Order":
-        """Another order of the same images, called `name` within this one."""
+        """Returns another order of the same images; its name is `name` below that of this one."""
         return replace(
             self,
             name=f"{self.name}/{name}",
@@ -73,11 +80,11 @@ class Order:
         )
 
     def noise(self, step: int) -> int:
-        """The seed of what is random inside batch `step`."""
+        """Returns the seed of the augmentation of batch `step`."""
         return seed_of(self.seed, "data", self.name, "augment", step)
 
 
 @lru_cache(maxsize=8)
 def _permutation(images: int, seed: int, name: str, number: int) -> Int[Tensor, "images"]:
-    """The order of pass `number`; the latest are kept, since every batch of a pass asks for it."""
+    """Returns the order of pass `number`; it is cached, since every batch of a pass needs it."""
     return torch.randperm(images, generator=generator(seed, "data", name, "pass", number))

@@ -1,4 +1,4 @@
-"""Datasets that exist in Python: the data source of `nastk.search(data=(train_set, valid_set))`."""
+"""The data source for datasets in Python, as in `nastk.search(data=(train_set, valid_set))`."""
 
 import math
 from collections.abc import Sequence
@@ -18,27 +18,30 @@ from nastk.data.splits import Split, Splits, divide
 from nastk.data.task import Task
 
 FEW = 64
-"""A set with fewer levels between its darkest and its brightest pixel is worth a word."""
+"""A set with fewer grey levels between its darkest and its brightest pixel gets a note."""
 Stored = tuple[UInt8[Tensor, "images channels height width"], Int[Tensor, "images"]]
 
 
 @runtime_checkable
 class ImageDataset(Protocol):
-    """A map-style dataset as torch and torchvision have it: items are (image, label)."""
+    """A map-style dataset like those of torch and torchvision, with items (image, label)."""
 
     def __len__(self) -> int:
-        """How many items there are."""
+        """Returns the number of items."""
 
     def __getitem__(self, index: int, /) -> Any:
-        """An image (PIL, uint8 or 0..1 float tensor, numpy array) and its label (0, 1, 2, ...)."""
+        """Returns an image and its label (0, 1, 2, ...).
+
+        The image is a PIL image, a tensor of uint8 or of floats from 0 to 1, or a numpy array.
+        """
 
 
 class PairSource(DataSource):
-    """Labelled images from datasets of the caller's own: train and valid, and perhaps test.
+    """Labelled images from datasets of the caller: train, and optionally valid and test.
 
-    Every item is read once and kept as uint8, so the datasets should not augment or normalise:
+    Every item is read once and stored as uint8, so the datasets should not augment or normalise:
     nastk does both. Without `valid`, `train_fraction` divides the train set. Without `test` the
-    test split is empty, and evaluators that need one say so.
+    test split is empty, and evaluators that need one raise an error.
 
     Raises (from `task` and `splits`):
         DataError: names the dataset and the item that cannot be used.
@@ -62,28 +65,31 @@ class PairSource(DataSource):
     @cached_property
     def task(self) -> Task:
         """See `DataSource.task`: the classes are the train labels, 0, 1, 2, ... without a gap."""
-        images, labels = self._stored["train"]
-        seen = torch.unique(labels).tolist()
-        if len(seen) < 2 or seen != list(range(len(seen))):
+        train_images, train_labels = self._stored["train"]
+        classes = torch.unique(train_labels).tolist()
+        if len(classes) < 2 or classes != list(range(len(classes))):
             raise DataError(
-                f"The train set has the labels {_few(seen)}; "
+                f"The train set has the labels {_few(classes)}; "
                 "expected two or more: 0, 1, 2, ... with no gap."
             )
-        for role, (others, their_labels) in self._stored.items():
-            self._compare(role, others, their_labels, images, len(seen))
+        for role, (images, labels) in self._stored.items():
+            self._compare(role, images, labels, train_images, len(classes))
         names = getattr(self._sets["train"], "classes", None)
-        named = isinstance(names, Sequence) and len(names) == len(seen)
-        channels, height, width = images.shape[1:]
-        self._tell_of_channels(channels, height, width)
+        named = isinstance(names, Sequence) and len(names) == len(classes)
+        channels, height, width = train_images.shape[1:]
+        self._note_channels(channels, height, width)
         return Task(
-            len(seen), channels, (height, width), tuple(map(str, names)) if names and named else ()
+            len(classes),
+            channels,
+            (height, width),
+            tuple(map(str, names)) if names and named else (),
         )
 
     def splits(self, seed: int) -> Splits:
-        """See `DataSource.splits`: the caller's own valid set stays whole, whatever the seed."""
+        """See `DataSource.splits`: a valid set of the caller is not divided, whatever the seed."""
         task = self.task
         images, labels = self._stored["train"]
-        self._tell_of_levels(images)
+        self._note_levels(images)
         mean, std = statistics(images)
         treatment = self.augmentation(mean, std, crop_padding=task.shorter // 8, flip=True)
         training = Split(images, labels, treatment)
@@ -94,15 +100,15 @@ class PairSource(DataSource):
 
     @cached_property
     def _stored(self) -> dict[str, Stored]:
-        """Every dataset that was given, read once."""
+        """The images and labels of every given dataset, read once."""
         return {
             role: _read(role, dataset)
             for role, dataset in self._sets.items()
             if dataset is not None or role == "train"
         }
 
-    def _tell_of_levels(self, images: UInt8[Tensor, "_ _ _ _"]) -> None:
-        """Note that the train set's pixels lie close together, as those of 12 bits in 16 do."""
+    def _note_levels(self, images: UInt8[Tensor, "_ _ _ _"]) -> None:
+        """Add a note if the train set has few grey levels, as 12-bit pixels scaled as 16-bit do."""
         low, high = int(images.min()), int(images.max())
         if 0 < high - low < FEW:
             note = (
@@ -111,8 +117,8 @@ class PairSource(DataSource):
             )
             self.notes.extend([note] if note not in self.notes else [])
 
-    def _tell_of_channels(self, channels: int, height: int, width: int) -> None:
-        """Note how images were read that have neither one channel nor three."""
+    def _note_channels(self, channels: int, height: int, width: int) -> None:
+        """Add a note on how images were read that have neither one channel nor three."""
         if channels not in (1, 3):
             self.notes.append(
                 f"The images are read as {channels} channels of {height}x{width} pixels (height x "
@@ -122,22 +128,22 @@ class PairSource(DataSource):
     def _compare(
         self, role: str, images: Tensor, labels: Tensor, train_images: Tensor, classes: int
     ) -> None:
-        """Raise where a set does not fit the train set."""
+        """Raise an error if a set does not have the image shape and labels of the train set."""
         if images.shape[1:] != train_images.shape[1:]:
             got, expected = tuple(images.shape[1:]), tuple(train_images.shape[1:])
             raise DataError(
                 f"The {role} set has images of form {got}, the train set {expected}. "
                 "Give both one form."
             )
-        strange = sorted(set(torch.unique(labels).tolist()) - set(range(classes)))
-        if strange:
+        unknown = sorted(set(torch.unique(labels).tolist()) - set(range(classes)))
+        if unknown:
             raise DataError(
-                f"The {role} set has the labels {_few(strange)}, which the train set does not have."
+                f"The {role} set has the labels {_few(unknown)}, which the train set does not have."
             )
 
 
 def _read(role: str, dataset: Any) -> Stored:
-    """All images and labels of a dataset, in its order."""
+    """Returns all images and labels of a dataset, in its order."""
     count = _length(role, dataset)
     images: Tensor | None = None
     labels = torch.empty(count, dtype=torch.long)
@@ -151,7 +157,7 @@ def _read(role: str, dataset: Any) -> Stored:
         labels[index] = as_label(label, where)
         pixels = as_pixels(image, where)
         if images is None:
-            images = _room(role, count, pixels.shape)
+            images = _allocated(role, count, pixels.shape)
         if pixels.shape != images.shape[1:]:
             got, expected = tuple(pixels.shape), tuple(images.shape[1:])
             raise DataError(
@@ -164,7 +170,7 @@ def _read(role: str, dataset: Any) -> Stored:
 
 
 def _length(role: str, dataset: Any) -> int:
-    """How many items a dataset has; at least one."""
+    """Returns the number of items of a dataset, which is at least one."""
     if not isinstance(dataset, ImageDataset):
         raise DataError(
             f"The {role} set is of type {type(dataset).__name__}; "
@@ -179,8 +185,8 @@ def _length(role: str, dataset: Any) -> int:
     return count
 
 
-def _room(role: str, count: int, form: Sequence[int]) -> UInt8[Tensor, "_ _ _ _"]:
-    """Memory for so many images."""
+def _allocated(role: str, count: int, form: Sequence[int]) -> UInt8[Tensor, "_ _ _ _"]:
+    """Returns an empty tensor for `count` images of this shape."""
     try:
         return torch.empty((count, *form), dtype=torch.uint8)
     except (RuntimeError, MemoryError):
@@ -193,9 +199,10 @@ def _room(role: str, count: int, form: Sequence[int]) -> UInt8[Tensor, "_ _ _ _"
 
 
 def _words(error: Exception) -> str:
+    """Returns an error with its type, in words."""
     return f"{type(error).__name__}: {error}"
 
 
 def _few(values: Sequence[int]) -> str:
-    """At most ten numbers of a list, in words."""
+    """Returns at most the first ten numbers of a list, in words."""
     return ", ".join(map(str, values[:10])) + (", ..." if len(values) > 10 else "")

@@ -1,4 +1,4 @@
-"""Labelled images in three splits: `DataSource`, what a data plugin implements."""
+"""`DataSource`, the interface of data plugins: labelled images in three splits."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -14,22 +14,22 @@ from nastk.data.splits import Splits
 from nastk.data.task import Task
 
 SMALLEST = 1e-6
-"""The smallest weight that a class can be given; the largest is its inverse."""
+"""The smallest weight that a class may have; the largest is its inverse."""
 
 
 class DataSource(Component, ABC):
-    """Labelled images in three splits, and the `Task` they pose.
+    """Labelled images in three splits, and their `Task`.
 
-    A source is made from its options and opened when the run is assembled, so that missing files
-    and bad images are found before any training. One source may be asked for splits by several
-    seeds: it reads its images once. What a user should know about how they were read is in `notes`,
-    filled by `task` and `splits`.
+    A source is made from its options and read when the run is assembled, so that missing files and
+    bad images raise an error before any training. `splits` may be called with several seeds; the
+    images are read once. `task` and `splits` may add remarks for the user, on how the images were
+    read, to `notes`.
 
     Example: `Digits(Digits.Options(train_fraction=0.8)).splits(seed=0).train.images.shape`
     """
 
     class Options(Component.Options):
-        """What every source understands."""
+        """The options that every source has."""
 
         train_fraction: float = Field(
             0.5,
@@ -70,7 +70,7 @@ class DataSource(Component, ABC):
         @field_validator("class_weights", mode="before")
         @classmethod
         def _weights(cls, value: Any) -> Any:
-            """One complaint for all that is neither of the three."""
+            """Refuse any other value with a single message."""
             numbers = isinstance(value, (list, tuple)) and bool(value)
             if value is None or value == BALANCED or (numbers and all(map(_is_weight, value))):
                 return value
@@ -86,28 +86,30 @@ class DataSource(Component, ABC):
     @property
     @abstractmethod
     def task(self) -> Task:
-        """Called when a run is assembled: classes, channels, size, inferred from the images.
+        """Called when a run is assembled: the classes, channels and size, read from the images.
 
-        Without the objective that the options ask for, which `task_of` adds.
+        It has no objective for the options yet; `task_of` adds that.
         """
 
     @abstractmethod
     def splits(self, seed: int) -> Splits:
-        """Called once for a run: the images.
+        """Called once for a run: returns the images of the three splits.
 
-        The division into train and valid is stratified and depends on `seed` alone; test on none.
+        The division into train and valid is stratified and depends on `seed` alone. The test split
+        does not depend on it.
 
         Raises:
-            DataError: files missing, unreadable, of a wrong form; says which and what to do.
+            DataError: a file is missing, cannot be read or has a wrong form; the message says which
+                file and what to do.
         """
 
     def task_of(self, splits: Splits) -> Task:
-        """Called after `splits`: the task, with what training on its train part minimises.
+        """Called after `splits`: returns the task with the objective for this source's options.
 
-        Options that are not derived from `DataSource.Options` ask for nothing.
+        The objective is the usual one if the options are not derived from `DataSource.Options`.
 
         Raises:
-            ConfigurationError: class weights that do not fit the classes or the train images.
+            ConfigurationError: the class weights do not fit the classes or the train images.
         """
         task, options = self.task, self.options
         if not isinstance(options, DataSource.Options):
@@ -128,10 +130,13 @@ class DataSource(Component, ABC):
         crop_padding: int = 0,
         flip: bool = False,
     ) -> Augmentation:
-        """Called in `splits`: this source's own treatment, with the user's options in its place.
+        """Called in `splits`: returns the augmentation, where the user's options come first.
+
+        The arguments are the values of this source for options that the user left unset.
 
         Raises:
-            ConfigurationError: a crop or a cutout as large as the image's shorter side.
+            ConfigurationError: the crop padding or the cutout is not smaller than the shorter side
+                of the images.
         """
         options, size = self.options, self.task.shorter
         padding = crop_padding if options.crop_padding is None else options.crop_padding
@@ -148,12 +153,12 @@ class DataSource(Component, ABC):
 
 
 def _side(task: Task) -> str:
-    """Which side is meant, where the two differ."""
+    """Returns the words that say which side is meant, if the two sides differ."""
     return "" if task.height == task.width else " of the shorter side"
 
 
 def _is_weight(value: object) -> bool:
-    """True if it is a number that can be a class's weight."""
+    """True if `value` is a number that may be the weight of a class."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return SMALLEST <= value <= 1 / SMALLEST

@@ -1,4 +1,4 @@
-"""The images of a run: `Split` (images, labels, treatment), `Splits`, and how to cut one in two."""
+"""The images of a run: `Split` (images, labels, augmentation), `Splits`, and their division."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,44 +15,52 @@ from nastk.data.augment import Augmentation
 
 @runtime_checkable
 class ImageFile(Protocol):
-    """Images read when needed, of a set too large for memory, by `LoaderStream` (`loader.py`).
+    """Images of a set too large for memory, which `LoaderStream` reads when they are needed.
 
-    Worker processes get a copy, so it must pickle; `read` raises `DataError` naming a bad file.
+    It must be picklable, since worker processes get copies.
     """
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """Returns the number of images."""
 
     def read(self, index: int, seed: int | None) -> UInt8[Tensor, "channels height width"]:
-        """One image at the task's size; a `seed` crops it at random where the set does so."""
+        """Called by workers: returns an image at the task's size.
+
+        If the set crops images at random, it does so with `seed`, unless that is None.
+
+        Raises:
+            DataError: the file cannot be read; the message names it.
+        """
 
 
 @runtime_checkable
 class Selectable(ImageFile, Protocol):
-    """An `ImageFile` that can be reduced to some of its images, and then knows no others."""
+    """An `ImageFile` that can be reduced to some of its images and drops the others."""
 
-    def select(self, indices: Int[Tensor, "some"]) -> ImageFile:
-        """The images at `indices`, in that order."""
+    def select(self, indices: Int[Tensor, "chosen"]) -> ImageFile:
+        """Called when a split is divided: returns the images at `indices`, in that order."""
 
 
 @dataclass(frozen=True, eq=False)
 class Selected:
     """Some images of an `ImageFile`, in the order of `indices`; itself an `ImageFile`.
 
-    It holds the others too, out of sight: a set that can be reduced is `Selectable`.
+    It is for sets that are not `Selectable`, and still refers to the images that are left out.
+
+    Example: `Selected(images, torch.tensor([4, 0])).read(0, None)` is image 4.
     """
 
     images: ImageFile
-    indices: Int[Tensor, "some"]
+    indices: Int[Tensor, "chosen"]
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def read(self, index: int, seed: int | None) -> UInt8[Tensor, "channels height width"]:
-        """Called by workers: image number `index` of the selection."""
+        """Called by workers: returns image number `index` of the selection."""
         return self.images.read(int(self.indices[index]), seed)
 
-    def select(self, indices: Int[Tensor, "some"]) -> ImageFile:
+    def select(self, indices: Int[Tensor, "chosen"]) -> ImageFile:
         """See `Selectable.select`."""
         return replace(self, indices=self.indices[indices])
 
@@ -64,21 +72,21 @@ class Files:
     root: str
     paths: tuple[str, ...]
 
-    def select(self, indices: Int[Tensor, "some"]) -> "Files":
-        """The files at `indices`, in that order."""
+    def select(self, indices: Int[Tensor, "chosen"]) -> "Files":
+        """Returns the files at `indices`, in that order."""
         return replace(self, paths=tuple(self.paths[index] for index in indices.tolist()))
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images with their labels, and the augmentation that suits them.
+    """Images with their labels, and the augmentation for them.
 
-    `images` is one uint8 tensor (images x channels x height x width) for sets that fit in memory,
-    or an `ImageFile` that reads them one by one. `files` are those that they were read from; a run
-    knows its images again by them, of others (None) by their pixels.
+    `images` is a uint8 tensor (images x channels x height x width) for sets that fit in memory, or
+    an `ImageFile` that reads them one by one. `files` are the files of the images; a resumed run
+    recognises its images by them, or by their pixels if `files` is None.
 
     Raises:
-        DataError: as many labels as images are expected.
+        DataError: there are not as many labels as images.
 
     Example: `Split(torch.zeros(2, 1, 4, 4).byte(), torch.arange(2), Augmentation((0.0,), (1.0,)))`
     """
@@ -98,8 +106,8 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def select(self, indices: Sequence[int] | Int[Tensor, "some"]) -> "Split":
-        """The images at `indices`, in that order, as a split of their own."""
+    def select(self, indices: Sequence[int] | Int[Tensor, "chosen"]) -> "Split":
+        """Returns the images at `indices`, in that order, as a split of their own."""
         chosen = torch.as_tensor(indices, dtype=torch.long)
         images: UInt8[Tensor, "_ channels height width"] | ImageFile
         if isinstance(self.images, Tensor):
@@ -114,9 +122,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """Train (weights learn here), valid (architectures learn here), test (only evaluators see it).
+    """The three splits of a run.
 
-    `valid` is empty where train_fraction is 1; `test` is empty where the source has no test images.
+    Weights are trained on `train`, architectures on `valid`; only evaluators get `test`. `valid` is
+    empty if `train_fraction` is 1, and `test` if the source has no test images.
     """
 
     train: Split
@@ -124,12 +133,12 @@ class Splits:
     test: Split
 
     def without_test(self) -> "Splits":
-        """The same with an empty test split, for whom test images must not reach."""
+        """Returns these splits with an empty test split, for code that must not see test images."""
         return replace(self, test=nothing(self.test.augmentation))
 
 
 def nothing(augmentation: Augmentation | None = None) -> Split:
-    """A split without images."""
+    """Returns a split without images."""
     images = torch.empty((0, 1, 1, 1), dtype=torch.uint8)
     return Split(images, torch.empty(0, dtype=torch.long), augmentation or Augmentation((), ()))
 
@@ -137,13 +146,13 @@ def nothing(augmentation: Augmentation | None = None) -> Split:
 def divide(
     training: Split, train_fraction: float, limit: int | None, seed: int
 ) -> tuple[Split, Split]:
-    """The (train, valid) parts of the training images, a pure function of `seed`.
+    """Returns the parts (train, valid) of the training images, a pure function of `seed`.
 
-    First `limit` reduces the images, then `train_fraction` of them become train; classes keep their
-    proportions in both. With a fraction of 1, valid is empty.
+    `limit` reduces the number of images first; then the share `train_fraction` becomes train.
+    Classes keep their proportions in both steps. With a fraction of 1, valid is empty.
 
     Raises:
-        DataError: a class has too few images, or `limit` leaves it too few, to be in every part.
+        DataError: a class has too few images for all parts, or too few are left by `limit`.
     """
     parts = 1 if train_fraction == 1 else 2
     if limit is not None and limit < len(training):
@@ -167,10 +176,11 @@ def divide(
 def stratified(
     labels: Int[Tensor, "images"], count: int, rng: torch.Generator, least: int = 1, spare: int = 1
 ) -> tuple[Int[Tensor, "chosen"], Int[Tensor, "others"]]:
-    """`count` indices with the classes in their proportions, and all others; both in mixed order.
+    """Returns `count` indices with the classes in their proportions, and all others.
 
-    Every class gives at least `least` images and keeps back at least `spare`; `count` is moved to
-    the nearest number that allows it. Shares are rounded by largest remainders.
+    Both are in mixed order. Of every class at least `least` images are chosen and at least `spare`
+    are left; `count` is moved to the nearest number that allows this. Shares are rounded by the
+    largest remainders.
 
     Raises:
         DataError: a class has fewer than `least + spare` images.
@@ -193,13 +203,16 @@ def stratified(
     others = torch.cat(
         [part[least + share :] for part, share in zip(by_class, shares, strict=True)]
     )
-    # Mixed again: batch statistics of images stored class by class say little about the whole.
+    # Mixed again, since batches of images in the order of classes have distorted statistics.
     chosen = chosen[torch.randperm(len(chosen), generator=rng)]
     return chosen, others[torch.randperm(len(others), generator=rng)]
 
 
 def _shares(sizes: Sequence[int], total: int) -> list[int]:
-    """`total` in proportion to `sizes`, as whole numbers of that sum (largest remainders first)."""
+    """Returns whole numbers in proportion to `sizes`, whose sum is `total`.
+
+    Those with the largest remainders are rounded up.
+    """
     whole = max(sum(sizes), 1)
     shares = [size * total // whole for size in sizes]
     by_remainder = sorted(

@@ -1,4 +1,7 @@
-"""Batches as pure functions of (seed, step): nothing to save, a resume sees the same images."""
+"""Streams of batches, which are pure functions of (seed, step).
+
+A stream has no state to save, so a resumed run gets the same images.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -23,43 +26,53 @@ class Batch(NamedTuple):
 
 
 class Stream(ABC):
-    """An endless shuffled sequence of batches over one split: each depends on seed and step alone.
+    """An endless shuffled sequence of batches over a split; a batch depends on seed and step alone.
 
-    A pass is a permutation of the images cut into `len(stream)` batches; the last one is smaller
-    where the size does not divide (a single image left over is dropped: batch norms need two).
+    A pass is a permutation of the images, cut into `len(stream)` batches. Its last batch is smaller
+    if the batch size does not divide the number of images; a single image left over is dropped,
+    since batch norms need two.
 
     Example: `for batch in stream.epoch(3): ...`
     """
 
     images: int
-    """How many images the split holds: so many go through a network in a pass, or one fewer."""
+    """The number of images in the split; a pass has as many, or one fewer."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """Batches in one pass."""
+        """Returns the number of batches in a pass."""
 
     @abstractmethod
     def at(self, step: int) -> Batch:
-        """Batch number `step` of the endless sequence (0-based; passes follow each other)."""
+        """Called for every weight step: returns batch `step`, counted from 0 through all passes."""
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of pass `number` (0-based), from batch `start` of it on."""
+        """Yields the batches of pass `number` (0-based), from its batch `start` on."""
         for position in range(start, len(self)):
             yield self.at(number * len(self) + position)
 
     @abstractmethod
     def once(self) -> Iterator[Batch]:
-        """For evaluation: every image once, unaugmented, in one mixed order for all seeds."""
+        """Called for evaluation: yields batches with every image once, without augmentation.
+
+        Their order is mixed, and the same for all seeds.
+        """
 
     @abstractmethod
     def view(
         self, name: str, batch_size: int | None = None, augment: bool | None = None
     ) -> "Stream":
-        """The same split as another stream: order (by `name`), batch size, augmentation or none."""
+        """Returns another stream over the same split.
+
+        Args:
+            name: the name of its random stream, below that of this one.
+            batch_size: its batch size; None for the same.
+            augment: whether it augments; None for the same.
+        """
 
 
 class TensorStream(Stream):
-    """A stream over a split that is one uint8 tensor in memory; it moves to the device once.
+    """A stream over a split that is a uint8 tensor in memory, which moves to the device once.
 
     Example: `TensorStream(splits.train, batch_size=64, seed=0, name="train").at(0).images.shape`
     """
@@ -81,7 +94,7 @@ class TensorStream(Stream):
         self._order = Order(len(split), batch_size, seed, name)
         self._augmentation = split.augmentation
         self._augment = augment
-        # A pixel's channels side by side, as the network wants them; picking an image is one copy.
+        # Channels last, the layout of the network: selecting an image is a single copy.
         self._pixels = split.images.permute(0, 2, 3, 1).contiguous().to(device)
         self._labels = split.labels.long().to(device)
 
@@ -105,15 +118,15 @@ class TensorStream(Stream):
         self, name: str, batch_size: int | None = None, augment: bool | None = None
     ) -> "TensorStream":
         """See `Stream.view`; the images are shared, not copied."""
-        other = copy(self)
-        other._order = self._order.view(name, batch_size)
-        other._augment = self._augment if augment is None else augment
-        return other
+        view = copy(self)
+        view._order = self._order.view(name, batch_size)
+        view._augment = self._augment if augment is None else augment
+        return view
 
     def _pick(
         self, indices: Int[Tensor, "batch"]
     ) -> tuple[UInt8[Tensor, "batch channels height width"], Int[Tensor, "batch"]]:
-        """The raw images and the labels at `indices`."""
+        """Returns the unaugmented images and the labels at `indices`."""
         indices = uploaded(indices, self._labels.device)
         return self._pixels.index_select(0, indices).permute(0, 3, 1, 2), self._labels.index_select(
             0, indices

@@ -1,6 +1,7 @@
-"""What a source offers and a network must fit: classes, channels, size; inferred, never typed.
+"""`Task`, the properties of images that a network has to fit: classes, channels, size.
 
-Beside them stands the `Objective`: what training on these images minimises, and what is reported.
+They are read from the images, not given by users. A task also has the `Objective`: the loss that
+training on these images minimises, and the loss and accuracy that are reported.
 """
 
 from collections.abc import Mapping
@@ -13,10 +14,11 @@ from nastk.data.objective import Objective
 
 @dataclass(frozen=True)
 class Task:
-    """`classes` labels (named in order by `labels`), images of `channels` x `height` x `width`.
+    """A classification task: the number of `classes`, and images of `channels` and `size`.
 
-    `size` is a number of pixels for square images, else (height, width); an equal pair becomes the
-    number. `objective` is what training minimises.
+    `size` is the side in pixels of square images, otherwise (height, width); a pair of equal
+    numbers becomes one number. `labels` are the names of the classes, in order. `objective` is the
+    loss and the metric.
 
     Example: `Task(classes=10, channels=3, size=32)`, `Task(2, 13, (20, 28)).width`
     """
@@ -32,55 +34,58 @@ class Task:
 
     @property
     def height(self) -> int:
-        """Rows of pixels."""
+        """The number of rows of pixels."""
         return self.size if isinstance(self.size, int) else self.size[0]
 
     @property
     def width(self) -> int:
-        """Columns of pixels."""
+        """The number of columns of pixels."""
         return self.size if isinstance(self.size, int) else self.size[1]
 
     @property
     def shorter(self) -> int:
-        """Pixels of the shorter side."""
+        """The length of the shorter side in pixels."""
         return min(self.height, self.width)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(channels, height, width) of an image's tensor."""
+        """The shape of an image's tensor: (channels, height, width)."""
         return self.channels, self.height, self.width
 
     @property
     def form(self) -> str:
-        """The same in words: `3 x 32 x 32`."""
+        """The shape as text: `3 x 32 x 32`."""
         return " x ".join(map(str, self.shape))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The classes' names; their numbers where they have none."""
+        """The names of the classes, or their numbers if they have no names."""
         return self.labels or tuple(map(str, range(self.classes)))
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object, with the objective where it is not the usual one; `from_json` reads it."""
+        """Returns a JSON object; `from_json` reads it.
+
+        It has an objective only if that is not the usual one.
+        """
         size = self.size if isinstance(self.size, int) else list(self.size)
-        own = {} if self.objective.is_plain else {"objective": self.objective.to_json()}
+        objective = {} if self.objective.is_plain else {"objective": self.objective.to_json()}
         return {
             "classes": self.classes,
             "channels": self.channels,
             "size": size,
             "labels": list(self.labels),
-            **own,
+            **objective,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Task":
-        """The inverse of `to_json`; reads tasks of squares, as earlier versions wrote them, too."""
+        """Returns the task that `to_json` wrote, in this version or an earlier one."""
         size = value["size"]
-        own = value.get("objective")
+        objective = value.get("objective")
         return cls(
             value["classes"],
             value["channels"],
             size if isinstance(size, int) else (size[0], size[1]),
             tuple(value["labels"]),
-            Objective() if own is None else Objective.from_json(own),
+            Objective() if objective is None else Objective.from_json(objective),
         )

@@ -1,21 +1,25 @@
-"""Pictures with transparent parts: `is_clear` finds them, `opaque` lays them over grey."""
+"""Pictures with transparent parts: `is_clear` detects them, `opaque` lays them over grey."""
 
 from PIL import Image
 
 MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
-"""Modes with transparency; others have it where their `info` says so."""
+"""PIL modes with transparency; pictures of other modes have it if their `info` says so."""
 BEHIND = 128
-"""The grey that shows through: black and white shapes, with the rest transparent, stay visible."""
+"""The grey behind transparent parts: black shapes and white shapes are both visible on it."""
 
 
 def is_clear(picture: Image.Image) -> bool:
-    """Whether a picture has transparent parts, or may have; its header is enough to tell."""
+    """True if a picture has, or may have, transparent parts; only its header is read."""
     return picture.mode in MODES or "transparency" in picture.info
 
 
 def opaque(picture: Image.Image) -> Image.Image:
-    """The picture laid over grey, in RGBA, so that what is drawn in transparency alone is seen."""
+    """Returns the picture laid over grey, in RGBA.
+
+    Shapes that are drawn in the transparency channel alone become visible.
+    """
     if picture.mode == "La":
         picture = picture.convert("LA")
-    over = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", over.size, (BEHIND,) * 3 + (255,)), over)
+    picture = picture.convert("RGBA")
+    background = Image.new("RGBA", picture.size, (BEHIND,) * 3 + (255,))
+    return Image.alpha_composite(background, picture)

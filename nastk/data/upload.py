@@ -1,15 +1,15 @@
-"""From the CPU to the device without waiting: `uploaded`."""
+"""Copies tensors from the CPU to the device without waiting: `uploaded`."""
 
 import torch
 from torch import Tensor
 
 
 def uploaded(tensor: Tensor, device: torch.device) -> Tensor:
-    """Called for what changes with every batch: `tensor` on `device`, while the CPU goes on.
+    """Called for tensors that change with every batch: returns `tensor` on `device`.
 
-    The same tensor where it is there already.
+    The CPU does not wait for the copy. A tensor that is on `device` already is returned itself.
     """
     if tensor.device.type == "cpu" and device.type == "cuda":
-        # A copy from ordinary memory waits for the device; pinned memory is read when its turn is.
+        # A copy from pageable memory blocks the CPU; from pinned memory it is asynchronous.
         tensor = tensor if tensor.is_pinned() else tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
