@@ -1,6 +1,6 @@
-"""Training a supernet and measuring it: updaters, evaluators, the probe, the trainer.
+"""Training and measuring supernets: updaters, evaluators, the probe, the trainer.
 
-Plugins import the names of `__init__.pyi` from here, and the others not.
+Plugins import from this package only the names in `__init__.pyi`.
 """
 
 import lazy_loader

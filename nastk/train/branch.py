@@ -1,7 +1,7 @@
-"""One supernet in training with its updater: `Branch`, the only thing in a run that changes.
+"""`Branch`: a supernet in training with its updater, the only mutable state of a run.
 
-Its `state_dict` is everything: a resume loads it, and so does a fork, which is a resume of the
-parent's state under another name.
+The `state_dict` of a branch is complete. A resume loads it, and so does a fork, which is a resume
+of the parent's state under another name.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from nastk.train.weights import Weights
 
 @dataclass
 class Tally:
-    """Sums over the current epoch, kept on the device and read now and then: loss, hits, images."""
+    """Sums over the current epoch, kept on the device: loss, correct answers, images."""
 
     loss: Tensor
     hits: Tensor
@@ -28,27 +28,27 @@ class Tally:
 
     @classmethod
     def empty(cls, device: torch.device) -> "Tally":
-        """Nothing counted yet."""
+        """Returns a tally of zeros."""
         zero = torch.zeros((), dtype=torch.float64, device=device)
         return cls(zero, zero.clone())
 
     def add(self, loss: Float[Tensor, ""], hits: Tensor, images: int) -> None:
-        """Count one weight step: its mean loss, its correct answers, its images."""
+        """Add a weight step: its mean loss, number of correct answers and number of images."""
         self.loss += loss * images
         self.hits += hits
         self.images += images
 
     def means(self) -> tuple[float, float]:
-        """Mean loss and accuracy (0..1) so far; waits for the device."""
+        """Returns the mean loss and accuracy (0..1) so far; waits for the device."""
         images = max(self.images, 1)
         return float(self.loss) / images, float(self.hits) / images
 
 
 @dataclass(eq=False)
 class Branch(Weights):
-    """One supernet in training: its weights, and the updater and schedule that guide them.
+    """A supernet in training: its weights, its updater and its learning rate schedule.
 
-    A branch that `ended` is trained no further.
+    A branch with `ended` set is not trained any further.
     """
 
     updater: ArchitectureUpdater = field(kw_only=True)
@@ -60,7 +60,7 @@ class Branch(Weights):
         self.tally = Tally.empty(self.execution.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything needed to go on: tensors, numbers, strings and nests of them."""
+        """Returns the complete state: nested tensors, numbers and strings."""
         return {
             "name": self.name,
             "subspace": self.subspace.to_json(),
@@ -80,7 +80,7 @@ class Branch(Weights):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> "Branch":
-        """Go on from `state`, which is copied: the branch it came from is not touched."""
+        """Load a copy of `state`, and return self; the branch of `state` does not change."""
         self.name, self.epoch, self.step, self.ended = (
             state["name"],
             state["epoch"],
@@ -102,7 +102,7 @@ class Branch(Weights):
 
 
 def copied(value: Any) -> Any:
-    """A nest of tensors and plain values, with every tensor and container copied."""
+    """Returns a deep copy of nested containers of tensors and plain values."""
     if isinstance(value, Tensor):
         return value.detach().clone()
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What all parts of a run share: `RunContext`."""
+"""`RunContext`: the ledger, event receiver and stop signal that all parts of a run share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,10 +9,11 @@ from nastk.base.events import Event
 
 @dataclass(frozen=True)
 class RunContext:
-    """Where cost and events of a run go, and whether it was asked to stop.
+    """The ledger of costs, the receiver of events, and the stop signal of a run.
 
-    A run makes it first, and hands it to its assembly, trainer, probes and evaluators when they are
-    made. Without arguments: cost is added up, nobody hears the events, and nobody stops.
+    A run makes its context first and passes it to the assembly, trainer, probes and evaluators. By
+    default costs are summed, events are dropped, and the run never stops early. `stopping` returns
+    True once the user has asked the run to stop.
 
     Example: `nastk.assemble(config, context=RunContext(emit=print))`
     """

@@ -1,4 +1,4 @@
-"""What a run's events warn of: `warnings_of` reads what `diagnostics.py` wrote, without torch."""
+"""`warnings_of`: the warnings in a run's events, read without torch; see `diagnostics.py`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ UNSETTLED = 3
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """Something to look at: its name, for programs, and what it means, for people."""
+    """A warning about a search: a name for programs and a message for people."""
 
     name: str
     message: str
@@ -21,43 +21,45 @@ class Diagnostic:
 def warnings_of(
     history: Sequence[Mapping[str, Any]], branch: str | None = None
 ) -> list[Diagnostic]:
-    """What a run's events warn of, for its last epoch.
+    """Returns the warnings of a run's last epoch.
 
     Args:
         history: the events of a run, as `RunFolder.events` reads them.
-        branch: the branch that is asked about; where None the one whose architecture the run
-            found, or the last one watched while it goes on.
+        branch: name of a branch; None stands for the branch of the final architecture or, in an
+            unfinished run, for the branch watched last.
 
     Example: `warnings_of(nastk.resume("runs/a").history)`
     """
-    watched = [each for each in history if each["kind"] == Watched.kind]
+    watched = [event for event in history if event["kind"] == Watched.kind]
     name = branch_of(history, Watched.kind) if branch is None else branch
-    last = [each for each in watched if each["branch"] == name][-1:]
-    found = [Diagnostic(one["name"], one["message"]) for each in last for one in each["warnings"]]
-    epochs = [each for each in history if each["kind"] == "epoch-done" and each["branch"] == name]
-    changes = changes_of([str(each["architecture"]) for each in epochs])
+    last = [event for event in watched if event["branch"] == name][-1:]
+    warnings = [warning for event in last for warning in event["warnings"]]
+    diagnostics = [Diagnostic(warning["name"], warning["message"]) for warning in warnings]
+    finished = [event for event in history if event["kind"] == "epoch-done"]
+    epochs = [event for event in finished if event["branch"] == name]
+    changes = changes_of([str(event["architecture"]) for event in epochs])
     if len(changes) > UNSETTLED and all(changes[-UNSETTLED:]):
-        found.append(
+        diagnostics.append(
             Diagnostic(
                 "unsettled",
                 f"The decision changed in each of the last {UNSETTLED} epochs: "
                 "a longer run may decide otherwise.",
             )
         )
-    return found
+    return diagnostics
 
 
 def branch_of(history: Sequence[Mapping[str, Any]], kind: str) -> str | None:
-    """The branch to speak of: of the found architecture, or that of the last event of `kind`."""
-    finished = [each["branch"] for each in history if each["kind"] == "run-finished"]
-    heard = [each["branch"] for each in history if each["kind"] == kind]
-    return next(iter([*finished[-1:], *heard[-1:]]), None)
+    """Returns the branch of the final architecture, or else that of the last event of `kind`."""
+    finished = [event["branch"] for event in history if event["kind"] == "run-finished"]
+    of_kind = [event["branch"] for event in history if event["kind"] == kind]
+    return next(iter([*finished[-1:], *of_kind[-1:]]), None)
 
 
 def changes_of(decisions: Sequence[str]) -> list[bool]:
-    """For each epoch but the first, whether its decision is another than the one before.
+    """Returns for each epoch but the first: True if the decision differs from the one before.
 
     >>> changes_of(["a", "a", "b"])
     [False, True]
     """
-    return [one != other for one, other in pairwise(decisions)]
+    return [before != after for before, after in pairwise(decisions)]

@@ -1,8 +1,8 @@
-"""Whether a search goes wrong: `Diagnostics` looks at each decision; see also `diagnostic.py`.
+"""`Diagnostics`: warns of known failures of a search after each epoch; see `diagnostic.py`.
 
-Differentiable searches are known to collapse to operations without parameters (Zela et al., ICLR
-2020), to paths that lead nowhere, or to decide nothing at all. The watch costs no images and
-changes nothing; its numbers are in the events of kind `watched`.
+Differentiable searches may collapse to operations without parameters (Zela et al., ICLR 2020), to
+disconnected cells, or may keep almost uniform weights. Diagnostics use no images and change nothing
+in the run; their values are in the events of kind `watched`.
 """
 
 from collections import Counter
@@ -23,30 +23,31 @@ Link = tuple[Edge, str]
 
 UNDECIDED = 0.99
 MOSTLY = 0.75
-"""The share of a cell type's operations without parameters from which several kinds are a collapse.
+"""Share of a cell type's operations without parameters that counts as a collapse.
 
-Where three of seven operations are such, one random cell of eight in fourteen has so many.
+If three of seven candidates have no parameters, one of fourteen random cells of eight operations
+reaches it.
 """
 SMALLEST = 3
-"""Operations that a cell type has at least to be judged: less is no cell."""
+"""Fewest operations of a cell type for which a collapse is reported."""
 
 
 class Diagnostics:
-    """Watches one run's decisions; the trainer calls it as one of its watchers.
+    """A watcher of the trainer that checks the decision of a branch after every epoch.
 
     Example: `Harness(updater, watchers=[Diagnostics()]).run()`
     """
 
     def __call__(self, epoch: FinishedEpoch) -> Watched:
-        """Called after every epoch of a branch: what the decision of now is like."""
+        """Called after every epoch of a branch: returns an event that describes the decision."""
         branch, probe, architecture = epoch.branch, epoch.probe, epoch.architecture
         free = parameter_free(branch.updater.space.edges, probe)
         links = architecture.links()
         spread = entropy(epoch.mixtures, probe)
         scores = epoch.scores
-        found = [*collapsed(architecture, free), *_disconnected(architecture)]
+        diagnostics = [*collapsed(architecture, free), *_disconnected(architecture)]
         if epoch.last and spread is not None and spread >= UNDECIDED:
-            found.append(_undecided(spread))
+            diagnostics.append(_undecided(spread))
         return Watched(
             branch.name,
             probe.epoch,
@@ -54,47 +55,52 @@ class Diagnostics:
             sum(link in free for link in links) / max(len(links), 1),
             spread,
             None if scores is None else table_to_json(scores),
-            [vars(each) for each in found],
+            [vars(diagnostic) for diagnostic in diagnostics],
         )
 
 
 def parameter_free(edges: Sequence[Edge], probe: Probe) -> set[Link]:
-    """The operations, each on its edge, that have no parameters anywhere in the supernet.
+    """Returns the operations (with their edges) that have no parameters anywhere in the supernet.
 
-    One of the same name may have some on another edge: a skip that halves the image computes.
+    The same operation may have parameters on another edge, such as a skip with stride two.
     """
-    has: dict[tuple[int, int], bool] = {}
+    has_parameters: dict[tuple[int, int], bool] = {}
     for edge, operation, module in probe.operations():
         any_here = next(module.parameters(), None) is not None
-        has[edge, operation] = has.get((edge, operation), False) or any_here
+        has_parameters[edge, operation] = has_parameters.get((edge, operation), False) or any_here
     return {
         (edges[row], edges[row].operations[column])
-        for (row, column), some in has.items()
-        if not some
+        for (row, column), has_any in has_parameters.items()
+        if not has_any
     }
 
 
 def entropy(mixtures: Sequence[Mixture], probe: Probe) -> float | None:
-    """Mean entropy of the edges' mixing weights, 1 for uniform and 0 for one operation.
+    """Returns the mean entropy of the edges' mixing weights: 1 for uniform, 0 for one operation.
 
-    Over the edges that still have a choice, each divided by the logarithm of its number of living
-    operations. None where single paths are trained, whose weights say nothing of a decision.
+    The mean is over edges with at least two alive operations; the entropy of an edge is divided by
+    the logarithm of their number. None if single paths are trained: their weights are no measure
+    of how far the search has decided.
     """
     choice = probe.subspace.mask.sum(1) > 1
-    if not bool(choice.any()) or all(bool((each.active.sum(1) <= 1).all()) for each in mixtures):
+    if not bool(choice.any()) or all(
+        bool((mixture.active.sum(1) <= 1).all()) for mixture in mixtures
+    ):
         return None
-    weights = torch.stack([each.weights.detach().double().cpu() for each in mixtures]).mean(0)
+    tables = [mixture.weights.detach().double().cpu() for mixture in mixtures]
+    weights = torch.stack(tables).mean(0)  # edges x ops
     shares = weights.abs() / weights.abs().sum(1, keepdim=True).clamp(min=1e-12)
-    bits = torch.special.entr(shares).sum(1) / probe.subspace.mask.sum(1).clamp(min=2).log()
-    return float(bits[choice].mean())
+    relative = torch.special.entr(shares).sum(1) / probe.subspace.mask.sum(1).clamp(min=2).log()
+    return float(relative[choice].mean())
 
 
 def collapsed(architecture: Architecture, free: set[Link]) -> list[Diagnostic]:
-    """Cell types with hardly anything to train: one such operation, or several kinds of them.
+    """Returns a diagnostic for each cell type dominated by operations without parameters.
 
-    `free` are the operations without parameters, each on its edge.
+    Either a single such operation fills more than half of the cell type, or all of them together
+    fill at least the share `MOSTLY`. `free` are the operations without parameters.
     """
-    found = []
+    messages = []
     for group in dict.fromkeys(edge.group for edge in architecture.edges):
         links = [link for link in architecture.links() if link[0].group == group]
         kinds = Counter(name for edge, name in links if (edge, name) in free).most_common()
@@ -102,15 +108,15 @@ def collapsed(architecture: Architecture, free: set[Link]) -> list[Diagnostic]:
         if len(links) < SMALLEST:
             continue
         if most > len(links) / 2:
-            said = f"are {kinds[0][0]}, which has no parameters."
-            found.append(f"{most} of the {len(links)} operations of {group!r} {said}")
+            rest = f"are {kinds[0][0]}, which has no parameters."
+            messages.append(f"{most} of the {len(links)} operations of {group!r} {rest}")
         elif without >= MOSTLY * len(links):
             which = ", ".join(f"{count} {name}" for name, count in kinds)
-            found.append(
+            messages.append(
                 f"{without} of the {len(links)} operations of {group!r} have no parameters: "
                 f"{which}."
             )
-    return [Diagnostic("collapsed", message) for message in found]
+    return [Diagnostic("collapsed", message) for message in messages]
 
 
 def _disconnected(architecture: Architecture) -> list[Diagnostic]:

@@ -1,6 +1,6 @@
-"""Says how good one architecture is: `Evaluator`, the only receiver of the test split.
+"""`Evaluator`: measures how good an architecture is; only evaluators receive the test split.
 
-Whoever asks one does it by `evaluated` (or `evaluated_all`), which check the answer.
+Callers use `evaluated` or `evaluated_all`, which validate the result.
 """
 
 from abc import ABC, abstractmethod
@@ -24,11 +24,12 @@ from nastk.train.probe import Probe
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluator says of an architecture: metric to value, and who said so.
+    """The metrics of an architecture, with the name of the evaluator that measured them.
 
-    Accuracies are fractions (0..1); `parameters` and `multiply_adds` are counts. `higher_is_better`
-    metrics come first in `metrics`; `notes` holds what qualifies them, in plain words. `seconds`
-    is what it took, where that is worth saying (0: it is not); equal evaluations may differ in it.
+    Accuracies are fractions (0..1); `parameters` and `multiply_adds` are counts. The metrics that
+    are better when larger come first in `metrics`; `notes` are sentences that qualify the metrics.
+    `seconds` is the duration of the evaluation, or 0 if it is not worth reporting; comparisons
+    ignore it.
     """
 
     evaluator: str
@@ -37,7 +38,7 @@ class Evaluation:
     seconds: float = field(default=0.0, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; `seconds` is in it where there are some."""
+        """Returns a JSON object, without `seconds` if they are 0."""
         return {
             "evaluator": self.evaluator,
             "metrics": dict(self.metrics),
@@ -48,9 +49,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class RunHandle:
-    """Who asked an evaluator: charged for its images, told how far it is, asked whether to go on.
+    """The run on whose behalf an evaluator works: receives its cost and progress, can stop it.
 
-    Without a run behind it nothing is charged or shown, and nobody stops the work.
+    `charge(forward, backward)` counts images, `tell(message, done, total)` shows progress, and
+    `stopping` returns True if the user has asked the run to stop. The defaults do nothing.
 
     Example: `context.run.tell("retraining, epoch 1 of 8", done=20, total=400)`
     """
@@ -60,7 +62,7 @@ class RunHandle:
     stopping: Callable[[], bool] = lambda: False
 
     def check(self) -> None:
-        """Called between two pieces of long work.
+        """Called by evaluators between two pieces of long work.
 
         Raises:
             StopRequested: the user asked the run to stop.
@@ -72,7 +74,7 @@ class RunHandle:
 @renamed_fields(caller="run")
 @dataclass(frozen=True)
 class EvaluationContext:
-    """What an evaluator judges in: space, all three splits of the data, seed, device, who asks."""
+    """What evaluators are made with: space, task, all three splits, seed, device, run."""
 
     space: SearchSpace
     task: Task
@@ -84,16 +86,16 @@ class EvaluationContext:
 
 @renamed_fields(setting="context")
 class Evaluator(Component, RenamedMethods, ABC, renamed={"forecast": "max_cost"}):
-    """Says how good one architecture is.
+    """Measures how good an architecture is.
 
     Example: `Size(context, Size.Options()).evaluate(architecture, None).metrics["parameters"]`
     """
 
     needs_supernet: ClassVar[bool] = False
-    """Whether `evaluate` needs the probe of a trained supernet."""
+    """True if `evaluate` needs the probe of a trained supernet."""
 
     needs_images: ClassVar[bool] = True
-    """Whether it looks at images. One that does not can judge a run whose images are gone."""
+    """True if `evaluate` needs images; if False, it also works for runs whose images are gone."""
 
     def __init__(self, context: EvaluationContext, options: Any = None) -> None:
         self.context = context
@@ -101,45 +103,47 @@ class Evaluator(Component, RenamedMethods, ABC, renamed={"forecast": "max_cost"}
 
     @abstractmethod
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
-        """Called once at the end of a search, and by `nastk evaluate`: judge `architecture`.
+        """Called at the end of a search, and by `nastk evaluate`: measures `architecture`.
 
-        `probe` measures the supernet that the search trained; None where there is none.
+        `probe` measures the supernet that the search trained; None if there is none.
         """
 
     @property
     def criteria(self) -> tuple[str, ...] | None:
-        """Asked when a run is assembled: the metrics of `evaluate_all` that can choose, best first.
+        """Metrics of `evaluate_all` that may choose among leaves, the preferred one first.
 
-        Larger is better in each, and none is of the test split. None: whatever `evaluate` reports.
-        One that takes long says them, so that it is not asked to judge just to learn their names.
+        Read when a run is assembled. Larger values are better, and none is of the test split. None
+        stands for all metrics that `evaluate` reports; slow evaluators override it, so that the
+        names are known without an evaluation.
         """
         return None
 
     def max_cost(self) -> PhaseCost | None:
-        """Called by `--dry-run`: the most images that one `evaluate` takes. None if unknown."""
+        """Called by `--dry-run`: returns the most images that `evaluate` takes; None if unknown."""
         return None if self.needs_images else PhaseCost()
 
     def advice(self, run: str) -> tuple[tuple[str, str], ...]:
-        """Asked after it has judged: commands to type next for the run folder `run`, and their use.
+        """Called after an evaluation: (command, purpose) to suggest next for the run folder `run`.
 
         Example: `((f"nastk evaluate {run} -e size", "counts parameters"),)`
         """
         return ()
 
     def of_test(self, metric: str) -> bool:
-        """Asked before a metric steers a search (a limit, the choice among leaves): is it of test?
+        """True if a metric is of the test split: then no limit and no choice of leaves may use it.
 
-        Test images, or what others measured on them, shall decide nothing. Metrics of the test
-        split have `test` in their names; an evaluator with others says so here.
+        Neither test images nor published measurements on them may decide anything. By default a
+        metric is of the test split if its name contains `test`; evaluators with other names
+        override this.
         """
         return "test" in metric
 
     def evaluate_all(
         self, architectures: Sequence[Architecture], probes: Sequence[Probe | None]
     ) -> list[Evaluation]:
-        """Called once at the end of a run that split, to choose among its leaves: judge each.
+        """Called once at the end of a run that split, to choose among its leaves: measures all.
 
-        One that can do with less than judging each alone (successive halving) says so here.
+        Evaluators that can save work by comparing (successive halving) override it.
         """
         return [
             self.evaluate(architecture, probe)
@@ -148,10 +152,10 @@ class Evaluator(Component, RenamedMethods, ABC, renamed={"forecast": "max_cost"}
 
 
 def evaluated(evaluator: Evaluator, architecture: Architecture, probe: Probe | None) -> Evaluation:
-    """Called whenever one architecture is to be judged: what `evaluator` says, checked.
+    """Returns the validated evaluation of an architecture; all callers use this function.
 
     Raises:
-        PluginError: what `checked` says.
+        PluginError: the result is invalid; see `checked`.
     """
     return checked(evaluator, evaluator.evaluate(architecture, probe))
 
@@ -159,30 +163,33 @@ def evaluated(evaluator: Evaluator, architecture: Architecture, probe: Probe | N
 def evaluated_all(
     evaluator: Evaluator, architectures: Sequence[Architecture], probes: Sequence[Probe | None]
 ) -> list[Evaluation]:
-    """Called to compare several architectures: what `evaluator` says of each, checked.
+    """Returns the validated evaluations of several architectures that are compared.
 
     Raises:
-        PluginError: an answer for each is expected; or what `checked` says.
+        PluginError: a result is missing or invalid; see `checked`.
     """
-    answers = evaluator.evaluate_all(architectures, probes)
-    if not isinstance(answers, Sequence) or len(answers) != len(architectures):
-        got = f"{len(answers)} answers" if isinstance(answers, Sequence) else repr(answers)
+    evaluations = evaluator.evaluate_all(architectures, probes)
+    is_list = isinstance(evaluations, Sequence)
+    if not is_list or len(evaluations) != len(architectures):
+        got = f"{len(evaluations)} answers" if is_list else repr(evaluations)
         raise PluginError(
             f"Evaluator {evaluator.name!r} judged {len(architectures)} architectures and gave "
             f"{got}; expected a list with an Evaluation of each."
         )
-    return [checked(evaluator, answer) for answer in answers]
+    return [checked(evaluator, evaluation) for evaluation in evaluations]
 
 
 def checked(evaluator: Evaluator, answer: Any) -> Evaluation:
-    """An evaluator's answer with plain numbers, fit for a run's record.
+    """Returns an evaluator's result with plain numbers, ready for a run's record.
 
     Raises:
-        PluginError: it is no `Evaluation`, or a metric is no finite number; names both.
+        PluginError: `answer` is no `Evaluation`, or a metric is no finite number.
     """
     if not isinstance(answer, Evaluation) or not isinstance(answer.metrics, Mapping):
-        whole = isinstance(answer, Evaluation)
-        got = "an Evaluation whose metrics are no mapping" if whole else type(answer).__name__
+        is_evaluation = isinstance(answer, Evaluation)
+        got = (
+            "an Evaluation whose metrics are no mapping" if is_evaluation else type(answer).__name__
+        )
         raise PluginError(
             f"Evaluator {evaluator.name!r} answered {got}; expected an Evaluation, such as "
             f"Evaluation({evaluator.name!r}, {{'accuracy': 0.9}})."
@@ -194,10 +201,11 @@ def checked(evaluator: Evaluator, answer: Any) -> Evaluation:
 
 
 def _metric(evaluator: Evaluator, name: object, value: object) -> float | int:
-    found = number(value)
-    if found is None:
+    """Returns the value of a metric as a plain number, or raises a `PluginError`."""
+    plain = number(value)
+    if plain is None:
         raise PluginError(
             f"Evaluator {evaluator.name!r} answered {name} = {value!r}; a metric is a finite "
             "number. It should leave out what it cannot measure."
         )
-    return found
+    return plain

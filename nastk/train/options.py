@@ -1,4 +1,4 @@
-"""How weights are trained: `TrainerOptions` set by users, `Schedule` of the rate by epoch."""
+"""`TrainerOptions`, the settings of weight training, and `Schedule`, the learning rate by epoch."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from nastk.base.component import EXPERIMENTAL, Options
 
 Graphs = Literal["auto", "on", "off"]
 WarmupCosine = Literal["after", "overwritten", "scaled"]
-"""Where the cosine begins beside a warm-up, and at which rate it goes on; see `Schedule`."""
+"""Start of the cosine relative to the warm-up, and the rate after it; see `Schedule`."""
 
 
 class TrainerOptions(Options):
@@ -74,7 +74,7 @@ class TrainerOptions(Options):
         ),
     )
     cuda_graphs: Graphs = Field(
-        # Off until the tests marked `gpu` have passed on a device.
+        # The default stays "off" until the tests marked `gpu` have passed on a device.
         "off",
         json_schema_extra=EXPERIMENTAL,
         description=(
@@ -109,16 +109,16 @@ class TrainerOptions(Options):
 
 @dataclass(frozen=True)
 class Schedule:
-    """Cosine learning rate, constant in an epoch, rising linearly over the first `warmup` epochs.
+    """A cosine learning rate after a linear warm-up of `warmup` epochs, constant within an epoch.
 
-    It spans the epochs from `start` to `end` (a fresh branch starts in the middle of a run), which
-    may lie behind the end of the run; after `end` it stays at `minimum`.
+    It spans the epochs from `start` (a fresh branch may start in the middle of a run) to `end`,
+    which may lie behind the end of the run; after `end` the rate stays at `minimum`.
 
-    With `warmup_cosine="after"` the cosine spans the epochs that the warm-up leaves. Otherwise it
-    spans all of them: the warm-up takes the place of its first rates, and the others are those of
-    the cosine itself (`overwritten`: torch's scheduler before its recursive form) or are multiplied
-    so that it goes on from the rate in which the warm-up ended (`scaled`: torch's recursive form).
-    `ahead` takes every rate of the cosine so many epochs later in its course.
+    With `warmup_cosine="after"` the cosine spans the epochs after the warm-up. Otherwise it spans
+    all epochs, and the warm-up replaces its first rates. The remaining rates are either those of
+    the cosine (`overwritten`, torch's scheduler before its recursive form), or are multiplied so
+    that they continue from the last rate of the warm-up (`scaled`, torch's recursive form).
+    `ahead` shifts the cosine: each epoch gets the rate of the epoch so many later.
 
     >>> schedule = Schedule(base=0.1, minimum=0.0, start=0, end=50)
     >>> schedule.rate(0), round(schedule.rate(25), 6), round(schedule.rate(50), 6)
@@ -134,24 +134,26 @@ class Schedule:
     ahead: int = 0
 
     def rate(self, epoch: int) -> float:
-        """The learning rate of `epoch` (0-based, counted from the run's start)."""
-        here = epoch - self.start
-        if here < self.warmup:
-            return self.base * (here + 1) / self.warmup
+        """Returns the learning rate of `epoch` (0-based, counted from the run's start)."""
+        elapsed = epoch - self.start
+        if elapsed < self.warmup:
+            return self.base * (elapsed + 1) / self.warmup
         begin = self.warmup if self.warmup_cosine == "after" else 0
         length = max(self.end - self.start - begin, 1)
-        height = half_cosine(here - begin + self.ahead, length)
+        height = half_cosine(elapsed - begin + self.ahead, length)
+        # `scaled`: divide by the height of the cosine in the last epoch of the warm-up, whose
+        # rate was `base`, so that the cosine continues from there.
         if self.warmup and self.warmup_cosine == "scaled":
             height /= half_cosine(min(self.warmup - 1 + self.ahead, length - 1), length)
         return self.minimum + (self.base - self.minimum) * height
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; `Schedule(**value)` is its inverse."""
+        """Returns a JSON object; `Schedule(**value)` is the inverse."""
         return asdict(self)
 
 
 def half_cosine(done: int, length: int) -> float:
-    """A cosine from 1 (nothing done) to 0 (all of `length` done, and for ever after).
+    """Returns a value that falls along a cosine from 1 at `done=0` to 0 from `done=length` on.
 
     >>> half_cosine(0, 8), round(half_cosine(4, 8), 6), half_cosine(9, 8)
     (1.0, 0.5, 0.0)

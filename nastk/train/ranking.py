@@ -1,11 +1,11 @@
-"""How well a search ranks architectures while it runs: `Ranking`, measured against known accuracy.
+"""`Ranking`: measures during a search how well it ranks architectures of known accuracy.
 
-Two kinds, never mixed. By `scores`: the mean score that the updater gives the chosen operations.
-By `supernet`: the accuracy of the architecture's path with the shared weights. Beside them stand
-rankers that know nothing of the search: how many of the chosen operations have parameters, and what
-an evaluator such as `size` counts. The truth comes from an evaluator that needs no supernet, such
-as a benchmark's table. The sample is the same for every run with the same options, whatever its
-seed; nothing here touches the training.
+Two rankers use the search: `scores`, the mean score that the updater gives the chosen operations,
+and `supernet`, the accuracy of the architecture's path with the shared weights. Baselines that know
+nothing of the search stand beside them: the number of chosen operations with parameters, and the
+counts of an evaluator such as `size`. The true accuracy comes from an evaluator that needs no
+supernet, such as a benchmark's table. The sample is the same for all runs with the same options,
+whatever their seed; the training is not affected.
 """
 
 import math
@@ -46,17 +46,17 @@ from nastk.train.probe import Probe
 from nastk.train.watching import FinishedEpoch
 
 CONVOLUTIONS = "convolutions"
-"""The ranker that counts the chosen operations with parameters."""
+"""Name of the ranker that counts the chosen operations with parameters."""
 FIRST_IMAGES = 1_000
-"""Held-out images that are measured first where their number is left open; then twice as many."""
+"""Held-out images measured at first if no number is set; the number is then doubled."""
 ENOUGH = 0.9
-"""The tau between two halves of the images at which no more of them are asked."""
+"""Kendall's tau between two halves of the images at which the doubling stops."""
 PATIENCE = 20
-"""How many times the sample is drawn at most to find architectures that the evaluator knows."""
+"""Most draws for each architecture of the sample; the evaluator may not know all of them."""
 
 
 class RankingOptions(Options):
-    """What is measured, against whom, and how often.
+    """Options of the measurement of ranking quality.
 
     Example: `nastk.search("nasbench201", "darts", ranking={"every": 10})`
     """
@@ -108,14 +108,14 @@ class Ranking:
     """Measures ranking quality after an epoch; the trainer calls it as one of its watchers.
 
     Args:
-        options: what is measured.
+        options: the options of the measurement.
         space: the space that is searched.
-        judge: knows the truth.
-        counter: what it says of an architecture ranks beside what the search has learned; None:
-            only the operations with parameters are counted.
+        evaluator: knows the true accuracy.
+        counter: an evaluator whose metrics serve as baselines; None: the only baseline is the
+            number of operations with parameters.
 
     Raises:
-        ConfigurationError: the evaluator cannot judge, or knows too few of the sample.
+        ConfigurationError: the evaluator needs a supernet, or knows too few of the sample.
 
     Example: `Harness(updater, watchers=[Ranking(RankingOptions(), space, evaluator)]).run()`
     """
@@ -139,11 +139,11 @@ class Ranking:
         self._counted: dict[str, dict[str, object] | None] | None = None
 
     def __call__(self, epoch: FinishedEpoch) -> Ranked | None:
-        """Called after every epoch of a branch: measures if it is time to, else None."""
+        """Called after every epoch of a branch: measures if it is due, else returns None."""
         branch, probe, every = epoch.branch, epoch.probe, self.options.every
         if not epoch.last and (every == 0 or probe.epoch % every):
             return None
-        inside = [each for each in self.known if _contains(probe.subspace, each.architecture)]
+        inside = [known for known in self.known if _contains(probe.subspace, known.architecture)]
         return Ranked(
             branch.name,
             probe.epoch,
@@ -158,58 +158,59 @@ class Ranking:
         )
 
     def images(self, epochs: int, held_out: int) -> int:
-        """The images pushed forward in a run of so many epochs, at most.
+        """Returns the most images of forward passes in a run of so many epochs.
 
-        `held_out` is how many images there are to measure on.
+        `held_out` is the number of images available for measuring.
         """
         every = self.options.every
         times = 1 if every == 0 else epochs // every + bool(epochs % every)
         return times * len(self.known) * min(self.options.images or held_out, held_out)
 
-    # ------------------------------------------------------------------ what ranks
+    # ------------------------------------------------------------------ the rankers
 
     def _by_scores(self, scores: Float[Tensor, "edges ops"] | None) -> dict[str, object] | None:
-        """Agreement of the mean score of the chosen operations (operation strength)."""
+        """Returns the agreement of the mean score of the chosen operations with the truth."""
         if scores is None:
             return None
-        rated = [(strength(scores, each.architecture), each.truth) for each in self.known]
+        rated = [(strength(scores, known.architecture), known.truth) for known in self.known]
         return self._agreement([pair for pair in rated if not math.isnan(pair[0])])
 
     def _by_supernet(self, probe: Probe, inside: Sequence[Known]) -> dict[str, object] | None:
-        """Agreement of the supernet's accuracy, over the architectures that are still alive."""
+        """Returns the agreement of supernet accuracy, over architectures that are still alive."""
         if len(inside) < FEWEST:
             return None
         batches = self._batches(probe)
         correct = np.zeros((len(inside), 0), dtype=bool)
         wanted = self.options.images or FIRST_IMAGES
-        while some := _of_images(batches, wanted - correct.shape[1]):
-            correct = np.concatenate([correct, self._correct(probe, inside, some)], axis=1)
+        while portion := _of_images(batches, wanted - correct.shape[1]):
+            hits = self._correct(probe, inside, portion)  # architectures x images of the portion
+            correct = np.concatenate([correct, hits], axis=1)
             if self.options.images or (halves_agreement(correct) or 0.0) >= ENOUGH:
                 break
             wanted = 2 * correct.shape[1]
-        truth = [each.truth for each in inside]
-        found = measured_agreement(correct, truth, self.options.sample_seed)
-        return None if found is None else {**found.to_json(), "images": correct.shape[1]}
+        truth = [known.truth for known in inside]
+        result = measured_agreement(correct, truth, self.options.sample_seed)
+        return None if result is None else {**result.to_json(), "images": correct.shape[1]}
 
     def _correct(self, probe: Probe, inside: Sequence[Known], batches: Sequence[Batch]) -> Correct:
-        """Which of the images each architecture's path gets right."""
+        """Returns a table, architectures x images: True where the path classifies correctly."""
         announced = probe.announced(inside, "ranking architectures")
-        mixtures = (Mixture.of(each.architecture) for each in announced)
+        mixtures = (Mixture.of(known.architecture) for known in announced)
         return np.stack([probe.correct(mixture, batches).numpy() for mixture in mixtures])
 
     def _by_counts(self, probe: Probe) -> dict[str, dict[str, object] | None]:
-        """Agreement of what can be counted without any search; the same after every epoch."""
+        """Returns the agreement of the baselines, which is the same after every epoch."""
         if self._counted is None:
             free = parameter_free(self.space.edges, probe)
             counts: dict[str, list[float]] = {CONVOLUTIONS: []}
-            for each in self.known:
-                links = each.architecture.links()
+            for known in self.known:
+                links = known.architecture.links()
                 counts[CONVOLUTIONS].append(float(sum(link not in free for link in links)))
-                for name, value in self._metrics(self.counter, each.architecture).items():
+                for name, value in self._metrics(self.counter, known.architecture).items():
                     counts.setdefault(name, []).append(float(value))
             self._counted = {
                 name: self._agreement(
-                    [(value, each.truth) for value, each in zip(values, self.known, strict=True)]
+                    [(value, known.truth) for value, known in zip(values, self.known, strict=True)]
                 )
                 for name, values in counts.items()
                 if len(values) == len(self.known)
@@ -217,12 +218,13 @@ class Ranking:
         return self._counted
 
     def _agreement(self, pairs: Sequence[tuple[float, float]]) -> dict[str, object] | None:
+        """Returns the agreement of (prediction, truth) pairs; None if it is not defined."""
         predicted, truth = zip(*pairs, strict=True) if pairs else ((), ())
-        found = agreement(predicted, truth, self.options.sample_seed)
-        return None if found is None else found.to_json()
+        result = agreement(predicted, truth, self.options.sample_seed)
+        return None if result is None else result.to_json()
 
     def _batches(self, probe: Probe) -> Iterator[Batch]:
-        """The held-out images in their order; where a run holds none out, those that train."""
+        """Returns the held-out images in order; the training images in a run without them."""
         size = min(self.options.batch_size, self.options.images or self.options.batch_size)
         stream = probe.valid if probe.has_valid else probe.train
         return iter(stream.view("ranking", batch_size=size, augment=False).epoch(0))
@@ -230,36 +232,37 @@ class Ranking:
     # ------------------------------------------------------------------ the sample
 
     def _sample(self) -> list[Known]:
-        """Distinct architectures that the evaluator knows."""
-        found: dict[str, Known] = {}
+        """Returns distinct architectures that the evaluator knows."""
+        sample: dict[str, Known] = {}
         for architecture in islice(self._candidates(), PATIENCE * self.options.sample):
-            if architecture.id in found:
+            if architecture.id in sample:
                 continue
             try:
                 metrics = self._metrics(self.evaluator, architecture)
             except DataError:
-                continue  # the evaluator does not know this one
-            found[architecture.id] = Known(architecture, self._truth(metrics))
-            if len(found) == self.options.sample:
+                continue  # the evaluator does not know this architecture
+            sample[architecture.id] = Known(architecture, self._truth(metrics))
+            if len(sample) == self.options.sample:
                 break
-        if len(found) < FEWEST:
+        if len(sample) < FEWEST:
             raise ConfigurationError(
-                f"Evaluator {self.evaluator.name!r} knows {len(found)} of the architectures that "
+                f"Evaluator {self.evaluator.name!r} knows {len(sample)} of the architectures that "
                 f"were tried, and ranking quality needs {FEWEST}. Name some that it knows with "
                 "-r architectures=FILE (one a line), or leave --ranking out."
             )
-        return list(found.values())
+        return list(sample.values())
 
     def _metrics(
         self, evaluator: Evaluator | None, architecture: Architecture
     ) -> dict[str, float | int]:
-        """What an evaluator says of an architecture without looking at the supernet."""
+        """Returns the metrics of an evaluator for an architecture, without a supernet."""
         if evaluator is None:
             return {}
         with blamed(f"Evaluator {evaluator.name!r}", "judging for a ranking"):
             return dict(evaluated(evaluator, architecture, None).metrics)
 
     def _candidates(self) -> Iterator[Architecture]:
+        """Yields the architectures of the file, or random ones without end."""
         path = self.options.architectures
         if path is None:
             rng = generator(self.options.sample_seed, "ranking")
@@ -275,7 +278,7 @@ class Ranking:
         yield from (self.space.from_text(line.strip()) for line in lines if line.strip())
 
     def _truth(self, metrics: dict[str, float | int]) -> float:
-        """The evaluator's metric, which the first answer names where nobody did."""
+        """Returns the metric; if none was set, it becomes the first metric of the evaluator."""
         self.metric = self.metric or next(iter(metrics))
         if self.metric not in metrics:
             raise ConfigurationError(
@@ -286,44 +289,45 @@ class Ranking:
 
 
 def _of_images(batches: Iterator[Batch], images: int) -> list[Batch]:
-    """The next batches until they hold so many images, or there are no more."""
-    found: list[Batch] = []
-    while sum(len(each.labels) for each in found) < images:
+    """Returns the next batches, until they hold so many images or there are no more."""
+    portion: list[Batch] = []
+    while sum(len(batch.labels) for batch in portion) < images:
         if (batch := next(batches, None)) is None:
             break
-        found.append(batch)
-    return found
+        portion.append(batch)
+    return portion
 
 
 def summary(event: Mapping[str, Any]) -> Evaluation:
-    """An event of kind `ranked` as an evaluation, whose metrics a study can tabulate."""
+    """Returns an event of kind `ranked` as an evaluation, whose metrics a study can tabulate."""
     metrics: dict[str, float | int] = {}
-    for kind, found in event["by"].items():
-        for name in ("kendall", "spearman") if found else ():
-            metrics[f"{name}_by_{kind}"] = found[name]["value"]
+    measured = {ranker: values for ranker, values in event["by"].items() if values}
+    for ranker, values in measured.items():
+        for name in ("kendall", "spearman"):
+            metrics[f"{name}_by_{ranker}"] = values[name]["value"]
             for end in ("low", "high"):
-                metrics[f"{name}_by_{kind}_{end}"] = found[name][end]
-        for k, lost in found["regret"].items() if found else ():
-            metrics[f"regret_{k}_by_{kind}"] = lost
-        for k, share in found.get("precision", {}).items() if found else ():
-            metrics[f"precision_{k}_by_{kind}"] = share
-        for name in ("best_kendall", "ndcg", "halves") if found else ():
-            if (value := found.get(name)) is not None:
-                metrics[f"{name}_by_{kind}"] = value
-    missing = [kind for kind, found in event["by"].items() if not found]
+                metrics[f"{name}_by_{ranker}_{end}"] = values[name][end]
+        for k, regret in values["regret"].items():
+            metrics[f"regret_{k}_by_{ranker}"] = regret
+        for k, share in values.get("precision", {}).items():
+            metrics[f"precision_{k}_by_{ranker}"] = share
+        for name in ("best_kendall", "ndcg", "halves"):
+            if (value := values.get(name)) is not None:
+                metrics[f"{name}_by_{ranker}"] = value
+    missing = [ranker for ranker in event["by"] if ranker not in measured]
     notes = [f"Rank correlations are with {event['metric']} of evaluator {event['evaluator']!r}."]
     notes += [
-        f"There is none by {kind} after epoch {event['epoch']}: too few architectures can be told "
-        "apart by it."
-        for kind in missing
+        f"There is none by {ranker} after epoch {event['epoch']}: too few architectures can be "
+        "told apart by it."
+        for ranker in missing
     ]
-    # Where resamples cannot be told apart an interval may have no ends.
-    known = {name: value for name, value in metrics.items() if number(value) is not None}
-    return Evaluation("ranking", known, tuple(notes))
+    # A confidence interval may have no ends: the resamples of few values may not be ranked.
+    finite = {name: value for name, value in metrics.items() if number(value) is not None}
+    return Evaluation("ranking", finite, tuple(notes))
 
 
 def strength(scores: Float[Tensor, "edges ops"], architecture: Architecture) -> float:
-    """The mean score of the operations that an architecture chose; NaN where one is not rated.
+    """Returns the mean score of the chosen operations; NaN if one of them is not rated.
 
     Xiao et al. (CVPR 2022, figure 5) correlate this with accuracy.
     """
@@ -332,4 +336,5 @@ def strength(scores: Float[Tensor, "edges ops"], architecture: Architecture) -> 
 
 
 def _contains(subspace: Subspace, architecture: Architecture) -> bool:
+    """True if all chosen operations are alive in `subspace`."""
     return subspace.contains(Subspace(architecture.table()))

@@ -1,8 +1,8 @@
-"""An updater whose weights another one trains: `TrainedBy`, for those that measure.
+"""`TrainedBy`: base class of updaters that let another updater train the weights.
 
-What a supernet is worth measuring for depends on what trained it: one that was trained by single
-paths ranks paths, one that was trained by a mixture does not. So an updater that measures may leave
-the training to another (`train=random`) and keep its own measurements and decisions.
+The training decides what a supernet is good for: a supernet trained with single paths ranks paths,
+one trained with a mixture does not. An updater that measures may therefore leave the training to
+another updater (`train=random`) and keep its own measurements and decisions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,13 +26,13 @@ FORM = f"The updater that trains is NAME[,OPTION=VALUE...], such as train={defau
 
 
 def _completed(value: Any) -> Any:
-    """The updater that trains with all its options, so that a config says everything."""
+    """Returns the name and all options of the updater that trains, so that configs are complete."""
     if value is None:
         return None
-    use = ComponentSpec.of(
+    spec = ComponentSpec.of(
         ComponentSpec(*name_and_options(value, FORM)) if isinstance(value, str) else value
     )
-    return {"name": use.name, "options": complete(use.name, use.options)}
+    return {"name": spec.name, "options": complete(spec.name, spec.options)}
 
 
 TrainerName = Annotated[dict[str, Any] | None, BeforeValidator(_completed)]
@@ -40,7 +40,7 @@ TrainerName = Annotated[dict[str, Any] | None, BeforeValidator(_completed)]
 
 
 class TrainedByOptions(nastk.base.component.Options):
-    """Who trains the weights."""
+    """The updater that trains the weights."""
 
     train: TrainerName = Field(
         None,
@@ -50,40 +50,40 @@ class TrainedByOptions(nastk.base.component.Options):
 
 
 class TrainedBy(ArchitectureUpdater):
-    """First base of an updater with the option `train`; the second is the updater itself.
+    """First base class of an updater with the option `train`; the second is the updater itself.
 
-    With `train` another updater, `trains`, is asked what to train, before, at and after each weight
-    step, and after each epoch but the last, whose answer nothing trains on any more. What it would
-    decide, and in which subspace it would go on, is not asked for or ignored. Without `train` the
-    updater is itself, to the bit.
+    With the option `train`, another updater, `trains`, provides the mixtures of the weight steps.
+    Its `before_step`, `mixtures` and `after_step` are called in every step, its `after_epoch` after
+    every epoch but the last, which no training follows. Its continuations are ignored, and its
+    `architecture` is never called. Without the option the updater is unchanged, bit for bit.
 
     Example: `class Mine(TrainedBy, MeasuringUpdater)` with `class Options(TrainedByOptions, ...)`.
     """
 
     trains: ArchitectureUpdater | None
-    """The updater that trains; None where this one does."""
+    """The updater that trains the weights; None if this updater does."""
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made: this one, then the one that trains."""
+        """Called once when the updater is made: sets up this updater, then `trains`."""
         super().setup(rng)
         self.begin_training(rng)
 
     def begin_training(self, rng: torch.Generator) -> None:
-        """Called by `setup`, and where weights start anew: makes the one that trains, if any."""
+        """Called by `setup`, and whenever weights start anew: makes `trains`, if there is one."""
         self.trains = None
         if self.options.train is not None:
-            found = updater_class(self.options.train["name"])
-            options = found.parse_options(self.options.train["options"])
-            self.trains = found(self.space, options, rng, self.device)
+            trainer_class = updater_class(self.options.train["name"])
+            options = trainer_class.parse_options(self.options.train["options"])
+            self.trains = trainer_class(self.space, options, rng, self.device)
 
     def branches(self) -> int:
-        """Called by `max_cost`: in how many branches weights are trained, at most."""
+        """Called by `max_cost`: returns the largest number of branches that train weights."""
         return 1
 
     def incompatibility(self, plan: Plan) -> str | None:
-        """Called when the run is assembled: this one's, that of who trains, or a missing split."""
-        if why := super().incompatibility(plan):
-            return why
+        """Called when the run is assembled: the reason of this updater or of `trains`, or None."""
+        if reason := super().incompatibility(plan):
+            return reason
         if self.trains is None:
             return None
         if "valid" in self.trains.needs and not plan.valid_images:
@@ -91,51 +91,51 @@ class TrainedBy(ArchitectureUpdater):
                 f"{self.name}: train={self.trains.name} learns on the valid split, which is empty. "
                 "Use -d train_fraction=0.5, or another updater to train."
             )
-        why = self.trains.incompatibility(replace(plan, decides=False))
-        return f"{why} (Inside {self.name}, as train={self.trains.name}.)" if why else None
+        reason = self.trains.incompatibility(replace(plan, decides=False))
+        return f"{reason} (Inside {self.name}, as train={self.trains.name}.)" if reason else None
 
     def max_cost(self, plan: Plan) -> PhaseCost | None:
-        """Called by `--dry-run`: this one's, and what the one that trains measures."""
-        own = super().max_cost(plan)
-        if self.trains is None or own is None:
-            return own
-        other = self.trains.max_cost(replace(plan, decides=False))
-        if other is None:
+        """Called by `--dry-run`: the cost of this updater plus that of `trains` in every branch."""
+        own_cost = super().max_cost(plan)
+        if self.trains is None or own_cost is None:
+            return own_cost
+        cost = self.trains.max_cost(replace(plan, decides=False))
+        if cost is None:
             return None
-        many = self.branches()
-        return own + PhaseCost(other.images_forward * many, other.images_backward * many)
+        count = self.branches()
+        return own_cost + PhaseCost(cost.images_forward * count, cost.images_backward * count)
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
-        """Called once before every weight step: this one's, then that of who trains."""
+        """Called once before every weight step: delegates to this updater, then to `trains`."""
         super().before_step(probe, batch)
         if self.trains is not None:
             self.trains.before_step(probe, batch)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """Called once before every weight step: those of who trains."""
+        """Called once before every weight step: those of `trains`, or else of this updater."""
         if self.trains is not None:
             return self.trains.mixtures(probe)
         return super().mixtures(probe)  # type: ignore[safe-super]  # the second base has it
 
     def after_step(self, probe: Probe) -> None:
-        """Called once after every weight step: that of who trains, then this one's."""
+        """Called once after every weight step: delegates to `trains`, then to this updater."""
         if self.trains is not None:
             self.trains.after_step(probe)
         super().after_step(probe)
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
-        """Called once after every epoch: this one's answer; who trains goes on in it."""
+        """Called once after every epoch: `trains` learns; returns this updater's continuations."""
         if self.trains is not None and probe.epoch < probe.epochs:
             self.trains.after_epoch(probe)
         return super().after_epoch(probe)
 
     def state_dict(self) -> dict[str, Any]:
-        """Called for every checkpoint and fork: this one's, and that of who trains."""
-        other = {} if self.trains is None else {"trains": self.trains.state_dict()}
-        return {**super().state_dict(), **other}
+        """Called for every checkpoint and fork: returns the states of both updaters."""
+        of_trainer = {} if self.trains is None else {"trains": self.trains.state_dict()}
+        return {**super().state_dict(), **of_trainer}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Called on a freshly made updater: both go on exactly where `state` was taken."""
+        """Called on a freshly made updater: restores this updater and `trains`."""
         super().load_state_dict(state)
         if self.trains is not None:
             self.trains.load_state_dict(state["trains"])

@@ -1,9 +1,9 @@
-"""Learns which operations to keep: `ArchitectureUpdater`, the interface of every search method.
+"""`ArchitectureUpdater`: the interface of search methods, which learn the operations to keep.
 
-The trainer asks in this order, for every weight step: `before_step`, `mixtures`, (it takes the
-step), `after_step`; after every epoch: `after_epoch`; and `architecture` whenever somebody wants to
-know. Answers are values. An updater never calls the trainer; what it wants to know of the supernet
-it asks of the `Probe` (`probe.py`), which measures everything and changes nothing.
+For every weight step the trainer calls `before_step`, `mixtures` and, when the step is taken,
+`after_step`. After every epoch it calls `after_epoch` and then `architecture`. The results are
+values. An updater never calls the trainer; it measures the supernet with the `Probe` (`probe.py`),
+which changes nothing.
 """
 
 from abc import ABC, abstractmethod
@@ -28,12 +28,12 @@ from nastk.train.probe import Probe
 
 @dataclass(frozen=True)
 class CosineRestart:
-    """A learning rate that begins anew: from `base` to `minimum` over the next `epochs` epochs.
+    """A new cosine learning rate, from `base` to `minimum` over the next `epochs` epochs.
 
-    What is None is the trainer's: its `learning_rate`, and its `minimum_learning_rate` (or `base`
-    if that is lower). Equal ones make it constant. After its end it stays at `minimum`; a branch
-    may also stop before. It counts from where it is answered, so an updater inside another, whose
-    clock is not the run's, says the same.
+    `base=None` stands for the trainer's `learning_rate`, `minimum=None` for its
+    `minimum_learning_rate` (or `base`, if that is lower). If both are equal the rate is constant.
+    After the last of `epochs` the rate stays at `minimum`; a branch may also end before. Epochs
+    count from the epoch that returned it, so the clock of an updater inside another is irrelevant.
 
     Example: `Continuation(subspace, schedule=CosineRestart(30, base=0.0025))`
     """
@@ -45,13 +45,13 @@ class CosineRestart:
 
 @dataclass(frozen=True)
 class Continuation:
-    """Go on in this subspace, with the weights trained so far or with fresh ones.
+    """How a branch goes on: its next subspace, with the present weights or with `fresh` ones.
 
-    With a `schedule` the optimiser begins anew under it: the rate follows it from the next weight
-    step on, and momentum starts at zero, whether weights are fresh or not. Without one, rate and
-    momentum go on as they were; fresh weights begin anew with the trainer's own cosine over the
-    epochs that are left. The trainer's `warmup_epochs` come before either, but only for fresh
-    weights.
+    With a `schedule` the optimiser restarts: the learning rate follows the schedule from the next
+    weight step on, and momentum starts at zero, for fresh and present weights alike. Without a
+    schedule present weights keep rate and momentum, and fresh weights start the trainer's own
+    cosine over the epochs that are left. Fresh weights begin with the trainer's `warmup_epochs` in
+    both cases.
     """
 
     subspace: Subspace
@@ -61,10 +61,10 @@ class Continuation:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run intends, for checks and forecasts: epochs, steps an epoch, images by split.
+    """The size of a run, for checks and cost estimates: epochs, steps per epoch, images by split.
 
-    `decides` is False where an updater only trains and another one decides: the last epoch's
-    `after_epoch` is then never called.
+    `decides` is False for an updater that only trains the weights while another one decides; its
+    `after_epoch` is then not called in the last epoch.
     """
 
     epochs: int
@@ -83,17 +83,17 @@ class ArchitectureUpdater(
 ):
     """Learns which operations to keep, from a supernet that the trainer trains.
 
-    Two questions must be answered (`mixtures`, `architecture`); everything else has a harmless
-    default. State that must survive a resume or a fork goes through `state_dict` /
-    `load_state_dict`: tensors, numbers, strings, None, and lists, tuples and dicts of them.
+    Subclasses must define `mixtures` and `architecture`; all other methods have a default. State
+    that must survive a resume or a fork goes through `state_dict` and `load_state_dict`: tensors,
+    numbers, strings, None, and lists, tuples and dicts of them.
 
     Args (set by the trainer, kept as attributes):
         space: the space that is searched.
         options: this class's `Options`.
         rng: the branch's own random stream (CPU); during the search it is `probe.rng`.
-        device: where the supernet lives; keep tensors that enter mixtures there.
+        device: the device of the supernet; tensors that enter mixtures belong there.
 
-    Example: a search that decides by a coin.
+    Example: a search that decides at random.
 
         class Coin(ArchitectureUpdater):
             name, summary = "coin", "tosses a coin"
@@ -106,7 +106,7 @@ class ArchitectureUpdater(
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
-    """Splits that this method needs to learn, e.g. {"valid"}; checked when the run is assembled."""
+    """Splits that the method learns from, e.g. {"valid"}; checked when the run is assembled."""
 
     def __init__(
         self,
@@ -121,43 +121,44 @@ class ArchitectureUpdater(
         self.setup(rng)
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made, before all else: create alpha and the like here."""
+        """Called once when the updater is made, before all other methods: create alpha here."""
 
     def incompatibility(self, plan: Plan) -> str | None:
-        """Called when a run is assembled: why this plan cannot work, or None if it can.
+        """Called when a run is assembled: returns the reason why the plan cannot work, or None.
 
-        For example, whether the epochs suffice for its milestones.
+        An example is a plan with too few epochs for the milestones of the method.
         """
         return None
 
     def max_cost(self, plan: Plan) -> PhaseCost | None:
         """Called by `--dry-run` and budgets: the most images beyond the weight steps of one branch.
 
-        Those that the updater measures, and, where it splits, those that the other branches train
-        on. None if unknown.
+        They include the images that the updater measures and, if it splits, the images that the
+        other branches train on. None if unknown.
         """
         return None
 
     @abstractmethod
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """Called once before every weight step: what it trains (several: the mean of their losses).
+        """Called once before every weight step: returns the mixtures whose mean loss it minimises.
 
-        Must not learn. Random draws come from `probe.rng`. Weights that carry gradient get it.
+        Must not learn. Random draws come from `probe.rng`. Mixture weights that require gradient
+        receive it in the step.
         """
 
     @abstractmethod
     def architecture(self, probe: Probe) -> Architecture:
-        """Called after every epoch and at the end: the decision as of now, inside `probe.subspace`.
+        """Called after every epoch and at the end: the present decision, inside `probe.subspace`.
 
         Must not change the updater, nor draw from `probe.rng`.
         """
 
     def scores(self, probe: Probe) -> Float[Tensor, "edges ops"] | None:
-        """Called after an epoch by those who watch: how each operation is rated, higher is better.
+        """Called after an epoch by watchers: rates each operation, higher is better.
 
-        On the CPU, comparable within an edge; NaN where an operation is not rated. None where this
-        method rates no operations, or not yet. Must not change the updater, nor draw from
-        `probe.rng`.
+        The tensor is on the CPU; values are comparable within an edge, and NaN for operations
+        without a rating. None if the method rates no operations, or not yet. Must not change the
+        updater, nor draw from `probe.rng`.
         """
         return None
 
@@ -165,19 +166,19 @@ class ArchitectureUpdater(
         """Called once before every weight step, with its batch: bi-level updates go here."""
 
     def after_step(self, probe: Probe) -> None:
-        """Called once after every weight step; your own tensors' gradients are still there."""
+        """Called once after every weight step; gradients of your tensors (alpha) are still set."""
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
-        """Called once after every epoch: in which subspaces to go on.
+        """Called once after every epoch: returns the continuations of the branch.
 
-        The same subspace means continue, a smaller one shrink, several a split, none the end of the
-        branch. `probe.epoch` is the number of epochs finished.
+        One with the same subspace continues the branch, a smaller one shrinks it, several split
+        it, and an empty list ends it. `probe.epoch` is the number of epochs finished.
         """
         return [Continuation(probe.subspace)]
 
     def state_dict(self) -> dict[str, Any]:
-        """Called for every checkpoint and fork: everything the updater has learned."""
+        """Called for every checkpoint and fork: returns everything that the updater has learned."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Called on a freshly made updater: go on exactly where `state` was taken."""
+        """Called on a freshly made updater: restores the state that `state_dict` returned."""

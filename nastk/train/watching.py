@@ -1,4 +1,4 @@
-"""An epoch of a branch as those see it who watch the search: `FinishedEpoch`."""
+"""`FinishedEpoch`: the data that the trainer passes to watchers after an epoch of a branch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from nastk.train.probe import Probe
 
 @dataclass(frozen=True)
 class FinishedEpoch:
-    """What the trainer hands to its watchers after an epoch of `branch`.
+    """The state of `branch` after an epoch, for watchers.
 
-    `architecture` is the updater's decision, `last` whether it was the branch's last epoch. The
-    updater is asked each question at most once, however many watch.
+    `architecture` is the updater's decision; `last` is True in the last epoch of the branch.
+    `scores` and `mixtures` are computed at most once for all watchers.
     """
 
     branch: Branch
@@ -30,25 +30,26 @@ class FinishedEpoch:
 
     @cached_property
     def scores(self) -> Float[Tensor, "edges ops"] | None:
-        """How the updater rates the operations; None where it does not."""
+        """The updater's ratings of the operations; None if it rates none."""
         return self.branch.updater.scores(self.probe)
 
     @cached_property
     def mixtures(self) -> Sequence[Mixture]:
-        """What the updater would train next.
+        """The mixtures that the updater would train in the next weight step.
 
-        Not the mixtures of the last weight step: after it the updater may have learned, and a run
-        that is resumed here never had them. Asking may change an updater (a wrapper begins a new
-        phase), so a copy is asked, made as every resume makes it; its random draws are taken back.
+        Those of the last step would be outdated, since the updater may have learned from it, and
+        unknown to a run that is resumed here. `mixtures` may change an updater (a wrapper may start
+        a new phase), so they come from a copy, made like every resume; the state of the random
+        stream is restored.
         """
         updater, state = self.branch.updater, self.probe.rng.get_state()
-        twin = type(updater)(updater.space, updater.options, torch.Generator(), updater.device)
-        twin.load_state_dict(copied(updater.state_dict()))
+        duplicate = type(updater)(updater.space, updater.options, torch.Generator(), updater.device)
+        duplicate.load_state_dict(copied(updater.state_dict()))
         try:
-            return twin.mixtures(self.probe)
+            return duplicate.mixtures(self.probe)
         finally:
             self.probe.rng.set_state(state)
 
 
 Watcher = Callable[[FinishedEpoch], Event | None]
-"""Looks at a branch after an epoch, and says what it saw. It changes nothing."""
+"""Called after every epoch of a branch; returns an event to record, or None; changes nothing."""

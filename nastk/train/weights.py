@@ -1,6 +1,7 @@
-"""The weights of one supernet in training: `Weights`, which a probe measures and a branch trains.
+"""`Weights`: a supernet in training with its optimiser, below both `Probe` and `Branch`.
 
-Nothing here knows the updater: `branch.py` adds it, `probe.py` shows an updater these weights.
+This module does not know updaters: `branch.py` adds the updater, and `probe.py` measures the
+weights for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,17 +19,17 @@ from nastk.spaces.subspace import Subspace
 from nastk.spaces.supernet import Answers, Supernet
 
 NamedWeights = Mapping[str, Tensor]
-"""The parameters of a supernet by name, such as `Probe.weights` gives and `Probe.loss` takes."""
+"""The parameters of a supernet by name, as returned by `Probe.weights`."""
 
 
 @dataclass(eq=False)
 class Weights:
-    """The weights of one supernet, the optimiser that trains them, and how far they are trained.
+    """The weights of a supernet, their optimiser, and the progress of their training.
 
-    `epoch` counts finished epochs, `step` weight steps; `step` may be ahead of `epoch` inside an
-    epoch. `subspace` is what is alive in the supernet, `rng` the random stream of its updater.
-    Where weights are not `resting`, momentum and decay move those that a step leaves out, if they
-    were ever trained. `objective` is what a step minimises.
+    `epoch` counts finished epochs and `step` all weight steps, those of the unfinished epoch
+    included. `subspace` holds the operations alive in the supernet, `rng` is the random stream of
+    its updater. With `resting=False` momentum and decay also move weights without a gradient in a
+    step, provided that they were trained before. `objective` is what a step minimises.
 
     Example: `Weights("0", space.full(), supernet, optimizer, rng, execution).logits(mixture, x)`
     """
@@ -51,46 +52,47 @@ class Weights:
         weights: NamedWeights | None = None,
         exact: bool = False,
     ) -> Float[Tensor, "batch classes"]:
-        """The supernet's answer under `mixture`, with its own weights or others.
+        """Returns the logits under `mixture`, with the supernet's own weights or with `weights`.
 
-        In the run's precision, or in that of the weights where it must be `exact` or where they
-        are not of the images' precision.
+        The pass is computed in the run's precision; with `exact`, or if the precision of `weights`
+        is not that of the images, in the precision of the weights.
         """
-        told = mixture.to(self.execution.device)
+        on_device = mixture.to(self.execution.device)
         if weights is not None:
-            kind = next(iter(weights.values()), images).dtype
-            if kind != images.dtype:
-                exact, images, told = True, images.to(kind), told.to(kind)
-                weights = {**self._buffers(kind), **weights}
+            dtype = next(iter(weights.values()), images).dtype
+            if dtype != images.dtype:
+                exact, images, on_device = True, images.to(dtype), on_device.to(dtype)
+                weights = {**self._buffers(dtype), **weights}
         with nullcontext() if exact else self.execution.autocast():
             if weights is None:
-                answer: Tensor = self.supernet(images, told)
+                logits: Tensor = self.supernet(images, on_device)
             else:
-                answer = torch.func.functional_call(self.supernet, dict(weights), (images, told))
-        return _widened(answer)
+                inputs = (images, on_device)
+                logits = torch.func.functional_call(self.supernet, dict(weights), inputs)
+        return _upcast(logits)
 
     def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Answers:
-        """The supernet's answers on `images` under one mixture after the other, without gradient.
+        """Returns a function from mixtures to the logits of `images`, without gradient.
 
-        What they agree on may be kept. In the run's precision.
+        It computes in the run's precision and may cache values that mixtures share.
         """
-        ask = self.supernet.measuring(images)
+        supernet_measure = self.supernet.measuring(images)
 
         def measure(mixtures: Sequence[Mixture]) -> list[Tensor]:
-            told = [each.to(self.execution.device) for each in mixtures]
+            on_device = [mixture.to(self.execution.device) for mixture in mixtures]
             with self.execution.autocast():
-                return [_widened(answer) for answer in ask(told)]
+                return [_upcast(logits) for logits in supernet_measure(on_device)]
 
         return Answers(measure, self.supernet.strategy)
 
     def stepped(
         self, gradients: Mapping[str, Tensor], weights: NamedWeights | None = None
     ) -> dict[str, Tensor]:
-        """The weights after an optimiser step along `gradients` that is not taken (SGD's own rule).
+        """Returns the weights after a step of SGD along `gradients`; the step is not taken.
 
-        From the supernet's weights, or from `weights`, all of them, in their precision.
-        A weight without a gradient stays as it is: SGD passes it by, decay and momentum included.
-        Where weights are not `resting`, its gradient counts as zero.
+        The step starts from the supernet's weights or from `weights` (all of them), in whose
+        precision it is computed. A weight without a gradient does not change: SGD skips it, decay
+        and momentum included. With `resting=False` its gradient counts as zero instead.
         """
         group = self.optimizer.param_groups[0]
         after = {}
@@ -100,6 +102,8 @@ class Weights:
             if name not in gradients and (self.resting or velocity is None):
                 after[name] = weight
                 continue
+            # With s = gradient + decay * weight, the velocity becomes v = momentum * v + s (v = s in
+            # the first step). The step is v, or with Nesterov s + momentum * v.
             step = gradients.get(name, 0.0) + group["weight_decay"] * weight
             if velocity is not None:
                 velocity = group["momentum"] * velocity.to(weight.dtype) + step
@@ -110,10 +114,11 @@ class Weights:
         return after
 
     def move_on(self) -> None:
-        """Called between a step's gradient and the optimiser: zeros for weights that it left out.
+        """Called before the optimiser step: with `resting=False`, sets missing gradients to zero.
 
-        Nothing where weights rest; and nothing for those that were never trained, which loops that
-        set gradients to zero leave alone too. That a weight was trained is seen by its momentum.
+        Momentum and decay then move weights that the step leaves out. Weights that were never
+        trained (they have no momentum) stay out, as in training loops with
+        `zero_grad(set_to_none=False)`, which creates no gradients.
         """
         if self.resting:
             return
@@ -121,19 +126,19 @@ class Weights:
             if weight.grad is None and self._velocity(weight) is not None:
                 weight.grad = torch.zeros_like(weight)
 
-    def _buffers(self, kind: torch.dtype) -> dict[str, Tensor]:
-        """What the supernet holds besides weights, numbers with a point in precision `kind`."""
+    def _buffers(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        """Returns the supernet's buffers by name, floating-point ones in precision `dtype`."""
         return {
-            name: buffer.to(kind) if buffer.is_floating_point() else buffer
+            name: buffer.to(dtype) if buffer.is_floating_point() else buffer
             for name, buffer in self.supernet.named_buffers()
         }
 
     def _velocity(self, weight: Tensor) -> Tensor | None:
-        """What momentum has gathered; None for a weight that no step has trained."""
-        found: Tensor | None = self.optimizer.state.get(weight, {}).get("momentum_buffer")
-        return found
+        """Returns the momentum buffer of a weight; None if no step has trained the weight."""
+        buffer: Tensor | None = self.optimizer.state.get(weight, {}).get("momentum_buffer")
+        return buffer
 
 
-def _widened(logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
-    """Upcast bf16 logits to fp32: sums and comparisons need it."""
+def _upcast(logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:
+    """Upcast bf16 logits to fp32, which sums and comparisons need."""
     return logits.float() if logits.dtype == torch.bfloat16 else logits

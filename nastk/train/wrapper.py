@@ -1,8 +1,8 @@
-"""An updater around another: `Wrapper`, which passes every question on to the one inside.
+"""`Wrapper`: an updater around another one, which delegates all methods to the inner updater.
 
-A method that lets another one search says only what it does otherwise. `updater_class` and
-`complete` find the updater inside by its name and fill in its options, as `InnerName` and
-`InnerOptions` do for options; `as_weights` reads its scores as a mixture.
+A method that lets another one search overrides only what it does differently. `updater_class` and
+`complete` look up an updater by name and fill in its options; the option types `InnerName` and
+`InnerOptions` use them. `as_weights` turns scores into the weights of a mixture.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,31 +27,33 @@ from nastk.train.updater import ArchitectureUpdater, Continuation, Plan
 
 
 def updater_class(name: str) -> type[ArchitectureUpdater]:
-    """The installed updater called `name`.
+    """Returns the installed updater with this name.
 
     Raises:
-        UnknownNameError: nobody offers it; says the near miss.
+        UnknownNameError: no plugin offers it; the message suggests a similar name.
     """
-    found: type[ArchitectureUpdater] = catalogue().load("updater", name)
-    return found
+    updater: type[ArchitectureUpdater] = catalogue().load("updater", name)
+    return updater
 
 
 def complete(name: str, options: Mapping[str, Any], preset: str | None = None) -> dict[str, Any]:
-    """All options of updater `name`, as JSON values: those given, its preset's, its defaults.
+    """Returns all options of an updater as JSON values: those given, then preset, then defaults.
 
     Raises:
-        ConfigurationError: an option that it does not have or allow, or no such preset.
+        ConfigurationError: an option or its value is not allowed, or the preset does not exist.
     """
-    found = updater_class(name)
-    filled = _preset_options(found, preset) if preset else {}
-    values: dict[str, Any] = found.parse_options({**filled, **options}).model_dump(mode="json")
+    updater = updater_class(name)
+    of_preset = _preset_options(updater, preset) if preset else {}
+    parsed = updater.parse_options({**of_preset, **options})
+    values: dict[str, Any] = parsed.model_dump(mode="json")
     return values
 
 
 def around(name: str, **options: Any) -> dict[str, Any]:
-    """What a preset says of the updater inside: `inner` with all its options.
+    """Returns the options `inner` and `inner_options` of a preset, with all options filled in.
 
-    Only those given where it is not installed, so that presets can always be listed.
+    If the updater is not installed, only the given options appear, so that presets can always be
+    listed.
 
     Example: `Preset("quick", "...", updater_options=around("darts", learning_rate=0.003))`
     """
@@ -62,9 +64,10 @@ def around(name: str, **options: Any) -> dict[str, Any]:
 
 
 def _preset_options(updater: type[ArchitectureUpdater], preset: str) -> dict[str, Any]:
-    """What the updater's preset for any space and any data sets of its options."""
-    known = {one.name: one for one in updater.presets if not one.space and not one.data}
-    if preset not in known and preset != "quick":  # every updater may be asked to be quick
+    """Returns the options of an updater's preset that holds for any space and data."""
+    presets = updater.presets
+    known = {entry.name: entry for entry in presets if not entry.space and not entry.data}
+    if preset not in known and preset != "quick":  # updaters without `quick` use their defaults
         raise ConfigurationError(
             f"Updater {updater.name!r} has no preset {preset!r} for any space and data."
             f"{near_miss(preset, known)} Known: {', '.join(known) or 'none'}. "
@@ -76,7 +79,10 @@ def _preset_options(updater: type[ArchitectureUpdater], preset: str) -> dict[str
 def as_weights(
     scores: Float[Tensor, "edges ops"] | None, subspace: Subspace
 ) -> Float[Tensor, "edges ops"]:
-    """`scores` where they are weights: not negative, no edge above one. Else all are equal."""
+    """Returns `scores` if they can be mixture weights, else equal weights.
+
+    Weights are finite and not negative, and no edge sums to more than one.
+    """
     alive = subspace.mask
     if scores is not None and bool(torch.isfinite(scores[alive]).all()):
         table = scores.float().masked_fill(~alive, 0.0)
@@ -86,12 +92,14 @@ def as_weights(
 
 
 def _installed(name: str) -> str:
+    """Returns `name` itself if it is the name of an installed updater."""
     updater_class(name)
     return name
 
 
 def _completed(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-    # Where `inner` itself was refused there is nobody to ask.
+    """Returns the options of the updater named by `inner`, completed."""
+    # If `inner` itself was invalid there is no updater whose options could be checked.
     inner, preset = info.data.get("inner"), info.data.get("inner_preset")
     return options if inner is None else complete(inner, options, preset)
 
@@ -100,14 +108,14 @@ InnerName = Annotated[str, AfterValidator(_installed)]
 """Type of the option `inner`: the name of an installed updater."""
 
 InnerOptions = Annotated[dict[str, Any], AfterValidator(_completed)]
-"""Type of the option `inner_options`: every option of `inner`, so that a config says everything.
+"""Type of the option `inner_options`: all options of `inner`, so that configs are complete.
 
-The options before it are read: `inner`, and `inner_preset` where there is one.
+It depends on the options `inner` and, if there is one, `inner_preset`, which must come before it.
 """
 
 
 class Wrapper(ArchitectureUpdater):
-    """An updater whose answers are those of another, `inner`, unless it says otherwise.
+    """An updater that delegates all methods to another updater, `inner`; subclasses override some.
 
     Example: a search whose first epochs train all operations equally.
 
@@ -132,16 +140,16 @@ class Wrapper(ArchitectureUpdater):
     needs: ClassVar[frozenset[str]] = frozenset()
 
     inner: ArchitectureUpdater
-    """The updater inside."""
+    """The wrapped updater."""
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made: makes the one inside, which may draw."""
-        found = updater_class(self.options.inner)
-        options = found.parse_options(self.options.inner_options)
-        self.inner = found(self.space, options, rng, self.device)
+        """Called once when the updater is made: makes `inner`, which may draw random numbers."""
+        inner_class = updater_class(self.options.inner)
+        options = inner_class.parse_options(self.options.inner_options)
+        self.inner = inner_class(self.space, options, rng, self.device)
 
     def incompatibility(self, plan: Plan) -> str | None:
-        """Called when the run is assembled: inner's, or a split that it needs and has not."""
+        """Called when the run is assembled: the reason of `inner`, or a missing valid split."""
         if "valid" in self.inner.needs - self.needs and not plan.valid_images:
             return (
                 f"{self.name} around {self.inner.name} learns on the valid split, which is empty. "
@@ -150,37 +158,37 @@ class Wrapper(ArchitectureUpdater):
         return self.inner.incompatibility(plan)
 
     def max_cost(self, plan: Plan) -> PhaseCost | None:
-        """Called by `--dry-run`: inner's."""
+        """Called by `--dry-run`: returns the cost of `inner`."""
         return self.inner.max_cost(plan)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """Called once before every weight step: inner's."""
+        """Called once before every weight step: returns the mixtures of `inner`."""
         return self.inner.mixtures(probe)
 
     def before_step(self, probe: Probe, batch: Batch) -> None:
-        """Called once before every weight step: inner's."""
+        """Called once before every weight step: delegates to `inner`."""
         self.inner.before_step(probe, batch)
 
     def after_step(self, probe: Probe) -> None:
-        """Called once after every weight step: inner's."""
+        """Called once after every weight step: delegates to `inner`."""
         self.inner.after_step(probe)
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
-        """Called once after every epoch: inner's answer."""
+        """Called once after every epoch: returns the continuations of `inner`."""
         return self.inner.after_epoch(probe)
 
     def architecture(self, probe: Probe) -> Architecture:
-        """Called after every epoch and at the end: inner's."""
+        """Called after every epoch and at the end: returns the decision of `inner`."""
         return self.inner.architecture(probe)
 
     def scores(self, probe: Probe) -> Float[Tensor, "edges ops"] | None:
-        """Called by those who watch: inner's."""
+        """Called by watchers: returns the scores of `inner`."""
         return self.inner.scores(probe)
 
     def state_dict(self) -> dict[str, Any]:
-        """Called for every checkpoint and fork: inner's state."""
+        """Called for every checkpoint and fork: returns the state of `inner`."""
         return {"inner": self.inner.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Called on a freshly made updater: inner goes on exactly where `state` was taken."""
+        """Called on a freshly made updater: restores the state of `inner`."""
         self.inner.load_state_dict(state["inner"])
