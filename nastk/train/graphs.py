@@ -1,13 +1,12 @@
-"""CUDA graphs: passes captured once and launched again, for weight steps and for measurements.
+"""CUDA graphs: passes captured once and replayed, for weight steps and for measurements.
 
-A pass of a supernet launches thousands of small kernels, and at small batches the launching takes
-the time; a graph launches them together. It reads and writes fixed tensors, so inputs are copied in
-and answers taken out: `CapturedStep` does so for a weight step, `CapturedForward` for a forward
-pass, which answers for every mixture that computes nothing else.
+A pass of a supernet launches thousands of small kernels, and launching dominates at small batches;
+a graph launches them together. It reads and writes fixed tensors, so inputs are copied in and
+results copied out. `CapturedStep` captures a weight step, `CapturedForward` a forward pass, which
+serves all mixtures whose active operations it contains.
 
-Neither is always faster. With `auto`, `AutotunedPass` and `GraphedMeasurer` time both ways on
-passes of the run itself, so nothing is computed twice. Whatever comes rarely, and whatever draws
-random numbers inside the network, is computed eagerly. Off unless the user asks for it.
+Replaying is not always faster: with `auto`, both ways are timed on passes of the run itself. Rare
+passes, and passes that draw random numbers, run eagerly. Graphs are off unless the user asks.
 """
 
 import time
@@ -35,24 +34,24 @@ from nastk.train.passes import Pass, eager, forward
 Images = Float[Tensor, "batch channels height width"]
 Logits = Float[Tensor, "batch classes"]
 Measuring = Callable[[Branch, Images], Answers]
-"""What answers for many mixtures on the same images."""
+"""Returns, for a branch and images, a function from mixtures to their logits."""
 StepTensors = tuple[Tensor, Tensor, list[Tensor | None]]
-"""Loss, correct answers, and the gradients of the weights and of the mixture's (None: not met)."""
+"""Loss, correct answers, and gradients of the weights and mixture weights (None: not used)."""
 Made = TypeVar("Made")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 WARM_UP = 3  # passes before a capture, in which libraries choose their kernels
-TRIALS = 5  # passes of a kind that are timed in each way; the first of them only warms up
-PATIENCE = 200  # passes after which eager ones are kept unmeasured: no kind came often enough
-CAPTURES = 2  # captured steps a supernet keeps at most: each holds the memory of a pass
-KINDS = 16  # kinds of passes that are remembered for a supernet
+TRIALS = 5  # timed passes of a kind, eager and replayed; the first of them only warms up
+PATIENCE = 200  # passes after which all stay eager if no kind was frequent enough to be timed
+CAPTURES = 2  # most captured steps of a supernet: each holds the memory of a pass
+KINDS = 16  # most kinds of passes that are remembered for a supernet
 
 
 def fastest(graphs: Graphs, execution: Execution, emit: Callable[[Event], None]) -> Pass:
-    """How the trainer runs its passes on this device; `graphs` is the user's word.
+    """Returns the pass of the trainer for a device; `graphs` is the option of the user.
 
     Raises:
-        ConfigurationError: graphs are asked for on a CPU.
+        ConfigurationError: graphs are required on a CPU.
     """
     cuda = execution.device.type == "cuda"
     if graphs == "on" and not cuda:
@@ -68,7 +67,7 @@ def fastest(graphs: Graphs, execution: Execution, emit: Callable[[Event], None])
 def measuring(
     graphs: Graphs, execution: Execution, emit: Callable[[Event], None] = lambda event: None
 ) -> Measuring:
-    """How a branch's mixtures are measured on this device; `graphs` is the user's word."""
+    """Returns the measuring function for a device; `graphs` is the option of the user."""
     if graphs == "off" or execution.device.type != "cuda":
         return Branch.measuring
     return GraphedMeasurer(cuda_recorder, cuda_clock, emit, always=graphs == "on")
@@ -76,14 +75,14 @@ def measuring(
 
 @runtime_checkable
 class Recorder(Protocol):
-    """Captures what `work` launches: answers how to launch it again, and where its answers lie."""
+    """Captures the kernels of `work`; returns a function that replays them, and their results."""
 
     def __call__(self, work: Callable[[], Made]) -> tuple[Callable[[], None], Made]:
-        """Called with work that reads and writes fixed tensors."""
+        """Called with `work` that reads and writes fixed tensors."""
 
 
 def cuda_recorder(work: Callable[[], Made]) -> tuple[Callable[[], None], Made]:
-    """Capture `work` as a CUDA graph, after passes on a side stream."""
+    """Capture `work` as a CUDA graph, after warm-up passes on a side stream."""
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -92,18 +91,18 @@ def cuda_recorder(work: Callable[[], Made]) -> tuple[Callable[[], None], Made]:
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        answers = work()
-    return graph.replay, answers
+        results = work()
+    return graph.replay, results
 
 
 def cuda_clock() -> float:
-    """Seconds, read once the device has done all that it was given."""
+    """Returns the time in seconds after waiting for the device."""
     torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def random_states() -> list[Tensor]:
-    """The states of torch's own random streams, which operations that draw move on."""
+    """Returns the states of torch's global random streams, which drawing operations change."""
     started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     cuda = [torch.cuda.get_rng_state()] if started else []
     return [torch.get_rng_state(), *cuda]
@@ -111,9 +110,9 @@ def random_states() -> list[Tensor]:
 
 @dataclass
 class Trials(Generic[Made]):
-    """Passes alike: how many came, whether their operations draw, and seconds in both ways.
+    """Statistics of passes of a kind: their number, if they draw, and seconds in both ways.
 
-    `captured` is their graph, once there is one.
+    `captured` is the graph of the kind once there is one.
     """
 
     count: int = 0
@@ -124,32 +123,32 @@ class Trials(Generic[Made]):
 
     @property
     def ready(self) -> bool:
-        """Whether it came often enough to be captured, and draws no random numbers."""
-        # A replay would draw as well, but not surely the same numbers.
+        """True if the kind was frequent enough to be captured, and draws no random numbers."""
+        # A replay draws too, but its numbers may differ from those of an eager pass.
         return self.captured is None and self.count >= TRIALS and not self.draws
 
     @property
     def timed(self) -> bool:
-        """Whether both ways were timed often enough to compare."""
+        """True if both ways were timed often enough to compare."""
         return min(len(self.eager), len(self.replayed)) >= TRIALS
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """The medians, eager and replayed, without the first pass of each."""
+        """The median seconds, eager and replayed, without the first pass of each."""
         return median(self.eager[1:]), median(self.replayed[1:])
 
-    def watched(self, work: Callable[[], Answer]) -> Answer:
-        """The answer of an eager pass; notes whether it drew random numbers."""
+    def watched(self, work: Callable[[], Result]) -> Result:
+        """Returns the result of an eager pass; sets `draws` if it drew random numbers."""
         before = random_states()
-        answer = work()
+        result = work()
         self.draws = self.draws or not all(map(torch.equal, before, random_states()))
-        return answer
+        return result
 
 
 class CapturedStep:
-    """A weight step's pass, for one supernet, one set of active operations and one batch shape.
+    """The pass of a weight step, for a supernet, a set of active operations and a batch shape.
 
-    `recorder` captures on the branch's device; the branch's weights are read where they lie.
+    `recorder` captures on the branch's device; the graph reads the branch's weights in place.
     """
 
     def __init__(self, branch: Branch, mixture: Mixture, piece: Batch, recorder: Recorder) -> None:
@@ -161,15 +160,15 @@ class CapturedStep:
 
         def work() -> StepTensors:
             minimised, loss, hits = forward(branch, self._mixture, self._piece)
-            asked = [*parameters, *([weights] if weights.requires_grad else [])]
-            found = torch.autograd.grad(minimised, asked, allow_unused=True)
-            return loss, hits, list(found)
+            inputs = [*parameters, *([weights] if weights.requires_grad else [])]
+            slopes = torch.autograd.grad(minimised, inputs, allow_unused=True)
+            return loss, hits, list(slopes)
 
-        self._launch, (self._loss, self._hits, found) = recorder(work)
-        self._slope = found[len(parameters)] if weights.requires_grad else None
+        self._launch, (self._loss, self._hits, slopes) = recorder(work)
+        self._mixture_gradient = slopes[len(parameters)] if weights.requires_grad else None
         reached = [
             (weight, gradient)
-            for weight, gradient in zip(parameters, found, strict=False)
+            for weight, gradient in zip(parameters, slopes, strict=False)
             if gradient is not None
         ]
         self._weights = [weight for weight, _ in reached]
@@ -177,42 +176,43 @@ class CapturedStep:
         self._sums = [torch.empty_like(gradient) for gradient in self._gradients]
 
     def play(self, mixture: Mixture, piece: Batch, parts: float) -> tuple[Tensor, Tensor]:
-        """Called for every pass of this kind; does what `passes.Pass` promises."""
+        """Called for every pass of this kind; fulfils the contract of `passes.Pass`."""
         with torch.no_grad():
             self._piece.images.copy_(piece.images, non_blocking=True)
             self._piece.labels.copy_(piece.labels, non_blocking=True)
             self._mixture.weights.copy_(mixture.weights, non_blocking=True)
             self._launch()
-            self._give(parts)
-            if self._slope is not None:
-                share = self._slope.to(mixture.weights.device) / parts
-                held = mixture.weights.grad
-                mixture.weights.grad = share if held is None else held + share
+            self._add_gradients(parts)
+            if self._mixture_gradient is not None:
+                share = self._mixture_gradient.to(mixture.weights.device) / parts
+                present = mixture.weights.grad
+                mixture.weights.grad = share if present is None else present + share
             return self._loss / parts, self._hits.clone()
 
-    def _give(self, parts: float) -> None:
-        """Add the gradients to those that the weights have; a step's first pass sets them."""
+    def _add_gradients(self, parts: float) -> None:
+        """Add the gradients to those of the weights; the first pass of a step sets them."""
         scaled = torch._foreach_div(self._gradients, parts)
-        more = [place for place, weight in enumerate(self._weights) if weight.grad is not None]
-        first = [place for place, weight in enumerate(self._weights) if weight.grad is None]
-        if more:
-            held = [cast(Tensor, self._weights[place].grad) for place in more]
-            torch._foreach_add_(held, [scaled[place] for place in more])
+        added = [i for i, weight in enumerate(self._weights) if weight.grad is not None]
+        first = [i for i, weight in enumerate(self._weights) if weight.grad is None]
+        if added:
+            present = [cast(Tensor, self._weights[i].grad) for i in added]
+            torch._foreach_add_(present, [scaled[i] for i in added])
         if first:
-            sums = [self._sums[place] for place in first]
-            torch._foreach_copy_(sums, [scaled[place] for place in first])
-            for place in first:
-                self._weights[place].grad = self._sums[place]
+            # The next replay overwrites `_gradients`, so the sums are tensors of their own.
+            sums = [self._sums[i] for i in first]
+            torch._foreach_copy_(sums, [scaled[i] for i in first])
+            for i in first:
+                self._weights[i].grad = self._sums[i]
 
 
 @dataclass
 class AutotunedPass:
-    """A `Pass` that is eager at first, then captured, and keeps to what took less time.
+    """A `Pass` that is eager at first, then captured, and afterwards uses the faster way.
 
     Args:
-        recorder, clock: how passes are captured, and seconds once the device is idle.
-        emit: hears once what was chosen, as a report on the topic `passes`.
-        replays: what was chosen; None until it is measured, True from the start to force it.
+        recorder, clock: capture passes; return the time in seconds once the device is idle.
+        emit: receives the choice once, as a report on the topic `passes`.
+        replays: the choice; None until both ways are timed, True from the start to force replays.
 
     Example: `AutotunedPass(cuda_recorder, cuda_clock, print)(branch, mixture, batch, 1.0)`
     """
@@ -233,57 +233,58 @@ class AutotunedPass:
         kind = self._kind(branch, mixture, piece)
         if kind.ready:
             kind.captured = CapturedStep(branch, mixture, piece, self.recorder)
-            captured = [one for one in self._kinds[branch.supernet].values() if one.captured]
-            for one in captured[:-CAPTURES]:
-                one.captured = None
+            kinds = self._kinds[branch.supernet].values()
+            for old in [known for known in kinds if known.captured][:-CAPTURES]:
+                old.captured = None
         started = None if self.replays else self.clock()
         if kind.captured is not None:
-            answer = kind.captured.play(mixture, piece, parts)
+            result = kind.captured.play(mixture, piece, parts)
         else:
-            answer = kind.watched(lambda: eager(branch, mixture, piece, parts))
+            result = kind.watched(lambda: eager(branch, mixture, piece, parts))
             kind.count += 1
         if started is not None:
             (kind.replayed if kind.captured else kind.eager).append(self.clock() - started)
             self._choose(branch, kind)
-        return answer
+        return result
 
     def _kind(self, branch: Branch, mixture: Mixture, piece: Batch) -> Trials[CapturedStep]:
-        """What is known of passes like this one; kinds not met for long are forgotten."""
+        """Returns the statistics of this kind of pass; forgets the kind unused for longest."""
         known = self._kinds.setdefault(branch.supernet, OrderedDict())
         active = tuple(map(tuple, mixture.active.tolist()))
         key = (active, mixture.weights.requires_grad, tuple(piece.images.shape))
-        found: Trials[CapturedStep] = known.pop(key, None) or Trials()
-        known[key] = found
+        kind: Trials[CapturedStep] = known.pop(key, None) or Trials()
+        known[key] = kind
         if len(known) > KINDS:
             known.popitem(last=False)
-        return found
+        return kind
 
     def _choose(self, branch: Branch, kind: Trials[CapturedStep]) -> None:
-        """Decide for the rest of the run, once both ways were timed on passes alike."""
+        """Choose for the rest of the run, once both ways were timed on passes of a kind."""
         self._passes += 1
         if not kind.timed and self._passes < PATIENCE:
             return
-        plain, replayed = kind.seconds if kind.timed else (None, None)
-        self.replays = plain is not None and replayed is not None and replayed < plain
+        eager_, replayed = kind.seconds if kind.timed else (None, None)
+        self.replays = eager_ is not None and replayed is not None and replayed < eager_
         if not self.replays:
             self._kinds.clear()
-        values = {"cuda_graphs": self.replays, "eager_seconds": plain, "replay_seconds": replayed}
+        values = {"cuda_graphs": self.replays, "eager_seconds": eager_, "replay_seconds": replayed}
         self.emit(UpdaterReported(branch.name, branch.epoch, branch.step, "passes", values))
 
 
 class CapturedForward:
-    """A forward pass on images of one shape, captured for all mixtures inside one."""
+    """A captured forward pass on images of a shape, for all mixtures contained in `mixture`."""
 
     def __init__(
         self, branch: Branch, mixture: Mixture, images: Images, recorder: Recorder
     ) -> None:
         self._images = images.clone()
         self._weights = mixture.weights.detach().to(images.device, copy=True)
-        held = Mixture(self._weights, mixture.active)
-        self._launch, self._logits = recorder(lambda: branch.logits(held, self._images))
+        fixed = Mixture(self._weights, mixture.active)
+        self._launch, self._logits = recorder(lambda: branch.logits(fixed, self._images))
 
     def play(self, mixture: Mixture, images: Images) -> Logits:
-        """Called for a mixture inside the captured one: its logits."""
+        """Called for a mixture contained in the captured one: returns its logits."""
+        # The graph computes all captured operations; weight zero removes those not in `mixture`.
         outside = ~mixture.active.to(images.device, non_blocking=True)
         weights = mixture.weights.to(images.device, non_blocking=True)
         self._images.copy_(images, non_blocking=True)
@@ -294,37 +295,37 @@ class CapturedForward:
 
 @dataclass
 class Measurements(Trials[CapturedForward]):
-    """Measurements on images of one shape, with the fullest mixture that came.
+    """Statistics of measurements on images of a shape, and the fullest mixture among them.
 
-    `count` are those in a row that compute nothing that the fullest does not; `eager` holds seconds
-    for each operation computed, `replayed` those of a replay, which always computes all.
+    `count` is the number of successive mixtures contained in the fullest. `eager` holds seconds per
+    active operation, `replayed` seconds per replay, which computes all operations of the fullest.
     """
 
     fullest: Mixture | None = None
 
     def holds(self, mixture: Mixture) -> bool:
-        """Whether the fullest mixture computes all that this one does."""
+        """True if the fullest mixture has all active operations of `mixture`."""
         return self.fullest is not None and not bool((mixture.active & ~self.fullest.active).any())
 
     def count_in(self, mixture: Mixture) -> None:
-        """Called for every eager pass while nothing is captured."""
+        """Called for every eager pass before a capture: updates `count` and `fullest`."""
         inside = self.holds(mixture)
         self.count = self.count + 1 if inside else 1
         self.fullest = self.fullest if inside else mixture.detach()
 
     def pays(self, mixture: Mixture) -> bool:
-        """Whether a replay takes less than an eager pass of so many operations; first, try it."""
+        """True if a replay is faster than an eager pass of `mixture`, or until both are timed."""
         return not self.timed or self.seconds[1] < self.seconds[0] * int(mixture.active.sum())
 
 
 @dataclass
 class GraphedMeasurer:
-    """A `Measuring` that is eager at first, then replays a graph where that takes less time.
+    """A `Measuring` that is eager at first, then replays a graph if that is faster.
 
     Args:
-        recorder, clock: how passes are captured, and seconds once the device is idle.
-        emit: hears once for each shape of images what both ways take, as a report on `measuring`.
-        always: replay what can be replayed without timing anything.
+        recorder, clock: capture passes; return the time in seconds once the device is idle.
+        emit: receives the times of both ways, once for each shape, as a report on `measuring`.
+        always: replay every measurement that can be replayed, without timing.
 
     Example: `GraphedMeasurer(cuda_recorder, cuda_clock, print)(branch, images)([mixture])`
     """
@@ -338,25 +339,25 @@ class GraphedMeasurer:
     def __call__(self, branch: Branch, images: Images) -> Answers:
         """Called for every batch on which mixtures are measured."""
         eager = branch.measuring(images)
-        # Whoever listens to a module would not be called by a graph.
+        # A graph does not call the hooks of modules.
         if any(map(is_heard, branch.supernet.modules())):
             return eager
         kinds: dict[tuple[int, ...], Measurements] = self._kinds.setdefault(branch.supernet, {})
         kind = kinds.setdefault(tuple(images.shape), Measurements())
-        return _Answered(
+        return _GraphedAnswers(
             eager.measure, owner=self, kind=kind, branch=branch, images=images, eager=eager
         )
 
     def report(self, kind: Measurements, branch: Branch, images: int) -> None:
-        """Called when both ways are timed for batches of so many images."""
+        """Called once both ways are timed for batches of `images` images: emits the times."""
         names = ("images", "eager_seconds_an_operation", "replay_seconds")
         values = dict(zip(names, (images, *kind.seconds), strict=True))
         self.emit(UpdaterReported(branch.name, branch.epoch, branch.step, "measuring", values))
 
 
 @dataclass(kw_only=True)
-class _Answered(Answers):
-    """The answers on one batch, from a graph or from the eager path."""
+class _GraphedAnswers(Answers):
+    """Returns the logits of a batch for a list of mixtures, from a graph or computed eagerly."""
 
     owner: GraphedMeasurer
     kind: Measurements
@@ -365,35 +366,35 @@ class _Answered(Answers):
     eager: Answers
 
     def __call__(self, mixtures: Sequence[Mixture]) -> Sequence[Logits]:
-        return [self._one(each) for each in mixtures]
+        return [self._logits(mixture) for mixture in mixtures]
 
-    def _one(self, mixture: Mixture) -> Logits:
+    def _logits(self, mixture: Mixture) -> Logits:
         kind, owner = self.kind, self.owner
         graph = kind.captured
         if graph and kind.holds(mixture) and (owner.always or kind.pays(mixture)):
             self.strategy = "graph"
-            return self._taken(kind.replayed, 1, lambda: graph.play(mixture, self.images))
+            return self._timed(kind.replayed, 1, lambda: graph.play(mixture, self.images))
         self.strategy = self.eager.strategy
         operations = max(int(mixture.active.sum()), 1)
 
-        def measured() -> Logits:
-            return self._taken(kind.eager, operations, lambda: self.measure([mixture])[0])
+        def eagerly() -> Logits:
+            return self._timed(kind.eager, operations, lambda: self.measure([mixture])[0])
 
         if graph:
-            return measured()
-        answer = kind.watched(measured)
+            return eagerly()
+        logits = kind.watched(eagerly)
         kind.count_in(mixture)
         if kind.ready and kind.fullest is not None:
             kind.captured = CapturedForward(self.branch, kind.fullest, self.images, owner.recorder)
-        return answer
+        return logits
 
-    def _taken(self, seconds: list[float], parts: int, work: Callable[[], Logits]) -> Logits:
-        """What `work` gives, timed as long as times are wanted."""
+    def _timed(self, seconds: list[float], parts: int, work: Callable[[], Logits]) -> Logits:
+        """Returns the result of `work`; appends its seconds per part until there are enough."""
         if self.owner.always or len(seconds) >= TRIALS:
             return work()
         started = self.owner.clock()
-        answer = work()
+        logits = work()
         seconds.append((self.owner.clock() - started) / parts)
         if self.kind.timed:
             self.owner.report(self.kind, self.branch, len(self.images))
-        return answer
+        return logits

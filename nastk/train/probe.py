@@ -1,15 +1,14 @@
-"""All that an updater may see and do: `Probe` measures the supernet and changes nothing.
+"""`Probe`: an updater's only access to the supernet; it measures and changes nothing.
 
-Losses, gradients, accuracies of many mixtures, the weights after a step not taken: whatever a
-method wants to know it asks here. Weights, buffers, training mode and random streams are the same
-before and after, and every image pushed through is charged to the run's cost.
+A probe computes losses, gradients, accuracies of many mixtures, and the weights after a step that
+is not taken. Weights, buffers, training mode and random streams are the same before and after a
+measurement, and every image of a forward or backward pass is charged to the run's cost.
 
-What is promised of the test split: nothing that a probe gives, nor the space, the batches or the
-plan that an updater is given, holds a test image, and no limit is of a test metric. So a method
-that uses what it is given cannot be steered by test images, by mistake or by design. What is not
-promised: Python hides nothing, so code that looks for the run behind a probe's private attributes,
-or that opens the data source itself, does find them; and weights and batches are the run's own,
-which code that writes to them would change.
+Guarantee on the test split: no result of a probe, and neither the space, the batches nor the plan
+that an updater receives, contains a test image, and no limit uses a test metric. So test images
+cannot influence a method that uses only what it receives. No guarantee: Python has no private
+attributes, so code can reach the run through those of a probe, or can open the data source itself;
+and weights and batches are the run's own tensors, so code that writes to them changes the run.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
@@ -36,14 +35,14 @@ from nastk.train.weights import NamedWeights, Weights
 Item = TypeVar("Item")
 
 NormMode = Literal["batch", "frozen"]
-"""Whose statistics norms use: the batch's under each mixture, or those under the first one."""
+"""Statistics that norms use: those of the batch under each mixture, or under the first one."""
 
 MOST_AT_ONCE = 64
-"""Mixtures of a long list that a supernet is offered to measure together."""
+"""Most mixtures that a supernet may measure in one call."""
 
 
 class Probe:
-    """Measures one branch's supernet for its updater.
+    """Measures the supernet of a branch for its updater.
 
     Example, one first-order DARTS step:
 
@@ -53,7 +52,7 @@ class Probe:
 
     def __init__(
         self,
-        own: Weights,
+        branch: Weights,
         train: Stream,
         valid: Stream | None,
         epochs: int,
@@ -61,58 +60,58 @@ class Probe:
         measuring: Callable[[Tensor], Answers] | None = None,
         updater: str = "",
     ) -> None:
-        self._own = own
+        self._branch = branch
         self._train = train
         self._valid = valid
         self._ledger, self._emit = context.ledger, context.emit
         self._stopping = context.stopping
-        self._measuring = measuring or own.measuring
+        self._measuring = measuring or branch.measuring
         self._updater = updater
         self._begin = self._ahead = 0
         self.epochs = epochs
 
     def with_clock(self, begin: int, epochs: int, ahead: int = 0) -> Self:
-        """For an updater inside another: this probe with a clock that starts at epoch `begin`.
+        """Returns a probe for an inner updater, whose epochs and steps count from epoch `begin`.
 
-        The clock runs for `epochs`, and `ahead` weight steps in front. The probe measures the same
-        weights at the same cost; what is reported through it is recorded under the run's epochs.
+        Its run lasts `epochs` epochs, and its `step` is `ahead` steps in front. It measures the
+        same weights at the same cost; its reports are recorded under the run's own epochs.
 
         Example: `inner.after_epoch(probe.with_clock(begin=30, epochs=30))`
         """
-        other = copy(self)
-        other._begin, other._ahead = self._begin + begin, self._ahead + ahead
-        other.epochs = epochs
-        return other
+        inner = copy(self)
+        inner._begin, inner._ahead = self._begin + begin, self._ahead + ahead
+        inner.epochs = epochs
+        return inner
 
     @property
     def subspace(self) -> Subspace:
-        """What is alive in this branch."""
-        return self._own.subspace
+        """The operations that are alive in this branch."""
+        return self._branch.subspace
 
     @property
     def epoch(self) -> int:
-        """Epochs finished in this branch (0 during the first)."""
-        return self._own.epoch - self._begin
+        """Number of finished epochs of this branch (0 during the first)."""
+        return self._branch.epoch - self._begin
 
     @property
     def step(self) -> int:
-        """Weight steps taken in this branch."""
-        return self._own.step - self._begin * len(self._train) + self._ahead
+        """Number of weight steps taken in this branch."""
+        return self._branch.step - self._begin * len(self._train) + self._ahead
 
     @property
     def progress(self) -> float:
-        """How much of the run this branch has behind it, 0 to 1."""
+        """Share of the run's weight steps that this branch has taken, 0 to 1."""
         return self.step / max(self.epochs * len(self._train), 1)
 
     @property
     def learning_rate(self) -> float:
         """The learning rate of the current weight step."""
-        return float(self._own.optimizer.param_groups[0]["lr"])
+        return float(self._branch.optimizer.param_groups[0]["lr"])
 
     @property
     def rng(self) -> torch.Generator:
-        """The branch's own random stream, on the CPU; saved with every checkpoint."""
-        return self._own.rng
+        """The random stream of the branch, on the CPU; saved with every checkpoint."""
+        return self._branch.rng
 
     @property
     def train(self) -> Stream:
@@ -121,7 +120,7 @@ class Probe:
 
     @property
     def valid(self) -> Stream:
-        """The images that updaters learn from; an updater that needs them says so in `needs`."""
+        """The images that updaters learn from; updaters that need them declare it in `needs`."""
         if self._valid is None:
             raise ConfigurationError(
                 "This run has no valid split (train_fraction is 1). "
@@ -131,17 +130,17 @@ class Probe:
 
     @property
     def has_valid(self) -> bool:
-        """Whether the run holds out images to learn from."""
+        """True if the run has a valid split."""
         return self._valid is not None
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """The supernet's parameters by name, detached: read them, or compute others from them."""
-        return {name: weight.detach() for name, weight in self._own.supernet.named_parameters()}
+        """The supernet's parameters by name, detached; do not write to them."""
+        return {name: weight.detach() for name, weight in self._branch.supernet.named_parameters()}
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
-        """(edge, operation, module) of every cell's operations: to hook, to tell weights apart."""
-        return self._own.supernet.operations()
+        """Yields (edge, operation, module) for every cell, to hook operations or find weights."""
+        return self._branch.supernet.operations()
 
     def logits(
         self,
@@ -150,16 +149,16 @@ class Probe:
         weights: NamedWeights | None = None,
         exact: bool = False,
     ) -> Float[Tensor, "batch classes"]:
-        """The supernet's answer under `mixture`, with its own weights or with others.
+        """Returns the logits under `mixture`, with the supernet's own weights or with `weights`.
 
-        `exact` leaves reduced precision aside: for differences of nearly equal numbers. Other
-        weights in double precision (all of them) have the whole pass computed in it.
+        `exact` avoids reduced precision, for differences of nearly equal numbers. If all `weights`
+        are in double precision, the whole pass is computed in double precision.
         """
-        (answer,) = self._answer(self._plain(images, weights, exact), [mixture], images)
-        if answer.requires_grad:
-            # The backward pass belongs to the caller; count it when its gradient comes by.
-            answer.register_hook(self._charge_backward)  # type: ignore[no-untyped-call]
-        return answer
+        (logits,) = self._compute(self._one_by_one(images, weights, exact), [mixture], images)
+        if logits.requires_grad:
+            # The caller runs the backward pass, so a hook charges its cost.
+            logits.register_hook(self._charge_backward)  # type: ignore[no-untyped-call]
+        return logits
 
     def loss(
         self,
@@ -168,13 +167,13 @@ class Probe:
         weights: NamedWeights | None = None,
         exact: bool = False,
     ) -> Float[Tensor, ""]:
-        """What a weight step on `batch` would minimise: the task's objective.
+        """Returns the task's objective on `batch`, which a weight step would minimise.
 
-        Mean cross-entropy, smoothed and weighted where the run says so, of train and valid batches
-        alike. Differentiable in `mixture.weights` and in `weights`.
+        It is the mean cross-entropy, with label smoothing and class weights if the run has them,
+        for train and valid batches alike. Differentiable in `mixture.weights` and in `weights`.
         """
         logits = self.logits(mixture, batch.images, weights, exact)
-        return self._own.objective.loss(logits, batch.labels)
+        return self._branch.objective.loss(logits, batch.labels)
 
     def gradients(
         self,
@@ -183,28 +182,27 @@ class Probe:
         of: Iterable[str] | None = None,
         weights: NamedWeights | None = None,
     ) -> dict[str, Tensor]:
-        """The loss's gradient for each weight named in `of` (None: all); zero where it has none."""
-        found = self._reached(mixture, batch, of, weights)
+        """Returns the loss's gradient for the weights named in `of` (None: all), zero if unused."""
+        gradients = self._gradients(mixture, batch, of, weights)
         at = self.weights if weights is None else weights
         return {
             name: torch.zeros_like(at[name]) if gradient is None else gradient
-            for name, gradient in found.items()
+            for name, gradient in gradients.items()
         }
 
     def lookahead(
         self, mixture: Mixture, batch: Batch, weights: NamedWeights | None = None
     ) -> dict[str, Tensor]:
-        """The weights after one step of the trainer's own optimiser on `batch`, the step not taken.
+        """Returns the weights after a step of the trainer's optimiser on `batch`, not taken.
 
-        No clipping (DARTS, equation 6). Weights that `mixture` leaves out do what they do in a real
-        step: they stay as they are, but where the trainer's `resting` is off. The step leaves from
-        the supernet's weights or from others (all of them), in whose precision it is computed. The
-        answer is detached; give it to `loss` or `gradients` as `weights`.
+        Gradients are not clipped (DARTS, equation 6). Weights that `mixture` does not use behave as
+        in a real step: they do not change unless the trainer's `resting` is off. The step starts
+        from the supernet's weights or from `weights` (all of them), in whose precision it is
+        computed. The result is detached; pass it to `loss` or `gradients` as `weights`.
         """
-        found = self._reached(mixture, batch, weights=weights)
-        return self._own.stepped(
-            {name: gradient for name, gradient in found.items() if gradient is not None}, weights
-        )
+        gradients = self._gradients(mixture, batch, weights=weights)
+        reached = {name: grad for name, grad in gradients.items() if grad is not None}
+        return self._branch.stepped(reached, weights)
 
     def scores(
         self,
@@ -214,50 +212,50 @@ class Probe:
         weights: NamedWeights | None = None,
         norms: NormMode = "batch",
     ) -> Iterator[float]:
-        """Accuracy (0..1) or mean cross-entropy over `batches` for each mixture, in their order.
+        """Yields each mixture's accuracy (0..1) or mean cross-entropy over `batches`, in order.
 
-        The cross-entropy is that of labels as they are, whatever training minimises.
+        The cross-entropy is plain, without the smoothing and class weights of training.
 
-        Lazy: no mixture is asked for before its answer is, so a caller may stop early. Of a
-        sequence, such as a list, the supernet may measure several at once. Several mixtures need
-        `batches` that can be gone through several times, a list as well. `norms` use the statistics
-        of the batch, or (`frozen`) those that each batch had under the first mixture. Between two
-        answers the supernet's weights must stay as they are.
+        `mixtures` are read lazily, so a caller may stop early; if they are a sequence, the supernet
+        may measure several at once. Several mixtures need `batches` that can be iterated several
+        times, such as a list. `norms` use the statistics of the batch, or (`frozen`) those of each
+        batch under the first mixture. The supernet's weights must not change between two results.
         """
-        # What mixtures share is kept for one batch; kept for all, it would fill the memory.
-        only = batches if isinstance(batches, Sequence) and len(batches) == 1 else ()
-        keeping = bool(only) and weights is None
+        # Values that mixtures share are cached for a single batch; for more they need much memory.
+        single = batches if isinstance(batches, Sequence) and len(batches) == 1 else ()
+        caching = bool(single) and weights is None
         measures: dict[int, Measure] = {}
-        objective = self._own.objective
-        for some in self._portions(mixtures, only if keeping else (), norms):
+        objective = self._branch.objective
+        for group in self._groups(mixtures, single if caching else (), norms):
             totals: Tensor | None = None
             images = 0
             for number, batch in enumerate(batches):
-                # A generator yields between items: switch gradients off here, not around it.
+                # A generator suspends at `yield`, so gradients are disabled here and not around it.
                 with torch.no_grad():
                     measure = measures.get(number)
                     if measure is None:
-                        measure = self._measure(batch, weights, norms, keeping)
-                        if keeping or norms == "frozen":
+                        measure = self._measure(batch, weights, norms, caching)
+                        if caching or norms == "frozen":
                             measures[number] = measure
-                    sums = (objective.total(each, batch.labels, of) for each in measure(some))
-                    found = torch.stack(list(sums))
+                    logits = measure(group)
+                    sums = [objective.total(output, batch.labels, of) for output in logits]
+                    found = torch.stack(sums)  # mixtures of the group
                     totals = found if totals is None else totals + found
                 images += len(batch.labels)
-            yield from [0.0] * len(some) if totals is None else (totals / images).tolist()
+            yield from [0.0] * len(group) if totals is None else (totals / images).tolist()
 
     def correct(self, mixture: Mixture, batches: Iterable[Batch]) -> Bool[Tensor, "images"]:
-        """Which images of `batches`, in their order, the supernet gets right under `mixture`."""
+        """Returns for each image of `batches`, in order: True if it is classified correctly."""
         return torch.cat([self.hits([mixture], batch)[0] for batch in batches])
 
     def hits(self, mixtures: Sequence[Mixture], batch: Batch) -> Bool[Tensor, "mixtures images"]:
-        """Which images the supernet gets right under each; what several share is computed once."""
+        """Returns True where the supernet classifies an image of `batch` correctly; on the CPU."""
         with torch.no_grad():
             measure = self._measure(batch, None, "batch", len(mixtures) > 1)
-            portions = self._portions(mixtures, [batch], "batch")
-            answers = [answer for some in portions for answer in measure(some)]
-        objective, labels = self._own.objective, batch.labels
-        return torch.stack([objective.hits(answer, labels) for answer in answers]).cpu()
+            groups = self._groups(mixtures, [batch], "batch")
+            outputs = [logits for group in groups for logits in measure(group)]
+        objective, labels = self._branch.objective, batch.labels
+        return torch.stack([objective.hits(logits, labels) for logits in outputs]).cpu()
 
     def accuracies(
         self,
@@ -266,134 +264,133 @@ class Probe:
         message: str = "",
         total: int | None = None,
     ) -> list[float]:
-        """Accuracy (0..1) of each mixture over `batches`, which are made once and seen by all.
+        """Returns the accuracy (0..1) of each mixture over `batches`, which are iterated once.
 
-        One batch is held at a time, since a whole split need not fit on the device. With a
-        `message`, progress bars hear of each of the `total` batches.
+        Only one batch is in memory at a time, since a split may not fit on the device. With a
+        `message`, progress bars show the number of finished batches out of `total`.
         """
         hits, images = [0] * len(mixtures), 0
         for batch in self.announced(batches, message, total) if message else batches:
             size = len(batch.labels)
-            # Counts, so that the sum over batches is exact whatever their sizes.
+            # Summing counts is exact even if the batches differ in size.
             shares = self.scores(mixtures, [batch])
-            hits = [old + round(share * size) for old, share in zip(hits, shares, strict=True)]
+            hits = [sum_ + round(share * size) for sum_, share in zip(hits, shares, strict=True)]
             images += size
         return [hit / max(images, 1) for hit in hits]
 
-    def _portions(
+    def _groups(
         self, mixtures: Iterable[Mixture], batches: Sequence[Batch], norms: NormMode
     ) -> Iterator[Sequence[Mixture]]:
-        """What is measured at once: one mixture, or several where the batch is one for all."""
+        """Yields the mixtures that are measured in one call; single ones without `batches`."""
         if not batches or not isinstance(mixtures, Sequence):
-            yield from ([each] for each in mixtures)
+            yield from ([mixture] for mixture in mixtures)
             return
-        supernet, images, place = self._own.supernet, batches[0].images, 0
-        while place < len(mixtures):
-            rest = mixtures[place : place + MOST_AT_ONCE]
-            # The first mixture has the statistics that are frozen.
-            alone = norms == "frozen" and place == 0
+        supernet, images, start = self._branch.supernet, batches[0].images, 0
+        while start < len(mixtures):
+            rest = mixtures[start : start + MOST_AT_ONCE]
+            # The first mixture sets the frozen statistics that the others use.
+            alone = norms == "frozen" and start == 0
             number = 1 if alone else supernet.together(images, rest)
             yield rest[:number]
-            place += number
+            start += number
 
     def _measure(
-        self, batch: Batch, weights: NamedWeights | None, norms: NormMode, keeping: bool
+        self, batch: Batch, weights: NamedWeights | None, norms: NormMode, caching: bool
     ) -> Measure:
-        """What answers for many mixtures on the images of `batch`."""
-        own, images = self._own, batch.images
-        frozen = Frozen(own.supernet) if norms == "frozen" else None
-        inner = self._plain(images, weights)
-        if keeping:
-            # A graph would have the statistics of the pass that was recorded.
-            inner = own.measuring(images) if frozen else self._measuring(images)
+        """Returns a function from mixtures to their logits on the images of `batch`."""
+        branch, images = self._branch, batch.images
+        frozen = Frozen(branch.supernet) if norms == "frozen" else None
+        inner = self._one_by_one(images, weights)
+        if caching:
+            # A CUDA graph would use the statistics of the captured pass, not the frozen ones.
+            inner = branch.measuring(images) if frozen else self._measuring(images)
 
         def measure(mixtures: Sequence[Mixture]) -> Sequence[Float[Tensor, "batch classes"]]:
-            word = "" if frozen is None else "frozen norms"
+            remark = "" if frozen is None else "frozen norms"
             with nullcontext() if frozen is None else frozen.applied():
-                return self._answer(inner, mixtures, images, word)
+                return self._compute(inner, mixtures, images, remark)
 
         return measure
 
-    def _plain(
+    def _one_by_one(
         self,
         images: Float[Tensor, "batch channels height width"],
         weights: NamedWeights | None = None,
         exact: bool = False,
     ) -> Answers:
-        """One forward pass for each mixture."""
-        return Answers(
-            lambda mixtures: [self._own.logits(each, images, weights, exact) for each in mixtures]
-        )
+        """Returns a function from mixtures to logits that runs a forward pass for each mixture."""
+        logits = self._branch.logits
+        return Answers(lambda mixtures: [logits(one, images, weights, exact) for one in mixtures])
 
     def announced(
         self, items: Iterable[Item], message: str, total: int | None = None, done: int = 0
     ) -> Iterator[Item]:
-        """`items` one by one; progress bars hear of each when the caller has finished with it.
+        """Yields `items`, and tells progress bars of every item that the caller has finished.
 
-        `total` is their number, where `items` have no length; `done` were finished before.
+        `total` is their number if `items` has no length; `done` items were finished before.
         """
         number = (len(items) if isinstance(items, Sized) else 0) if total is None else total
-        for place, item in enumerate(items, done + 1):
+        for position, item in enumerate(items, done + 1):
             yield item
-            self.working(message, place, number)
+            self.working(message, position, number)
 
     def working(self, message: str, done: int, total: int) -> None:
-        """Tell progress bars that piece `done` of `total` of something long is finished."""
-        own = self._own
-        self._emit(UpdaterWorking(own.name, own.epoch, own.step, message, done, total))
+        """Tell progress bars that `done` of `total` pieces of a long computation are finished."""
+        branch = self._branch
+        self._emit(UpdaterWorking(branch.name, branch.epoch, branch.step, message, done, total))
 
     def report(self, topic: str, **values: Any) -> None:
-        """Put JSON values into `events.jsonl`, the run's record, e.g. scores, standard errors.
+        """Record JSON values, such as scores, in `events.jsonl` of the run.
 
-        Numbers of numpy and tensors will do; None stands for a number that there is not.
+        Numpy numbers and tensors are converted; None stands for a missing number.
 
         Raises:
-            PluginError: a value that JSON cannot hold, such as NaN; names topic and value.
+            PluginError: JSON has no such value, for example NaN; names topic and value.
         """
-        own = self._own
+        branch = self._branch
         where = f"What updater {self._updater!r} reports of {topic!r}"
         plain = {name: as_json(value, f"{where}, {name}") for name, value in values.items()}
-        self._emit(UpdaterReported(own.name, own.epoch, own.step, topic, plain))
+        self._emit(UpdaterReported(branch.name, branch.epoch, branch.step, topic, plain))
 
-    def _answer(
+    def _compute(
         self,
         answers: Answers,
         mixtures: Sequence[Mixture],
         images: Float[Tensor, "batch channels height width"],
-        word: str = "",
+        remark: str = "",
     ) -> Sequence[Float[Tensor, "batch classes"]]:
-        """What `answers` says of `images`, charged; `word` adds to how."""
+        """Returns `answers(mixtures)` and charges its cost; `remark` extends the strategy."""
         if self._stopping():
             raise StopRequested("The run was asked to stop while its updater was measuring.")
-        # An operation that draws (noise) draws the same for every mixture of a step, and nobody
-        # else's numbers.
+        # Operations that draw (noise) get the same random numbers for every mixture of a step, from
+        # a stream of their own.
         with seeded(self.step, images.device):
-            found = answers(mixtures)
-        words = [answers.strategy] if answers.strategy != "plain" else []
-        words += ["stacked"] if len(mixtures) > 1 else []
-        words += [word] if word else []
-        strategy = ", ".join(words) or "plain"
+            logits = answers(mixtures)
+        parts = [answers.strategy] if answers.strategy != "plain" else []
+        parts += ["stacked"] if len(mixtures) > 1 else []
+        parts += [remark] if remark else []
+        strategy = ", ".join(parts) or "plain"
         self._ledger.charge(forward=len(mixtures) * len(images), strategy=strategy)
-        return found
+        return logits
 
-    def _reached(
+    def _gradients(
         self,
         mixture: Mixture,
         batch: Batch,
         of: Iterable[str] | None = None,
         weights: NamedWeights | None = None,
     ) -> dict[str, Tensor | None]:
-        """The loss's gradient for each named weight; None for one that `mixture` leaves out."""
-        live = dict(self._own.supernet.named_parameters())
+        """Returns the loss's gradient by weight; None for a weight that `mixture` does not use."""
+        parameters = dict(self._branch.supernet.named_parameters())
         at = (
-            live
+            parameters
             if weights is None
             else {name: value.detach().requires_grad_() for name, value in weights.items()}
         )
-        names = list(live) if of is None else list(of)
+        names = list(parameters) if of is None else list(of)
         loss = self.loss(mixture.detach(), batch, None if weights is None else at)
-        found = torch.autograd.grad(loss, [at[name] for name in names], allow_unused=True)
-        return dict(zip(names, found, strict=True))
+        gradients = torch.autograd.grad(loss, [at[name] for name in names], allow_unused=True)
+        return dict(zip(names, gradients, strict=True))
 
     def _charge_backward(self, gradient: Tensor) -> None:
         self._ledger.charge(backward=len(gradient))

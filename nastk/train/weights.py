@@ -102,7 +102,7 @@ class Weights:
             if name not in gradients and (self.resting or velocity is None):
                 after[name] = weight
                 continue
-            # With s = gradient + decay * weight, the velocity becomes v = momentum * v + s (v = s in
+            # Let s = gradient + decay * weight. The velocity becomes v = momentum * v + s (v = s in
             # the first step). The step is v, or with Nesterov s + momentum * v.
             step = gradients.get(name, 0.0) + group["weight_decay"] * weight
             if velocity is not None:

@@ -288,7 +288,7 @@ def test_a_search_does_not_depend_on_what_the_caller_switched_off(searched_with)
 def test_weights_that_explode_are_to_blame_before_the_method(searched_with):
     def after_step(self, probe):
         with torch.no_grad():
-            probe._own.supernet.head.weight.fill_(torch.nan)
+            probe._branch.supernet.head.weight.fill_(torch.nan)
         raise ValueError("no such distribution")
 
     message = r"training diverges\. Lower .* \(Updater 'bad'.* said: ValueError: no such distri"

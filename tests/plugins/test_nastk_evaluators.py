@@ -190,7 +190,7 @@ def test_accuracy_is_that_of_the_path(trained: tuple[Harness, Probe], batch_size
     )
     metrics = evaluator.evaluate(ARCHITECTURE, probe).metrics
     assert list(metrics) == ["valid_accuracy", "test_accuracy"]
-    supernet, path = probe._own.supernet, Mixture.of(ARCHITECTURE)
+    supernet, path = probe._branch.supernet, Mixture.of(ARCHITECTURE)
     for name in ("valid", "test"):
         batches = stream(
             getattr(harness.splits, name),

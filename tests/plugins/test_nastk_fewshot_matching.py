@@ -146,7 +146,7 @@ def test_the_weights_of_the_edge_itself_are_left_out_in_all_cells(scope):
 
 def test_nas_bench_201_shares_as_many_weights_as_in_the_authors_code():
     probe = Probe.__new__(Probe)  # weights and operations are all that is asked for
-    probe._own = SimpleNamespace(supernet=NasBench201Space().supernet(Task(10, 3, 32)))
+    probe._branch = SimpleNamespace(supernet=NasBench201Space().supernet(Task(10, 3, 32)))
     sizes = {name: weight.numel() for name, weight in probe.weights.items()}
     assert sum(sizes.values()) == 1_686_106
 

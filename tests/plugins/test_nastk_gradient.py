@@ -210,9 +210,9 @@ def test_the_option_says_in_which_precision_the_gradient_is(
     updater, probe = darts(order=2, double_precision=double)
     seen: list[torch.dtype] = []
     monkeypatch.setattr(
-        probe._own.supernet.head,
+        probe._branch.supernet.head,
         "forward",
-        lambda x: (seen.append(x.dtype), nn.Linear.forward(probe._own.supernet.head, x))[1],
+        lambda x: (seen.append(x.dtype), nn.Linear.forward(probe._branch.supernet.head, x))[1],
     )
     updater.before_step(probe, probe.train.at(0))
     assert seen == 4 * [torch.float64 if double else torch.float32]
@@ -287,7 +287,7 @@ def test_the_decision_follows_alpha() -> None:
 def test_a_step_of_alpha_lowers_the_loss_and_touches_no_weight(order: int) -> None:
     updater, probe = darts(order=order, learning_rate=1e-3, weight_decay=0)
     valid, train = probe.valid.at(0), probe.train.at(0)
-    supernet, rng = probe._own.supernet, probe.rng.get_state()
+    supernet, rng = probe._branch.supernet, probe.rng.get_state()
     weights, (loss,) = (
         fingerprint(supernet.state_dict()),
         probe.scores(updater.mixtures(probe), [valid], of="loss"),

@@ -154,7 +154,7 @@ def test_snas_starts_around_its_mean() -> None:
 
 def test_snas_descends_the_loss_of_the_weight_step_itself() -> None:
     updater, probe, harness = started(Snas, weight_decay=0.0, learning_rate=0.01)
-    branch, before = probe._own, updater.alpha.detach().clone()
+    branch, before = probe._branch, updater.alpha.detach().clone()
     torch.manual_seed(0)
     state = probe.rng.get_state()
     loss = probe.loss(updater.mixture(probe), probe.train.at(0))

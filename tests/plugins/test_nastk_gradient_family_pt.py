@@ -260,7 +260,7 @@ def test_everything_is_recorded_and_the_rest_is_one_architecture() -> None:
     assert undecided(answer.subspace) == 0
     topics = [one for one in harness.events if isinstance(one, UpdaterReported)]
     chosen = {one.values["edge"]: one.values["kept"] for one in topics if one.topic == "selection"}
-    probe._own.subspace = answer.subspace
+    probe._branch.subspace = answer.subspace
     architecture = updater.architecture(probe)
     assert {edge.name: (chosen[edge.name],) for edge in EDGES} == dict(
         zip([edge.name for edge in EDGES], architecture.choices, strict=True)

@@ -125,7 +125,7 @@ def test_any_division_into_batches_gives_the_same_ragged_ones_too(name):
     _, branch, probe = started(space, images=24, batch_size=24)
     branch.supernet.double()
     for row in range(len(EDGES)):
-        probe._own.subspace = probe.subspace.drop(row, EDGES[row].operations.index("conv"))
+        probe._branch.subspace = probe.subspace.drop(row, EDGES[row].operations.index("conv"))
     images, labels = probe.train.at(0)
     images = images.double()
     whole = outputs(probe, space, batches=[Batch(images, labels)], name=name)

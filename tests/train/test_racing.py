@@ -167,7 +167,7 @@ def test_a_leaf_that_is_told_apart_is_not_measured_further(leaves, monkeypatch):
     def correct(self, mixture, batches):
         (batch,) = batches
         images.append(len(batch.labels))
-        right = self._own.name == branches[1].name
+        right = self._branch.name == branches[1].name
         return torch.full((len(batch.labels),), right)
 
     monkeypatch.setattr("nastk.train.probe.Probe.correct", correct)
