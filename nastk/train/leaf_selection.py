@@ -1,9 +1,9 @@
-"""Which of several leaves a run's architecture comes from: `choose`, for runs that split.
+"""`Chooser`: selects the leaf that provides the final architecture of a run that split.
 
-By default the one whose architecture has the best accuracy on the valid split, with the leaf's own
-supernet. An evaluator may choose instead: by training the leaves' networks (`retrain`, the worse
-half leaving early if it is asked to), or by a table's valid column, the oracle of some papers. The
-test split chooses nothing.
+By default the leaf whose architecture has the best accuracy on the valid split, with the leaf's own
+supernet. An evaluator may choose instead: by training the leaves' networks (`retrain`, optionally
+with successive halving), or by the valid column of a table, the oracle of some papers. The test
+split is never used.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,17 +25,17 @@ from nastk.train.racing import doubling, race
 from nastk.train.trainer import Trainer
 
 FIRST_IMAGES = 1_000
-"""Images, in whole batches, that every leaf of a race is measured on."""
+"""Images, rounded up to whole batches, in the first portion of a race."""
 
 
 @dataclass(frozen=True)
 class Chooser:
-    """Chooses among leaves by a metric of `evaluator`; by supernet accuracy where that is None.
+    """Chooses among leaves by a metric of `evaluator`, or by supernet accuracy without one.
 
-    `metric` is the first of the evaluator's criteria where None; of an evaluator that names none,
-    its first that is not of the test split. With `race`, supernet accuracies are measured on a
-    first portion of the images, and of those that lead on more until they are told apart; that the
-    best leaf is put out has this probability at most (`racing.py`).
+    `metric=None` stands for the first of the evaluator's criteria or, if it has none, for its first
+    metric that is not of the test split. With `race` above 0, supernet accuracies are compared on a
+    growing number of images, and `race` bounds the probability that the best leaf is eliminated
+    (`racing.py`).
 
     Example: `Chooser(None, None).choose(branches, trainer)`
     """
@@ -58,24 +58,26 @@ class Chooser:
         trainer: Trainer,
         stopping: Callable[[], bool] = lambda: False,
     ) -> tuple[Branch, dict[str, dict[str, float | int]]]:
-        """The best of two leaves or more, the first of equals; and {metric: {leaf: value}}.
+        """Returns the best leaf (ties go to the first), and {metric: {leaf: value}}.
 
-        The first metric is the one chosen by; the others of the evaluator's criteria are recorded.
+        The first metric decides; if the evaluator has criteria, its other metrics follow, except
+        for those of the test split.
         """
         probes = [trainer.probe(leaf, stopping) for leaf in leaves]
         if self.race:
             return self._raced(leaves, probes)
-        found = self._judged(leaves, probes)
-        names = [self.named(metrics) for metrics in found]
-        chosen = names[0]
-        best = max(range(len(leaves)), key=lambda place: found[place][names[place]])
-        shown = [chosen]
+        measured = self._metrics(leaves, probes)
+        names = [self.named(metrics) for metrics in measured]
+        criterion = names[0]
+        best = max(range(len(leaves)), key=lambda row: measured[row][names[row]])
+        shown = [criterion]
         if self._criteria() is not None:
-            shown += [name for name in found[best] if name != chosen and not self._of_test(name)]
+            others = [name for name in measured[best] if name != criterion]
+            shown += [name for name in others if not self._of_test(name)]
         values = {
             name: {
                 leaf.name: float(metrics[name])
-                for leaf, metrics in zip(leaves, found, strict=True)
+                for leaf, metrics in zip(leaves, measured, strict=True)
                 if name in metrics
             }
             for name in shown
@@ -83,7 +85,7 @@ class Chooser:
         return leaves[best], values
 
     def named(self, metrics: Iterable[str]) -> str:
-        """The metric that is chosen by, of those that an evaluation reports.
+        """Returns the deciding metric out of the `metrics` of an evaluation.
 
         Raises:
             ConfigurationError: there is none, or it is of the test split.
@@ -99,6 +101,7 @@ class Chooser:
         return name
 
     def _refusal(self, name: str, reported: bool, allowed: Sequence[str]) -> str:
+        """Returns the error message for a metric that cannot decide."""
         evaluator = defaults.LEAF_EVALUATOR if self.evaluator is None else self.evaluator.name
         if not allowed:
             return (
@@ -106,30 +109,33 @@ class Chooser:
                 "images which neither train the network nor are of the test split. Hold some out "
                 "with -d train_fraction=0.5, or name another evaluator."
             )
-        why = "does not exist" if self._criteria() is None else "is none that it can choose by"
+        reason = "does not exist" if self._criteria() is None else "is none that it can choose by"
         if reported and self._of_test(name):
-            why = (
+            reason = (
                 "is of the test split, which chooses nothing: its accuracy would mean nothing any "
                 "more"
             )
         return (
-            f"The metric {name!r} of {evaluator!r}, to choose among leaves by, {why}. "
+            f"The metric {name!r} of {evaluator!r}, to choose among leaves by, {reason}. "
             f"Set leaf_metric to one of: {', '.join(allowed)}."
         )
 
     def _criteria(self) -> tuple[str, ...] | None:
+        """Returns the criteria of the evaluator; None if it has none, or there is no evaluator."""
         return None if self.evaluator is None else self.evaluator.criteria
 
     def _of_test(self, metric: str) -> bool:
+        """True if a metric is of the test split."""
         return "test" in metric if self.evaluator is None else self.evaluator.of_test(metric)
 
-    def _judged(
+    def _metrics(
         self, leaves: Sequence[Branch], probes: Sequence[Probe]
     ) -> list[Mapping[str, float | int]]:
-        """The metrics of each leaf's architecture."""
+        """Returns the metrics of each leaf's architecture."""
         architectures = _decided(leaves, probes)
         if self.evaluator is not None:
-            return [each.metrics for each in evaluated_all(self.evaluator, architectures, probes)]
+            evaluations = evaluated_all(self.evaluator, architectures, probes)
+            return [evaluation.metrics for evaluation in evaluations]
         return [
             {"valid_accuracy": next(probe.scores([Mixture.of(architecture)], probe.valid.once()))}
             for architecture, probe in zip(architectures, probes, strict=True)
@@ -138,7 +144,7 @@ class Chooser:
     def _raced(
         self, leaves: Sequence[Branch], probes: Sequence[Probe]
     ) -> tuple[Branch, dict[str, dict[str, float | int]]]:
-        """The leaf that wins the race, and every leaf's accuracy on the images that it saw."""
+        """Returns the winner of a race, and each leaf's accuracy on the images of its portions."""
         mixtures = [Mixture.of(architecture) for architecture in _decided(leaves, probes)]
         valid = probes[0].valid
         batches = valid.once()
@@ -153,11 +159,12 @@ class Chooser:
 
         standings = race(len(leaves), len(sizes), hits, self.race)
         accuracies: dict[str, float | int] = {
-            leaves[one.number].name: one.accuracy for one in standings
+            leaves[standing.number].name: standing.accuracy for standing in standings
         }
         in_order = {leaf.name: accuracies[leaf.name] for leaf in leaves}
         return leaves[standings[0].number], {"valid_accuracy": in_order}
 
 
 def _decided(leaves: Sequence[Branch], probes: Sequence[Probe]) -> list[Architecture]:
+    """Returns the present decision of each leaf's updater."""
     return [leaf.updater.architecture(probe) for leaf, probe in zip(leaves, probes, strict=True)]

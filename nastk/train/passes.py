@@ -1,7 +1,7 @@
-"""The gradient of one weight step: the mean objective of some mixtures, in one pass or in several.
+"""`mean_gradient`: the gradient of a weight step, summed over one or more passes.
 
-A pass is one piece of the batch forward and backward under one mixture. `eager` carries it out in
-the plain way; `graphs.py` may capture it once and replay it. `mean_gradient` adds passes up.
+A pass is the forward and backward computation of a piece of the batch under one mixture. `eager`
+runs it operation by operation; `graphs.py` may capture it once and replay it.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,28 +17,28 @@ from nastk.train.branch import Branch
 
 Pass = Callable[[Branch, Mixture, Batch, float], tuple[Tensor, Tensor]]
 """Called with (branch, mixture, piece, parts): adds the gradient of the piece's objective, divided
-by `parts`, to the `.grad` of the weights and, where it asks for one, of the mixture's weights.
-Answers the loss that is reported, divided likewise, and the number of correct answers, both
-0-dimensional on the device."""
+by `parts`, to the `.grad` of the weights and, if they require gradient, of the mixture's weights.
+Returns the reported loss, divided by `parts`, and the number of correct answers, both scalars on
+the device."""
 
 
 def eager(branch: Branch, mixture: Mixture, piece: Batch, parts: float) -> tuple[Tensor, Tensor]:
-    """The pass as torch does it, one operation after the other; see `Pass`."""
+    """Run a pass operation by operation, without CUDA graphs; see `Pass`."""
     minimised, loss, hits = forward(branch, mixture, piece)
     (minimised / parts).backward()  # type: ignore[no-untyped-call]
     return loss / parts, hits
 
 
 def forward(branch: Branch, mixture: Mixture, piece: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """The first half of a pass: the objective, with its graph, reported loss and correct answers.
+    """Returns the objective with its autograd graph, the reported loss and the correct answers.
 
-    The loss that is reported is cross-entropy, whatever is minimised.
+    The reported loss is plain cross-entropy, whatever objective is minimised.
     """
     objective, labels = branch.objective, piece.labels
     logits = branch.logits(mixture, piece.images)
-    minimised, seen = objective.loss(logits, labels), logits.detach()
-    loss = minimised.detach() if objective.is_plain else objective.reported(seen, labels)
-    return minimised, loss, objective.hits(seen, labels).sum()
+    minimised, detached = objective.loss(logits, labels), logits.detach()
+    loss = minimised.detach() if objective.is_plain else objective.reported(detached, labels)
+    return minimised, loss, objective.hits(detached, labels).sum()
 
 
 def mean_gradient(
@@ -49,30 +49,34 @@ def mean_gradient(
     micro_batch: int | None = None,
     run: Pass = eager,
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of the mean objective of `mixtures` on `batch`, a graph at a time; loss and hits.
+    """Add the gradient of the mean objective of `mixtures` on `batch`; returns loss and hits.
 
-    With `micro_batch`, one graph holds at most so many images. Pieces weigh by their images, so the
-    gradient is that of the whole batch, except that norms see the statistics of a piece.
+    Passes run one after the other, so memory holds a single autograd graph, of at most
+    `micro_batch` images if that is set. Pieces are weighted by their images, so the gradient is
+    that of the whole batch, except that norms use the statistics of a piece.
     """
     total = hits = torch.zeros((), device=batch.images.device)
     leaves = [
-        Mixture(each.weights.detach().requires_grad_(each.weights.requires_grad), each.active)
-        for each in mixtures
+        Mixture(
+            mixture.weights.detach().requires_grad_(mixture.weights.requires_grad), mixture.active
+        )
+        for mixture in mixtures
     ]
     for leaf in leaves:
         for piece in pieces(batch, micro_batch):
             parts = len(leaves) * len(batch.labels) / len(piece.labels)
-            loss, right = run(branch, leaf, piece, parts)
-            total, hits = total + loss, hits + right / len(leaves)
+            loss, correct = run(branch, leaf, piece, parts)
+            total, hits = total + loss, hits + correct / len(leaves)
             ledger.charge(forward=len(piece.labels), backward=len(piece.labels))
-    _hand_back(mixtures, leaves)
+    _backpropagate(mixtures, leaves)
     return total, hits
 
 
 def pieces(batch: Batch, micro_batch: int | None) -> list[Batch]:
-    """`batch` cut as evenly as can be into pieces of at most `micro_batch` images; None: whole.
+    """Returns `batch` in even pieces of at most `micro_batch` images; None: in one piece.
 
-    No piece has a single image, since norms need two: an odd batch in twos holds one three.
+    No piece has a single image, since norms need two: with `micro_batch=2` an odd batch has one
+    piece of three images.
     """
     count = len(batch.labels)
     if micro_batch is None or count <= micro_batch:
@@ -82,13 +86,13 @@ def pieces(batch: Batch, micro_batch: int | None) -> list[Batch]:
     return [Batch(*piece) for piece in zip(images, labels, strict=True)]
 
 
-def _hand_back(mixtures: Sequence[Mixture], leaves: Sequence[Mixture]) -> None:
-    """Send the gradients of the leaves on through whatever their mixtures were computed from."""
-    # Mixtures may share a graph behind their weights (one alpha): a backward pass each would
-    # free it.
+def _backpropagate(mixtures: Sequence[Mixture], leaves: Sequence[Mixture]) -> None:
+    """Backpropagate the gradients of the leaves into the tensors that made the mixture weights."""
+    # The mixture weights may share an autograd graph (of a single alpha), which separate backward
+    # passes would free after the first.
     pairs = [
-        (each.weights, leaf.weights.grad)
-        for each, leaf in zip(mixtures, leaves, strict=True)
+        (mixture.weights, leaf.weights.grad)
+        for mixture, leaf in zip(mixtures, leaves, strict=True)
         if leaf.weights.grad is not None
     ]
     if pairs:

@@ -1,20 +1,22 @@
-"""Choosing the best of several by accuracy, without measuring all of them on all images: `race`.
+"""`race`: the most accurate of several contestants, without measuring all of them on all images.
 
-All are measured on a first portion of the images, and those that may still be the best on further
-ones, each as large as all before, until one is left or the images are spent. After each portion
-whoever is told apart from the leader is out, by an exact test of paired differences.
+All contestants are measured on a first portion of the images. Those that may still be the best are
+measured on further portions, each as large as all before together, until one is left or no images
+are left. After each portion an exact test of paired differences (the sign test) eliminates
+contestants that are worse than the leader.
 
-Let a and the leader b have been measured on the same images. Only those count that one of them gets
-right and the other wrong, n in all, w of them b's. If a is at least as accurate as b, such an image
-is b's with probability 1/2 at most, so w or more happens with probability at most
+Let contestant a and leader b be measured on the same images. The test uses the n images on which
+exactly one of them is correct, and the number w of these on which b is. If a is at least as
+accurate as b, b is the correct one with probability at most 1/2, so w or more has a probability of
+at most
 
     tail(n, w) = 2^-n sum_{k >= w} (n choose k).
 
-a is out where tail(n, w) <= error / ((K - 1) R), K contestants and R portions: however the leader
-came to lead, the best of all is among the (K - 1) R tests that it might fail, so that it is ever
-put out has probability `error` at most (images drawn independently; norms that see a batch make
-those of one batch depend on each other a little). Where the images are spent, the answer is the
-best of those left on all of them.
+a is eliminated if tail(n, w) <= error / ((K - 1) R), for K contestants and R portions. By a union
+bound over the (K - 1) R tests that the best contestant can fail, whoever leads, it is eliminated
+with probability at most `error`. (This assumes independent images; batch statistics of norms make
+the images of a batch slightly dependent.) If no images are left, the most accurate of the remaining
+contestants on all images wins.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,12 +28,12 @@ from jaxtyping import Bool
 from torch import Tensor
 
 Hits = Callable[[Sequence[int], int], Bool[Tensor, "contestants images"]]
-"""`hits(numbers, portion)`: which images of a portion each of these contestants gets right."""
+"""`hits(numbers, portion)`: True where a contestant is right on an image of the portion."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How contestant `number` did: its accuracy (0..1) on the `images` that it was measured on."""
+    """Result of contestant `number`: its accuracy (0..1) on the `images` it was measured on."""
 
     number: int
     accuracy: float
@@ -39,51 +41,51 @@ class Standing:
 
 
 def race(contestants: int, portions: int, hits: Hits, error: float) -> list[Standing]:
-    """The contestants, best first: those that were put out later stand before earlier ones.
+    """Returns all contestants, best first: those eliminated later precede those eliminated earlier.
 
-    Among those that saw the same images the more accurate stands first; ties keep their order.
-    `hits` is asked for one portion after the other, of those who are still in. `error` is the
-    probability that the best is put out, at most.
+    Contestants eliminated together are sorted by accuracy; ties keep their order. `hits` is called
+    once for each portion, with the remaining contestants. `error` bounds the probability that the
+    best contestant is eliminated.
 
     Example: `race(3, 2, lambda numbers, portion: right[numbers][:, portion], 0.05)[0].number`
     """
     alive = list(range(contestants))
-    seen = torch.zeros(contestants, 0, dtype=torch.bool)
+    correct = torch.zeros(contestants, 0, dtype=torch.bool)  # alive contestants x images so far
     finished: list[Standing] = []
     level = error / max((contestants - 1) * portions, 1)
     for portion in range(portions):
-        seen = torch.cat([seen, hits(alive, portion)], 1)
-        scores = seen.sum(1)
+        correct = torch.cat([correct, hits(alive, portion)], 1)
+        scores = correct.sum(1)
         leader = int(scores.argmax())  # the first of equals
-        out = [
-            place != leader and told_apart(seen[leader], seen[place], level)
-            for place in range(len(alive))
+        eliminated = [
+            row != leader and told_apart(correct[leader], correct[row], level)
+            for row in range(len(alive))
         ]
-        finished = [*_standings(alive, seen, out), *finished]
-        kept = [place for place, gone in enumerate(out) if not gone]
-        alive, seen = [alive[place] for place in kept], seen[kept]
+        finished = [*_standings(alive, correct, eliminated), *finished]
+        kept = [row for row, is_eliminated in enumerate(eliminated) if not is_eliminated]
+        alive, correct = [alive[row] for row in kept], correct[kept]
         if len(alive) == 1:
             break
-    return [*_standings(alive, seen, [True] * len(alive)), *finished]
+    return [*_standings(alive, correct, [True] * len(alive)), *finished]
 
 
 def told_apart(better: Bool[Tensor, "images"], other: Bool[Tensor, "images"], level: float) -> bool:
-    """True if `better` is more accurate than `other`, at this level of error."""
+    """True if `better` is significantly more accurate than `other` at this level."""
     wins, losses = int((better & ~other).sum()), int((other & ~better).sum())
     return tail(wins + losses, wins) <= level
 
 
 def tail(tosses: int, heads: int) -> float:
-    """The probability of `heads` or more in so many tosses of a fair coin.
+    """Returns the probability of at least `heads` heads in so many tosses of a fair coin.
 
     >>> tail(3, 0), tail(3, 2), tail(10, 10)
     (1.0, 0.5, 0.0009765625)
     """
     if heads <= 0:
         return 1.0
-    if 2 * heads <= tosses:  # from the short side, where terms fall
+    if 2 * heads <= tosses:  # sum the shorter side, whose terms decrease
         return 1.0 - tail(tosses, tosses - heads + 1)
-    term = comb(tosses, heads) / 2**tosses  # whole numbers of any size, so exact
+    term = comb(tosses, heads) / 2**tosses  # Python integers, so the quotient is exact to rounding
     total = 0.0
     for k in range(heads, tosses + 1):
         total += term
@@ -94,7 +96,7 @@ def tail(tosses: int, heads: int) -> float:
 
 
 def doubling(batches: int, first: int) -> list[int]:
-    """How many batches each portion has: `first`, then each time as many as all before, to the end.
+    """Returns the batches in each portion: `first`, then as many as all before together.
 
     >>> doubling(40, 4), doubling(3, 4)
     ([4, 4, 8, 16, 8], [3])
@@ -106,11 +108,11 @@ def doubling(batches: int, first: int) -> list[int]:
 
 
 def _standings(
-    alive: Sequence[int], seen: Bool[Tensor, "contestants images"], leaving: Sequence[bool]
+    alive: Sequence[int], correct: Bool[Tensor, "contestants images"], leaving: Sequence[bool]
 ) -> Iterator[Standing]:
-    """Those that leave now, the most accurate first."""
-    scores, images = seen.sum(1).tolist(), seen.shape[1]
-    order = sorted(range(len(alive)), key=lambda place: -scores[place])
-    for place in order:
-        if leaving[place]:
-            yield Standing(alive[place], scores[place] / max(images, 1), images)
+    """Yields the results of the contestants that are leaving, the most accurate first."""
+    scores, images = correct.sum(1).tolist(), correct.shape[1]
+    order = sorted(range(len(alive)), key=lambda row: -scores[row])
+    for row in order:
+        if leaving[row]:
+            yield Standing(alive[row], scores[row] / max(images, 1), images)

@@ -1,4 +1,4 @@
-"""The one trainer. It trains branches; a branch's updater answers what to train and where to go on.
+"""`Trainer`: trains the branches of a run; updaters choose mixtures, subspaces and decisions.
 
     for batch in the epoch's batches:
         updater.before_step(probe, batch)
@@ -6,9 +6,9 @@
         updater.after_step(probe)
     children = continue_as(branch, updater.after_epoch(probe))      # none, one or several
 
-It knows no algorithm: what differs between methods is in the answers, never here. `run` is a
-generator that hands back control after every step, so that its caller can write checkpoints, pass
-events on and stop. Next: `checkpoint.py` stores branches, `api.py` drives `run`.
+The trainer knows no search method: methods differ only in what their updaters return. `run` is a
+generator that yields after every step, so that its caller can write checkpoints, forward events and
+stop. Next: `checkpoint.py` stores branches, `api.py` drives `run`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,7 @@ from nastk.train.updater import ArchitectureUpdater, Continuation, CosineRestart
 from nastk.train.watching import FinishedEpoch, Watcher
 
 ABSURD = 100.0
-"""A mean loss that training does not have: to guess one of 1,000 classes costs 7."""
+"""A mean loss that shows divergence: guessing one of 1,000 classes has a loss of 7."""
 
 UpdaterFactory = Callable[[SearchSpace, torch.Generator, torch.device], ArchitectureUpdater]
 Moment = Literal["step", "epoch", "end"]
@@ -49,12 +49,12 @@ class Trainer:
     """Trains the branches of one run.
 
     Args:
-        space, task: what is searched, and what its networks must fit.
+        space, task: the search space, and the classes and images of its networks.
         make_updater: makes the updater of a branch from (space, rng, device).
-        train, valid: the batches that weights and updaters learn from; no test images come near.
-        options, execution, seed: how, where, and from which randomness.
-        context: where cost and events go, and who may ask for a stop.
-        watchers: who looks at every branch after each of its epochs; they change nothing.
+        train, valid: the batches that weights and updaters learn from, never test images.
+        options, execution, seed: training settings, device and precision, seed of all streams.
+        context: the ledger, event receiver and stop signal of the run.
+        watchers: called after every epoch of a branch; they change nothing.
 
     Example:
         branches = [trainer.root()]
@@ -76,26 +76,26 @@ class Trainer:
     _measuring: Measuring = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        chosen = (self.options.cuda_graphs, self.execution, self.context.emit)
-        self._pass, self._measuring = fastest(*chosen), measuring(*chosen)
+        settings = (self.options.cuda_graphs, self.execution, self.context.emit)
+        self._pass, self._measuring = fastest(*settings), measuring(*settings)
 
     @property
     def ledger(self) -> Ledger:
-        """Where cost is added up."""
+        """The ledger to which all costs are charged."""
         return self.context.ledger
 
     # ------------------------------------------------------------------ making branches
 
     def root(self) -> Branch:
-        """The branch that a run starts with: fresh weights, the whole space."""
+        """Returns the first branch of a run: fresh weights, the whole space."""
         return self._fresh("0", 0)
 
     def restore(self, state: dict[str, object]) -> Branch:
-        """A branch that goes on from `state`; resumes and forks both come this way."""
+        """Returns a branch that goes on from `state`, for resumes and forks."""
         return self._fresh("0", 0).load_state_dict(state)
 
     def _fresh(self, name: str, epoch: int) -> Branch:
-        """Fresh weights, optimiser and updater, and a schedule over the epochs that are left."""
+        """Returns a branch with fresh weights and a schedule over the epochs that are left."""
         stream = ("weights", *(() if epoch == 0 else (name, epoch)))
         with seeded(seed_of(self.seed, *stream), torch.device("cpu")):
             supernet = self.space.supernet(self.task)
@@ -119,7 +119,7 @@ class Trainer:
         )
 
     def _schedule(self, epoch: int, cosine: CosineRestart, fresh: bool) -> Schedule:
-        """The learning rate from `epoch` on; fresh weights warm up first."""
+        """Returns the learning rate schedule from `epoch` on; fresh weights warm up first."""
         options = self.options
         base = options.learning_rate if cosine.base is None else cosine.base
         lowest = min(options.minimum_learning_rate, base)
@@ -134,9 +134,9 @@ class Trainer:
         )
 
     def probe(self, branch: Branch, stopping: Callable[[], bool] = lambda: False) -> Probe:
-        """What the branch's updater measures with; only `stopping` may end its measurements.
+        """Returns the probe of a branch; its measurements end if `stopping` returns True.
 
-        Within a weight step nobody may: the run stops between two of them.
+        Within a weight step they never do: a run stops between two steps.
         """
         return Probe(
             branch,
@@ -153,26 +153,26 @@ class Trainer:
     def run(self, branches: list[Branch]) -> Iterator[Moment]:
         """Train `branches` (changed in place) to the end of the run.
 
-        Hands back control with `step` after every weight step, `epoch` when the steps of an epoch
-        are taken and its `after_epoch` is still to come, and `end`. Branches may be stored at each.
+        Yields `step` after every weight step, `epoch` after the steps of an epoch and before its
+        `after_epoch`, and `end`. Branches may be stored at any of these moments.
         """
         while branch := self._next(branches):
             yield from self._steps(branch)
             yield "epoch"
             children = self._close_epoch(branch)
-            place = branches.index(branch)
-            branches[place : place + 1] = children
+            position = branches.index(branch)
+            branches[position : position + 1] = children
         yield "end"
 
     def _next(self, branches: Sequence[Branch]) -> Branch | None:
-        """The branch furthest behind, so that all finish an epoch before any begins the next."""
+        """Returns the branch with the fewest epochs: all finish an epoch before the next begins."""
         alive = [
             branch for branch in branches if not branch.ended and branch.epoch < self.options.epochs
         ]
         return min(alive, key=lambda branch: branch.epoch, default=None)
 
     def _steps(self, branch: Branch) -> Iterator[Moment]:
-        """The weight steps of the branch's epoch that are still to be taken."""
+        """Take the remaining weight steps of the branch's present epoch."""
         probe = self.probe(branch)
         branch.supernet.train()
         for group in branch.optimizer.param_groups:
@@ -195,9 +195,9 @@ class Trainer:
             yield "step"
 
     def _weight_step(self, branch: Branch, probe: Probe, batch: Batch) -> None:
-        """Ask, train one step on the mean loss of the answers, tell."""
-        # Operations that draw (noise, dropout) use the step's own stream: nothing to save for a
-        # resume.
+        """Take a weight step on the mean loss of the updater's mixtures."""
+        # Operations that draw (noise, dropout) use a stream derived from the step, so that a resume
+        # needs no saved state.
         set_seed(seed_of(self.seed, "noise", branch.name, branch.step), self.execution.device)
         with self.ledger.phase("updater"):
             branch.updater.before_step(probe, batch)
@@ -216,7 +216,7 @@ class Trainer:
             branch.updater.after_step(probe)
 
     def _close_epoch(self, branch: Branch) -> list[Branch]:
-        """Record the epoch, and go on as the updater answers."""
+        """Record the epoch, and return the branches that continue this one."""
         loss, accuracy = self.check(branch)
         branch.tally = Tally.empty(self.execution.device)
         rate = branch.schedule.rate(branch.epoch)
@@ -245,17 +245,14 @@ class Trainer:
         finished = FinishedEpoch(branch, probe, architecture, last)
         with self.ledger.phase("watch"):
             for watcher in self.watchers:
-                if (seen := watcher(finished)) is not None:
-                    self.context.emit(seen)
+                if (event := watcher(finished)) is not None:
+                    self.context.emit(event)
         return self._continue_as(branch, continuations)
 
-    # ------------------------------------------------------------------ what the answers mean
+    # ------------------------------------------------------------------ continuations
 
     def _continue_as(self, branch: Branch, continuations: Sequence[Continuation]) -> list[Branch]:
-        """One continuation goes on as it is; several are forks; none ends the branch.
-
-        A fork is a resume.
-        """
+        """Returns the branch itself for one continuation, forks for several; none ends it."""
         for continuation in continuations:
             self._check_continuation(branch, continuation)
         if not continuations:
@@ -272,16 +269,16 @@ class Trainer:
         for child, continuation in zip(children, continuations, strict=False):
             child.subspace = continuation.subspace
             if continuation.fresh:
-                new = self._fresh(child.name, child.epoch)
-                child.supernet, child.optimizer = new.supernet, new.optimizer
-                child.schedule = new.schedule
+                fresh = self._fresh(child.name, child.epoch)
+                child.supernet, child.optimizer = fresh.supernet, fresh.optimizer
+                child.schedule = fresh.schedule
             if (cosine := continuation.schedule) is not None:
                 child.optimizer = self.execution.sgd(child.supernet.parameters(), self.options)
                 child.schedule = self._schedule(child.epoch, cosine, continuation.fresh)
         if changed:
-            anew = [
-                None if each.schedule is None else child.schedule.to_json()
-                for child, each in zip(children, continuations, strict=False)
+            new_schedules = [
+                None if continuation.schedule is None else child.schedule.to_json()
+                for child, continuation in zip(children, continuations, strict=False)
             ]
             self.context.emit(
                 BranchContinued(
@@ -291,22 +288,24 @@ class Trainer:
                     [child.name for child in children] if continuations else [],
                     [continuation.subspace.to_json() for continuation in continuations],
                     [continuation.fresh for continuation in continuations],
-                    anew if any(anew) else (),
+                    new_schedules if any(new_schedules) else (),
                 )
             )
         return children
 
     def _fork(self, state: dict[str, object], name: str) -> Branch:
-        """A branch like the one `state` is of, with a name and a random stream of its own."""
+        """Returns a branch with a copy of `state`, but its own name and random stream."""
         child = self.restore(state)
         child.name = name
         child.rng.manual_seed(seed_of(self.seed, "updater", name))
         return child
 
     def _check_continuation(self, branch: Branch, continuation: Continuation) -> None:
+        """Raise a `PluginError` if subspace or schedule of a continuation are invalid."""
         name = branch.updater.name
         got, expected = (
-            [len(row) for row in each.alive] for each in (continuation.subspace, branch.subspace)
+            [len(row) for row in subspace.alive]
+            for subspace in (continuation.subspace, branch.subspace)
         )
         if got != expected:
             raise PluginError(
@@ -319,26 +318,26 @@ class Trainer:
                 "that were dead before. "
                 "An updater may shrink or split its subspace, not grow it."
             )
-        if why := self.space.why_empty(continuation.subspace):
+        if reason := self.space.why_empty(continuation.subspace):
             raise PluginError(
-                f"{name} left branch {branch.name} a subspace without an architecture: {why}."
+                f"{name} left branch {branch.name} a subspace without an architecture: {reason}."
             )
         if (cosine := continuation.schedule) is not None:
-            made = self._schedule(branch.epoch, cosine, continuation.fresh)
-            if cosine.epochs < 1 or not 0 <= made.minimum <= made.base < inf or made.base == 0:
+            rates = self._schedule(branch.epoch, cosine, continuation.fresh)
+            if cosine.epochs < 1 or not 0 <= rates.minimum <= rates.base < inf or rates.base == 0:
                 raise PluginError(
-                    f"{name} gave branch {branch.name} a learning rate from {made.base:g} to "
-                    f"{made.minimum:g} over {cosine.epochs} epochs. It needs an epoch or more, a "
+                    f"{name} gave branch {branch.name} a learning rate from {rates.base:g} to "
+                    f"{rates.minimum:g} over {cosine.epochs} epochs. It needs an epoch or more, a "
                     "base above 0, and a minimum from 0 to it."
                 )
 
     def _mixtures(self, branch: Branch, probe: Probe) -> Sequence[Mixture]:
-        """The updater's mixtures, checked for form (their numbers are checked with the loss)."""
+        """Returns the updater's mixtures, with checked shapes; their values show in the loss."""
         mixtures = branch.updater.mixtures(probe)
         try:
             count = len(mixtures)
         except TypeError:
-            # A generator would be empty for whoever asks second, such as the watch.
+            # A generator could be iterated only once.
             raise PluginError(
                 f"{branch.updater.name} answered its mixtures as {mixtures!r}; it must answer a "
                 "list of them."
@@ -360,7 +359,7 @@ class Trainer:
                 raise PluginError(
                     f"{branch.updater.name} answered a mixture with operations that are not alive."
                 )
-            # Later on weights that exploded may be why; here nothing was trained yet.
+            # In later steps diverged weights may be the cause; in the first nothing is trained yet.
             if branch.step == 0 and not bool(torch.isfinite(mixture.weights).all()):
                 raise PluginError(
                     f"{branch.updater.name} answered a mixture with weights that are not finite, "
@@ -369,10 +368,10 @@ class Trainer:
         return mixtures
 
     def check(self, branch: Branch) -> tuple[float, float]:
-        """Mean loss and accuracy of the epoch so far.
+        """Returns mean loss and accuracy of the present epoch.
 
         Raises:
-            DivergenceError: a loss that is not finite; says where, and what to do.
+            DivergenceError: the loss is not finite; the message says where, and what to do.
         """
         loss, accuracy = branch.tally.means()
         if not isfinite(loss):
@@ -380,15 +379,16 @@ class Trainer:
         return loss, accuracy
 
     def divergence(self, branch: Branch) -> str | None:
-        """Whether the weights have no bounds any more, in words; None where they have.
+        """Returns a message if the weights are not finite or the loss is absurd, else None.
 
-        Numbers that a method cannot compute with are then no mistake of the method's.
+        After a divergence, errors in the computations of an updater are not its own fault.
         """
         weights = branch.supernet.parameters()
         finite = all(bool(torch.isfinite(weight).all()) for weight in weights)
         return None if finite and branch.tally.means()[0] < ABSURD else self._diverged(branch)
 
     def _diverged(self, branch: Branch) -> str:
+        """Returns the message that the training of a branch diverges."""
         return (
             f"The training loss is {branch.tally.means()[0]:g} in branch {branch.name}, epoch "
             f"{branch.epoch}, at or before step {branch.step}: training diverges. Lower the "
