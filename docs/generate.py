@@ -5,7 +5,8 @@
 
 Option tables stand between `<!-- options: KIND NAME -->` and `<!-- /options -->` (the second marker
 is added where it is missing; `trainer` and `ranking` are KINDs without a name), our plugins that
-have a hook between `<!-- used by: HOOK -->` and `<!-- /used by -->`. The command line's help is
+have a hook between `<!-- used by: HOOK -->` and `<!-- /used by -->`, the reproduction cards between
+`<!-- cards -->` and `<!-- /cards -->`. The command line's help is
 `cli.md`; what `nastk describe` says without importing a plugin is its package's `components.json`.
 """
 
@@ -23,6 +24,7 @@ from nastk.base.plugins import KINDS
 from nastk.cli.app import build
 from nastk.report import descriptions
 from nastk.report.options import options_markdown
+from nastk_reproduction.cards import markdown as cards_markdown
 
 DOCS = Path(__file__).parent
 MARKER = re.compile(
@@ -31,6 +33,7 @@ MARKER = re.compile(
     re.DOTALL,
 )
 USERS = re.compile(r"(?<=<!-- used by: )(?P<hook>\w+)( -->\n).*?(?=<!-- /used by -->\n)", re.DOTALL)
+CARDS = re.compile(r"(?<=<!-- cards -->\n).*?(?=<!-- /cards -->\n)", re.DOTALL)
 HELP_MARKER = re.compile(r"(?<=<!-- help -->\n).*?(?=<!-- /help -->\n)", re.DOTALL)
 SECTIONS = {"trainer": TrainerOptions, "ranking": RankingOptions}
 TERMINAL = {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
@@ -80,6 +83,7 @@ def reference() -> str:
 def updated(text: str) -> str:
     """A page with everything generated in it brought up to date."""
     text = USERS.sub(users, MARKER.sub(options, text))
+    text = CARDS.sub(lambda match: f"\n{cards_markdown()}\n", text)
     return HELP_MARKER.sub(lambda match: reference(), text)
 
 

@@ -6,3 +6,4 @@ from .output import show as show
 from .parameters import ARCHITECTURE as ARCHITECTURE
 from .parameters import ITS_SPACE as ITS_SPACE
 from .parameters import SPACE_OPTIONS as SPACE_OPTIONS
+from .study import seed_range as seed_range
