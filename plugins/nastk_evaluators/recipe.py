@@ -80,7 +80,7 @@ class Recipe(Options):
     rungs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (),
         description="epochs after which the worse half leaves, where several architectures are "
-        "compared (--leaf-judge); empty: all are trained to the end",
+        "compared (--leaf-evaluator); empty: all are trained to the end",
     )
     save: str | None = Field(
         None, description="file that the trained weights are written to, such as network.pt"

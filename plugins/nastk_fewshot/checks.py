@@ -170,9 +170,11 @@ def _no_cut(
         # the same edges to choose from, so that the first check counts them for all.
         needed = schedule.last if options.uniform else split
         if len(edges) < needed:
-            who = f"{needed} splits need" if options.uniform else f"the {split} splits so far need"
+            subject = (
+                f"{needed} splits need" if options.uniform else f"the {split} splits so far need"
+            )
             return (
-                f"{name}: {who} as many edges that can be divided into groups="
+                f"{name}: {subject} as many edges that can be divided into groups="
                 f"{partitioner.groups} by partition={partitioner.rule}; space {space.name!r} has "
                 f"{len(edges)}. Use fewer `-u splits`, fewer groups, or more cells."
             )

@@ -152,7 +152,7 @@ class DartsPt(TrainedBy, Wrapper):
         return inner + PhaseCost(images_forward=removals * images)
 
     def architecture(self, probe: Probe) -> Architecture:
-        """Called after every epoch and at the end: what is left; inner's decision until then."""
+        """Called after every epoch and at the end: the kept operations; before, inner's choice."""
         if self._rounds(probe.subspace):
             return super().architecture(probe)
         return self.space.decide(torch.zeros(probe.subspace.mask.shape), probe.subspace)

@@ -1,11 +1,11 @@
-"""Updaters that train the supernet by sampled paths and learn nothing else: `random` and `fair`.
+"""Updaters that train the supernet on sampled paths and learn nothing else: `random` and `fair`.
 
-paths.py          which paths are drawn: connected ones, and sets that are fair to every operation
-candidates.py     a sample of distinct architectures, and their ranking by supernet accuracy
-evolution.py      the evolutionary choice of SPOS
-choice.py         options and updater base of what happens after the last epoch
-random_path.py    `random`: one uniform path a step
-fair.py           `fair`: every operation once a step
+paths.py          draws paths: connected ones, and sets that are fair to every operation
+candidates.py     samples distinct architectures, and ranks them by supernet accuracy
+evolution.py      chooses an architecture by evolution, as SPOS does
+choice.py         the base class of both updaters, which chooses after the last epoch
+random_path.py    `random`: one uniform path for each step
+fair.py           `fair`: every operation once in each step
 """
 
 from nastk import Offer, hookimpl
@@ -13,7 +13,7 @@ from nastk import Offer, hookimpl
 
 @hookimpl
 def updaters() -> list[Offer]:
-    """What this plugin offers."""
+    """Returns the offers of this plugin's updaters."""
     return [
         Offer(
             "random",

@@ -1,4 +1,4 @@
-"""Distinct architectures, ranked by how well the supernet's weights serve each of them."""
+"""Samples of distinct architectures, and their ranking by accuracy in the supernet."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,14 @@ from nastk.train import doubling, race
 from nastk_sampling.paths import Sampler
 
 PATIENCE = 100
+"""Draws in a row without a new architecture, after which a sample ends."""
 
 
 @dataclass(frozen=True)
 class Ranked:
     """An architecture and the accuracy (0..1) of its path on validation images.
 
-    `images` says on how many, where candidates were raced: not all saw the same.
+    `images` is the number of images in a race, which differs between candidates; else None.
     """
 
     architecture: Architecture
@@ -30,7 +31,8 @@ class Ranked:
 class CandidateScorer:
     """Ranks architectures by supernet accuracy on validation images, the same ones for all.
 
-    The images are not augmented. `total` is how many will be judged at most, for the progress bar.
+    The images are not augmented. `total` is the most architectures that will be scored, for the
+    progress bar.
 
     Example: `CandidateScorer(probe, batch_size=250, batches=0, total=100)(architectures)`
     """
@@ -42,7 +44,7 @@ class CandidateScorer:
         self.done = 0
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Ranked]:
-        """The architectures, best first; ties keep their order."""
+        """Returns the architectures, best first; ties keep their order."""
         mixtures = (Mixture.of(architecture) for architecture in architectures)
         scores = self.probe.scores(mixtures, self.images)
         announced = self.probe.announced(scores, "scoring candidates", self.total, self.done)
@@ -57,8 +59,9 @@ class CandidateScorer:
 class RacingScorer:
     """Ranks architectures on a first portion of the images; `finish` adds images for the leaders.
 
-    Portions are multiples of a batch: the first holds `images` or more, each next one as many as
-    all before. `error` is the probability that the best is put out, at most (`nastk.train.race`).
+    Portions are whole batches: the first has `images` or more, and every further one as many as all
+    portions before it. `error` bounds the probability that the best is put out
+    (`nastk.train.race`).
 
     Example: `scorer = RacingScorer(probe, 250, 0, 1000, 0.05); scorer(architectures)`, then
     `scorer.finish()`
@@ -75,7 +78,7 @@ class RacingScorer:
         self.first: list[Bool[Tensor, "images"]] = []
 
     def __call__(self, architectures: Sequence[Architecture]) -> list[Ranked]:
-        """The architectures by the first portion, best first; ties keep their order."""
+        """Returns the architectures by the first portion, best first; ties keep their order."""
         hits = self._hits(architectures, 0, "scoring candidates")
         self.known += architectures
         self.first += hits.unbind()
@@ -87,39 +90,44 @@ class RacingScorer:
         )
 
     def finish(self) -> list[Ranked]:
-        """All that were judged, best first, the leaders on more images until they are told apart.
+        """Measures the leaders on more images until one wins; returns all candidates, best first.
 
-        Those that were put out later stand before those that were put out earlier.
+        An architecture that was put out later stands before one that was put out earlier.
         """
 
         def hits(numbers: Sequence[int], portion: int) -> Bool[Tensor, "contestants images"]:
             if portion == 0:
                 return torch.stack([self.first[number] for number in numbers])
-            some = [self.known[number] for number in numbers]
-            return self._hits(some, portion, "racing candidates")
+            contestants = [self.known[number] for number in numbers]
+            return self._hits(contestants, portion, "racing candidates")
 
         standings = race(len(self.known), len(self.sizes), hits, self.error)
-        return [Ranked(self.known[one.number], one.accuracy, one.images) for one in standings]
+        return [
+            Ranked(self.known[standing.number], standing.accuracy, standing.images)
+            for standing in standings
+        ]
 
     def _hits(
         self, architectures: Sequence[Architecture], portion: int, message: str
     ) -> Bool[Tensor, "contestants images"]:
+        """Returns which images of a portion each architecture classifies correctly."""
         mixtures = [Mixture.of(architecture) for architecture in architectures]
         begin = sum(self.sizes[:portion])
         batches = self.batches[begin : begin + self.sizes[portion]]
-        rows = [self.probe.hits(mixtures, one) for one in self.probe.announced(batches, message)]
+        announced = self.probe.announced(batches, message)
+        rows = [self.probe.hits(mixtures, batch) for batch in announced]
         return torch.cat(rows, 1)
 
 
 def best_first(ranked: Sequence[Ranked]) -> list[Ranked]:
-    """By accuracy, the best first; ties keep their order."""
-    return sorted(ranked, key=lambda each: each.accuracy, reverse=True)
+    """Returns the candidates by accuracy, best first; ties keep their order."""
+    return sorted(ranked, key=lambda candidate: candidate.accuracy, reverse=True)
 
 
 def sample_distinct(sampler: Sampler, rng: torch.Generator, wanted: int) -> list[Architecture]:
-    """Up to `wanted` architectures with different ids, in the order they were drawn.
+    """Returns up to `wanted` architectures with different ids, in the order of the draws.
 
-    Fewer where the subspace seems to hold no more: after 100 draws in a row that bring nothing new.
+    It returns fewer if 100 draws in a row bring no new one.
     """
     return unseen(lambda: sampler.draw(rng), wanted, (), sampler)
 
@@ -127,27 +135,28 @@ def sample_distinct(sampler: Sampler, rng: torch.Generator, wanted: int) -> list
 def unseen(
     make: Callable[[], Architecture], wanted: int, seen: Collection[str], sampler: Sampler
 ) -> list[Architecture]:
-    """Up to `wanted` architectures from `make` that `sampler` admits, with ids not in `seen`.
+    """Returns up to `wanted` architectures from `make` that `sampler` admits and are not `seen`.
 
-    Fewer where 100 in a row bring nothing new.
+    `seen` holds ids. It returns fewer if 100 architectures in a row bring no new one.
     """
-    found: dict[str, Architecture] = {}
+    new: dict[str, Architecture] = {}
     idle = 0
-    while len(found) < wanted and idle < PATIENCE:
+    while len(new) < wanted and idle < PATIENCE:
         architecture = make()
-        known = architecture.id in found or architecture.id in seen
+        known = architecture.id in new or architecture.id in seen
         if known or not sampler.admits(architecture):
             idle += 1
             continue
         idle = 0
-        found[architecture.id] = architecture
-    return list(found.values())
+        new[architecture.id] = architecture
+    return list(new.values())
 
 
 def scoring_batches(probe: Probe, batch_size: int, batches: int) -> list[Batch]:
-    """The validation images that evaluator: a whole shuffled pass, or the first `batches` of it.
+    """Returns the validation images for scoring: a shuffled pass, or its first `batches`.
 
-    Shuffled, because images are often stored class by class, and norms see one batch at a time.
+    It is shuffled because images are often stored class by class, and norms see one batch at a
+    time.
     """
     stream = probe.valid.view("candidates", batch_size=batch_size, augment=False)
     return list(islice(stream.epoch(0), batches or None))

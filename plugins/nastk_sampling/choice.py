@@ -1,4 +1,4 @@
-"""What path updaters do after the last epoch: `ChoiceOptions`, and `PathUpdater`, which does it."""
+"""The choice of an architecture after the last epoch: `ChoiceOptions` and `PathUpdater`."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,14 +19,14 @@ ChoiceName = Literal["sample", "evolution"]
 
 @dataclass(frozen=True)
 class Choice:
-    """How the answer is found, `sample` or `evolution`, and whether only connected paths count."""
+    """How an architecture is chosen, `sample` or `evolution`, and if only from connected paths."""
 
     kind: ChoiceName
     connected: bool
 
 
 class ChoiceOptions(nastk.Options):
-    """How architectures are found and judged after the last epoch."""
+    """How architectures are found and scored after the last epoch."""
 
     candidates: int = Field(
         100,
@@ -61,21 +61,21 @@ class ChoiceOptions(nastk.Options):
     )
 
     def evolution(self) -> Evolution:
-        """How candidates breed."""
+        """Returns the rules of the evolution."""
         return Evolution(self.population, self.generations, self.parents, self.mutation)
 
     def images(self, valid: int) -> int:
-        """How many images of a valid split of so many score a candidate."""
+        """Returns the number of images that score a candidate, with `valid` in the valid split."""
         size = min(self.batch_size, valid)
-        # A last batch of a single image is dropped by every stream: norms need two.
+        # Streams drop a last batch of a single image, because norms need two.
         whole = valid - (valid > size and valid % size == 1)
         return min(self.batches * size or whole, whole)
 
 
 class PathUpdater(ArchitectureUpdater):
-    """Trains paths; after the last epoch takes the best architecture by the supernet's weights.
+    """Trains paths; after the last epoch chooses the best architecture by supernet accuracy.
 
-    A subclass answers `choice` (from its options) and `mixtures`. Until the last epoch is over
+    A subclass defines `choice` (from its options) and `mixtures`. Before the end of the last epoch
     `architecture` is a fixed random one.
 
     Example: `class Mine(PathUpdater): ...`
@@ -86,47 +86,49 @@ class PathUpdater(ArchitectureUpdater):
     @property
     @abstractmethod
     def choice(self) -> Choice:
-        """Called after the last epoch and by `max_cost`: how the answer is found."""
+        """Called after the last epoch and by `max_cost`: how the architecture is chosen."""
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made: the seed of the first answer."""
+        """Called once when the updater is made: draws the seed of the first architecture."""
         self.guess = int(torch.randint(2**31, (), generator=rng))
         self.ranking: list[Ranked] = []
 
     def max_cost(self, plan: Plan) -> PhaseCost:
-        """Called by `--dry-run`: the images forward that scoring takes at most."""
+        """Called by `--dry-run`: returns the most images forward that scoring takes."""
         if not plan.decides:
             return PhaseCost()
-        return PhaseCost(images_forward=self._judged() * self.options.images(plan.valid_images))
+        return PhaseCost(
+            images_forward=self._candidates_scored() * self.options.images(plan.valid_images)
+        )
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
-        """Called once after every epoch: after the last one ranks candidates."""
+        """Called once after every epoch: after the last, ranks candidates."""
         if probe.epoch >= probe.epochs:
             self.ranking = self._ranked(probe)
-            probe.report("candidates", ranking=[self._row(each) for each in self.ranking])
+            probe.report("candidates", ranking=[self._row(ranked) for ranked in self.ranking])
         return [Continuation(probe.subspace)]
 
     def architecture(self, probe: Probe) -> Architecture:
-        """Called after every epoch and at the end: the best candidate (a random one before)."""
+        """Called after every epoch and at the end: the best candidate; before, a random one."""
         best = next(self._inside(probe.subspace), None)
         if best is not None:
             return best.architecture
         return self.sampler(probe.subspace).draw(torch.Generator().manual_seed(self.guess))
 
     def sampler(self, subspace: Subspace) -> Sampler:
-        """Called wherever architectures are drawn: which ones may be."""
+        """Called before architectures are drawn: returns the sampler of a subspace."""
         return Sampler(self.space, subspace, self.choice.connected)
 
     def state_dict(self) -> dict[str, Any]:
-        """Called for every checkpoint and fork: the seed of the first answer, and the ranking."""
+        """Called for every checkpoint and fork: returns the seed and the ranking."""
         ranking = [
-            {"choices": each.architecture.choices, "accuracy": each.accuracy, **_images(each)}
-            for each in self.ranking
+            {"choices": ranked.architecture.choices, "accuracy": ranked.accuracy, **_images(ranked)}
+            for ranked in self.ranking
         ]
         return {"guess": self.guess, "ranking": ranking}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Called on a freshly made updater: the same answers as where `state` was taken."""
+        """Called on a freshly made updater: restores the seed and the ranking of `state`."""
         self.guess = int(state["guess"])
         self.ranking = [
             Ranked(
@@ -135,13 +137,14 @@ class PathUpdater(ArchitectureUpdater):
             for row in state["ranking"]
         ]
 
-    def _judged(self) -> int:
-        """Architectures that are judged at most."""
+    def _candidates_scored(self) -> int:
+        """Returns the most architectures that are scored."""
         if self.choice.kind == "sample":
             return int(self.options.candidates)
         return int(self.options.population * self.options.generations)
 
     def _ranked(self, probe: Probe) -> list[Ranked]:
+        """Returns the ranked candidates, by a race if there is one."""
         options, sampler = self.options, self.sampler(probe.subspace)
         if options.race:
             racing = RacingScorer(
@@ -149,22 +152,29 @@ class PathUpdater(ArchitectureUpdater):
             )
             self._scored(racing, sampler, probe)
             return racing.finish()
-        scorer = CandidateScorer(probe, options.batch_size, options.batches, self._judged())
+        scorer = CandidateScorer(
+            probe, options.batch_size, options.batches, self._candidates_scored()
+        )
         return self._scored(scorer, sampler, probe)
 
     def _scored(
         self, scorer: CandidateScorer | RacingScorer, sampler: Sampler, probe: Probe
     ) -> list[Ranked]:
+        """Scores the candidates of the evolution or the sample; returns them, best first."""
         if self.choice.kind == "evolution":
             return evolve(scorer, sampler, self.options.evolution(), probe.rng)
         return scorer(sample_distinct(sampler, probe.rng, self.options.candidates))
 
     def _inside(self, subspace: Subspace) -> Iterator[Ranked]:
+        """Returns the candidates that lie in `subspace`, best first."""
         return (
-            each for each in self.ranking if subspace.contains(Subspace(each.architecture.table()))
+            ranked
+            for ranked in self.ranking
+            if subspace.contains(Subspace(ranked.architecture.table()))
         )
 
     def _row(self, ranked: Ranked) -> dict[str, Any]:
+        """Returns a JSON object for the report of a candidate."""
         architecture = ranked.architecture
         return {
             "id": architecture.id,
@@ -175,5 +185,5 @@ class PathUpdater(ArchitectureUpdater):
 
 
 def _images(ranked: Ranked) -> dict[str, int]:
-    """How many images a raced candidate was measured on."""
+    """Returns the number of images of a raced candidate, as a part of its JSON object."""
     return {} if ranked.images is None else {"images": ranked.images}

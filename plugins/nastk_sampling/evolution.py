@@ -1,6 +1,7 @@
 """The evolutionary choice of SPOS (Guo et al., ECCV 2020, algorithm 1) from a trained supernet.
 
-The evaluator is a function, so that `evolve` runs on any fitness. No architecture is judged twice.
+The evaluator is a function, so that `evolve` works with any fitness. No architecture is scored
+twice.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -17,10 +18,11 @@ from nastk_sampling.paths import Sampler
 
 @dataclass(frozen=True)
 class Evolution:
-    """How many are judged in each of how many generations, and how they are bred; SPOS's numbers.
+    """The number and size of generations and the rules that breed them; the defaults are SPOS's.
 
-    The `parents` best of all judged so far breed. Half of a generation are crossovers of two of
-    them, half are mutations of one: each edge is drawn anew with probability `mutation`.
+    The `parents` best architectures so far are the parents. Half of a generation are crossovers of
+    two parents, half are mutations of one, in which each edge is drawn anew with probability
+    `mutation`.
 
     Example: `Evolution(population=20, generations=5)`
     """
@@ -37,15 +39,15 @@ def evolve(
     rules: Evolution,
     rng: torch.Generator,
 ) -> list[Ranked]:
-    """Everything that was judged, the best first: at most population x generations."""
+    """Returns all scored architectures, best first: at most population x generations."""
     pool = unseen(lambda: sampler.draw(rng), rules.population, (), sampler)
-    ranking, seen = evaluator(pool), {each.id for each in pool}
+    ranking, seen = evaluator(pool), {architecture.id for architecture in pool}
     for _ in range(1, rules.generations):
-        parents = [each.architecture for each in ranking[: rules.parents]]
+        parents = [ranked.architecture for ranked in ranking[: rules.parents]]
         pool = _offspring(parents, seen, sampler, rules, rng)
         if not pool:
             break
-        seen.update(each.id for each in pool)
+        seen.update(architecture.id for architecture in pool)
         ranking = best_first([*ranking, *evaluator(pool)])
     return ranking
 
@@ -53,7 +55,7 @@ def evolve(
 def cross(
     parents: tuple[Architecture, Architecture], sampler: Sampler, rng: torch.Generator
 ) -> Architecture:
-    """A child that takes each edge from either parent with equal chance."""
+    """Returns a child that takes each edge from either parent with equal probability."""
     first, second = parents
     from_first = torch.rand(len(first.edges), 1, generator=rng) < 0.5
     return _nearest(torch.where(from_first, _table(first), _table(second)), sampler, rng)
@@ -62,7 +64,7 @@ def cross(
 def mutate(
     parent: Architecture, rate: float, sampler: Sampler, rng: torch.Generator
 ) -> Architecture:
-    """The parent with each edge set to a uniform living operation with probability `rate`."""
+    """Returns the parent with each edge set to a random alive operation with probability `rate`."""
     table = _table(parent)
     hit = torch.rand(len(table), generator=rng) < rate
     for edge in hit.nonzero().flatten().tolist():
@@ -80,11 +82,12 @@ def _offspring(
     rules: Evolution,
     rng: torch.Generator,
 ) -> list[Architecture]:
-    """The next generation: crossovers, mutations, and random ones where those bring nothing new."""
+    """Returns the next generation: crossovers, mutations, and random ones to fill it up."""
     pool: list[Architecture] = []
 
     def add(make: Callable[[], Architecture], wanted: int) -> None:
-        pool.extend(unseen(make, wanted, {*seen, *(each.id for each in pool)}, sampler))
+        known = {*seen, *(architecture.id for architecture in pool)}
+        pool.extend(unseen(make, wanted, known, sampler))
 
     half = rules.population // 2
     add(lambda: cross(_pair(parents, rng), sampler, rng), half)
@@ -99,18 +102,20 @@ def _offspring(
 def _pair(
     parents: Sequence[Architecture], rng: torch.Generator
 ) -> tuple[Architecture, Architecture]:
-    """Two different parents, or the only one twice."""
-    places = torch.randperm(len(parents), generator=rng)[:2].tolist()
-    return parents[places[0]], parents[places[-1]]
+    """Returns two different parents, or the same one twice if there is only one."""
+    drawn = torch.randperm(len(parents), generator=rng)[:2].tolist()
+    return parents[drawn[0]], parents[drawn[-1]]
 
 
 def _table(architecture: Architecture) -> Bool[Tensor, "edges ops"]:
+    """Returns the operations of an architecture as a table of bools."""
     return torch.tensor(architecture.table(), dtype=torch.bool)
 
 
 def _nearest(
     table: Bool[Tensor, "edges ops"], sampler: Sampler, rng: torch.Generator
 ) -> Architecture:
-    """What the space decides on `table`; what the table leaves open is decided by lot."""
-    lots = torch.rand(table.shape, generator=rng) / 2
-    return sampler.space.decide(table.float() + lots, sampler.subspace)
+    """Returns the space's decision on `table`; choices that the table leaves open are random."""
+    # Below 1/2, the noise breaks ties between operations but never outweighs an entry of the table.
+    noise = torch.rand(table.shape, generator=rng) / 2
+    return sampler.space.decide(table.float() + noise, sampler.subspace)

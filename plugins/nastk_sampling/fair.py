@@ -1,4 +1,4 @@
-"""FairNAS: every step trains as many paths as an edge has operations, each of them once."""
+"""FairNAS: every step trains as many paths as an edge has operations, every operation once."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,9 @@ from nastk_sampling.paths import fair_paths
 class Fair(PathUpdater):
     """Strict fairness (Chu et al., ICCV 2021, arXiv 1907.01845): all operations train equally.
 
-    A step trains m paths on one batch, m the operations of the widest edge; on every edge they
-    take a random permutation of its operations. The weights move once, along the mean gradient.
+    A step trains m paths on one batch, where m is the number of operations of the widest edge; on
+    every edge the paths take its operations in a random order. The weights take one step along the
+    mean gradient.
 
     Example: `nastk.search(space="darts", updater="fair", data="cifar10")`
     """
@@ -24,7 +25,7 @@ class Fair(PathUpdater):
     )
 
     class Options(ChoiceOptions):
-        """How architectures are found and judged after the last epoch."""
+        """How architectures are found and scored after the last epoch."""
 
         choice: ChoiceName = Field(
             "evolution", description="take the best of a sample, or of an evolution"
@@ -43,9 +44,9 @@ class Fair(PathUpdater):
 
     @property
     def choice(self) -> Choice:
-        """Called after the last epoch and by `max_cost`: the options' words."""
+        """Called after the last epoch and by `max_cost`: returns the choice in the options."""
         return Choice(self.options.choice, self.options.connected)
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """Called once before every weight step: paths that hold every living operation."""
+        """Called once before every weight step: returns paths that hold every alive operation."""
         return fair_paths(probe.subspace, probe.rng)

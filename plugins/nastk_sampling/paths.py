@@ -1,4 +1,4 @@
-"""Which paths a step trains: `Sampler` draws architectures, `fair_paths` sets of paths."""
+"""The paths that a step trains: `Sampler` draws architectures, `fair_paths` sets of paths."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ from torch import Tensor
 from nastk import Architecture, Mixture, PluginError, SearchSpace, Subspace
 
 ATTEMPTS = 2_000
+"""The most draws of an architecture that the sampler admits."""
 
 
 @dataclass(frozen=True)
 class Sampler:
-    """Draws architectures of `subspace` as `space` does; with `only_connected`, those that are.
+    """Draws architectures of `subspace` as `space` does; with `only_connected` only connected ones.
 
     Example: `Sampler(space, subspace, True).draw(rng)`
     """
@@ -24,11 +25,11 @@ class Sampler:
     only_connected: bool = False
 
     def admits(self, architecture: Architecture) -> bool:
-        """Whether this sampler could have drawn it."""
+        """True if this sampler may draw `architecture`."""
         return not self.only_connected or architecture.connected()
 
     def draw(self, rng: torch.Generator) -> Architecture:
-        """One architecture.
+        """Returns a random architecture.
 
         Raises:
             PluginError: none of 2,000 draws was connected.
@@ -44,10 +45,10 @@ class Sampler:
 
 
 def fair_paths(subspace: Subspace, rng: torch.Generator) -> list[Mixture]:
-    """As many single paths as the widest edge has operations; together they hold each once.
+    """Returns as many paths as the widest edge has operations; together they hold each once.
 
-    Row by row a random permutation: path k takes its k-th operation (FairNAS, algorithm 1). A
-    narrower edge goes on with another permutation; its operations are taken equally up to one.
+    On every edge path k takes the k-th operation of a random order (FairNAS, algorithm 1). A
+    narrower edge continues with a new order, so the counts of its operations differ by at most one.
     """
     count = max(len(subspace.operations(edge)) for edge in range(len(subspace.alive)))
     turns = [_turns(subspace.operations(edge), count, rng) for edge in range(len(subspace.alive))]
@@ -55,16 +56,16 @@ def fair_paths(subspace: Subspace, rng: torch.Generator) -> list[Mixture]:
 
 
 def _turns(operations: Sequence[int], count: int, rng: torch.Generator) -> list[int]:
-    """`count` operations: permutations of `operations` one after the other."""
-    found: list[int] = []
-    while operations and len(found) < count:
+    """Returns `count` operations: random orders of `operations` one after the other."""
+    turns: list[int] = []
+    while operations and len(turns) < count:
         order = torch.randperm(len(operations), generator=rng).tolist()
-        found += [operations[place] for place in order]
-    return found[:count]
+        turns += [operations[index] for index in order]
+    return turns[:count]
 
 
 def _path(subspace: Subspace, columns: Sequence[int]) -> Mixture:
-    """The mixture that takes one operation of each edge that has any, at weight one."""
+    """Returns the mixture with one operation of each nonempty edge at weight one."""
     active: Bool[Tensor, "edges ops"] = torch.zeros_like(subspace.mask)
     rows = [edge for edge in range(len(subspace.alive)) if subspace.operations(edge)]
     active[rows, list(columns)] = True

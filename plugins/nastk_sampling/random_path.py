@@ -1,6 +1,7 @@
-"""Random search with shared weights: one random path a step, the best of some at the end.
+"""Random search with shared weights: one random path for each step, and a search at the end.
 
-The baseline that every one-shot method has to beat. `choice.py` is what follows the last epoch.
+It is the baseline that every one-shot method has to beat. `choice.py` holds the search after the
+last epoch.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ BY_RULE: dict[str, Choice] = {
     "rsps": Choice("sample", connected=True),
     "spos": Choice("evolution", connected=False),
 }
-"""What an unset option means: a random sample of connected paths, or an evolution over all."""
+"""The values of unset options: a sample of connected paths, or an evolution over all paths."""
 
 
 class RandomPath(PathUpdater):
@@ -31,7 +32,7 @@ class RandomPath(PathUpdater):
     summary = "trains a random path a step, then takes the best of some sampled architectures"
 
     class Options(ChoiceOptions):
-        """Whose rule is followed, and how architectures are judged."""
+        """The rule that is followed, and how architectures are scored."""
 
         rule: Literal["rsps", "spos"] = Field(
             "rsps", description="whose settings unset options take: RSPS's or SPOS's"
@@ -80,7 +81,7 @@ class RandomPath(PathUpdater):
 
     @property
     def choice(self) -> Choice:
-        """Called after the last epoch and by `max_cost`: what was given, else what `rule` says."""
+        """Called after the last epoch and by `max_cost`: the options, or the defaults of `rule`."""
         rule = BY_RULE[self.options.rule]
         connected = self.options.connected
         return Choice(
@@ -88,5 +89,5 @@ class RandomPath(PathUpdater):
         )
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """Called once before every weight step: one path of the subspace, drawn by the space."""
+        """Called once before every weight step: returns a path, which the space draws."""
         return [Mixture.of(self.sampler(probe.subspace).draw(probe.rng))]

@@ -1,8 +1,9 @@
-"""Shapley-NAS: operations judged by their Shapley value in the supernet (Xiao et al., CVPR 2022).
+"""Shapley-NAS: Shapley values of a supernet's operations guide the search (Xiao et al., CVPR 2022).
 
 This package offers the updaters `shapley` and `shapley-select`. Read `estimate.py` (Shapley values
-of any game), then `coalitions.py` (the supernet as a game), `measuring.py` (an estimate of it),
-`update.py` (how values move alpha) and `updater.py`; `selecting.py` is for the end of any search.
+of any game), `coalitions.py` (the supernet as a game), `measuring.py` (estimates its values),
+`update.py` (moves alpha by the values) and `updater.py`. `selecting.py` decides by them at the end
+of any search.
 """
 
 from nastk import Offer, hookimpl
@@ -10,7 +11,7 @@ from nastk import Offer, hookimpl
 
 @hookimpl
 def updaters() -> list[Offer]:
-    """What this plugin offers."""
+    """Returns the offers of this plugin's updaters."""
     return [
         Offer(
             "shapley",

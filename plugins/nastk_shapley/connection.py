@@ -1,8 +1,8 @@
-"""How likely a random path joins input and output, and how much likelier with each operation.
+"""The probability that a random path joins input and output, and its change by each operation.
 
-A path takes an operation of each edge, all alive ones equally likely and edges independent; `none`
-cuts its edge. Reaching is followed from node to node, one probability for each set of nodes that
-may be reached, so nothing is drawn and nothing is enumerated but sets of nodes.
+A path takes one of the alive operations of each edge, uniformly and independently of other edges;
+`none` cuts its edge. The probabilities are exact: from node to node, they are kept for each set of
+nodes that may be reached, so paths are neither drawn nor enumerated.
 """
 
 from collections import defaultdict
@@ -16,15 +16,19 @@ from nastk import Edge, PluginError, Subspace
 
 
 def connected_shares(edges: Sequence[Edge], subspace: Subspace) -> Float[Tensor, "players"]:
-    """For each alive operation rho of `paths.py`: P(connected | operation) / P(connected).
+    """Returns P(connected | operation) / P(connected) for each alive operation, rho in `paths.py`.
 
-    "Connected" is `Architecture.connected`: the last node of every cell type is reached.
+    A path is connected as in `Architecture.connected`: it reaches the last node of every cell type.
 
     Raises:
         PluginError: no path of the subspace is connected.
     """
-    names = [[edge.operations[at] for at in subspace.operations(n)] for n, edge in enumerate(edges)]
-    cut = [some.count("none") / len(some) if some else 1.0 for some in names]
+    names = [
+        [edge.operations[column] for column in subspace.operations(row)]
+        for row, edge in enumerate(edges)
+    ]
+    # The probability that each edge is cut; an empty edge always is.
+    cut = [alive.count("none") / len(alive) if alive else 1.0 for alive in names]
     chance = connection(edges, cut)
     if chance == 0:
         raise PluginError(
@@ -33,22 +37,29 @@ def connected_shares(edges: Sequence[Edge], subspace: Subspace) -> Float[Tensor,
         )
     shares = [
         connection(edges, [*cut[:edge], float(name == "none"), *cut[edge + 1 :]]) / chance
-        for edge, some in enumerate(names)
-        for name in some
+        for edge, alive in enumerate(names)
+        for name in alive
     ]
     return torch.tensor(shares, dtype=torch.float64)
 
 
 def connection(edges: Sequence[Edge], cut: Sequence[float]) -> float:
-    """The probability that every cell type's last node is reached, each edge cut with its own."""
-    found = 1.0
+    """Returns the probability that every cell type's last node is reached.
+
+    `cut` holds the probability for each edge that it is cut.
+    """
+    probability = 1.0
     for group in {edge.group: None for edge in edges}:
         rows = [(edge, q) for edge, q in zip(edges, cut, strict=True) if edge.group == group]
-        found *= _reached(rows)
-    return found
+        probability *= _reached(rows)
+    return probability
 
 
 def _reached(rows: Sequence[tuple[Edge, float]]) -> float:
+    """Returns the probability that the last node of a cell type is reached.
+
+    `rows` are its edges, with the probability that each is cut.
+    """
     nodes = sorted({edge.head for edge, _ in rows})
     start = frozenset(edge.tail for edge, _ in rows) - set(nodes)
     chances: dict[frozenset[int], float] = {start: 1.0}

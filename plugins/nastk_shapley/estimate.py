@@ -1,10 +1,10 @@
 """Shapley values of an abstract game, by sampling removal orders: no supernet, no images.
 
 `random_orders` draws the orders, `monte_carlo` walks them and reduces the marginals to an
-`Estimate`. A walk starts from all players and takes them out one by one; player r_k is credited
-with V(N without r_1..r_(k-1)) - V(N without r_1..r_k), which is equation (4) of Xiao et al. (CVPR
-2022) read from the end of the permutation. A walk is abandoned once little of the value is left
-(section 3.3). `exact.py` has the same answer from all coalitions.
+`Estimate`. A walk starts from all players and removes them one by one; the marginal of player r_k
+is V(N without r_1..r_(k-1)) - V(N without r_1..r_k), which is equation (4) of Xiao et al. (CVPR
+2022) read from the end of the permutation. A walk ends early once little of the value is left
+(section 3.3). `exact.py` computes the same values from all coalitions.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,21 +16,22 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 FEWEST = 5
+"""The fewest orders (or pairs of them) after which sampling may end early."""
 
 Values = Callable[[int, Iterable[Sequence[int]]], Iterator[float]]
-"""`values(sample, removals)`: on that sample's data, all players but those in each of `removals`.
+"""`values(sample, removals)` yields for each of `removals` the value of all players but these.
 
-Lazy where `removals` is an iterator: a walk that may be abandoned asks no further. A sequence is
-asked for to its end."""
+It measures on the data of that sample. If `removals` is an iterator, the values are computed one by
+one, because a walk may end early. The values of a sequence are all taken."""
 
 
 @dataclass(frozen=True)
 class Game:
-    """A cooperative game of `players` (numbered from 0), known by its `values`.
+    """A cooperative game of `players` players (numbered from 0) with its `values`.
 
-    `null` players are known to change nothing: they get exactly 0 and are never evaluated. Where
-    `groups` gives each player a group, the last survivor of a group is kept (worth 0 in that
-    order): the game that the authors' ImageNet script plays.
+    `null` players are known to change no value: they get exactly 0 and are never evaluated. If
+    `groups` gives every player a group, the last player of a group is never removed and gets 0 in
+    that order, as in the authors' ImageNet script.
 
     Example: `Game(2, lambda sample, removals: (2.0 - len(removed) for removed in removals))`
     """
@@ -42,19 +43,19 @@ class Game:
 
 
 def share_left(value: float, full: float, ratio: float) -> bool:
-    """Whether less than `ratio` of the full value is left, for values of 0 at worst (accuracy)."""
+    """True if less than `ratio` of the full value is left; for values of at least 0 (accuracy)."""
     return ratio > 0 and value < ratio * full
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How orders are walked and how their marginals are reduced.
+    """The rules by which orders are walked and their marginals reduced.
 
-    An order stops after the removal that leaves less than `min_ratio` of its own full value, by the
-    test `stops` (value, full value, ratio). Players it did not reach count as 0
+    An order ends after the removal that leaves less than `min_ratio` of its own full value, by the
+    test `stops(value, full value, ratio)`. Players that it did not reach count as 0
     (`unvisited="zero"`, as published) or not at all ("skip"). The value of a player is its mean
-    minus `risk` population standard deviations. `paired` says that orders come in antithetic pairs,
-    for the standard errors.
+    marginal minus `risk` population standard deviations. With `paired`, standard errors take the
+    orders as antithetic pairs.
     """
 
     min_ratio: float = 0.0
@@ -66,11 +67,12 @@ class Rules:
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """Shapley values with what they rest on.
+    """Shapley values with their standard errors and the number of measurements.
 
-    `standard_errors` are those of the mean over orders, NaN where fewer than two orders say
-    anything. `visits` counts the orders that reached a player, `removals` the evaluated removals of
-    each order, `full_values` V(N) of each order; `evaluations` = orders + sum of `removals`.
+    `standard_errors` are those of the mean over orders, NaN for players that count in fewer than
+    two orders. `visits` counts the orders that reached a player, `removals` the evaluated removals
+    of each order, `full_values` holds V(N) of each order; `evaluations` = orders + sum of
+    `removals`.
     """
 
     values: Float[Tensor, "players"]
@@ -83,7 +85,7 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """One order walked: the marginal of each player (0 where not reached), and who was reached."""
+    """The result of one order: the marginals (0 if not reached), and which players it reached."""
 
     marginals: Float[Tensor, "players"]
     visited: Bool[Tensor, "players"]
@@ -94,7 +96,7 @@ class Walk:
 def random_orders(
     players: int, samples: int, rng: torch.Generator, antithetic: bool = False
 ) -> list[list[int]]:
-    """`samples` independent uniform orders; with `antithetic`, each is followed by its reverse."""
+    """Returns `samples` uniform orders; with `antithetic`, each is followed by its reverse."""
     if not antithetic:
         return [torch.randperm(players, generator=rng).tolist() for _ in range(samples)]
     drawn = random_orders(players, (samples + 1) // 2, rng)
@@ -107,13 +109,13 @@ def monte_carlo(
     rules: Rules | None = None,
     enough: Callable[[Estimate], bool] | None = None,
 ) -> Estimate:
-    """The Shapley values of `game` from these removal orders (equation 4, a sample for the sum).
+    """Returns the Shapley values of `game`, estimated from these removal orders (equation 4).
 
-    `enough`, asked after each order (each pair, if paired) from the fifth on, may end the sampling
-    early: standard errors from fewer say too little.
+    `enough` is called after each order (each pair, if paired) from the fifth on, and may end the
+    sampling early. Standard errors from fewer orders are too uncertain for that.
 
     Raises:
-        ValueError: no orders, or an odd number of orders that should be pairs.
+        ValueError: there are no orders, or an odd number of orders that should be pairs.
     """
     rules = rules or Rules()
     block = 2 if rules.paired else 1
@@ -127,7 +129,7 @@ def monte_carlo(
 
 
 def walk(game: Game, sample: int, order: Sequence[int], rules: Rules) -> Walk:
-    """Remove players in this order until the rules stop it; at most len(order) + 1 evaluations."""
+    """Removes players in this order until the rules end it; at most len(order) + 1 evaluations."""
     free = game.null | kept_players(order, game.groups)
     evaluated = [player for player in order if player not in free]
     removals: Iterable[Sequence[int]] = (evaluated[:n] for n in range(len(evaluated) + 1))
@@ -144,36 +146,36 @@ def walk(game: Game, sample: int, order: Sequence[int], rules: Rules) -> Walk:
         marginals[player] = value - without
         value = without
         count += 1
-        # After recording: the player that crosses the line is credited with its drop.
+        # Only now, so that the player that crosses the threshold keeps its marginal.
         if rules.stops(value, full, rules.min_ratio):
             break
     return Walk(marginals, visited, count, full)
 
 
 def kept_players(order: Sequence[int], groups: Sequence[int]) -> frozenset[int]:
-    """The player of each group that comes last in `order`; none where there are no groups."""
+    """Returns the last player of each group in `order`; empty without groups."""
     return (
         frozenset({groups[player]: player for player in order}.values()) if groups else frozenset()
     )
 
 
 def reduce(walks: Sequence[Walk], rules: Rules) -> Estimate:
-    """The marginals of some walks as an `Estimate`, by these rules."""
+    """Returns the estimate from the marginals of the walks, by these rules."""
     if not walks:
         raise ValueError("Expected at least one removal order, got none.")
-    marginals = torch.stack([each.marginals for each in walks])  # orders x players
-    visited = torch.stack([each.visited for each in walks])
+    marginals = torch.stack([walked.marginals for walked in walks])  # orders x players
+    visited = torch.stack([walked.visited for walked in walks])
     counted = visited if rules.unvisited == "skip" else torch.ones_like(visited)
     mean = _mean(marginals, counted)
     variance = _mean((marginals - mean).square(), counted)
-    removals = tuple(each.removals for each in walks)
+    removals = tuple(walked.removals for walked in walks)
     return Estimate(
         values=mean - rules.risk * variance.sqrt(),
         standard_errors=standard_errors(marginals, counted, 2 if rules.paired else 1),
         visits=visited.sum(0),
         evaluations=len(walks) + sum(removals),
         removals=removals,
-        full_values=tuple(each.full_value for each in walks),
+        full_values=tuple(walked.full_value for walked in walks),
     )
 
 
@@ -182,19 +184,18 @@ def standard_errors(
     counted: Bool[Tensor, "orders players"],
     block: int = 1,
 ) -> Float[Tensor, "players"]:
-    """Sample standard deviation over blocks of orders, over the root of their number.
+    """Returns the standard deviation over blocks of orders, divided by the root of their number.
 
-    It is NaN where there are fewer than two blocks.
-
-    Antithetic orders depend on each other, pairs of them do not: there a block is a pair.
+    It is the sample standard deviation, and NaN with fewer than two blocks. Blocks have to be
+    independent: the two orders of an antithetic pair are not, so there a block is a pair.
     """
     orders, players = marginals.shape
     if orders % block:
         raise ValueError(f"Expected an even number of orders in antithetic pairs, got {orders}.")
-    inside = counted.view(-1, block, players)
-    sums = (marginals.view(-1, block, players) * inside).sum(1)
-    observed = sums / inside.sum(1).clamp(min=1)  # blocks x players
-    present = inside.any(1)
+    in_blocks = counted.view(-1, block, players)  # blocks x orders of a block x players
+    sums = (marginals.view(-1, block, players) * in_blocks).sum(1)
+    observed = sums / in_blocks.sum(1).clamp(min=1)  # blocks x players
+    present = in_blocks.any(1)
     number = present.sum(0)
     squares = ((observed - _mean(observed, present)).square() * present).sum(0)
     variance = squares / (number - 1).clamp(min=1)
@@ -204,5 +205,5 @@ def standard_errors(
 def _mean(
     table: Float[Tensor, "rows players"], counted: Bool[Tensor, "rows players"]
 ) -> Float[Tensor, "players"]:
-    """Column means over the counted entries; 0 where none is."""
+    """Returns the column means over the counted entries; 0 for a column without any."""
     return (table * counted).sum(0) / counted.sum(0).clamp(min=1)

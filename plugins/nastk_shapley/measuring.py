@@ -1,8 +1,7 @@
-"""Shapley values of a supernet's operations under a mixture: `Measuring`, one estimate at a time.
+"""Estimates the Shapley values of a supernet's operations: `Measuring`, for both updaters.
 
-It brings together what `options.py` says, the games of `coalitions.py` and `paths.py`, and the
-samplers of `estimate.py` and `exact.py`; `stopping.py` may end the sampling early. Both updaters
-ask it.
+It combines the options of `options.py`, the games of `coalitions.py` and `paths.py`, and the
+samplers of `estimate.py` and `exact.py`; `stopping.py` may end the sampling early.
 """
 
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from nastk_shapley.stopping import ConfidentRanking
 
 @dataclass(frozen=True)
 class Measuring:
-    """How operations of `space` are valued under a mixture, by `options`.
+    """Estimates the Shapley values of operations of `space` under a mixture, by `options`.
 
     Example: `Measuring(space, options).estimate(probe, Mixture.uniform(probe.subspace))`
     """
@@ -36,28 +35,28 @@ class Measuring:
     options: EstimateOptions
 
     def estimate(self, probe: Probe, mixture: Mixture) -> Estimate:
-        """The Shapley values of what is alive, in order of `probe.subspace.alive_operations()`.
+        """Returns the Shapley values, in the order of `probe.subspace.alive_operations()`.
 
-        Orders, or paths, come from `probe.rng`; at most `images` are pushed through, forward only.
-        The game of paths has no use for `mixture`.
+        Orders and paths are drawn from `probe.rng`. It costs at most `images` images, forward only.
+        The game of paths does not use `mixture`.
 
         Raises:
-            DivergenceError: a coalition had no finite value.
+            DivergenceError: the value of a coalition is not finite.
             PluginError: only connected paths count, and the subspace has none.
         """
         if self.options.game == "paths":
-            found = self._of_paths(probe)
+            estimate = self._estimate_paths(probe)
         else:
-            found = self._of_mixtures(probe, mixture)
-        if not bool(found.values.isfinite().all()):
+            estimate = self._estimate_mixtures(probe, mixture)
+        if not bool(estimate.values.isfinite().all()):
             raise DivergenceError(
                 f"A coalition has no finite value after {probe.epoch} epochs: its logits overflow. "
                 "Lower the learning rate, or use `-u value=accuracy`."
             )
-        return found
+        return estimate
 
     def game(self, probe: Probe, mixture: Mixture) -> Game:
-        """The game that the living operations play, a batch of the valid split for each order."""
+        """Returns the game of the alive operations; every order has a batch of the valid split."""
         options, players = self.options, probe.subspace.alive_operations()
         null = null_players(self.space.edges, players)
         return supernet_game(
@@ -72,39 +71,39 @@ class Measuring:
         )
 
     def game_of_paths(self, probe: Probe) -> PathGame:
-        """The game of `paths.py` that they play, a batch of the valid split for each set."""
+        """Returns the game of paths (`paths.py`); every set has a batch of the valid split."""
         options = self.options
         return path_game(probe, self.space, self._batches(probe), options.value, options.connected)
 
     def counted(self) -> int:
-        """Players of the whole space that are evaluated: all but `none`."""
+        """Returns the number of evaluated players of the whole space: all operations but `none`."""
         players = self.space.full().alive_operations()
         return len(players) - len(null_players(self.space.edges, players))
 
     def images(self, valid_images: int) -> int:
-        """The most images that an estimate of the whole space pushes forward.
+        """Returns the most images that an estimate of the whole space costs, forward only.
 
-        That is samples * (1 + players) * batch, or all coalitions; of paths, samples * (operations
-        of the widest edge) * batch, or all paths.
+        For mixtures that is samples * (1 + players) * batch, or all coalitions; for paths, samples
+        * (operations of the widest edge) * batch, or all paths.
         """
         counted, options = self.counted(), self.options
         if options.game == "paths":
             operations = operation_counts(self.space.full())
-            everything = options.takes_all_paths(operations)
-            paths = prod(operations) if everything else options.samples * max(operations)
+            exhaustive = options.takes_all_paths(operations)
+            paths = prod(operations) if exhaustive else options.samples * max(operations)
             return paths * min(options.batch_size, valid_images)
-        exactly = options.takes_exact(counted)
-        evaluations = 2**counted if exactly else options.samples * (1 + counted)
+        exhaustive = options.takes_exact(counted)
+        evaluations = 2**counted if exhaustive else options.samples * (1 + counted)
         return evaluations * min(options.batch_size, valid_images)
 
     def incompatibility(self, name: str) -> str | None:
-        """Why updater `name` cannot estimate in this space; None if it can."""
+        """Returns why updater `name` cannot estimate in this space; None if it can."""
         if self.options.game == "paths":
             return self.options.conflict_of_paths(name, operation_counts(self.space.full()))
         return self.options.conflict(name, self.counted())
 
-    def report(self, probe: Probe, estimate: Estimate, **more: object) -> None:
-        """Put an estimate, and what is to stand beside it, on the run's record."""
+    def report(self, probe: Probe, estimate: Estimate, **details: object) -> None:
+        """Reports an estimate, with the fields in `details`."""
         errors = table(estimate.standard_errors, probe.subspace, torch.nan)
         values = table(estimate.values, probe.subspace, torch.nan)
         full = estimate.full_values
@@ -115,10 +114,11 @@ class Measuring:
             evaluations=estimate.evaluations,
             removals=list(estimate.removals),
             full_value=sum(full) / len(full) if full else None,
-            **more,
+            **details,
         )
 
-    def _of_mixtures(self, probe: Probe, mixture: Mixture) -> Estimate:
+    def _estimate_mixtures(self, probe: Probe, mixture: Mixture) -> Estimate:
+        """Estimates the game of mixtures, from all coalitions or from random orders."""
         options, game = self.options, self.game(probe, mixture)
         if options.takes_exact(game.players - len(game.null)):
             return exact(game, options.rules().risk)
@@ -126,19 +126,20 @@ class Measuring:
         announced = probe.announced(orders, "removal orders")
         return monte_carlo(game, announced, options.rules(), self._enough(probe))
 
-    def _of_paths(self, probe: Probe) -> Estimate:
+    def _estimate_paths(self, probe: Probe) -> Estimate:
+        """Estimates the game of paths, from all paths or from random sets."""
         options, game = self.options, self.game_of_paths(probe)
         if options.takes_all_paths(game.operations):
             return exact_path_values(game)
         block = game.widest if options.antithetic else 1
-        # Fewer operations make shorter rounds; only whole ones are taken.
+        # A subspace with fewer operations has shorter rounds; only whole rounds are taken.
         number = max(options.samples // block, 1) * block
         drawn = islice(path_sets(game.operations, probe.rng, options.antithetic), number)
         announced = probe.announced(drawn, "sets of paths", number)
         return path_values(game, announced, options.rules().risk, block, self._enough(probe))
 
     def _enough(self, probe: Probe) -> ConfidentRanking | None:
-        """What may end the sampling early."""
+        """Returns the test that may end the sampling early; None without one."""
         edges = [edge for edge, _ in probe.subspace.alive_operations()]
         return (
             ConfidentRanking(edges, self.options.stable_gap)
@@ -147,7 +148,7 @@ class Measuring:
         )
 
     def _batches(self, probe: Probe) -> Callable[[int], Batch]:
-        """The batch of each sample: a fresh one, or one for all samples of an estimate."""
+        """Returns the batches of the samples: one for each, or the same for a whole estimate."""
         options = self.options
         stream = estimation_stream(probe.valid, options.batch_size, options.augment)
         size = min(options.batch_size, probe.valid.images)
@@ -162,7 +163,7 @@ class Measuring:
 def table(
     values: Float[Tensor, "players"], subspace: Subspace, absent: float = 0.0
 ) -> Float[Tensor, "edges ops"]:
-    """Values of players as a table, in float64; `absent` where nothing is alive."""
-    found = torch.full(subspace.mask.shape, absent, dtype=torch.float64)
-    found[subspace.mask] = values
-    return found
+    """Returns the values of players as a float64 table; other entries are `absent`."""
+    filled = torch.full(subspace.mask.shape, absent, dtype=torch.float64)
+    filled[subspace.mask] = values
+    return filled

@@ -1,4 +1,4 @@
-"""The options of an estimate, and those of the updater `shapley` with what `variant` decides."""
+"""The options of an estimate, and those of the updater `shapley` with its variants."""
 
 from collections.abc import Sequence
 from math import prod
@@ -18,7 +18,7 @@ Variant = Literal["paper", "official", "official-imagenet"]
 GameName = Literal["mixtures", "paths"]
 
 MOST_PATHS = 2**MOST_PLAYERS
-"""Paths that `exact` measures at most: as many as coalitions."""
+"""The most paths that `exact` measures, the same number as of coalitions."""
 
 BY_VARIANT: dict[str, dict[str, Any]] = {
     "paper": {
@@ -39,11 +39,11 @@ BY_VARIANT: dict[str, dict[str, Any]] = {
     },
 }
 BY_VARIANT["official-imagenet"] = {**BY_VARIANT["official"], "keep_last": True}
-"""What an unset option means: the paper's text, the authors' script for CIFAR or for ImageNet."""
+"""The values of unset options: the paper's, or those of the authors' CIFAR or ImageNet script."""
 
 
 class EstimateOptions(Options):
-    """How Shapley values are estimated: on which images, by how many orders, to what end."""
+    """How Shapley values are estimated: the game, the orders and the images."""
 
     game: GameName = Field(
         "mixtures",
@@ -126,24 +126,24 @@ class EstimateOptions(Options):
     )
 
     def rules(self) -> Rules:
-        """How orders are walked and reduced."""
+        """Returns the rules by which orders are walked and reduced."""
         stops = share_left if self.value == "accuracy" else likelihood_left
         return Rules(self.min_ratio, self.unvisited, self.risk or 0.0, self.antithetic, stops)
 
     def takes_exact(self, players: int) -> bool:
-        """Whether all coalitions are evaluated: always, or (auto) where sampling takes no fewer."""
+        """True if all coalitions are evaluated: always, or (auto) if sampling costs no less."""
         if self.exact == "auto":
             return players <= MOST_PLAYERS and 2**players <= self.samples * (1 + players)
         return self.exact == "always"
 
     def takes_all_paths(self, operations: Sequence[int]) -> bool:
-        """Whether all paths are measured, where edges have so many `operations`."""
+        """True if all paths are measured; `operations` are the numbers on each edge."""
         if self.exact == "auto":
             return bool(prod(operations) <= min(MOST_PATHS, self.samples * max(operations)))
         return self.exact == "always"
 
     def conflict_of_paths(self, name: str, operations: Sequence[int]) -> str | None:
-        """Why updater `name` cannot play game=paths on edges with so many `operations`."""
+        """Returns why updater `name` cannot use game=paths with these numbers of `operations`."""
         widest, paths = max(operations), prod(operations)
         if self.norms == "frozen":
             return (
@@ -164,7 +164,7 @@ class EstimateOptions(Options):
         return None
 
     def conflict(self, name: str, players: int) -> str | None:
-        """Why updater `name` cannot estimate with so many `alive_operations`; None if it can."""
+        """Returns why updater `name` cannot estimate with `players` players; None if it can."""
         if self.connected:
             return (
                 f"{name}: connected=true says which paths count, and game=mixtures has no paths. "
@@ -261,7 +261,7 @@ class ShapleyOptions(TrainedByOptions, EstimateOptions):
 
     @property
     def resolved(self) -> "ShapleyOptions":
-        """The same with every unset option filled in by `variant`; what was given wins."""
+        """A copy in which `variant` fills in unset options; given ones override it."""
         unset = {
             name: value
             for name, value in BY_VARIANT[self.variant].items()
@@ -270,31 +270,31 @@ class ShapleyOptions(TrainedByOptions, EstimateOptions):
         return self.model_copy(update=unset)
 
     def rules(self) -> Rules:
-        """How orders are walked and reduced."""
+        """Returns the rules by which orders are walked and reduced."""
         return EstimateOptions.rules(self.resolved)
 
     def update_rule(self) -> UpdateRule:
-        """How values move alpha."""
+        """Returns the rule by which values move alpha."""
         full = self.resolved
         assert full.normalise is not None and full.normalise_momentum is not None
         return UpdateRule(self.momentum, self.step_size, full.normalise, full.normalise_momentum)
 
     def updates(self, epochs: int) -> range:
-        """The numbers of finished epochs after which alpha moves, in a run of `epochs`.
+        """Returns the numbers of finished epochs after which alpha moves, in a run of `epochs`.
 
-        The authors estimate before epoch e is trained, e counted from 0: that is after e epochs.
+        The authors estimate before they train epoch e, counted from 0, which is after e epochs.
         """
         return range(max(self.resolved_warmup, 1), epochs, self.every)
 
     @property
     def resolved_warmup(self) -> int:
-        """The epochs before the first update."""
+        """The number of epochs before the first update."""
         warmup = self.resolved.warmup
         assert warmup is not None
         return warmup
 
     def idle(self, epochs: int) -> str | None:
-        """Why alpha would not move in a run of `epochs`; None if it does, or need not."""
+        """Returns why alpha would not move in a run of `epochs`; None if it does, or need not."""
         if self.discretise_by == "phi" or self.updates(epochs):
             return None
         warmup = self.resolved_warmup

@@ -1,6 +1,6 @@
-"""The supernet's paths as a game: which paths there are, what each is worth, and which count.
+"""The game of a supernet's paths: its paths, their values, and which of them count.
 
-The rules of the game, and what its Shapley values are, stand in `paths.py`.
+`paths.py` defines the game and its Shapley values.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,13 +20,13 @@ def path_game(
     value: ValueName = "accuracy",
     connected: bool = False,
 ) -> PathGame:
-    """The game of the paths of `probe.subspace`, those of sample j on the images of `batch(j)`.
+    """Returns the game of the paths of `probe.subspace`; sample j is measured on `batch(j)`.
 
-    A path is worth its accuracy (0..1) or minus its mean cross-entropy (nats) there. With
+    The value of a path is its accuracy (0..1) or minus its mean cross-entropy (nats). With
     `connected` only paths that join input and output count.
 
     Raises:
-        PluginError: `connected`, and no path does.
+        PluginError: `connected` is set, and no path is connected.
     """
     subspace = probe.subspace
 
@@ -47,12 +47,12 @@ def path_game(
 
 
 def operation_counts(subspace: Subspace) -> tuple[int, ...]:
-    """How many operations are alive on each edge that has any."""
+    """Returns the number of alive operations of each nonempty edge."""
     return tuple(len(columns) for columns in _columns(subspace) if columns)
 
 
 def mixture_of(path: Path, subspace: Subspace) -> Mixture:
-    """The mixture that takes a path's operation of each edge at weight one."""
+    """Returns the mixture that gives each operation of a path weight one."""
     active = torch.zeros_like(subspace.mask)
     for edge, column in _chosen(path, subspace):
         active[edge, column] = True
@@ -60,7 +60,7 @@ def mixture_of(path: Path, subspace: Subspace) -> Mixture:
 
 
 def architecture_of(path: Path, space: SearchSpace, subspace: Subspace) -> Architecture:
-    """The operations of a path by name; a space that keeps some edges only would not build it."""
+    """Returns a path as an architecture, with an operation on every edge even in DARTS's space."""
     chosen = dict(_chosen(path, subspace))
     return space.architecture(
         (edge.operations[chosen[number]],) if number in chosen else ()
@@ -69,10 +69,11 @@ def architecture_of(path: Path, space: SearchSpace, subspace: Subspace) -> Archi
 
 
 def _chosen(path: Path, subspace: Subspace) -> list[tuple[int, int]]:
-    """(edge, column) of each operation of a path."""
+    """Returns (edge, column) of each operation of a path."""
     rows = [(edge, columns) for edge, columns in enumerate(_columns(subspace)) if columns]
-    return [(edge, columns[at]) for (edge, columns), at in zip(rows, path, strict=True)]
+    return [(edge, columns[number]) for (edge, columns), number in zip(rows, path, strict=True)]
 
 
 def _columns(subspace: Subspace) -> list[tuple[int, ...]]:
+    """Returns the alive columns of every edge."""
     return [subspace.operations(edge) for edge in range(len(subspace.alive))]

@@ -1,7 +1,7 @@
-"""The published settings of Shapley-NAS, its code's where they differ, and a small one to try.
+"""The published settings of Shapley-NAS, those of its code, and a small preset for first runs.
 
-What `variant` decides is left to it, but for warm-ups that a data set has of its own: so a preset
-with the other variant is wholly the other one.
+Options that `variant` decides are left unset, except for warm-ups of a single data set. So a preset
+with another `variant` follows that variant in everything.
 """
 
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ _TRAINER = {
     "weight_decay": 3e-4,
     "gradient_clip": 5.0,
 }
-# Their scheduler is stepped before each epoch.
+# The authors' code steps its scheduler before each epoch.
 _CODE_TRAINER = {**_TRAINER, "cosine_ahead": True}
 
 # ---------------------------------------------------------------- DARTS
 
 
 def _cifar(name: str, source: str, variant: str, trainer: Mapping[str, Any]) -> Preset:
-    """A search on CIFAR in the space of DARTS."""
+    """Returns a search on CIFAR in the space of DARTS."""
     return Preset(
         name,
         source,
@@ -49,7 +49,7 @@ def _cifar(name: str, source: str, variant: str, trainer: Mapping[str, Any]) -> 
 
 
 def _imagenet(name: str, source: str, variant: str, trainer: Mapping[str, Any]) -> Preset:
-    """A search on a part of ImageNet; its cosine begins with the warm-up of the rate."""
+    """Returns a search on a part of ImageNet; its cosine starts with the warm-up of the rate."""
     return Preset(
         name,
         source,
@@ -108,7 +108,7 @@ _BENCH = Preset(
 
 
 def robust(name: str, row: str, updater: Mapping[str, Any]) -> Preset:
-    """A row of the paper's table 1; the paper gives the table and no settings."""
+    """Returns a row of the paper's table 1; the paper gives the table without settings."""
     return Preset(
         name,
         f"{_PAPER}, table 1, row {row}; settings not published: values as in section 4.1, supernet "
@@ -130,7 +130,7 @@ def robust(name: str, row: str, updater: Mapping[str, Any]) -> Preset:
 
 _ROBUST = (
     robust("paper", "Shapley-NAS", {**_UPDATER, "variant": "paper"}),
-    # Alpha rests for all of the 50 epochs.
+    # Alpha does not move in any of the 50 epochs.
     robust(
         "paper-frozen",
         "DARTS+Shapley*",

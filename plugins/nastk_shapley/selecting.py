@@ -1,4 +1,4 @@
-"""The updater `shapley-select`: another one searches, Shapley values of its supernet decide."""
+"""The updater `shapley-select`: another updater searches, then Shapley values decide."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -46,7 +46,7 @@ PRESETS = (
 
 
 class ShapleySelect(Wrapper):
-    """Shapley values decide, once, after another updater has searched (Xiao et al., CVPR 2022).
+    """Decides by Shapley values after another updater has searched (Xiao et al., CVPR 2022).
 
     Around `darts` it is the row "DARTS+Shapley" of the paper's table 1.
 
@@ -59,7 +59,7 @@ class ShapleySelect(Wrapper):
     presets = PRESETS
 
     class Options(EstimateOptions, Wrapper.Options):
-        """The updater inside, and how values are estimated at the end."""
+        """The inner updater, and how values are estimated at the end."""
 
         keep_last: bool | None = Field(
             False, description="never take out the last operation of an edge"
@@ -71,60 +71,60 @@ class ShapleySelect(Wrapper):
         )
 
     values: Float[Tensor, "edges ops"] | None
-    """The Shapley values phi (float64, CPU; 0 where no player was); None before the end."""
+    """The Shapley values phi (float64, CPU; 0 for dead operations); None until the end."""
 
     def setup(self, rng: torch.Generator) -> None:
-        """Called once when the updater is made: the updater inside; nothing is valued yet."""
+        """Called once when the updater is made: makes the inner updater, without values yet."""
         super().setup(rng)
         self.measuring = Measuring(self.space, self.options)
         self.values = None
 
     def incompatibility(self, plan: Plan) -> str | None:
-        """Called when the run is assembled: options at odds, or what the inner updater says."""
+        """Called when the run is assembled: refuses conflicting options, then asks inner."""
         return self.measuring.incompatibility(self.name) or super().incompatibility(plan)
 
     def max_cost(self, plan: Plan) -> PhaseCost | None:
-        """Called by `--dry-run`: the inner updater's, and one estimate, forward only."""
+        """Called by `--dry-run`: returns the inner cost plus that of one estimate, forward only."""
         inner = super().max_cost(plan)
         if inner is None:
             return None
         return inner + PhaseCost(images_forward=self.measuring.images(plan.valid_images))
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
-        """Called once after every epoch: the inner updater's answer; after the last, values too.
+        """Called once after every epoch: asks the inner updater; after the last, estimates values.
 
-        The last is that of the run, or that in which the inner updater ends its branch.
+        The last epoch is that of the run, or the one in which the inner updater ends its branch.
         """
-        answer = list(super().after_epoch(probe))
-        if probe.epoch >= probe.epochs or not answer:
+        continuations = list(super().after_epoch(probe))
+        if probe.epoch >= probe.epochs or not continuations:
             estimate = self.measuring.estimate(probe, self._mixture(probe))
             self.values = table(estimate.values, probe.subspace)
             self.measuring.report(probe, estimate)
-        return answer
+        return continuations
 
     def architecture(self, probe: Probe) -> Architecture:
-        """Called after every epoch and at the end: by the values, before by the inner updater."""
+        """Called after every epoch and at the end: decides by the values, before them as inner."""
         if self.values is None:
             return super().architecture(probe)
         return self.space.decide(self.values, probe.subspace)
 
     def scores(self, probe: Probe) -> Float[Tensor, "edges ops"] | None:
-        """Called by those who watch: the values, `none` at 0; before, the inner updater's."""
+        """Called by watchers: returns the values, before them the inner updater's scores."""
         if self.values is None:
             return super().scores(probe)
         return self.values.masked_fill(~probe.subspace.mask, torch.nan)
 
     def state_dict(self) -> dict[str, Any]:
-        """Called for every checkpoint and fork: the inner updater's, and the values."""
+        """Called for every checkpoint and fork: returns the inner state and the values."""
         return {**super().state_dict(), "values": self.values}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Called on a freshly made updater: go on exactly where `state` was taken."""
+        """Called on a freshly made updater: restores the inner updater and the values."""
         super().load_state_dict(state)
         self.values = None if state["values"] is None else state["values"].clone().cpu()
 
     def _mixture(self, probe: Probe) -> Mixture:
-        """What the supernet mixes while operations are valued."""
+        """Returns the mixture under which values are estimated."""
         scores = self.inner.scores(probe) if self.options.mixing == "scores" else None
         weights = as_weights(scores, probe.subspace)
         return Mixture(weights, probe.subspace.mask).to(self.device)

@@ -1,9 +1,9 @@
-"""How Shapley values move alpha: equations (6) and (7) of Xiao et al., for each cell type alone.
+"""The update of alpha by Shapley values: equations (6) and (7) of Xiao et al., by cell type.
 
     s <- momentum * s + (1 - momentum) * normalised(phi)          (7)
     alpha <- alpha + step_size * s / ||s||_2                      (6)
 
-The paper normalises phi by its L2 norm; the authors' code by the z-score, and leaves s as it is.
+The paper normalises phi by its L2 norm. The authors' code uses z-scores, and does not normalise s.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,8 @@ from nastk import Edge
 
 Normalisation = Literal["l2", "zscore", "none"]
 
-# Below this share of the largest entry a spread is rounding, and a z-score would blow it up.
+# A standard deviation below this fraction of the largest entry is rounding, which a z-score would
+# blow up.
 SPREAD = 1e-12
 
 
@@ -42,15 +43,14 @@ class UpdateRule:
         players: Bool[Tensor, "edges ops"],
         types: Sequence[Sequence[int]],
     ) -> tuple[Float[Tensor, "edges ops"], Float[Tensor, "edges ops"]]:
-        """The next alpha and momentum average. `types` lists the edges of each cell type.
+        """Returns the next alpha and momentum average; `types` lists the edges of each cell type.
 
-        Entries that are no players (padding, removed operations) stay as they are and enter no
-        norm.
+        Entries that are no players (padding, removed operations) do not change, and are in no norm.
         """
         alpha, average = alpha.clone(), average.clone()
         for rows in types:
             member = torch.zeros_like(players)
-            member[list(rows)] = players[list(rows)]
+            member[list(rows)] = players[list(rows)]  # the players of this cell type
             fresh = normalised(values[member], self.normalise)
             average[member] = self.momentum * average[member] + (1 - self.momentum) * fresh
             direction = normalised(average[member], "l2" if self.normalise_momentum else "none")
@@ -63,22 +63,22 @@ def charged(
     costs: Float[Tensor, "edges ops"] | None,
     penalty: float,
 ) -> Float[Tensor, "edges ops"]:
-    """What alpha moves along: phi - penalty * costs, which is then normalised.
+    """Returns phi - penalty * costs, the values by which alpha moves once they are normalised.
 
-    Not in the paper. Unchanged where there is no penalty, or no limit.
+    It is not in the paper. Without a penalty or a limit the values do not change.
     """
     return values if costs is None or penalty == 0 else values - penalty * costs.to(values)
 
 
 def normalised(entries: Float[Tensor, "players"], how: Normalisation) -> Float[Tensor, "players"]:
-    """`entries` at L2 norm 1, or as z-scores (sample standard deviation), or unchanged.
+    """Returns `entries` at L2 norm 1, or as z-scores (sample standard deviation), or unchanged.
 
-    Zeros stay zeros under "l2"; entries without any spread become zeros under "zscore".
+    With "l2" zeros stay zeros; with "zscore" equal entries become zeros.
     """
     if how == "none" or entries.numel() == 0:
         return entries
     if how == "l2":
-        # Scaled by the largest first, so that no square under- or overflows.
+        # Divided by the largest entry first, so that no square under- or overflows.
         scaled = entries / entries.abs().max().clamp(min=torch.finfo(entries.dtype).tiny)
         length: Tensor = torch.linalg.vector_norm(scaled)
         return scaled / length.clamp(min=1.0)
@@ -89,7 +89,7 @@ def normalised(entries: Float[Tensor, "players"], how: Normalisation) -> Float[T
 
 
 def cell_types(edges: Sequence[Edge]) -> list[list[int]]:
-    """The numbers of the edges of each cell type (`Edge.group`), types in the order they appear."""
+    """Returns the edges of each cell type (`Edge.group`), in the order in which types appear."""
     groups: dict[str, list[int]] = {}
     for number, edge in enumerate(edges):
         groups.setdefault(edge.group, []).append(number)
