@@ -139,7 +139,8 @@ GROUPINGS: tuple[Grouping, ...] = (
     lambda edges, row, name: (edges[row].group, _leaves_input(edges, row), name),
     lambda edges, row, name: (row, name),
 )
-"""Equal costs within a cell type; also by whether the tail is an input; on no other edge."""
+"""An operation costs the same: on all edges of a cell type; on those whose tail is an input, and on
+those whose tail is not; only on its own edge."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +190,8 @@ def fit(
     rows = features(architectures, keys)  # architectures x (1 + keys)
     solved = torch.linalg.lstsq(rows, (truth / scale)[:, None], driver="gelsd").solution[:, 0]
     error = float((rows @ solved - truth / scale).abs().max())
-    # Cost 0 of the solution is the rest; key k has cost k + 1, spread over edges x operations.
+    # Entry 0 of the solution is the rest, entry k + 1 the cost of key k; indexing with the keys
+    # gives a table, edges x operations.
     costs, rest = structure.levelled(solved[torch.tensor(keys) + 1], float(solved[0]))
     # Costs within rounding become exactly zero, so that free operations tie.
     costs, rest = costs.masked_fill(costs < EXACT, 0.0) * scale, rest * scale

@@ -238,9 +238,9 @@ class Probe:
                         if caching or norms == "frozen":
                             measures[number] = measure
                     logits = measure(group)
-                    sums = [objective.total(output, batch.labels, of) for output in logits]
-                    found = torch.stack(sums)  # mixtures of the group
-                    totals = found if totals is None else totals + found
+                    values = [objective.total(output, batch.labels, of) for output in logits]
+                    sums = torch.stack(values)  # mixtures of the group
+                    totals = sums if totals is None else totals + sums
                 images += len(batch.labels)
             yield from [0.0] * len(group) if totals is None else (totals / images).tolist()
 
@@ -274,7 +274,7 @@ class Probe:
             size = len(batch.labels)
             # Summing counts is exact even if the batches differ in size.
             shares = self.scores(mixtures, [batch])
-            hits = [sum_ + round(share * size) for sum_, share in zip(hits, shares, strict=True)]
+            hits = [n + round(share * size) for n, share in zip(hits, shares, strict=True)]
             images += size
         return [hit / max(images, 1) for hit in hits]
 
@@ -320,7 +320,7 @@ class Probe:
     ) -> Answers:
         """Returns a function from mixtures to logits that runs a forward pass for each mixture."""
         logits = self._branch.logits
-        return Answers(lambda mixtures: [logits(one, images, weights, exact) for one in mixtures])
+        return Answers(lambda mixtures: [logits(mix, images, weights, exact) for mix in mixtures])
 
     def announced(
         self, items: Iterable[Item], message: str, total: int | None = None, done: int = 0

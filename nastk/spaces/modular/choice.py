@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nastk.base.errors import ConfigurationError
 
-Making = nn.Module | Callable[[], nn.Module]
+OperationSource = nn.Module | Callable[[], nn.Module]
 """An operation: a module, or a function without arguments (a class, a lambda) that makes one."""
 
 Terms = Sequence[Sequence[tuple[int, Tensor]]]
@@ -44,8 +44,8 @@ class Choice(nn.Module):
     Operations are modules, or functions without arguments that make them. They get the same
     inputs, must return one tensor of the same shape, and must not work in place (`inplace` is
     switched off in them). Choices with the same `name` are one decision, such as the same edge in
-    several cells; a choice without a name is a decision of its own, named after the attribute that
-    holds it.
+    several cells; a choice without a name is a decision of its own, named by its path in the
+    network (as in `named_modules`).
 
     Pass a mapping for operations whose names are not Python identifiers, or are `name`. Call an
     operation `none` only if it returns zeros: updaters assume that.
@@ -61,11 +61,11 @@ class Choice(nn.Module):
 
     def __init__(
         self,
-        operations: Mapping[str, Making] | None = None,
+        operations: Mapping[str, OperationSource] | None = None,
         /,
         *,
         name: str | None = None,
-        **named: Making,
+        **named: OperationSource,
     ) -> None:
         super().__init__()
         candidates = {**(operations or {}), **named}
@@ -121,7 +121,7 @@ class Choice(nn.Module):
                 "Give it two or more, or use the operation itself."
             )
 
-    def _build(self, name: str, candidate: Making) -> nn.Module:
+    def _build(self, name: str, candidate: OperationSource) -> nn.Module:
         """Returns the module of one operation, which must not contain a choice."""
         is_function = callable(candidate) and not isinstance(candidate, nn.Module)
         module = candidate() if is_function else candidate
