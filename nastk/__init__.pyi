@@ -36,9 +36,9 @@ from .runs.api import search as search
 from .runs.api import stream as stream
 from .runs.assembly import Assembly as Assembly
 from .runs.assembly import assemble as assemble
-from .runs.config import SearchConfig as SearchConfig
 from .runs.config import resolve as resolve
 from .runs.result import Result as Result
+from .runs.search_config import SearchConfig as SearchConfig
 from .runs.study import Study as Study
 from .runs.study import compare as compare
 from .spaces.architecture import Architecture as Architecture

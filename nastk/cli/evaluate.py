@@ -29,16 +29,11 @@ from nastk.report.summary import summary
 from nastk.runs import continuing
 from nastk.runs.assembly import Assembly, assemble, evaluator
 from nastk.runs.checkpoint import Checkpoint, newest
-from nastk.runs.config import (
-    ComponentConfig,
-    SearchConfig,
-    component_use,
-    evaluator_config,
-    merge,
-)
+from nastk.runs.config import component_use, evaluator_config, merge
 from nastk.runs.evaluating import EvaluatorUses, evaluator_use
 from nastk.runs.folder import RunFolder, means_a_run
 from nastk.runs.result import Result
+from nastk.runs.search_config import ComponentConfig, SearchConfig
 from nastk.spaces.space import SearchSpace
 from nastk.train.branch import Branch
 from nastk.train.context import RunContext

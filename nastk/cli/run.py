@@ -15,10 +15,11 @@ from nastk.report.names import data_name
 from nastk.report.numbers import count, counted, seconds, size
 from nastk.report.summary import early_words, summary
 from nastk.runs.assembly import Assembly, assemble
-from nastk.runs.config import SearchConfig, merge, read_config, resolve
+from nastk.runs.config import merge, read_config, resolve
 from nastk.runs.folder import RunFolder
 from nastk.runs.preflight import Forecast, rehearse
 from nastk.runs.run import Run
+from nastk.runs.search_config import SearchConfig
 from nastk.train.evaluator import Evaluator
 
 SMALL = 32

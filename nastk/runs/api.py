@@ -14,11 +14,12 @@ from nastk.base.component import ComponentSpec
 from nastk.base.errors import NastkError
 from nastk.base.events import Event
 from nastk.data.pair import PairSource
-from nastk.runs.config import SearchConfig, resolve
+from nastk.runs.config import resolve
 from nastk.runs.folder import RunFolder
 from nastk.runs.relay import Observer
 from nastk.runs.result import Result
 from nastk.runs.run import Run
+from nastk.runs.search_config import SearchConfig
 
 
 def search(

@@ -25,7 +25,7 @@ from nastk.data.streams import Stream
 from nastk.data.task import Task
 from nastk.limits.space import ConstrainedSpace, LimitReport, LimitWatch
 from nastk.nn.execution import Execution
-from nastk.runs.config import SearchConfig
+from nastk.runs.search_config import SearchConfig
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.pretrained import load_weights
 from nastk.spaces.space import SearchSpace

@@ -11,10 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from nastk.base import defaults
-from nastk.base.component import ComponentSpec, Options, Preset, parse, written
+from nastk.base.component import ComponentSpec, Preset, parse, written
 from nastk.base.errors import ConfigurationError, UnreadableError, near_miss
 from nastk.base.plugins import Catalogue, catalogue
 from nastk.base.reading import json_value, read_text
@@ -22,9 +20,9 @@ from nastk.base.reading_yaml import yaml_value
 from nastk.base.spending import spending
 from nastk.data.pair import PairSource
 from nastk.limits.limit import LimitOptions, read
-from nastk.nn.execution import Precision
 from nastk.runs.earlier import with_present_names
 from nastk.runs.evaluating import EvaluatorUses, cheap, evaluator_use, no_preset
+from nastk.runs.search_config import ComponentConfig, SearchConfig
 from nastk.train.options import TrainerOptions
 from nastk.train.ranking import RankingOptions
 
@@ -36,61 +34,6 @@ QUICK = Preset(
     # Small operations gain nothing from a second thread, and lose much beside other processes.
     trainer_options={"epochs": 6, "checkpoint_minutes": 2.0, "threads": 1},
 )
-
-
-class ComponentConfig(Options):
-    """A component by name, with all its options."""
-
-    name: str = Field(description="its name, as `nastk plugins` lists it")
-    options: dict[str, Any] = Field(
-        default_factory=dict, description="its options, as `nastk describe NAME` lists them"
-    )
-
-
-class SearchConfig(Options):
-    """Everything that decides a run. `resolve` makes it; a run folder's `config.json` stores it."""
-
-    space: ComponentConfig = Field(description="the search space")
-    updater: ComponentConfig = Field(description="the method that updates the architecture")
-    data: ComponentConfig = Field(description="the images")
-    trainer: TrainerOptions = Field(description="how weights are trained")
-    evaluators: list[ComponentConfig] = Field(
-        description="who judges the architecture that was found"
-    )
-    budget: str | None = Field(
-        None, description="what a study gave each run, e.g. images=400k; epochs follow from it"
-    )
-    ranking: RankingOptions | None = Field(
-        None, description="how well the search ranks architectures; null: not measured"
-    )
-    leaf_evaluator: ComponentConfig | None = Field(
-        None,
-        description="who chooses among the leaves of a split run; null: supernet accuracy",
-    )
-    leaf_metric: str | None = Field(
-        None,
-        description="the metric that it chooses by, larger is better; null: its first that is not "
-        "of the test split",
-    )
-    leaf_race: float = Field(
-        0.0,
-        ge=0,
-        le=0.5,
-        description="measure leaves on 1,000 images, those that lead on more until they are told "
-        "apart, missing the best with this probability at most; 0: all on all",
-    )
-    limits: list[LimitOptions] | None = Field(
-        None, description="the largest values of metrics that the decision keeps; null: none"
-    )
-    weights: str | None = Field(
-        None,
-        description="safetensors file whose weights the supernet begins with; null: fresh ones",
-    )
-    preset: str | None = Field(None, description="the preset that filled in what was not given")
-    seed: int = Field(0, ge=0, description="the seed that every random stream derives from")
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    precision: Precision = Field("auto", description="auto, fp32 or bf16")
-    deterministic: bool = Field(False, description="deterministic kernels, slower on a GPU")
 
 
 def resolve(request: Mapping[str, Any], installed: Catalogue | None = None) -> SearchConfig:

@@ -17,9 +17,10 @@ from nastk.base.plugins import Catalogue, catalogue
 from nastk.data.inventory import Inventory
 from nastk.runs.assembly import Assembly
 from nastk.runs.checkpoint import Checkpoint
-from nastk.runs.config import SearchConfig, resolve
+from nastk.runs.config import resolve
 from nastk.runs.endings import raised_by
 from nastk.runs.folder import CONFIG, DATA, RunFolder
+from nastk.runs.search_config import SearchConfig
 from nastk.train.branch import Branch
 from nastk.train.trainer import Trainer
 

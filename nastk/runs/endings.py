@@ -12,7 +12,7 @@ from nastk.base.errors import DivergenceError, NastkError, PluginError, StopRequ
 from nastk.base.failures import RAISED, TRACEBACK, culprit, described, out_of_memory
 from nastk.base.plugins import catalogue
 from nastk.base.wording import command
-from nastk.runs.config import SearchConfig
+from nastk.runs.search_config import SearchConfig
 from nastk.train.branch import Branch
 from nastk.train.trainer import Trainer
 

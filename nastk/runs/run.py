@@ -37,11 +37,12 @@ from nastk.nn.memory import check_disk, peak_memory
 from nastk.runs import checkpoint, continuing
 from nastk.runs.assembly import Assembly, assemble
 from nastk.runs.checkpoint import Checkpoint
-from nastk.runs.config import SearchConfig, to_json
+from nastk.runs.config import to_json
 from nastk.runs.endings import Endings
 from nastk.runs.folder import CONFIG, DATA, EventLog, RunFolder
 from nastk.runs.relay import EventRelay, Observer
 from nastk.runs.result import Result
+from nastk.runs.search_config import SearchConfig
 from nastk.spaces.pretrained import load_weights
 from nastk.train.branch import Branch
 from nastk.train.context import RunContext

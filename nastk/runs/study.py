@@ -23,12 +23,13 @@ from nastk.base.files import write_atomically
 from nastk.base.values import document
 from nastk.runs.assembly import assemble
 from nastk.runs.budget import Budget
-from nastk.runs.config import SearchConfig, resolve
+from nastk.runs.config import resolve
 from nastk.runs.evaluating import cheap
 from nastk.runs.folder import CONFIG, RunFolder
 from nastk.runs.relay import Observer
 from nastk.runs.result import Result
 from nastk.runs.run import Run
+from nastk.runs.search_config import SearchConfig
 
 SCORED = "candidates"
 """The option of random search that sets the cost of its measurements."""
