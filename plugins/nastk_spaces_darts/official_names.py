@@ -5,11 +5,7 @@ PC-DARTS, Shapley-NAS and others) name their modules in the same way.
 """
 
 import re
-from typing import TYPE_CHECKING, cast
-
-if TYPE_CHECKING:
-    from nastk_spaces_darts.operations import Operation
-    from nastk_spaces_darts.supernet import DartsSupernet, SearchCell
+from collections.abc import Callable
 
 EDGE = re.compile(r"cells\.(?P<cell>\d+)\._ops\.(?P<edge>\d+)\._ops\.(?P<column>\d+)\.(?P<rest>.+)")
 INPUT = re.compile(r"cells\.(?P<cell>\d+)\.preprocess(?P<input>[01])\.(?P<rest>(op|conv_|bn).*)")
@@ -22,8 +18,11 @@ SEPARABLE = ("depthwise", "pointwise", "norm")
 """Our names of the parts of a separable convolution, in the order of theirs, after its ReLU."""
 
 
-def own_name(name: str, supernet: "DartsSupernet") -> str:
-    """Returns our name of the tensor that the authors' code, or ours, calls `name`."""
+def own_name(name: str, pool_norm: Callable[[int, int, int], str]) -> str:
+    """Returns our name of the tensor that the authors' code, or ours, calls `name`.
+
+    `pool_norm` names the norm of a pooling, from the numbers of its cell, edge and operation.
+    """
     if match := STEM.fullmatch(name):
         return f"stem.layers.0.{match['place']}.{match['rest']}"
     if match := INPUT.fullmatch(name):
@@ -40,17 +39,6 @@ def own_name(name: str, supernet: "DartsSupernet") -> str:
             return f"{edge}.stages.{stage}.{SEPARABLE[layer - 1]}.{last}"
         if part in HALVES:
             return f"{edge}.stages.0.{HALVES[part]}.{last}"
-        indices = (int(match[word]) for word in ("cell", "edge", "column"))
-        return f"{_pool_norm(supernet, *indices)}.{last}"
+        cell, edge_number, column = (int(match[word]) for word in ("cell", "edge", "column"))
+        return f"{pool_norm(cell, edge_number, column)}.{last}"
     return name
-
-
-def _pool_norm(supernet: "DartsSupernet", cell: int, edge: int, column: int) -> str:
-    """Returns our name of a pooling's norm, which belongs to the state that the pooling reads.
-
-    Their norms belong to edges; those of one state see the same maps and have equal statistics.
-    """
-    module = cast("SearchCell", supernet.cells[cell])
-    sources = [source for entering in module.entering for _, source in entering]
-    reads = cast("Operation", supernet.get_submodule(f"cells.{cell}.edges.{edge}.{column}")).reads
-    return f"cells.{cell}.pool_norms.{sources[edge]}.{reads}"

@@ -86,7 +86,18 @@ class DartsSupernet(Supernet):
 
     def own_name(self, name: str) -> str:
         """Called for each tensor of a file of weights: also reads names of the authors' code."""
-        return own_name(name, self)
+        return own_name(name, self._pool_norm_name)
+
+    def _pool_norm_name(self, cell: int, edge: int, column: int) -> str:
+        """Returns the name of a pooling's norm, which belongs to the state that the pooling reads.
+
+        The authors' norms belong to edges; those of one state see the same maps and have equal
+        statistics.
+        """
+        module = cast(SearchCell, self.cells[cell])
+        sources = [source for entering in module.entering for _, source in entering]
+        pool = cast(Operation, self.get_submodule(f"cells.{cell}.edges.{edge}.{column}"))
+        return f"cells.{cell}.pool_norms.{sources[edge]}.{pool.reads}"
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
         """Called to hook or inspect operations: yields (edge, operation, module), cell by cell."""
