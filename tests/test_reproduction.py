@@ -76,7 +76,7 @@ def asked(app, monkeypatch):
 def config_of(given):
     """The configuration of a search, from what the command line hands on."""
     flags, options, epochs = given[:3]
-    return resolve(merge({}, run.wishes_of(flags, options, epochs)))
+    return resolve(merge({}, run.request_of(flags, options, epochs)))
 
 
 def test_many_commands_are_printed_and_some_of_them_reproduce_a_paper():

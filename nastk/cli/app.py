@@ -1,4 +1,7 @@
-"""The commands and their options. Bodies only hand over: no torch is imported to show help."""
+"""The commands and their options.
+
+A command imports its code only when it runs, so that showing help does not import torch.
+"""
 
 import os
 from copy import copy
@@ -36,31 +39,32 @@ from nastk.cli.parameters import (
 
 
 def build() -> typer.Typer:
-    """The command line, with the commands that plugins add.
+    """Returns the command line with the commands that plugins add.
 
-    A plugin that fails to add its own is one of the catalogue's problems, and nothing of it stays.
+    Where a plugin fails to add its commands, the catalogue records a problem and all of that
+    plugin's commands are left out.
     """
     from nastk.base.plugins import catalogue
 
-    found, every = catalogue(), copy(app)
-    every.registered_commands = [*app.registered_commands]
-    every.registered_groups = [*app.registered_groups]
-    for plugin in found.sources:
-        with found.guarded(plugin):
-            for add in found.implementations(plugin, "commands"):
-                own = typer.Typer()
-                add(app=own)
-                typer.main.get_command(own)  # says what can be no command
-                every.registered_commands += own.registered_commands
-                every.registered_groups += own.registered_groups
-    return every
+    installed, complete = catalogue(), copy(app)
+    complete.registered_commands = [*app.registered_commands]
+    complete.registered_groups = [*app.registered_groups]
+    for plugin in installed.sources:
+        with installed.guarded(plugin):
+            for add in installed.implementations(plugin, "commands"):
+                added = typer.Typer()
+                add(app=added)
+                typer.main.get_command(added)  # raises where a function cannot be a command
+                complete.registered_commands += added.registered_commands
+                complete.registered_groups += added.registered_groups
+    return complete
 
 
 class Commands(TyperGroup):
-    """The commands; of one that is not there it says which plugins were left out."""
+    """The group of commands; the error for an unknown one names the plugins that are disabled."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Called with what was typed; finds the command."""
+        """Called by typer with the arguments; returns the command that they name."""
         disabled = os.environ.get("NASTK_DISABLE", "").strip()
         name = args[0] if args else ""
         if disabled and not name.startswith("-") and self.get_command(ctx, name) is None:
@@ -79,8 +83,9 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool | None) -> None:
-    if asked:
+def _version(requested: bool | None) -> None:
+    """Print the version and exit, if it was requested."""
+    if requested:
         from importlib.metadata import version
 
         print(f"nastk {version('nastk')}")
@@ -331,8 +336,8 @@ def evaluate(
     with output.waiting("starting: torch takes some seconds to load"):
         from nastk.cli import evaluate as commands
 
-    asked = commands.Request(evaluator, o or [], space, s or [], data, d or [], seed, device)
-    commands.evaluate(architecture, asked, json)
+    request = commands.Request(evaluator, o or [], space, s or [], data, d or [], seed, device)
+    commands.evaluate(architecture, request, json)
 
 
 @app.command()

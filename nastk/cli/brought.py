@@ -1,7 +1,7 @@
-"""What a command is told to look at: a run folder, or an architecture from elsewhere.
+"""Architectures that no run of the user found, as arguments of a command: `brought`.
 
-Elsewhere is a text that some space reads, such as a genotype or a published name, or a file that
-holds one, or nastk's own JSON. Without `--space` the installed spaces are asked in turn.
+Such an architecture is a text that a space can read, such as a genotype or a published name, or a
+file that holds one, or nastk's own JSON. Without `--space` all installed spaces try to read it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +20,12 @@ from nastk.spaces.architecture import Architecture
 from nastk.spaces.space import SearchSpace
 
 LARGEST = 2**20
-"""Bytes of a file that holds an architecture."""
+"""Most bytes of a file that holds an architecture."""
 
 
 @dataclass(frozen=True)
 class Brought:
-    """An architecture from elsewhere with its space, and where it comes from, for titles."""
+    """An architecture from outside a run, with its space, and its `source` for titles."""
 
     architecture: Architecture
     space: SearchSpace
@@ -33,41 +33,41 @@ class Brought:
 
 
 def brought(word: str, space: str | None, options: Sequence[str]) -> Brought:
-    """The architecture that `word` is, or that the file `word` holds.
+    """Returns the architecture that `word` is, or that the file `word` holds.
 
     Args:
         word: a published name, a text, or a file with either or with nastk's JSON.
-        space: the space that reads it; where None, the installed one that does.
+        space: the space that reads it; where None, the installed one that can.
         options: `name=value` of that space.
 
     Raises:
-        ConfigurationError: it is none of these; says what it could be.
-        DataError: the space that was named does not read it; says where it stops.
+        ConfigurationError: `word` is none of these; says what it could be.
+        DataError: the named space cannot read the text; says where the error is.
     """
     text, source = content(word)
-    given = assignments(options, "-s")
-    own = _own(text)
-    if space is None and own is not None:
-        space = str(own.get("space"))
-        given = {**_options_beside(word), **given}
+    space_options = assignments(options, "-s")
+    stored = _stored_json(text)
+    if space is None and stored is not None:
+        space = str(stored.get("space"))
+        space_options = {**_options_beside(word), **space_options}
     if space is not None:
-        found = _read(space, text, given)
-        return Brought(found[0], found[1], source)
-    readers = list(_readers(text, given))
+        read = _read(space, text, space_options)
+        return Brought(read[0], read[1], source)
+    readers = list(_readers(text, space_options))
     if not readers:
         raise _unread(word, text)
     best = max(readers, key=lambda pair: _fitness(pair[1], text))
-    others = [one.name for _, one in readers if one is not best[1]]
-    if others:
+    other_names = [reader.name for _, reader in readers if reader is not best[1]]
+    if other_names:
         output.note(
-            f"Read as an architecture of space {best[1].name}; {', '.join(others)} "
-            f"read{'s' if len(others) == 1 else ''} it too (choose with --space)."
+            f"Read as an architecture of space {best[1].name}; {', '.join(other_names)} "
+            f"read{'s' if len(other_names) == 1 else ''} it too (choose with --space)."
         )
     return Brought(best[0], best[1], source)
 
 
 def content(word: str) -> tuple[str, str]:
-    """The text that `word` is or that the file `word` holds, and what to call it."""
+    """Returns the text that `word` is or that the file `word` holds, and a name for titles."""
     with suppress(OSError, ValueError):
         path = Path(word)
         if path.exists():
@@ -76,14 +76,17 @@ def content(word: str) -> tuple[str, str]:
 
 
 def own_json(word: str) -> tuple[Architecture, str] | None:
-    """The architecture in a file that nastk wrote, which needs no space to be read; else None."""
+    """Returns the architecture in a file that nastk wrote, and the file's name; else None.
+
+    Such a file can be read without the space.
+    """
     text, source = content(word)
-    own = _own(text)
-    return None if own is None else (Architecture.from_json(own), source)
+    value = _stored_json(text)
+    return None if value is None else (Architecture.from_json(value), source)
 
 
-def _own(text: str) -> Mapping[str, Any] | None:
-    """The JSON object of an architecture that nastk wrote."""
+def _stored_json(text: str) -> Mapping[str, Any] | None:
+    """Returns the JSON object of an architecture that nastk wrote; None for any other text."""
     if not text.lstrip().startswith("{"):
         return None
     try:
@@ -96,35 +99,40 @@ def _own(text: str) -> Mapping[str, Any] | None:
 
 
 def _options_beside(word: str) -> dict[str, Any]:
-    """The space's options of the run whose folder holds the file `word`."""
+    """Returns the space's options of the run whose folder holds the file `word`, if any."""
     folder = RunFolder(Path(word).parent)
     if not (folder.path / CONFIG).is_file():
         return {}
-    named = folder.config().get("space")
-    return dict(named.get("options") or {}) if isinstance(named, Mapping) else {}
+    spec = folder.config().get("space")
+    return dict(spec.get("options") or {}) if isinstance(spec, Mapping) else {}
 
 
 def _read(space: str, text: str, options: Mapping[str, Any]) -> tuple[Architecture, SearchSpace]:
-    found: type[SearchSpace] = catalogue().load("space", space)
-    made = found(found.parse_options({**found.options_for(text), **options}))
-    return made.from_text(text), made
+    """Returns the architecture that the space called `space` reads in a text, and that space."""
+    space_class: type[SearchSpace] = catalogue().load("space", space)
+    reader = space_class(space_class.parse_options({**space_class.options_for(text), **options}))
+    return reader.from_text(text), reader
 
 
 def _readers(text: str, options: Mapping[str, Any]) -> Iterator[tuple[Architecture, SearchSpace]]:
-    """Every installed space that reads the text, with what it reads."""
+    """Yields every installed space that can read the text, with the architecture that it reads."""
     for name in catalogue().names("space"):
-        # Someone's space may break in any way: then it is not the one that reads it.
+        # A plugin's space may raise any error; it then counts as unable to read the text.
         with suppress(Exception):
             yield _read(name, text, options)
 
 
 def _fitness(space: SearchSpace, text: str) -> tuple[bool, int]:
-    """Which of several spaces is meant: where it was published, then the one of most choices."""
+    """Returns the sort key among spaces that read a text; the largest one is taken.
+
+    First come spaces in which the text is a published name, then those with most operations.
+    """
     published = text.strip().upper() in space.published
     return published, sum(len(edge.operations) for edge in space.edges)
 
 
 def _unread(word: str, text: str) -> ConfigurationError | DataError:
+    """Returns the error for a word that is no architecture of any installed space."""
     shown = repr(word) if len(word) <= 60 else f"{word[:57]!r}..."
     names: list[str] = []
     for name in catalogue().names("space"):

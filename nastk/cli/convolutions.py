@@ -1,11 +1,11 @@
-"""Whether this machine computes the gradients of convolutions right, for `nastk doctor`.
+"""A test of this machine's gradients of convolutions, for `nastk doctor`.
 
-torch's CPU library has other code for every instruction set, layout and size, and some of it is
-wrong or writes out of bounds. So each kind of convolution that the spaces use is computed here
-channels-last, as nastk lays networks out, and compared with the plain layout: in processes of their
-own, since what is wrong may end them, and may never end.
+torch's CPU library has different code for every instruction set, layout and size, and some of it is
+wrong or writes out of bounds. So each kind of convolution that the spaces use is computed here in
+the channels-last layout, which nastk's networks have, and compared with the contiguous layout. This
+is done in processes of their own, as faulty code may crash a process or never return.
 
-`faults` starts such a process, which is this module itself, and reads what it says.
+`faults` starts such a process, which runs this module, and reads its output.
 """
 
 import os
@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 
 CHANNELS = (4, 12)
 SIZES = (8, 16, 64)
-"""Pixels a side: small maps were wrong where there are two threads, large ones end the process."""
+"""Height and width in pixels. Faults that were seen: wrong gradients of small maps with two
+threads, and crashes with large maps."""
 PATIENCE = 300.0
-"""Seconds after which a process is taken to hang; it needs a few, or a minute on a busy machine."""
+"""Seconds after which a process counts as hanging. It needs some seconds, or a minute on a busy
+machine."""
 TOLERANCE = 1e-3
-"""Of the norm of a gradient: rounding is a thousandth of it, what was seen wrong was 0.8 % up."""
+"""Largest difference, relative to the gradient's norm. Rounding gives a thousandth of it; faulty
+gradients that were seen differed by 0.8 % and more."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of convolution; `nastk` says that nastk's own form of it is meant, not torch's.
+    """A kind of convolution; with `nastk`, the implementation of nastk instead of torch's.
 
     Example: `Kind(5, dilation=2, depthwise=True).words`
     """
@@ -44,7 +47,7 @@ class Kind:
 
     @property
     def words(self) -> str:
-        """What the doctor calls it."""
+        """The name of this kind in the doctor's report."""
         parts = [f"{'depthwise ' if self.depthwise else ''}{self.size}x{self.size}"]
         parts += [f"stride {self.stride}"] if self.stride > 1 else []
         parts += [f"dilation {self.dilation}"] if self.dilation > 1 else []
@@ -52,11 +55,11 @@ class Kind:
 
     @property
     def padding(self) -> int:
-        """What keeps the side, over the stride."""
+        """The padding with which a convolution of stride 1 keeps height and width."""
         return self.dilation * (self.size // 2)
 
     def compute(self, x: "Tensor", weight: "Tensor") -> "Tensor":
-        """The convolution itself."""
+        """Returns the convolution of `x`, images x channels x height x width, with `weight`."""
         from torch.nn import functional
 
         from nastk.nn.kernels.depthwise import depthwise
@@ -81,122 +84,128 @@ USED = (
         for size, stride, dilation in product((3, 5), (1, 2), (1, 2))
     ),
 )
-"""What the networks of the spaces are made of."""
+"""The convolutions in the networks of the spaces."""
 AVOIDED = (Kind(1, 2),)
-"""What nastk never lets torch compute, and a user's own loop may."""
+"""Convolutions that nastk never lets torch compute, but a user's own code may."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a kind of convolution here."""
+    """A kind of convolution that is faulty on this machine, and the fault in words."""
 
     kind: Kind
     what: str
 
 
 Answers = Callable[[Sequence[Kind]], tuple[list[str], str]]
-"""Examines kinds in a process of its own: the lines it said, and how it ended ("" if well)."""
+"""Examines kinds in a process of its own; returns its output lines, and an abnormal end in words
+(empty after a normal one)."""
 
 
 def faults(kinds: Sequence[Kind], answers: Answers | None = None) -> list[Fault]:
-    """Called by the doctor: the kinds whose gradients are not right on this machine, and how.
+    """Returns the kinds whose gradients are wrong on this machine; called by the doctor.
 
-    Example: `faults(USED)` is empty on a machine that can be trusted
+    `answers` replaces the process in tests.
+
+    Example: `faults(USED)` is empty on a machine without faults
     """
-    found: list[Fault] = []
+    faulty: list[Fault] = []
     left = list(kinds)
     while left:
         lines, end = (answers or answered)(left)
         done = list(_read(lines, left))
-        found += [Fault(kind, what) for kind, what in done if what]
+        faulty += [Fault(kind, what) for kind, what in done if what]
         if end:
-            # The one that it was at; what ends a process late was done by the last one.
-            guilty = left[min(len(done), len(left) - 1)]
-            found.append(Fault(guilty, end))
+            # The process ended at the first kind without a line. If all have one, memory that the
+            # last kind corrupted ended the process late.
+            culprit = left[min(len(done), len(left) - 1)]
+            faulty.append(Fault(culprit, end))
         left = left[len(done) + 1 :] if end else []
-    return found
+    return faulty
 
 
 def _read(lines: Iterable[str], kinds: Sequence[Kind]) -> Iterator[tuple[Kind, str]]:
+    """Yields each examined kind with its fault; empty where it is right."""
     for kind, line in zip(kinds, lines, strict=False):
         yield kind, line.removeprefix("right")
 
 
 def answered(kinds: Sequence[Kind]) -> tuple[list[str], str]:
-    """See `Answers`."""
-    places = [str((*USED, *AVOIDED).index(kind)) for kind in kinds]
-    command = [sys.executable, "-m", "nastk.cli.convolutions", *places]
-    # Threads that wait for others in a loop would take the time of a busy machine.
+    """Examines kinds in a process that runs this module; see `Answers`."""
+    indices = [str((*USED, *AVOIDED).index(kind)) for kind in kinds]
+    command = [sys.executable, "-m", "nastk.cli.convolutions", *indices]
+    # Threads that wait actively would slow a busy machine down.
     environment = {**os.environ, "OMP_WAIT_POLICY": "passive"}
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=PATIENCE, env=environment, check=False
         )
     except subprocess.TimeoutExpired as error:
-        said = error.stdout or b""
-        text = said if isinstance(said, str) else said.decode()
+        output = error.stdout or b""
+        text = output if isinstance(output, str) else output.decode()
         return _whole_lines(text), "never ends"
     end = "" if done.returncode == 0 else _ending(done.returncode, done.stderr)
     return _whole_lines(done.stdout), end
 
 
 def _whole_lines(text: str) -> list[str]:
+    """Returns the lines of a text without a last one that was cut off."""
     return text.split("\n")[:-1]
 
 
-def _ending(code: int, said: str) -> str:
-    """How a process ended that should not have."""
+def _ending(code: int, errors: str) -> str:
+    """Returns in words how a process ended abnormally, from its exit code and stderr."""
     if code < 0:
         return f"ends the process ({signal.Signals(-code).name})"
-    return (said.strip().splitlines() or [f"exit code {code}"])[-1]
+    return (errors.strip().splitlines() or [f"exit code {code}"])[-1]
 
 
 def examine(kind: Kind) -> str:
-    """Called in the process of its own: how a kind's gradients are wrong, or nothing."""
+    """Returns how a kind's gradients are wrong, else an empty text; runs in the other process."""
     import torch
 
     worst, where = 0.0, ""
-    some = sorted({1, min(os.cpu_count() or 1, 2)})
-    for channels, size, threads in product(CHANNELS, SIZES, some):
+    thread_counts = sorted({1, min(os.cpu_count() or 1, 2)})
+    for channels, size, threads in product(CHANNELS, SIZES, thread_counts):
         torch.set_num_threads(threads)
-        apart = _apart(kind, channels, size)
-        if not apart <= worst:
-            worst = apart
+        difference = _difference(kind, channels, size)
+        if not difference <= worst:
+            worst = difference
             where = f"{channels} channels, {size} pixels, {threads} threads"
     return "" if worst < TOLERANCE else f"wrong by {worst:.1%} ({where})"
 
 
-def _apart(kind: Kind, channels: int, size: int) -> float:
-    """How far the gradients of both layouts are apart, of the norm of the plain one's."""
+def _difference(kind: Kind, channels: int, size: int) -> float:
+    """Returns the difference of both layouts' gradients, relative to the contiguous one's norm."""
     import torch
 
     generator = torch.Generator().manual_seed(size)
     images = 32 if size <= 16 else 2
     x = torch.randn(images, channels, size, size, generator=generator)
-    inside = (channels, 1) if kind.depthwise else (8, channels)
-    weight = torch.randn(*inside, kind.size, kind.size, generator=generator)
+    outputs_inputs = (channels, 1) if kind.depthwise else (8, channels)
+    weight = torch.randn(*outputs_inputs, kind.size, kind.size, generator=generator)
 
     def gradients(layout: torch.memory_format, plain: bool) -> "list[Tensor]":
         leaves = [
-            # Of kernels of one pixel `contiguous` would keep the layout.
-            torch.empty(each.shape, memory_format=layout).copy_(each).requires_grad_()
-            for each in (x, weight)
+            # `contiguous(memory_format=...)` would not change the strides of a 1x1 kernel.
+            torch.empty(tensor.shape, memory_format=layout).copy_(tensor).requires_grad_()
+            for tensor in (x, weight)
         ]
         form = Kind(kind.size, kind.stride, kind.dilation, kind.depthwise) if plain else kind
         return list(torch.autograd.grad(form.compute(*leaves).square().sum(), leaves))
 
     expected = gradients(torch.contiguous_format, plain=True)
-    found = gradients(torch.channels_last, plain=False)
+    computed = gradients(torch.channels_last, plain=False)
     return max(
-        float((ours - theirs).norm() / theirs.norm())
-        for ours, theirs in zip(found, expected, strict=True)
+        float((gradient - reference).norm() / reference.norm())
+        for gradient, reference in zip(computed, expected, strict=True)
     )
 
 
-def main(places: Iterable[str]) -> None:
-    """Say a line for each kind, by its place in `USED` and `AVOIDED`, as soon as it is examined."""
-    for place in places:
-        print(examine((*USED, *AVOIDED)[int(place)]) or "right", flush=True)
+def main(indices: Iterable[str]) -> None:
+    """Print a line for each kind as soon as it is examined; `indices` are in `USED + AVOIDED`."""
+    for index in indices:
+        print(examine((*USED, *AVOIDED)[int(index)]) or "right", flush=True)
 
 
 if __name__ == "__main__":

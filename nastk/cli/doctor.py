@@ -1,4 +1,4 @@
-"""`nastk doctor`: what this machine has, what is missing, and the command that mends it."""
+"""`nastk doctor`: a report on this machine, on missing parts, and on commands that install them."""
 
 import importlib.metadata
 import os
@@ -24,21 +24,21 @@ LIBRARIES = (
 
 
 def doctor(json: bool) -> None:
-    """Print the findings: a line each, with advice where something is missing."""
+    """Print a line for each finding, with advice where something is missing."""
     findings = examine()
     if json:
         output.print_json(findings)
         return
-    for one in findings:
-        # What is fine and has advice all the same is there to be had.
-        sign = "LACK" if not one["ok"] else "note" if one["advice"] else "ok  "
-        output.line(f"{sign}  {one['what']:<22} {one['found']}")
-        if one["advice"]:
-            output.line(f"      -> {one['advice']}")
+    for finding in findings:
+        # Advice for a finding that is no fault is optional: a note.
+        sign = "LACK" if not finding["ok"] else "note" if finding["advice"] else "ok  "
+        output.line(f"{sign}  {finding['what']:<22} {finding['found']}")
+        if finding["advice"]:
+            output.line(f"      -> {finding['advice']}")
 
 
 def examine() -> list[dict[str, Any]]:
-    """Every finding as {what, found, ok, advice}."""
+    """Returns all findings as {what, found, ok, advice}."""
     return [_python(), *_libraries(), *_torch(), _disk(), _data(), *_plugins(), *_of_plugins()]
 
 
@@ -66,7 +66,7 @@ def _torch() -> list[dict[str, Any]]:
     try:
         import torch
     except Exception as error:
-        # A broken install fails in many ways, all of which end in the same advice.
+        # A broken installation may raise any error; the advice is always the same.
         return [
             _finding(
                 "torch imports",
@@ -81,7 +81,7 @@ def _torch() -> list[dict[str, Any]]:
 
         findings.append(_finding("torchvision imports", torchvision.__version__))
     except Exception as error:
-        # See above: typically a CPU-only torch beside the ordinary torchvision.
+        # Any error, as above; usually a CPU-only torch is installed with the ordinary torchvision.
         advice = "pip install --force-reinstall torch torchvision"
         findings.append(
             _finding("torchvision imports", f"{type(error).__name__}: {error}", False, advice)
@@ -104,8 +104,11 @@ def _torch() -> list[dict[str, Any]]:
 
 
 def _convolutions() -> list[dict[str, Any]]:
-    """Whether this machine's CPU library computes gradients right, in nastk and beside it."""
-    found = [
+    """Returns whether the CPU library computes the gradients of convolutions right.
+
+    Faults of convolutions that nastk avoids are mentioned only for users' own code.
+    """
+    findings = [
         _finding(
             "convolutions",
             f"{fault.kind.words}: the gradient {fault.what}",
@@ -116,12 +119,12 @@ def _convolutions() -> list[dict[str, Any]]:
         for fault in convolutions.faults(convolutions.USED)
     ]
     count = len(convolutions.USED)
-    found = found or [_finding("convolutions", f"gradients of {count} kinds are right")]
+    findings = findings or [_finding("convolutions", f"gradients of {count} kinds are right")]
     for fault in convolutions.faults(convolutions.AVOIDED):
         what = f"{fault.kind.words} from few channels: the gradient {fault.what}; nastk avoids it"
         advice = "in a loop of your own write F.conv2d(x[..., ::2, ::2], weight)"
-        found.append(_finding("convolutions", what, advice=advice))
-    return found
+        findings.append(_finding("convolutions", what, advice=advice))
+    return findings
 
 
 def _disk() -> dict[str, Any]:
@@ -135,29 +138,32 @@ def _disk() -> dict[str, Any]:
 
 
 def _data() -> dict[str, Any]:
-    place = os.environ.get("NASTK_DATA") or os.path.join(
+    path = os.environ.get("NASTK_DATA") or os.path.join(
         os.path.expanduser("~"), ".cache", "nastk", "data"
     )
-    there = os.path.isdir(place)
-    return _finding("downloaded data", f"{place} ({'exists' if there else 'empty so far'})", True)
+    exists = os.path.isdir(path)
+    return _finding("downloaded data", f"{path} ({'exists' if exists else 'empty so far'})", True)
 
 
 def _plugins() -> list[dict[str, Any]]:
-    found = catalogue()
-    packages = counted(len({one.distribution for one in found.all()}), "package")
-    findings = [_finding("plugins", f"{counted(len(found.all()), 'component')} from {packages}")]
-    return [*findings, *(_finding("plugin", problem, False) for problem in found.problems)]
+    installed = catalogue()
+    distributions = {component.distribution for component in installed.all()}
+    packages = counted(len(distributions), "package")
+    findings = [
+        _finding("plugins", f"{counted(len(installed.all()), 'component')} from {packages}")
+    ]
+    return [*findings, *(_finding("plugin", problem, False) for problem in installed.problems)]
 
 
 def _of_plugins() -> list[dict[str, Any]]:
-    """What the plugins say of themselves; one that cannot say is a finding too."""
-    found: list[dict[str, Any]] = []
+    """Returns the findings of plugins; an error of a plugin is a finding, too."""
+    findings: list[dict[str, Any]] = []
     for implementation in catalogue().manager.hook.findings.get_hookimpls():
         try:
-            found += cast(list[dict[str, Any]], implementation.function())
+            findings += cast(list[dict[str, Any]], implementation.function())
         except Exception as error:
-            # A plugin's own failure, whatever it is, must not keep the doctor from its report.
-            found.append(
+            # An error in a plugin must not prevent the rest of the report.
+            findings.append(
                 _finding(implementation.plugin_name, f"{type(error).__name__}: {error}", False)
             )
-    return found
+    return findings

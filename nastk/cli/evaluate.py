@@ -1,4 +1,4 @@
-"""`nastk evaluate`: an evaluator judges what a run found, or an architecture from elsewhere."""
+"""`nastk evaluate`: evaluate the architecture of a run, or one from another source."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -41,12 +41,15 @@ from nastk.train.evaluator import Evaluation, EvaluationContext, Evaluator, RunH
 from nastk.train.probe import Probe
 
 USUAL = Task(classes=10, channels=3, size=32)
-"""The images that a network is counted for where none are named: CIFAR's."""
+"""The task for which a network's size is counted where no data is named: that of CIFAR-10."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What `nastk evaluate` was asked for besides the architecture; flags as they were typed."""
+    """The request of `nastk evaluate` without the architecture; flags as they were typed.
+
+    Example: `Request(["size"], space="darts").uses()`
+    """
 
     evaluators: Sequence[str]
     options: Sequence[str] = ()
@@ -58,41 +61,45 @@ class Request:
     device: str | None = None
 
     def uses(self) -> list[ComponentSpec]:
-        """The evaluators with their options.
+        """Returns the evaluators with their options.
 
         Raises:
-            ConfigurationError: one is named twice, or options do not say whose they are.
+            ConfigurationError: an evaluator is named twice, or `-o` is used with several.
         """
-        named = [evaluator_use(one) for one in self.evaluators]
-        names = [one.name for one in named]
+        specs = [evaluator_use(text) for text in self.evaluators]
+        names = [spec.name for spec in specs]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ConfigurationError(f"Evaluator {twice[0]!r} is named twice. Name it once.")
-        if self.options and len(named) > 1:
+        if self.options and len(specs) > 1:
             raise ConfigurationError(
                 f"-o does not say which of {', '.join(names)} it is for. Write it behind its "
                 f"evaluator: -e {names[0]},{self.options[0]}."
             )
-        more = assignments(self.options, "-o")
-        return [ComponentSpec(one.name, {**one.options, **more}) for one in named]
+        added = assignments(self.options, "-o")
+        return [ComponentSpec(spec.name, {**spec.options, **added}) for spec in specs]
 
 
-def evaluate(word: str, asked: Request, json: bool) -> None:
-    """Judge, keep what was found in the run's result if there is a run, and print what is new."""
-    uses = asked.uses()
+def evaluate(word: str, request: Request, json: bool) -> None:
+    """`nastk evaluate`: print evaluations; those of a run's architecture join its result."""
+    specs = request.uses()
     if means_a_run(word):
-        found = _of_run(RunFolder.open(word), asked, uses)
+        evaluations = _of_run(RunFolder.open(word), request, specs)
     else:
-        found = _elsewhere(brought(word, asked.space, asked.space_options), asked, uses)
+        given = brought(word, request.space, request.space_options)
+        evaluations = _of_architecture(given, request, specs)
     if json:
-        values = [one.to_json() for one in found]
+        values = [evaluation.to_json() for evaluation in evaluations]
         output.print_json(values[0] if len(values) == 1 else values)
     else:
-        output.show(summary({"evaluations": [one.to_json() for one in found]}, []))
+        values = [evaluation.to_json() for evaluation in evaluations]
+        output.show(summary({"evaluations": values}, []))
 
 
-def _of_run(folder: RunFolder, asked: Request, uses: Sequence[ComponentSpec]) -> list[Evaluation]:
-    """Judge what a run found, in the setting of the run, and add it to the run's result."""
-    flags = {"--space": asked.space, "-s": asked.space_options, "--data": asked.data}
+def _of_run(
+    folder: RunFolder, request: Request, specs: Sequence[ComponentSpec]
+) -> list[Evaluation]:
+    """Evaluate the architecture of a run in the run's context, and add that to the run's result."""
+    flags = {"--space": request.space, "-s": request.space_options, "--data": request.data}
     for flag, value in flags.items():
         if value:
             raise ConfigurationError(
@@ -101,43 +108,46 @@ def _of_run(folder: RunFolder, asked: Request, uses: Sequence[ComponentSpec]) ->
             )
     result = Result(folder)
     architecture = result.architecture
-    changed = assignments(asked.data_options, "-d")
+    changed = assignments(request.data_options, "-d")
     layers: dict[str, Any] = {"data": {"name": None, "options": changed}}
-    layers |= {"device": asked.device, "seed": asked.seed}
+    layers |= {"device": request.device, "seed": request.seed}
     continuing.configuration(folder, None)
     config = continuing.resolved(folder, merge(folder.config(), layers))
-    configs = [evaluator_config(use, config) for use in uses]
+    configs = [evaluator_config(requested, config) for requested in specs]
     installed = catalogue()
-    if not asked.data_options and not any(
-        each.needs_images or each.needs_supernet
-        for each in (installed.load("evaluator", use.name) for use in uses)
+    if not request.data_options and not any(
+        evaluator_class.needs_images or evaluator_class.needs_supernet
+        for evaluator_class in (installed.load("evaluator", requested.name) for requested in specs)
     ):
         return _without_images(folder, result, config, configs)
     assembly = assemble(config)
-    another = bool(asked.data_options) or asked.seed is not None
-    output.warn(_same_images(folder, assembly, another))
-    found = []
-    for one in configs:
+    redivided = bool(request.data_options) or request.seed is not None
+    output.warn(_check_images(folder, assembly, redivided))
+    evaluations = []
+    for spec in configs:
         ledger = Ledger()
         with assembly.execution.settings(), ProgressView(output.stderr()) as view:
             context = RunContext(ledger, view)
-            judging = evaluator(assembly, one.name, one.options, context)
-            probe = _probe(folder, assembly, judging, context)
-            who = installed.called("evaluator", one.name)
-            with ledger.phase("evaluate"), blamed(who, "judging"):
-                evaluation = evaluated(judging, architecture, probe)
+            component = evaluator(assembly, spec.name, spec.options, context)
+            probe = _probe(folder, assembly, component, context)
+            called = installed.called("evaluator", spec.name)
+            with ledger.phase("evaluate"), blamed(called, "judging"):
+                evaluation = evaluated(component, architecture, probe)
                 ledger.memory(peak_memory(assembly.execution.device))
         result.add(evaluation, ledger.cost())
-        found.append(evaluation)
-    return found
+        evaluations.append(evaluation)
+    return evaluations
 
 
-def _same_images(folder: RunFolder, assembly: Assembly, another: bool) -> list[str]:
-    """Refuse other images than the run's; only warn where `another` division was asked for."""
+def _check_images(folder: RunFolder, assembly: Assembly, redivided: bool) -> list[str]:
+    """Raises `DataError` for images other than the run's; a warning where they are `redivided`.
+
+    They are where the user asked for other options of the data, or for another seed.
+    """
     try:
         return continuing.images(folder, assembly, None)
     except DataError as error:
-        if not another:
+        if not redivided:
             raise
         return [str(error)]
 
@@ -145,7 +155,7 @@ def _same_images(folder: RunFolder, assembly: Assembly, another: bool) -> list[s
 def _probe(
     folder: RunFolder, assembly: Assembly, evaluator: Evaluator, context: RunContext
 ) -> Probe | None:
-    """Measures the supernet that the run trained, for evaluators that need one."""
+    """Returns a probe of the run's trained supernet, for an evaluator that needs it; else None."""
     if not evaluator.needs_supernet:
         return None
     stored = newest(folder.checkpoints)
@@ -159,133 +169,144 @@ def _probe(
 
 
 def _branch(
-    folder: RunFolder, assembly: Assembly, found: Checkpoint, complaints: Sequence[str]
+    folder: RunFolder, assembly: Assembly, checkpoint: Checkpoint, messages: Sequence[str]
 ) -> Branch:
-    """The branch that a finished run's architecture came from, with its last weights."""
+    """Returns the branch that made a finished run's decision, with its last weights.
+
+    `messages` are about damaged checkpoints that are newer than `checkpoint`.
+    """
     name = folder.result()["branch"]
-    states = {state["name"]: state for state in found.branches}
-    if complaints or name not in states:
+    states = {state["name"]: state for state in checkpoint.branches}
+    if messages or name not in states:
         raise CheckpointError(
-            f"{' '.join(complaints) or f'The newest checkpoint has no branch {name!r}.'} The "
+            f"{' '.join(messages) or f'The newest checkpoint has no branch {name!r}.'} The "
             "supernet as it was at the end of the run is lost; to train it again from the "
             f"checkpoint before, remove {folder.path / 'result.json'} and type "
             f"`{command('nastk', 'resume', folder.path)}`."
         )
-    return continuing.restored(assembly.trainer, found, assembly.config, states[name])
+    return continuing.restored(assembly.trainer, checkpoint, assembly.config, states[name])
 
 
 def _without_images(
     folder: RunFolder,
     result: Result,
     config: SearchConfig,
-    judges: Sequence[ComponentConfig],
+    specs: Sequence[ComponentConfig],
 ) -> list[Evaluation]:
-    """Judge what a run found without opening its images, which may be gone."""
+    """Evaluate the architecture of a run without opening its images, which may be deleted."""
     installed = catalogue()
     space_class: type[SearchSpace] = installed.load("space", config.space.name)
     space = space_class(space_class.parse_options(config.space.options))
-    setting = EvaluationContext(space, result.task, _nothing(result.task), config.seed)
-    found = []
-    for one in judges:
-        judge_class: type[Evaluator] = installed.load("evaluator", one.name)
-        evaluator = judge_class(setting, judge_class.parse_options(one.options))
-        with blamed(installed.called("evaluator", one.name), "judging"):
+    context = EvaluationContext(space, result.task, _no_images(result.task), config.seed)
+    evaluations = []
+    for spec in specs:
+        evaluator_class: type[Evaluator] = installed.load("evaluator", spec.name)
+        evaluator = evaluator_class(context, evaluator_class.parse_options(spec.options))
+        with blamed(installed.called("evaluator", spec.name), "judging"):
             evaluation = evaluated(evaluator, result.architecture, None)
         result.add(evaluation)
-        found.append(evaluation)
-    return found
+        evaluations.append(evaluation)
+    return evaluations
 
 
-def _elsewhere(given: Brought, asked: Request, uses: Sequence[ComponentSpec]) -> list[Evaluation]:
-    """Judge an architecture that no run found."""
+def _of_architecture(
+    given: Brought, request: Request, specs: Sequence[ComponentSpec]
+) -> list[Evaluation]:
+    """Evaluate an architecture that comes from no run of the user."""
     installed = catalogue()
-    classes: list[type[Evaluator]] = [installed.load("evaluator", use.name) for use in uses]
-    for one in classes:
-        if one.needs_supernet:
+    classes: list[type[Evaluator]] = [installed.load("evaluator", spec.name) for spec in specs]
+    for evaluator_class in classes:
+        if evaluator_class.needs_supernet:
+            others = " or ".join(defaults.NETWORK_EVALUATORS)
             raise ConfigurationError(
-                f"Evaluator {one.name!r} needs a trained supernet, which only a run has. Search "
-                f"first (nastk search --space {given.space.name} ...) and evaluate that run, or "
-                f"use one that needs none, such as {' or '.join(defaults.NETWORK_EVALUATORS)}."
+                f"Evaluator {evaluator_class.name!r} needs a trained supernet, which only a run "
+                f"has. Search first (nastk search --space {given.space.name} ...) and evaluate "
+                f"that run, or use one that needs none, such as {others}."
             )
-        if one.needs_images and asked.data is None:
+        if evaluator_class.needs_images and request.data is None:
             raise ConfigurationError(
-                f"Evaluator {one.name!r} needs images. Name them, e.g. --data "
+                f"Evaluator {evaluator_class.name!r} needs images. Name them, e.g. --data "
                 f"{defaults.DATA_EXAMPLE}, or --data {defaults.DATA_FROM_FOLDER}."
             )
-    execution = Execution.choose(asked.device or "auto")
-    setting = _setting(given, asked, execution, any(one.needs_images for one in classes))
-    data = component_use("data", asked.data).name if asked.data else ""
-    judges = EvaluatorUses(given.space.name, data, installed)
-    found = []
+    execution = Execution.choose(request.device or "auto")
+    need_images = any(evaluator_class.needs_images for evaluator_class in classes)
+    context = _context(given, request, execution, need_images)
+    data = component_use("data", request.data).name if request.data else ""
+    uses = EvaluatorUses(given.space.name, data, installed)
+    evaluations = []
     with execution.settings(), ProgressView(output.stderr()) as view:
-        told = replace(
-            setting,
-            run=RunHandle(tell=lambda *piece: view(EvaluatorWorking("0", 0, 0, *piece))),
+        context = replace(
+            context,
+            run=RunHandle(tell=lambda *progress: view(EvaluatorWorking("0", 0, 0, *progress))),
         )
-        for use, one in zip(uses, classes, strict=True):
-            evaluator = one(told, one.parse_options(judges.config(use)["options"]))
-            with blamed(installed.called("evaluator", one.name), "judging"):
-                found.append(evaluated(evaluator, given.architecture, None))
-    return found
+        for spec, evaluator_class in zip(specs, classes, strict=True):
+            options = evaluator_class.parse_options(uses.config(spec)["options"])
+            evaluator = evaluator_class(context, options)
+            with blamed(installed.called("evaluator", evaluator_class.name), "judging"):
+                evaluations.append(evaluated(evaluator, given.architecture, None))
+    return evaluations
 
 
-def _setting(
-    given: Brought, asked: Request, execution: Execution, images: bool
+def _context(
+    given: Brought, request: Request, execution: Execution, images: bool
 ) -> EvaluationContext:
-    """The space with the images that were named; without any, those of `USUAL`, or of `-d`."""
-    options, seed = assignments(asked.data_options, "-d"), asked.seed or 0
-    if asked.data is None:
+    """Returns the space with the named data's task, and with its splits if `images` are needed.
+
+    Without data the task is `USUAL`, with the sizes that `-d` gives.
+    """
+    options, seed = assignments(request.data_options, "-d"), request.seed or 0
+    if request.data is None:
         task = _task(options)
-        return EvaluationContext(given.space, task, _nothing(task), seed, execution.device)
-    use = component_use("data", asked.data)
-    found: type[DataSource] = catalogue().load("data", use.name)
-    source = found(found.parse_options({**use.options, **options}))
+        return EvaluationContext(given.space, task, _no_images(task), seed, execution.device)
+    spec = component_use("data", request.data)
+    source_class: type[DataSource] = catalogue().load("data", spec.name)
+    source = source_class(source_class.parse_options({**spec.options, **options}))
     output.warn(source.notes)
     if not images:
         return EvaluationContext(
-            given.space, source.task, _nothing(source.task), seed, execution.device
+            given.space, source.task, _no_images(source.task), seed, execution.device
         )
     splits = source.splits(seed_of(seed, "data"))
     return EvaluationContext(given.space, source.task_of(splits), splits, seed, execution.device)
 
 
 def _task(options: Mapping[str, Any]) -> Task:
-    """`USUAL` with other sizes.
+    """Returns `USUAL` with other sizes.
 
     Raises:
-        ConfigurationError: an option that is none of `Task`'s numbers.
+        ConfigurationError: an option is not among `Task`'s sizes, or no whole number from 1.
     """
     readers: dict[str, Callable[[Any], Any]] = {
         "classes": _count,
         "channels": _count,
         "size": read_size,
     }
-    found: dict[str, Any] = {name: getattr(USUAL, name) for name in readers}
+    sizes: dict[str, Any] = {name: getattr(USUAL, name) for name in readers}
     for name, value in options.items():
         try:
-            found[name] = readers[name](value)
+            sizes[name] = readers[name](value)
         except (KeyError, ValueError):
             raise ConfigurationError(
                 f"Without --data, -d says for which images a network is counted: classes, "
                 f"channels and size, each a whole number from 1 (size also as HEIGHTxWIDTH, such "
                 f"as 24x32); got {name}={value!r}."
             ) from None
-    return Task(**found)
+    return Task(**sizes)
 
 
 def _count(value: Any) -> int:
-    """A whole number from 1.
+    """Returns a value that is a whole number from 1.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not.
     """
     if type(value) is not int or value < 1:
         raise ValueError(value)
     return value
 
 
-def _nothing(task: Task) -> Splits:
-    """Splits without images, for evaluators that look at none."""
+def _no_images(task: Task) -> Splits:
+    """Returns splits without images, for evaluators that need none."""
     images = torch.zeros(0, *task.shape, dtype=torch.uint8)
     channels = (0.0,) * task.channels, (1.0,) * task.channels
     empty = Split(images, torch.zeros(0, dtype=torch.long), Augmentation(*channels))

@@ -1,6 +1,7 @@
-"""The commands that only look and never train: `show`, `runs`, `plugins`, `describe`.
+"""The commands that show things and never train: `show`, `runs`, `plugins`, `describe`.
 
-`architecture_of` and `branches_of` read what such a command, or one of a plugin, is to show.
+`architecture_of` and `branches_of` read the architecture or the branches that such a command, or a
+plugin's, shows.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def show(word: str, space: str | None, options: Sequence[str], json: bool) -> None:
-    """`nastk show`: a run's result, or how far it has come; an architecture from elsewhere."""
+    """`nastk show`: show a run's result or progress, or an architecture from another source."""
     if not means_a_run(word):
         _show_brought(word, space, options, json)
         return
@@ -53,7 +54,7 @@ def show(word: str, space: str | None, options: Sequence[str], json: bool) -> No
 
 
 def runs(place: Path, json: bool) -> None:
-    """`nastk runs`: a row for each run folder."""
+    """`nastk runs`: print a row for each run folder."""
     if not place.is_dir():
         raise ConfigurationError(
             f"{place} is no folder. Give the folder that holds your runs, e.g. `nastk runs runs`."
@@ -71,7 +72,7 @@ def runs(place: Path, json: bool) -> None:
 
 
 def _row_or_damage(folder: RunFolder) -> dict[str, Any]:
-    """A run's row; one that cannot be read hides no other."""
+    """Returns the row of a run, with its error where its files cannot be read."""
     try:
         with folder.reading():
             return _row(folder)
@@ -80,13 +81,14 @@ def _row_or_damage(folder: RunFolder) -> dict[str, Any]:
 
 
 def _row(folder: RunFolder) -> dict[str, Any]:
+    """Returns the row of a run, as `runs_table` takes it."""
     config, events, state = folder.config(), folder.events(), folder.state()
     epochs = [event for event in events if event["kind"] == "epoch-done"]
     result = folder.result() if state == "finished" else {}
     metrics = {
         name: value
-        for one in result.get("evaluations", [])
-        for name, value in one["metrics"].items()
+        for evaluation in result.get("evaluations", [])
+        for name, value in evaluation["metrics"].items()
     }
     return {
         "path": str(folder.path),
@@ -107,16 +109,16 @@ def _row(folder: RunFolder) -> dict[str, Any]:
 def architecture_of(
     word: str, space: str | None, options: Sequence[str]
 ) -> tuple[Architecture, str]:
-    """What a command is to show: what a run found or what was brought, and where it comes from.
+    """Returns the architecture that a command shows, and its source for titles.
 
     Args:
         word: a run folder, a published name, a text of a space, or a file with one.
-        space: the space that reads a text; None: one that does.
+        space: the space that reads a text; None: an installed one that can.
         options: `name=value` of that space.
 
     Raises:
-        ConfigurationError: it is none of these; says what it could be.
-        DataError: the space that was named does not read it.
+        ConfigurationError: `word` is none of these; says what it could be.
+        DataError: the named space cannot read the text.
     """
     if means_a_run(word):
         folder = RunFolder.open(word)
@@ -127,24 +129,24 @@ def architecture_of(
         return Architecture.from_json(folder.result()["architecture"]), source
     from nastk.cli.brought import brought, own_json
 
-    if space is None and (own := own_json(word)) is not None:
-        return own
-    found = brought(word, space, options)
-    return found.architecture, found.source
+    if space is None and (stored := own_json(word)) is not None:
+        return stored
+    given = brought(word, space, options)
+    return given.architecture, given.source
 
 
 def branches_of(path: Path) -> tuple["Lineage | None", str, str]:
-    """The branches of the run in a folder, a title and a subtitle; None where it never split.
+    """Returns the branches of the run in a folder (None without a split), a title and a subtitle.
 
     Raises:
-        ConfigurationError: it is no run folder.
+        ConfigurationError: `path` is no run folder.
     """
     from nastk.report.branches import lineage
 
     folder = RunFolder.open(path)
-    found = folder.result() if folder.state() == "finished" else {}
+    result = folder.result() if folder.state() == "finished" else {}
     with folder.reading():
-        branches = lineage(folder.events(), found.get("architecture"))
+        branches = lineage(folder.events(), result.get("architecture"))
     config = folder.config()
     updater = config["updater"]
     inner = updater["options"].get("inner")
@@ -154,49 +156,50 @@ def branches_of(path: Path) -> tuple["Lineage | None", str, str]:
 
 
 def _show_brought(word: str, space: str | None, options: Sequence[str], json: bool) -> None:
+    """Show an architecture that comes from no run of the user."""
     from nastk.cli.brought import brought
     from nastk.report.summary import summary
 
-    found = brought(word, space, options)
-    text = found.space.to_text(found.architecture)
+    given = brought(word, space, options)
+    text = given.space.to_text(given.architecture)
     if json:
-        chosen = found.space.options.model_dump(mode="json")
+        space_options = given.space.options.model_dump(mode="json")
         output.print_json(
             {
-                "architecture": {**found.architecture.to_json(), "text": text},
+                "architecture": {**given.architecture.to_json(), "text": text},
                 "text": text,
-                "space": {"name": found.space.name, "options": chosen},
+                "space": {"name": given.space.name, "options": space_options},
             }
         )
         return
-    output.show(summary({"architecture": found.architecture.to_json(), "text": text}, []))
+    output.show(summary({"architecture": given.architecture.to_json(), "text": text}, []))
 
 
 def plugins(json: bool) -> None:
-    """`nastk plugins`: everything installed, with the packages it comes from."""
-    found = catalogue()
+    """`nastk plugins`: list all installed components with their packages."""
+    installed = catalogue()
     rows = [
         {
-            "kind": one.kind,
-            "name": one.offer.name,
-            "summary": one.offer.summary,
-            "distribution": one.distribution,
-            "version": one.version,
+            "kind": component.kind,
+            "name": component.offer.name,
+            "summary": component.offer.summary,
+            "distribution": component.distribution,
+            "version": component.version,
         }
-        for one in found.all()
+        for component in installed.all()
     ]
     if json:
-        output.print_json({"components": rows, "problems": found.problems})
+        output.print_json({"components": rows, "problems": installed.problems})
     else:
         from nastk.report.tables import components_table
 
         output.show(components_table(rows))
-    output.warn(found.problems)
+    output.warn(installed.problems)
 
 
 def describe(name: str, json: bool) -> None:
-    """`nastk describe`: options and presets of everything called `name`."""
-    found = _described(name)
+    """`nastk describe`: print options and presets of all components called `name`."""
+    described = _described(name)
     if json:
         output.print_json(
             [
@@ -204,10 +207,10 @@ def describe(name: str, json: bool) -> None:
                     "kind": kind,
                     "name": name,
                     "summary": summary,
-                    "options": one.options,
-                    "presets": [_preset(each) for each in one.presets],
+                    "options": description.options,
+                    "presets": [_preset(preset) for preset in description.presets],
                 }
-                for kind, summary, one in found
+                for kind, summary, description in described
             ]
         )
         return
@@ -215,21 +218,25 @@ def describe(name: str, json: bool) -> None:
 
     from nastk.report.options import options_table
 
-    for kind, summary, one in found:
+    for kind, summary, description in described:
         output.line(f"{kind} {name}: {summary}")
-        output.show(options_table(name, one.options))
-        for each in one.presets:
-            output.show(Text(f"preset {_preset(each)}"))
+        output.show(options_table(name, description.options))
+        for preset in description.presets:
+            output.show(Text(f"preset {_preset(preset)}"))
 
 
-def _preset(one: dict[str, Any]) -> str:
-    """A preset in words: its name, where it is from, and what it is for."""
-    space, data = (", ".join(one[key]) or "any" for key in ("space", "data"))
-    return f"{one['name']}: {one['source']} (space: {space}; data: {data})"
+def _preset(preset: dict[str, Any]) -> str:
+    """Returns a preset as text: its name, its citation, and the spaces and data that it is for."""
+    space, data = (", ".join(preset[key]) or "any" for key in ("space", "data"))
+    return f"{preset['name']}: {preset['source']} (space: {space}; data: {data})"
 
 
 def _described(name: str) -> "list[tuple[str, str, Description]]":
-    """The (kind, summary, description) of everything called `name`."""
+    """Returns (kind, summary, description) of all components called `name`.
+
+    Raises:
+        UnknownNameError: there are none.
+    """
     from nastk.report import descriptions
 
     if name == "trainer":
@@ -242,7 +249,7 @@ def _described(name: str) -> "list[tuple[str, str, Description]]":
     installed = catalogue()
     kinds = [kind for kind in KINDS if name in installed.names(kind)]
     if not kinds:
-        known = {one.offer.name for one in installed.all()} | {"trainer", "ranking"}
+        known = {component.offer.name for component in installed.all()} | {"trainer", "ranking"}
         raise UnknownNameError.of("component", name, known, "List them with `nastk plugins`.")
     return [
         (

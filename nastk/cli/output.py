@@ -1,8 +1,8 @@
-"""Where output goes: results to stdout, everything else to stderr; JSON where it was asked for.
+"""Output of the command line: results on stdout, everything else on stderr; JSON on request.
 
-At a terminal tables fit its width. Elsewhere (a pipe, a file, a log) nothing is wrapped, padded or
-cut: a line is a line, whatever `COLUMNS` says. A run never ends because nobody can be told of it:
-what stderr does not take is dropped.
+On a terminal, tables fit its width. In a pipe, a file or a log no line is wrapped, padded or cut,
+whatever `COLUMNS` says. A run must not fail because stderr cannot be written, so errors in writing
+to stderr are ignored.
 """
 
 import json
@@ -20,21 +20,23 @@ from nastk.base.values import finite
 from nastk.base.wording import printable
 
 UNLIMITED = 10_000
-"""Columns of what is no terminal."""
+"""Columns of output that does not go to a terminal."""
 
 
 def stdout() -> Console:
-    """The console for results."""
+    """Returns the console for results."""
     return Visible(highlight=False)
 
 
 def stderr() -> Console:
-    """The console for progress, notes and warnings; it drops what cannot be written."""
+    """Returns the console for progress, notes and warnings, which ignores errors in writing."""
     return Visible(file=cast(IO[str], Lenient(sys.stderr)), highlight=False)
 
 
 class Visible(Console):
-    r"""A console on which names from elsewhere steer nothing: their control signs are shown.
+    r"""A console that shows control characters in texts instead of sending them to the terminal.
+
+    Names that come from files could otherwise change colours or move the cursor.
 
     Example: `Visible().print("a\x1b[31mb")` prints `a␛[31mb`
     """
@@ -42,14 +44,14 @@ class Visible(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """The segments of `renderable`, with its texts made printable."""
+        """Yields the segments of `renderable`, with printable texts."""
         for segment in super().render(renderable, options):
             plain = segment.control or segment.text.isprintable()
             yield segment if plain else Segment(printable(segment.text), segment.style)
 
 
 class Lenient:
-    """A text stream that never fails: its reader may have gone, its disk may be full.
+    """A text stream that ignores errors in writing, such as a closed reader or a full disk.
 
     Example: `print("a note", file=Lenient(sys.stderr))`
     """
@@ -58,25 +60,25 @@ class Lenient:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write what can be written."""
-        with suppress(OSError, ValueError):  # ValueError: it is closed
+        """Write `text` if possible; returns its length in any case."""
+        with suppress(OSError, ValueError):  # ValueError: the stream is closed
             if self._stream is not None:
                 self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush what can be flushed."""
+        """Flush the stream if possible."""
         with suppress(OSError, ValueError):
             if self._stream is not None:
                 self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever else the stream has, such as `isatty`."""
+        """Returns any other attribute of the stream, such as `isatty`."""
         return getattr(self._stream, name)
 
 
 def show(what: RenderableType) -> None:
-    """Something that rich draws (a summary, a table, a cell) on stdout."""
+    """Print something that rich draws (a summary, a table, a cell) on stdout."""
     console = stdout()
     if console.is_terminal:
         console.print(what)
@@ -86,39 +88,39 @@ def show(what: RenderableType) -> None:
 
 
 def line(text: str) -> None:
-    """A line of a result on stdout, never broken: commands in it can be copied."""
+    """Print a line of a result on stdout without wrapping, so that commands in it can be copied."""
     stdout().print(text, markup=False, soft_wrap=True)
 
 
 def note(text: str, style: str = "") -> None:
-    """A line on stderr, never broken."""
+    """Print a line on stderr without wrapping."""
     stderr().print(text, markup=False, soft_wrap=True, style=style)
 
 
 def warn(messages: list[str]) -> None:
-    """Each message as a warning on stderr."""
+    """Print every message as a warning on stderr."""
     for message in messages:
         note(f"warning: {message}", "yellow")
 
 
 @contextmanager
 def waiting(what: str, quiet: bool = False) -> Iterator[None]:
-    """While inside, a terminal shows that something takes a while; nothing of it stays."""
+    """Inside, a terminal shows a spinner with the text `what`, which disappears at the end."""
     console = stderr()
     if quiet or not console.is_terminal:
         yield
         return
-    # Drawn at once, before whatever takes a while keeps Python to itself.
+    # `Live` draws at once; its thread may not run while an import holds Python's lock.
     with Live(Spinner("dots", what), console=console, transient=True):
         yield
 
 
 def print_json(value: Any) -> None:
-    """`value` as indented JSON on stdout; null where an old run holds a number that is none."""
+    """Print `value` as indented JSON on stdout; NaN and infinite numbers become null."""
     print(json.dumps(finite(value), indent=2, allow_nan=False))
 
 
 def _lines(what: RenderableType, console: Console) -> Iterator[str]:
-    """The lines of `what` at its full width, as text without anything behind their last sign."""
+    """Yields the lines of `what` at full width, as text without trailing blanks."""
     for segments in console.render_lines(what, console.options.update(width=UNLIMITED), pad=False):
-        yield "".join(one.text for one in segments if not one.control).rstrip()
+        yield "".join(segment.text for segment in segments if not segment.control).rstrip()

@@ -1,4 +1,4 @@
-"""The parameters that several commands share, and what the shell offers at TAB for each."""
+"""The parameters that several commands share, with their completion in the shell."""
 
 import re
 from collections.abc import Callable
@@ -11,10 +11,12 @@ from nastk.base import defaults
 
 
 def whole(text: str) -> int:
-    """A whole number in the digits 0 to 9; Python itself would take 9_0, and other digits.
+    """Returns a whole number written in the digits 0 to 9.
+
+    Python's `int` would also accept `9_0` and the digits of other scripts.
 
     Raises:
-        typer.BadParameter: it is none.
+        typer.BadParameter: `text` is no such number.
     """
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text.strip()):
         raise typer.BadParameter(f"{text[:40]!r} is no whole number of at most 18 digits.")
@@ -25,13 +27,13 @@ Text = str | None
 
 
 def offered(what: str, *about: str) -> Callable[[typer.Context, str], list[tuple[str, str]]]:
-    """What the shell offers at TAB: a function of `completion.py`, imported when it is asked."""
+    """Returns a completer that imports the function `what` of `completion.py` when it is called."""
 
     def complete(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
         from nastk.cli import completion
 
-        found: list[tuple[str, str]] = getattr(completion, what)(*about)(ctx, incomplete)
-        return found
+        suggestions: list[tuple[str, str]] = getattr(completion, what)(*about)(ctx, incomplete)
+        return suggestions
 
     return complete
 

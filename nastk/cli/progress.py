@@ -1,4 +1,4 @@
-"""What a running search shows on stderr: bars on a terminal, a line for each epoch elsewhere."""
+"""The progress of a search on stderr: bars on a terminal, a line for each epoch elsewhere."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -33,13 +33,13 @@ from nastk.base.events import (
 from nastk.report.numbers import counted, seconds
 
 PAUSE, LONG_PAUSE = 10.0, 60.0
-"""Seconds between two lines about work of an evaluator: with something new, and without."""
+"""Least seconds between two lines about an evaluator's work: with a new message, with the same."""
 
 
 class ProgressView:
-    """Hears a run's events and shows them. `epochs` and `steps_per_epoch` come from the plan.
+    """An observer that shows a run's events; `epochs` and `steps_per_epoch` come from the plan.
 
-    Without them it is for an evaluator alone.
+    Without these two it shows only the work of an evaluator.
 
     Example: `with ProgressView(console, epochs=10, steps_per_epoch=50) as view: observers = [view]`
     """
@@ -53,7 +53,7 @@ class ProgressView:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            # Gives way where the terminal is narrow.
+            # `None` lets the bar shrink on a narrow terminal.
             BarColumn(bar_width=None, table_column=Column(max_width=24)),
             TextColumn("{task.fields[note]}"),
             TimeColumn(),
@@ -93,6 +93,7 @@ class ProgressView:
             )
 
     def _move_bars(self, event: Event) -> None:
+        """Update the bars of the training and of the updater."""
         assert self._training is not None and self._updater is not None
         if isinstance(event, StepDone):
             branch = f" branch {event.branch}" if event.branch != "0" else ""
@@ -115,6 +116,7 @@ class ProgressView:
             self._progress.update(self._updater, visible=False)
 
     def _line(self, event: Event) -> str | None:
+        """Returns the line to print for an event, or None."""
         if isinstance(event, RunStarted):
             steps = counted(event.steps_per_epoch, "step")
             return f"{counted(event.epochs, 'epoch')} of {steps}"
@@ -136,10 +138,10 @@ class ProgressView:
 
 
 class TimeColumn(ProgressColumn):
-    """What a bar has taken and what is left of it, in words: `6 s, 1 min 22 s left`."""
+    """A column with the time that a bar has taken and has left: `6 s, 1 min 22 s left`."""
 
     def render(self, task: Task) -> Text:
-        """Called by rich for each drawing of a bar."""
+        """Called by rich whenever a bar is drawn."""
         taken = seconds(round(task.elapsed or 0))
         left = task.time_remaining
         return Text(taken if left is None else f"{taken}, {seconds(round(left))} left", "dim")
@@ -147,11 +149,11 @@ class TimeColumn(ProgressColumn):
 
 @contextmanager
 def silent_keys() -> Iterator[None]:
-    """While inside, the terminal does not write `^C` where it is pressed: it would break the bars.
+    """Inside, the terminal does not print `^C` when it is pressed, which would break the bars.
 
-    Where there is no terminal, or none of this kind, nothing changes.
+    Does nothing without a terminal, or on a system without `termios`.
     """
-    before = _keys()
+    before = _terminal_settings()
     if before is None:
         yield
         return
@@ -165,11 +167,11 @@ def silent_keys() -> Iterator[None]:
         termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, before)
 
 
-def _keys() -> list[Any] | None:
-    """How the terminal treats keys; None where there is none to ask."""
+def _terminal_settings() -> list[Any] | None:
+    """Returns the attributes of the terminal on stdin; None without a terminal or `termios`."""
     try:
         import termios
-    except ImportError:  # another system
+    except ImportError:  # not a Unix system
         return None
     try:
         return termios.tcgetattr(sys.stdin.fileno())
@@ -178,9 +180,9 @@ def _keys() -> list[Any] | None:
 
 
 class WorkLines:
-    """Long work of an evaluator in lines, where no bar can be: now and then, with the time left.
+    """Makes lines about an evaluator's long work, for output without bars.
 
-    `clock` tells seconds.
+    `clock` returns seconds.
 
     Example: `print(lines.line(EvaluatorWorking("0", 6, 0, "epoch 3/600, loss 1.2", 60, 12000)))`
     """
@@ -188,18 +190,21 @@ class WorkLines:
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._message = ""
-        self._told = -inf
+        self._last = -inf
         self._first: tuple[float, int, int] | None = None
 
     def line(self, event: UpdaterWorking) -> str | None:
-        """What to say of this piece, or None: a new message after 10 s, the same one after 60."""
+        """Returns the line for an event, or None where the last line is recent.
+
+        A new message is printed after 10 s, the same one again after 60 s, with the time left.
+        """
         now = self._clock()
         new = event.message != self._message
         if self._first is None or event.total != self._first[2] or event.done < self._first[1]:
-            self._first, self._told = (now, event.done, event.total), -inf
-        if now - self._told < (PAUSE if new else LONG_PAUSE):
+            self._first, self._last = (now, event.done, event.total), -inf
+        if now - self._last < (PAUSE if new else LONG_PAUSE):
             return None
-        self._message, self._told = event.message, now
+        self._message, self._last = event.message, now
         began, done, total = self._first
         if event.done == done:
             return event.message

@@ -1,4 +1,4 @@
-"""The commands that compute: `search`, `resume` and `evaluate`."""
+"""The commands that train: `search`, with `--dry-run`, and `resume`."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from nastk.runs.search_config import SearchConfig
 from nastk.train.evaluator import Evaluator
 
 SMALL = 32
-"""Pixels of a small image: those of most published searches."""
+"""Height and width in pixels of a small image, as in most published searches."""
 
 FLAGS = {"space": "-s", "updater": "-u", "data": "-d", "trainer": "-t", "ranking": "-r"}
 
@@ -38,9 +38,9 @@ def search(
     quiet: bool,
     json: bool,
 ) -> None:
-    """`nastk search`: resolve, check, train, show."""
+    """`nastk search`: resolve the request, check it, train, and show the result."""
     output.warn(catalogue().problems)
-    request = merge(read_config(file) if file else {}, wishes_of(flags, options, epochs))
+    request = merge(read_config(file) if file else {}, request_of(flags, options, epochs))
     config = resolve(request)
     if dry_run:
         RunFolder.new(out, "check")
@@ -62,7 +62,7 @@ def search(
 
 
 def resume(path: Path, finish: bool, quiet: bool, json: bool) -> None:
-    """`nastk resume`: go on from the newest checkpoint, or show a finished run."""
+    """`nastk resume`: continue from the newest checkpoint, or show a finished run."""
     folder = RunFolder.open(path)
     if folder.state() == "finished":
         early = early_words(folder.result())
@@ -85,62 +85,62 @@ def resume(path: Path, finish: bool, quiet: bool, json: bool) -> None:
 
 
 def forecast(config: SearchConfig, json: bool) -> None:
-    """`nastk search --dry-run`: what the run would take."""
+    """`nastk search --dry-run`: print the forecast of the run's cost."""
     with output.waiting("preparing the images and the supernet"):
         assembly = assemble(config, begins=True)
     output.warn(assembly.notes)
     with output.waiting("rehearsing some steps"):
-        found = rehearse(assembly, memory=True)
+        cost = rehearse(assembly, memory=True)
     if json:
-        output.print_json({"config": config.model_dump(mode="json"), "forecast": found.to_json()})
+        output.print_json({"config": config.model_dump(mode="json"), "forecast": cost.to_json()})
         return
     updater = "unknown (the updater does not say)"
-    if found.updater_images_forward is not None:
+    if cost.updater_images_forward is not None:
         updater = (
-            f"at most {count(found.updater_images_forward)} images forward, "
-            f"{count(found.updater_images_backward or 0)} backward"
+            f"at most {count(cost.updater_images_forward)} images forward, "
+            f"{count(cost.updater_images_backward or 0)} backward"
         )
     free = ""
-    if found.available_memory is not None:
-        free = f"; {size(found.available_memory)} were free"
+    if cost.available_memory is not None:
+        free = f"; {size(cost.available_memory)} were free"
     task = assembly.task
     output.line(
         f"{config.space.name} with {config.updater.name} on {data_name(vars(config.data))}: "
         "everything fits together.\n"
-        f"  supernet     {count(found.parameters)} parameters on {found.device}\n"
-        f"  training     {counted(found.epochs, 'pass', 'passes')}, "
-        f"{counted(found.steps, 'step')}, "
-        f"{count(found.images_forward)} images forward and backward\n"
+        f"  supernet     {count(cost.parameters)} parameters on {cost.device}\n"
+        f"  training     {counted(cost.epochs, 'pass', 'passes')}, "
+        f"{counted(cost.steps, 'step')}, "
+        f"{count(cost.images_forward)} images forward and backward\n"
         f"  images       {task.form}, {counted(task.classes, 'class', 'classes')}; "
         f"trained on {task.objective.words()}\n"
         f"  measuring    {updater}\n"
-        f"{_judging(found, assembly)}"
-        f"  time         about {seconds(found.seconds)} without judging, if nothing is cut short\n"
-        f"  memory       {size(found.peak_memory)} at the largest step{free}\n"
+        f"{_judging(cost, assembly)}"
+        f"  time         about {seconds(cost.seconds)} without judging, if nothing is cut short\n"
+        f"  memory       {size(cost.peak_memory)} at the largest step{free}\n"
         f"  preset       {config.preset or f'none: {_full_size(assembly)}'}"
     )
 
 
-def _judging(found: Forecast, assembly: Assembly) -> str:
-    """What the evaluators will look at, a line each, and what is not known of it."""
-    said = []
-    for name, images in found.judging.items():
+def _judging(cost: Forecast, assembly: Assembly) -> str:
+    """Returns a line for each evaluator with the most images that it will use, where it says so."""
+    lines = []
+    for name, images in cost.judging.items():
         if images is None:
-            said.append(f"{name}: unknown (the evaluator does not say)")
+            lines.append(f"{name}: unknown (the evaluator does not say)")
         elif not any(images.values()):
-            said.append(f"{name}: no images")
+            lines.append(f"{name}: no images")
         else:
-            ahead, back = images["images_forward"], images["images_backward"]
-            trained = f", {count(back)} backward" if back else ""
-            said.append(f"{name}: at most {count(ahead)} images forward{trained}")
+            forward, backward = images["images_forward"], images["images_backward"]
+            backward_words = f", {count(backward)} backward" if backward else ""
+            lines.append(f"{name}: at most {count(forward)} images forward{backward_words}")
     if (evaluator := assembly.chooser.evaluator) is not None:
-        said.append(f"leaves: unknown ({evaluator.name} judges each leaf of a run that splits)")
-    heads = ["judging", *[""] * len(said)]
-    return "".join(f"  {head:<12} {line}\n" for head, line in zip(heads, said, strict=False))
+        lines.append(f"leaves: unknown ({evaluator.name} judges each leaf of a run that splits)")
+    heads = ["judging", *[""] * len(lines)]
+    return "".join(f"  {head:<12} {line}\n" for head, line in zip(heads, lines, strict=False))
 
 
 def _full_size(assembly: Assembly) -> str:
-    """What to say where nothing was made smaller for a first look."""
+    """Returns the note for a run without a preset, which has the components' full size."""
     smaller = ""
     if "size" in assembly.config.data.options and assembly.task.shorter > SMALL:
         smaller = f"; `-d size={SMALL}` takes smaller images than {assembly.task.shorter} pixels"
@@ -150,10 +150,10 @@ def _full_size(assembly: Assembly) -> str:
     )
 
 
-def wishes_of(
+def request_of(
     flags: Mapping[str, Any], options: Mapping[str, Sequence[str] | None], epochs: int | None
 ) -> dict[str, Any]:
-    """What the command line asks for, in the form of a config file."""
+    """Returns the request of the command line, in the form of a config file."""
     request: dict[str, Any] = {key: value for key, value in flags.items() if value is not None}
     for section, pairs in options.items():
         given = assignments(pairs or [], FLAGS[section])
@@ -171,6 +171,7 @@ def wishes_of(
 
 
 def _drive(run: Run, quiet: bool, json: bool) -> None:
+    """Carry out a run, showing progress unless `quiet`, then its result."""
     plan = run.assembly.plan
     with stop_on_signals(run):
         if quiet:
@@ -185,7 +186,7 @@ def _drive(run: Run, quiet: bool, json: bool) -> None:
 
 
 def _show_result(folder: RunFolder, json: bool, evaluators: Sequence[Evaluator] = ()) -> None:
-    """The result, and commands to type next: for every run, and what its evaluators advise."""
+    """Print the result, and commands to type next, among them those that evaluators advise."""
     if json:
         output.print_json({"run": str(folder.path), **folder.result()})
         return
@@ -197,5 +198,5 @@ def _show_result(folder: RunFolder, json: bool, evaluators: Sequence[Evaluator] 
         f"  {command('nastk', 'draw', folder.path, '-o', 'cell.svg')}"
     )
     run = shlex.quote(str(folder.path))
-    for advised, use in [pair for evaluator in evaluators for pair in evaluator.advice(run)]:
-        output.line(f"  {advised}  # {use}")
+    for advised, purpose in [pair for evaluator in evaluators for pair in evaluator.advice(run)]:
+        output.line(f"  {advised}  # {purpose}")

@@ -1,4 +1,4 @@
-"""What the terminal's signals mean to a run: stop at the next moment of rest."""
+"""Signals that stop a run cleanly: `stop_on_signals`."""
 
 import signal
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ from nastk.runs.run import Run
 
 @contextmanager
 def stop_on_signals(run: Run) -> Iterator[None]:
-    """While inside, SIGINT and SIGTERM ask `run` to stop; a second one ends the process at once."""
+    """Inside, SIGINT and SIGTERM stop `run` after its step; a second signal ends the process."""
 
-    def ask(number: int, frame: Any) -> None:
+    def stop(number: int, frame: Any) -> None:
         if run.stopping:
             raise KeyboardInterrupt
         run.stop()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from nastk.base.component import ComponentSpec, assignments
 from nastk.base.errors import ConfigurationError
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
-from nastk.cli.run import wishes_of
+from nastk.cli.run import request_of
 from nastk.cli.signals import stop_on_signals
 from nastk.report.study import study_table
 from nastk.runs.config import merge, read_config
@@ -34,20 +34,20 @@ def run_study(
     quiet: bool,
     json: bool,
 ) -> None:
-    """Run what is missing of a study, and show its table."""
-    given = dict(options)
-    uses = _uses(updaters, given.pop("updater") or [])
-    request = merge(read_config(file) if file else {}, wishes_of(flags, given, epochs))
+    """`nastk compare`: carry out the missing runs of a study, and show its table."""
+    section_options = dict(options)
+    specs = _specs(updaters, section_options.pop("updater") or [])
+    request = merge(read_config(file) if file else {}, request_of(flags, section_options, epochs))
     request.pop("updater", None)
     budget = budget or request.pop("budget", None)
     study = compare(
         request.pop("space", None),
-        uses,
+        specs,
         request.pop("data", None),
         seeds=seed_range(seeds),
         budget=budget,
         out=out,
-        around=_quietly if quiet else _watched,
+        around=_quietly if quiet else _with_progress,
         **request,
     )
     if json:
@@ -61,12 +61,14 @@ def run_study(
 
 @contextmanager
 def _quietly(cell: Cell, run: Run) -> Iterator[None]:
+    """The context of a run without progress."""
     with stop_on_signals(run):
         yield
 
 
 @contextmanager
-def _watched(cell: Cell, run: Run) -> Iterator[None]:
+def _with_progress(cell: Cell, run: Run) -> Iterator[None]:
+    """The context of a run that shows its progress."""
     console, plan = output.stderr(), run.assembly.plan
     output.note(f"{cell.label}, seed {cell.seed} -> {cell.folder.path}")
     with stop_on_signals(run), ProgressView(console, plan.epochs, plan.steps_per_epoch) as view:
@@ -75,15 +77,15 @@ def _watched(cell: Cell, run: Run) -> Iterator[None]:
 
 
 def seed_range(text: str) -> list[int]:
-    """`0-3` or `0,2,5` as a list of seeds.
+    """Returns the seeds in a text such as `0-3` or `0,2,5`.
 
     Raises:
-        ConfigurationError: it is neither.
+        ConfigurationError: the text has neither form.
     """
     seeds: list[int] = []
     for part in text.split(","):
-        found = RANGE.fullmatch(part.strip())
-        first, last = (int(one) for one in (found[1], found[2] or found[1])) if found else (0, -1)
+        match = RANGE.fullmatch(part.strip())
+        first, last = (int(end) for end in (match[1], match[2] or match[1])) if match else (0, -1)
         if last < first:
             raise ConfigurationError(
                 "--seeds takes seeds such as 0-3 or 0,2,5, each of at most 18 digits; "
@@ -98,8 +100,8 @@ def seed_range(text: str) -> list[int]:
     return seeds
 
 
-def _uses(updaters: Sequence[str], pairs: Sequence[str]) -> list[ComponentSpec]:
-    """The updaters with the options that `-u NAME.OPTION=VALUE` gives them, `random` included."""
+def _specs(updaters: Sequence[str], pairs: Sequence[str]) -> list[ComponentSpec]:
+    """Returns the updaters and `random` with their options, from `-u NAME.OPTION=VALUE`."""
     options: dict[str, dict[str, Any]] = {name: {} for name in [*updaters, defaults.BASELINE]}
     for path, value in assignments(pairs, "-u").items():
         name, dot, option = path.partition(".")

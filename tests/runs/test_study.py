@@ -10,7 +10,7 @@ from cli_kit import called
 
 import nastk
 from nastk import ConfigurationError, StopRequested
-from nastk.cli.study import _uses, seed_range
+from nastk.cli.study import _specs, seed_range
 from nastk.runs import checkpoint
 from nastk.runs.folder import RunFolder
 from nastk.runs.run import Run
@@ -177,7 +177,7 @@ def test_a_study_within_a_budget_goes_on_with_the_random_search_that_it_has(tmp_
     ],
 )
 def test_options_of_random_may_be_given_though_it_was_not_named(pairs, uses):
-    assert _uses(["darts"], pairs) == uses
+    assert _specs(["darts"], pairs) == uses
 
 
 def test_the_command_shows_the_table(workplace):
