@@ -95,7 +95,7 @@ def resolve(request: Mapping[str, Any], installed: Catalogue | None = None) -> S
 def _preset(request: Mapping[str, Any], data: str) -> str | None:
     """Returns the preset's name: the requested one, else `quick` on the default data.
 
-    Without preset, None: for `none`, and for a key that is null (as in a written configuration).
+    Returns None for `none`, and for a key that is null (as in a written configuration).
     """
     given = request.get("preset", QUICK.name if data == defaults.DATA else None)
     return None if given == NO_PRESET else given
@@ -122,9 +122,7 @@ def presets(
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Returns the request in a YAML or JSON file.
-
-    Only its keys are checked here; `resolve` checks names and values.
+    """Returns the request in a YAML or JSON file; only its keys are checked.
 
     Raises:
         ConfigurationError: the file is missing, not readable as YAML or JSON, has a key twice, or
@@ -152,8 +150,7 @@ def read_config(path: Path) -> dict[str, Any]:
 def _value(text: str) -> Any:
     """Returns the value in a config file's text.
 
-    A text that looks like JSON is read as JSON first: YAML reads almost all JSON, but not
-    characters that JSON writes as a pair of surrogates.
+    JSON is tried first: YAML reads almost all of it, but not characters written as surrogates.
 
     Raises:
         ValueError: the text is neither YAML nor JSON.
@@ -186,10 +183,7 @@ def check_keys(request: Mapping[Any, Any], owner: str = "config") -> None:
 
 
 def merge(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns two layers of a request as one.
-
-    Options of a component are merged, unless `stronger` names another component.
-    """
+    """Returns two layers of a request as one; options of the same component are merged."""
     merged = dict(weaker)
     for key, value in stronger.items():
         if value is None:
@@ -216,10 +210,7 @@ def component_use(section: str, value: Any) -> ComponentSpec:
 
 
 def _spec(section: str, value: Any, fallback: Any = None) -> ComponentSpec:
-    """Returns a component as a `ComponentSpec`.
-
-    Options without a name belong to the component that `fallback` names, else to the default.
-    """
+    """Returns a component's `ComponentSpec`; options alone belong to `fallback` or the default."""
     if isinstance(value, Mapping) and value.get("name") is None:
         name = _spec(section, fallback).name if fallback is not None else None
         if name is None and section == "data":
@@ -274,10 +265,7 @@ def _check_budget(request: Mapping[str, Any]) -> None:
 
 
 def _without_repeats(specs: Sequence[ComponentSpec]) -> Sequence[ComponentSpec]:
-    """Returns the evaluators as they are, after checking that each is named only once.
-
-    Metrics are filed under their evaluator's name, so two of one name could not be told apart.
-    """
+    """Returns the evaluators unchanged; a name may occur once, as metrics are filed under it."""
     names = [spec.name for spec in specs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigurationError(
@@ -295,9 +283,8 @@ def _evaluators(
     if given is None:
         named = [use for preset in fitting for use in preset.evaluators]
         offered = evaluators.installed.names("evaluator")
-        return [use for use in named if evaluator_use(use).name in offered] or cheap(
-            evaluators.installed
-        )
+        installed = [use for use in named if evaluator_use(use).name in offered]
+        return installed or cheap(evaluators.installed)
     if isinstance(given, (str, ComponentSpec)) or not isinstance(given, Sequence):
         raise ConfigurationError(
             f"evaluators is a list, such as [{', '.join(defaults.EVALUATORS)}]; got {given!r}."

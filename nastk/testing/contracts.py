@@ -1,11 +1,11 @@
-"""The contracts as tests to inherit: what updaters, spaces, evaluators and data sources must hold.
+"""Contracts of updaters, spaces, evaluators and data sources, as tests to inherit.
 
 A plugin's test is four lines:
 
     class TestMine(UpdaterContract):
         updater, options = Mine, {"samples": 2}
 
-pytest collects the inherited tests. They run on the toy, on a CPU, in seconds.
+pytest collects the inherited tests. They run on the toy space, on a CPU, in seconds.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ from nastk.train.updater import ArchitectureUpdater
 
 
 def check_component(component: type[Component]) -> None:
-    """A name, a line of description, and options that describe themselves and refuse strangers."""
+    """Check a component's name, one-line summary and options, which need descriptions."""
     assert component.name and component.name == component.name.lower()
     assert component.summary and "\n" not in component.summary
     for name, field in component.Options.model_fields.items():
@@ -44,7 +44,7 @@ def check_component(component: type[Component]) -> None:
 
 
 class UpdaterContract:
-    """What every updater must hold.
+    """The contract of updaters.
 
     Set `updater`, and `options` that make it learn within three epochs.
     """
@@ -56,7 +56,7 @@ class UpdaterContract:
     trainer_options: ClassVar[Mapping[str, Any]] = {}
 
     def harness(self, **changes: Any) -> Harness:
-        """A fresh harness for this updater."""
+        """Returns a new harness for this updater."""
         space = self.space(self.space.parse_options(self.space_options))
         return Harness(
             self.updater, self.options, space, trainer_options=self.trainer_options, **changes
@@ -122,29 +122,29 @@ class UpdaterContract:
 
     def test_stop_store_load_continue_equals_the_straight_run(self, tmp_path: Path) -> None:
         straight = fingerprint([branch.state_dict() for branch in self.harness().run()])
-        for moment, path in self._stored_on_the_way(tmp_path).items():
-            again = self.harness()
+        for moment, path in self._checkpoints(tmp_path).items():
+            harness = self.harness()
             states = checkpoint.read(path).branches
-            resumed = again.run([again.trainer.restore(state) for state in states])
+            resumed = harness.run([harness.trainer.restore(state) for state in states])
             assert fingerprint([branch.state_dict() for branch in resumed]) == straight, (
                 f"stopped at {moment}"
             )
 
-    def _stored_on_the_way(self, folder: Path) -> dict[str, Path]:
-        """A run stored within an epoch, between two, and at its end: the files by their moment."""
+    def _checkpoints(self, folder: Path) -> dict[str, Path]:
+        """Returns checkpoint files of a run by their moment: within, between and after epochs."""
         harness = self.harness()
         branches = [harness.trainer.root()]
-        stored: dict[str, Path] = {}
+        files: dict[str, Path] = {}
         taken = 0
         for moment in harness.trainer.run(branches):
             taken += moment == "step"
             if (moment == "step" and taken in (1, 3, 4, 7)) or moment == "end":
-                place = folder / f"{moment}-{taken}"
-                place.mkdir()
+                subfolder = folder / f"{moment}-{taken}"
+                subfolder.mkdir()
                 states = [branch.state_dict() for branch in branches]
-                kept = checkpoint.Checkpoint(states, harness.trainer.ledger.cost())
-                stored[place.name] = checkpoint.write(place, kept, "1")
-        return stored
+                state = checkpoint.Checkpoint(states, harness.trainer.ledger.cost())
+                files[subfolder.name] = checkpoint.write(subfolder, state, "1")
+        return files
 
     def test_a_fork_does_not_touch_its_parent(self) -> None:
         harness = self.harness()
@@ -186,18 +186,18 @@ class UpdaterContract:
 
 
 class SearchSpaceContract:
-    """What every space must hold. Set `space`, `options` that make it small, and `task`."""
+    """The contract of search spaces. Set `space`, `options` that make it small, and `task`."""
 
     space: ClassVar[type[SearchSpace]]
     options: ClassVar[Mapping[str, Any]] = {}
     task: ClassVar[Task] = Task(3, 3, 8)
 
     def made(self) -> SearchSpace:
-        """The space."""
+        """Returns the space with its options."""
         return self.space(self.space.parse_options(self.options))
 
     def images(self, count: int = 4) -> torch.Tensor:
-        """Random images that fit the task."""
+        """Returns random images that fit the task, count x channels x height x width."""
         rng = torch.Generator().manual_seed(0)
         return torch.randn(count, *self.task.shape, generator=rng)
 
@@ -224,9 +224,9 @@ class SearchSpaceContract:
     def test_decides_by_the_scores_inside_the_subspace(self) -> None:
         space = self.made()
         architecture = space.sample(space.full(), torch.Generator().manual_seed(1))
-        wanted = torch.tensor(architecture.table())
-        assert space.decide(wanted.double(), space.full()) == architecture
-        assert space.decide(torch.rand(wanted.shape), Subspace.of(wanted)) == architecture
+        chosen = torch.tensor(architecture.table())
+        assert space.decide(chosen.double(), space.full()) == architecture
+        assert space.decide(torch.rand(chosen.shape), Subspace.of(chosen)) == architecture
 
     def test_refuses_scores_that_are_not_numbers(self) -> None:
         space = self.made()
@@ -256,12 +256,12 @@ class SearchSpaceContract:
         ]:
             skipped = full.without(edge, operation)
             zeroed = replace(skipped, active=full.active)
-            answers = []
+            logits = []
             for mixture in (skipped, zeroed):
-                # An operation that draws (noise) draws alike, as in a step and in a probe.
+                # The same seed for both, as an operation may draw random numbers.
                 torch.manual_seed(0)
-                answers.append(supernet(self.images().double(), mixture))
-            torch.testing.assert_close(*answers, rtol=1e-10, atol=1e-12)
+                logits.append(supernet(self.images().double(), mixture))
+            torch.testing.assert_close(*logits, rtol=1e-10, atol=1e-12)
 
     def test_measuring_many_mixtures_equals_a_forward_pass_each(self) -> None:
         space = self.made()
@@ -275,14 +275,14 @@ class SearchSpaceContract:
         measure = supernet.measuring(images)
         with torch.no_grad():
             while rest:
-                some = rest[: supernet.together(images, rest)]
-                rest = rest[len(some) :]
+                batch = rest[: supernet.together(images, rest)]
+                rest = rest[len(batch) :]
                 torch.manual_seed(0)
-                answers = measure(some)
+                measured = measure(batch)
                 torch.manual_seed(0)
-                for answer, mixture in zip(answers, some, strict=True):
+                for logits, mixture in zip(measured, batch, strict=True):
                     torch.testing.assert_close(
-                        answer, supernet(images, mixture), rtol=1e-10, atol=1e-12
+                        logits, supernet(images, mixture), rtol=1e-10, atol=1e-12
                     )
 
     def test_gradient_reaches_the_mixture_and_the_weights(self) -> None:
@@ -317,9 +317,9 @@ class SearchSpaceContract:
 
 
 class EvaluatorContract:
-    """What every evaluator must hold.
+    """The contract of evaluators.
 
-    Set `evaluator` and `options`; `updater` trains the supernet it may need.
+    Set `evaluator` and `options`; `updater` trains the supernet that the evaluator may need.
     """
 
     evaluator: ClassVar[type[Evaluator]]
@@ -333,8 +333,8 @@ class EvaluatorContract:
         harness = Harness(self.updater)
         (branch, *_) = harness.until("epoch")
         probe = harness.trainer.probe(branch)
-        setting = EvaluationContext(harness.space, harness.data.task, harness.splits)
-        evaluator = self.evaluator(setting, self.evaluator.parse_options(self.options))
+        context = EvaluationContext(harness.space, harness.data.task, harness.splits)
+        evaluator = self.evaluator(context, self.evaluator.parse_options(self.options))
         architecture = branch.updater.architecture(probe)
         before = fingerprint(branch.state_dict())
         first = evaluator.evaluate(architecture, probe)
@@ -347,9 +347,9 @@ class EvaluatorContract:
         harness = Harness(self.updater)
         (branch, *_) = harness.until("epoch")
         ledger = harness.trainer.ledger
-        caller = RunHandle(ledger.charge)
-        setting = EvaluationContext(harness.space, harness.data.task, harness.splits, run=caller)
-        evaluator = self.evaluator(setting, self.evaluator.parse_options(self.options))
+        run = RunHandle(ledger.charge)
+        context = EvaluationContext(harness.space, harness.data.task, harness.splits, run=run)
+        evaluator = self.evaluator(context, self.evaluator.parse_options(self.options))
         if (most := evaluator.max_cost()) is None:
             return
         probe = harness.trainer.probe(branch)
@@ -362,13 +362,13 @@ class EvaluatorContract:
 
 
 class DataSourceContract:
-    """What every data source must hold. Set `source` and `options` that make it small."""
+    """The contract of data sources. Set `source`, and `options` that make it small."""
 
     source: ClassVar[type[DataSource]]
     options: ClassVar[Mapping[str, Any]] = {}
 
     def made(self) -> DataSource:
-        """The source."""
+        """Returns the source with its options."""
         return self.source(self.source.parse_options(self.options))
 
     def test_declares_itself(self) -> None:

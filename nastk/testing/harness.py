@@ -1,4 +1,4 @@
-"""A whole search on the toy in a second: `Harness`, for tests that need a trainer and no files."""
+"""A whole search on the toy space in a second: `Harness`, for tests of training without files."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -73,13 +73,13 @@ class Harness:
 
     @property
     def plan(self) -> Plan:
-        """What this run intends, as the updater's `incompatibility` and `max_cost` are told."""
+        """The plan of this run, for the updater's `incompatibility` and `max_cost`."""
         options = self.trainer.options
         sizes = len(self.splits.train), len(self.splits.valid)
         return Plan(options.epochs, len(self.trainer.train), options.batch_size, *sizes)
 
     def run(self, branches: list[Branch] | None = None, steps: int | None = None) -> list[Branch]:
-        """Train to the end, or for `steps` weight steps, from `branches` or from the start."""
+        """Train `branches` (None: a new root) to the end, or for `steps` steps; returns them."""
         branches = [self.trainer.root()] if branches is None else branches
         taken = 0
         for moment in self.trainer.run(branches):
@@ -89,20 +89,20 @@ class Harness:
         return branches
 
     def until(self, moment: Moment) -> list[Branch]:
-        """Train from the start up to the first such moment."""
+        """Train from the start up to the first moment of this kind; returns the branches."""
         branches = [self.trainer.root()]
-        for each in self.trainer.run(branches):
-            if each == moment:
+        for reached in self.trainer.run(branches):
+            if reached == moment:
                 break
         return branches
 
     def resumed(self, branches: list[Branch]) -> list[Branch]:
-        """The same branches, rebuilt from their state as a resume rebuilds them."""
+        """Returns branches that are rebuilt from the states of these, as in a resumed run."""
         return [self.trainer.restore(branch.state_dict()) for branch in branches]
 
 
 def fingerprint(value: Any) -> str:
-    """A hash of a nest of tensors and plain values: equal only for equal bits."""
+    """Returns a hash of nested tensors and plain values: equal only for equal bits."""
     digest = hashlib.sha256()
 
     def add(item: Any) -> None:
@@ -117,8 +117,8 @@ def fingerprint(value: Any) -> str:
                 add(item[key])
         elif isinstance(item, (list, tuple)):
             digest.update(f"{len(item)}".encode())
-            for each in item:
-                add(each)
+            for element in item:
+                add(element)
         else:
             digest.update(repr(item).encode())
 

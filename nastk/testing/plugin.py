@@ -1,17 +1,17 @@
-"""The toy space, updater and data, offered like any plugin, for tests and first steps."""
+"""The plugin that offers the toy space, updater and data, for tests and first steps."""
 
 from nastk import Offer, hookimpl
 
 
 @hookimpl
 def search_spaces() -> list[Offer]:
-    """The toy space."""
+    """Returns the offer of the toy space."""
     return [Offer("toy", "two small cells for tests and tutorials", "nastk.testing.toy:ToySpace")]
 
 
 @hookimpl
 def updaters() -> list[Offer]:
-    """The splitting toy."""
+    """Returns the offer of the splitting toy updater."""
     return [
         Offer(
             "toy-split",
@@ -23,7 +23,7 @@ def updaters() -> list[Offer]:
 
 @hookimpl
 def data_sources() -> list[Offer]:
-    """The toy data."""
+    """Returns the offer of the toy data."""
     return [
         Offer("toy", "synthetic 8x8 images for tests and tutorials", "nastk.testing.toy:ToyData")
     ]

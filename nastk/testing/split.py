@@ -12,7 +12,9 @@ from nastk.train.updater import ArchitectureUpdater, Continuation
 
 
 class ToySplit(ArchitectureUpdater):
-    """Splits in two after epoch `split` (the second with fresh weights), shrinks in later epochs.
+    """Splits a branch in two after epoch `split`, and shrinks subspaces after later epochs.
+
+    The second child of the split begins with fresh weights.
 
     Example: `nastk search --space toy --updater toy-split --data toy`
     """
@@ -21,23 +23,23 @@ class ToySplit(ArchitectureUpdater):
     summary = "splits, shrinks and draws at random; for tests of the trainer"
 
     class Options(ArchitectureUpdater.Options):
-        """Options of the splitting toy."""
+        """Options of the splitting toy updater."""
 
         split: int = Field(1, ge=1, description="epochs after which the branch splits")
 
     def mixtures(self, probe: Probe) -> Sequence[Mixture]:
-        """A random mixture, so that the random stream of a branch matters."""
+        """Returns a random mixture, so that a branch's random stream affects its weights."""
         logits = torch.randn(
             len(probe.subspace.alive), len(probe.subspace.alive[0]), generator=probe.rng
         )
         return [Mixture.softmax(logits, probe.subspace)]
 
     def architecture(self, probe: Probe) -> Architecture:
-        """The first living operation everywhere."""
+        """Returns the architecture of the first alive operation of every edge."""
         return self.space.decide(torch.zeros(probe.subspace.mask.shape), probe.subspace)
 
     def after_epoch(self, probe: Probe) -> Sequence[Continuation]:
-        """Split once, then drop the last operation of the widest edge as long as two are left."""
+        """Split once; later drop the last operation of the widest edge while it has over two."""
         subspace = probe.subspace
         edge = max(range(len(subspace.alive)), key=lambda row: len(subspace.operations(row)))
         operations = subspace.operations(edge)

@@ -1,4 +1,4 @@
-"""A space and data small enough to hold in the head: five epochs take about a second on a CPU.
+"""A search space and data for tests and tutorials: five epochs take about a second on a CPU.
 
 Two cell types, five edges, four operations (one type lacks pooling, so that tables are ragged),
 images of 8x8 pixels in three classes.
@@ -38,15 +38,15 @@ CELLS = ("first", "first", "second")
 
 
 class Zero(nn.Module):
-    """The operation `none`: zeros of the input's shape."""
+    """The operation `none`: returns zeros of the input's shape."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """Zeros."""
+        """Returns zeros of the shape of `features`."""
         return torch.zeros_like(features)
 
 
 def operation(name: str, channels: int) -> nn.Module:
-    """A fresh operation of the toy space, for features of `channels` channels."""
+    """Returns a new operation of the toy space, for features of `channels` channels."""
     if name == "none":
         return Zero()
     if name == "skip":
@@ -61,7 +61,7 @@ def operation(name: str, channels: int) -> nn.Module:
 
 
 class ToyCell(nn.Module):
-    """One cell of the supernet: the operations of the edges of one group, by edge index."""
+    """A cell of the supernet: the operations on the edges of a group."""
 
     def __init__(self, group: str, channels: int) -> None:
         super().__init__()
@@ -72,19 +72,22 @@ class ToyCell(nn.Module):
         )
 
     def forward(self, features: Tensor, mixture: Mixture) -> Tensor:
-        """The last node; a node is the sum of its edges, an edge of its weighted operations."""
+        """Returns the last node, images x channels x height x width.
+
+        A node is the sum of its edges, an edge the weighted sum of its active operations.
+        """
         nodes = [features, *(torch.zeros_like(features) for _ in range(2))]
         for index, modules in zip(self.edges, self.operations, strict=True):
             edge = EDGES[index]
             for column, module in enumerate(cast(nn.ModuleList, modules)):
                 if mixture.active[index, column]:
-                    came = mixture.weights[index, column] * module(nodes[edge.tail])
-                    nodes[edge.head] = nodes[edge.head] + came
+                    term = mixture.weights[index, column] * module(nodes[edge.tail])
+                    nodes[edge.head] = nodes[edge.head] + term
         return nodes[-1]
 
 
 class ToySupernet(Supernet):
-    """A stem, three cells and a classifier."""
+    """The supernet of the toy space: a stem, three cells and a classifier."""
 
     def __init__(self, channels: int, task: Task) -> None:
         super().__init__()
@@ -93,15 +96,15 @@ class ToySupernet(Supernet):
         self.head = nn.Linear(channels, task.classes)
 
     def forward(self, images: Tensor, mixture: Mixture) -> Tensor:
-        """Logits under `mixture`."""
+        """Returns the logits under `mixture`, images x classes."""
         features = self.stem(images)
         for cell in self.cells:
             features = cell(features, mixture)
-        answer: Tensor = self.head(features.mean((2, 3)))
-        return answer
+        logits: Tensor = self.head(features.mean((2, 3)))
+        return logits
 
     def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
-        """Every operation of every cell."""
+        """Yields edge, column and module of every operation of every cell."""
         for cell in self.cells:
             assert isinstance(cell, ToyCell)
             for index, modules in zip(cell.edges, cell.operations, strict=True):
@@ -110,7 +113,7 @@ class ToySupernet(Supernet):
 
 
 class ToyNetwork(nn.Module):
-    """The stand-alone network of a toy architecture: the same skeleton, only what was chosen."""
+    """The stand-alone network of a toy architecture: the supernet's skeleton, chosen operations."""
 
     def __init__(self, architecture: Architecture, channels: int, task: Task) -> None:
         super().__init__()
@@ -124,19 +127,21 @@ class ToyNetwork(nn.Module):
         self.head = nn.Linear(channels, task.classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits."""
+        """Returns the logits, images x classes."""
         features = self.stem(images)
         for cell, links in zip(self.cells, self.links, strict=True):
             nodes = [features, *(torch.zeros_like(features) for _ in range(2))]
             for module, (edge, _) in zip(cast(nn.ModuleList, cell), links, strict=True):
                 nodes[edge.head] = nodes[edge.head] + module(nodes[edge.tail])
             features = nodes[-1]
-        answer: Tensor = self.head(features.mean((2, 3)))
-        return answer
+        logits: Tensor = self.head(features.mean((2, 3)))
+        return logits
 
 
 class ToySpace(SearchSpace):
-    """Five edges in two cell types; one operation an edge, never `none` where there is a choice.
+    """A space of five edges in two cell types.
+
+    An architecture has one operation on each edge; `none` only where no other is alive.
 
     Example: `ToySpace().from_text("conv,skip,pool,conv,skip")`
     """
@@ -162,7 +167,7 @@ class ToySpace(SearchSpace):
         return ToyNetwork(self.check(architecture), self.options.channels, task)
 
     def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
-        """The best alive operation of each edge, `none` only where nothing else is alive."""
+        """Returns the best alive operation of each edge; `none` only where no other is alive."""
         best = self.readable(scores, subspace)
         best[:, 0] = torch.where(best[:, 1:].isneginf().all(1), best[:, 0], -torch.inf)
         return self.architecture(
@@ -170,13 +175,13 @@ class ToySpace(SearchSpace):
         )
 
     def to_text(self, architecture: Architecture) -> str:
-        """The operations, joined by commas."""
+        """Returns the operations, joined by commas."""
         return ",".join("+".join(chosen) or "-" for chosen in architecture.choices)
 
     def from_text(self, text: str) -> Architecture:
         """See `SearchSpace.from_text`."""
-        if (own := self.own(text)) is not None:
-            return own
+        if (architecture := self.own(text)) is not None:
+            return architecture
         parts = text.strip().split(",")
         if len(parts) != len(EDGES):
             raise DataError(
@@ -187,7 +192,7 @@ class ToySpace(SearchSpace):
 
 
 class ToyData(DataSource):
-    """Images whose class is a faint pattern under noise; learnable, not trivial.
+    """Images with a faint pattern of their class under noise, so that learning takes some steps.
 
     Example: `ToyData().splits(seed=0).train.images.shape`
     """
@@ -204,22 +209,26 @@ class ToyData(DataSource):
 
     @property
     def task(self) -> Task:
-        """Three classes, three channels, eight pixels."""
+        """Three classes of images with three channels and 8x8 pixels."""
         return Task(3, 3, 8, ("zero", "one", "two"))
 
     def splits(self, seed: int) -> Splits:
-        """Every third image is of one class; valid is the end of them, test is other images."""
+        """Returns the splits; valid is the last part of the images, test has images of its own.
+
+        Classes alternate from image to image.
+        """
         images, labels = self._draw(self.options.images, 0)
         middle = round(self.options.images * self.options.train_fraction)
         test_images, test_labels = self._draw(48, 1)
-        treat = Augmentation((0.5,) * 3, (0.25,) * 3, crop_padding=1)
+        augmentation = Augmentation((0.5,) * 3, (0.25,) * 3, crop_padding=1)
         return Splits(
-            Split(images[:middle], labels[:middle], treat),
-            Split(images[middle:], labels[middle:], treat),
-            Split(test_images, test_labels, treat),
+            Split(images[:middle], labels[:middle], augmentation),
+            Split(images[middle:], labels[middle:], augmentation),
+            Split(test_images, test_labels, augmentation),
         )
 
     def _draw(self, count: int, part: int) -> tuple[Tensor, Tensor]:
+        """Returns images (count x 3 x 8 x 8, bytes) and their labels; `part` is the seed."""
         rng = generator(part, "toy")
         patterns = torch.randint(0, 2, (3, 3, 8, 8), generator=generator(0, "toy", "patterns"))
         labels = torch.arange(count) % 3
