@@ -1,11 +1,11 @@
 """Pictures: `nastk draw`, and `draw` and `draw_tree` for programs. SVG, PNG or PDF.
 
-command_line.py  `nastk draw`
-cell.py          the picture of an architecture, a panel for each cell; `layout.py` says where
-                 everything is
-tree_picture.py  the picture of a run's branches; `tree_layout.py` says where they are,
-                 `tree_cards.py` what stands on them, `heat.py` draws their tables of distances
-canvas.py        the page that pictures are drawn on: its colours, its font, its file
+command_line.py  the command `nastk draw`
+cell.py          the picture of an architecture, a panel for each cell; `layout.py` computes the
+                 positions
+tree_picture.py  the picture of a run's branches; `tree_layout.py` computes the positions,
+                 `tree_cards.py` texts and sizes, `heat.py` draws tables of distances
+canvas.py        the page that pictures are drawn on: colours, font, files
 """
 
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def commands(app: "typer.Typer") -> None:
-    """`nastk draw`."""
+    """Adds the command `nastk draw`."""
     from nastk_drawing.command_line import add_to
 
     add_to(app)
@@ -40,10 +40,10 @@ def draw(
 ) -> "Path":
     """Draw an architecture into a file: SVG, PNG or PDF, by the suffix of `path`; returns the path.
 
-    `scores` is an edges x operations table; the entries of chosen operations stand beside them.
+    `scores` is an edges x operations table; chosen operations are labelled with their entries.
 
     Raises:
-        ConfigurationError: a suffix of no known format.
+        ConfigurationError: the suffix is of no known format.
 
     Example: `draw(result.architecture, "cell.svg", title="Shapley, seed 0")`
     """
@@ -64,7 +64,7 @@ def draw_tree(
     """Draw the branches of a run into a file: SVG, PNG or PDF, by its suffix; returns the path.
 
     Raises:
-        ConfigurationError: a suffix of no known format.
+        ConfigurationError: the suffix is of no known format.
 
     Example: `draw_tree(lineage(result.history), "tree.svg", title="gm around darts")`
     """

@@ -1,7 +1,7 @@
-"""What pictures have in common: the page, its colours and its font, boxes, texts, files.
+"""Common parts of all pictures: the page, its colours and its font, boxes, texts, files.
 
-A page is a matplotlib `Figure` with one axes in points, the origin at its lower left. No pyplot, no
-window, no state that another plot could see: the same drawing gives the same bytes of SVG.
+A page is a matplotlib `Figure` with one axes in points, the origin at its lower left. It uses no
+pyplot, no window and no global state, so that the same drawing gives the same bytes of SVG.
 """
 
 import io
@@ -25,7 +25,7 @@ LINE = "#A9B3BE"
 NODE_INPUT, NODE_MIDDLE, NODE_OUTPUT = "#DCE6F0", "#FFFFFF", "#DDEBDF"
 NODE_EDGE = "#7B8794"
 LONGEST = 200
-"""Letters of a text in a picture; a name from elsewhere may have any number."""
+"""Most letters of a text in a picture; names from files may be of any length."""
 MARGIN, PADDING = 22.0, 18.0
 """Points around a picture, and inside a panel."""
 RESOLUTION = 200
@@ -33,10 +33,10 @@ RESOLUTION = 200
 
 
 def checked_format(path: str | Path, stem: str = "cell") -> str:
-    """The format that a file's name asks for.
+    """Returns the format of a file by its suffix.
 
     Raises:
-        ConfigurationError: a suffix of no known format.
+        ConfigurationError: the suffix is of no known format.
     """
     path = Path(path)
     suffix = path.suffix.lower().removeprefix(".")
@@ -49,19 +49,19 @@ def checked_format(path: str | Path, stem: str = "cell") -> str:
 
 
 def save(figure: "Figure", path: str | Path) -> Path:
-    """Write a page in the format of its file's name, without a date; returns the path.
+    """Write a page in the format of the file's suffix, without a date; returns the path.
 
-    The file is whole, or what it was before.
+    The file is replaced as a whole, or stays as it was.
 
     Raises:
-        ConfigurationError: a suffix of no known format, or a folder of that name.
-        NastkError: it cannot be written.
+        ConfigurationError: the suffix is of no known format, or `path` is a folder.
+        NastkError: the file cannot be written.
     """
     import matplotlib
 
     path = Path(path)
     suffix = checked_format(path)
-    dates: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "svg": {"Date": None, "Creator": "nastk"},
         "pdf": {"CreationDate": None},
     }
@@ -70,15 +70,15 @@ def save(figure: "Figure", path: str | Path) -> Path:
             raise ConfigurationError(f"{path} is a folder. Name a file for the picture.")
     except OSError as error:  # a name that is too long
         raise ConfigurationError(f"{path} cannot be drawn to: {error.strerror}.") from None
-    drawn = io.BytesIO()
+    content = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "nastk", "svg.fonttype": "path"}):
-        figure.savefig(drawn, format=suffix, dpi=RESOLUTION, metadata=dates.get(suffix))
-    write_atomically(path, drawn.getvalue())
+        figure.savefig(content, format=suffix, dpi=RESOLUTION, metadata=metadata.get(suffix))
+    write_atomically(path, content.getvalue())
     return path
 
 
 def page(width: float, height: float) -> tuple["Figure", "Axes"]:
-    """An empty white page of that size in points."""
+    """Returns an empty white page of `width` x `height` points."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -92,7 +92,7 @@ def page(width: float, height: float) -> tuple["Figure", "Axes"]:
 
 
 def headline(axes: "Axes", top: float, title: str | None, subtitle: str | None) -> float:
-    """Write title and subtitle from `top` downwards; the height that is left."""
+    """Write title and subtitle from `top` downwards; returns the y below them."""
     if title:
         text(axes, MARGIN, top - 8, title, 15.0, INK, weight="bold", ha="left")
         top -= 24.0
@@ -103,17 +103,17 @@ def headline(axes: "Axes", top: float, title: str | None, subtitle: str | None) 
 
 
 def legend_rows(present: Sequence[Family], width: float) -> list[list[Family]]:
-    """A legend's entries in rows that fit in `width` points."""
+    """Returns a legend's entries in rows that fit in `width` points."""
     rows: list[list[Family]] = [[]]
     for kind in present:
-        if rows[-1] and sum(_entry_width(each) for each in [*rows[-1], kind]) > width:
+        if rows[-1] and sum(_entry_width(entry) for entry in [*rows[-1], kind]) > width:
             rows.append([])
         rows[-1].append(kind)
     return rows
 
 
 def legend(axes: "Axes", rows: Sequence[Sequence[Family]], top: float, width: float) -> None:
-    """Families of operations with their colours, centred, in rows of 18 points."""
+    """Draw families of operations with their colours, centred, in rows of 18 points."""
     for number, row in enumerate(rows):
         x = (width - sum(_entry_width(kind) for kind in row) + 18.0) / 2
         y = top - 18.0 * number
@@ -126,54 +126,55 @@ def legend(axes: "Axes", rows: Sequence[Sequence[Family]], top: float, width: fl
 
 
 def _entry_width(kind: Family) -> float:
+    """Returns the width of a legend's entry in points, with the gap behind it."""
     return text_width(kind.name, 8.5) + 36.0
 
 
 @cache
 def text_width(words: str, size: float, weight: str = "normal") -> float:
-    """The width of a text in points, the same on every machine: the font comes with matplotlib."""
+    """Returns a text's width in points; equal on all machines, as matplotlib brings the font."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextToPath
 
     width, _, _ = TextToPath().get_text_width_height_descent(
-        _drawn(words), FontProperties(family=FONT, size=size, weight=weight), False
+        _printed(words), FontProperties(family=FONT, size=size, weight=weight), False
     )
     return float(width) if words else 0.0
 
 
-def _drawn(words: str) -> str:
-    """Words as they are drawn: in one line, control signs shown, the longest names cut."""
-    # The signs of control characters that terminals have are not in the font.
+def _printed(words: str) -> str:
+    """Returns words as they are drawn: in one line, with visible control signs, cut if too long."""
+    # The font lacks the signs with which terminals show control characters.
     signs = dict.fromkeys(range(9216, 9255), "�") | {ord("\n"): " ", ord("\t"): " "}
     line = printable(words).translate(signs)
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
 def tint(colour: str, share: float = 0.13) -> tuple[float, ...]:
-    """A light tone of a colour: `share` of it on white."""
-    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    """Returns a light tone of a colour: `share` of it mixed with white, as red, green, blue."""
+    parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
     return tuple(share * part + 1 - share for part in parts)
 
 
 def text(
     axes: "Axes", x: float, y: float, words: str, size: float, colour: str, **style: Any
 ) -> None:
-    """A text at (x, y), by default its middle."""
-    fixed: dict[str, Any] = {
+    """Write a text at (x, y), which is its middle unless `style` says otherwise."""
+    settings: dict[str, Any] = {
         "ha": "center",
         "va": "center_baseline",
         "family": FONT,
         "zorder": 5,
-        "parse_math": False,  # a dollar sign is a dollar sign
+        "parse_math": False,  # matplotlib would read text between dollar signs as mathematics
     } | style
-    axes.text(x, y, _drawn(words), fontsize=size, color=colour, **fixed)
+    axes.text(x, y, _printed(words), fontsize=size, color=colour, **settings)
 
 
 def rectangle(
     axes: "Axes", left: float, bottom: float, width: float, height: float, fill: Any, edge: str,
     radius: float, zorder: int, linewidth: float = 0.8,
 ) -> None:  # fmt: skip
-    """A box with round corners."""
+    """Draw a box with round corners."""
     from matplotlib.patches import FancyBboxPatch
 
     style = f"round,pad=0,rounding_size={radius}"

@@ -1,7 +1,7 @@
-"""The picture of an architecture: one panel for each cell.
+"""The picture of an architecture: a panel for each cell.
 
-The same architecture gives the same bytes of SVG. `layout` says where things are; what they look
-like is said here and in `canvas`, the page they are drawn on.
+The same architecture gives the same bytes of SVG. `layout` computes positions; this module and
+`canvas`, the page, decide how things look.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,7 @@ def picture(
     subtitle: str | None = None,
     scores: Sequence[Sequence[float]] | None = None,
 ) -> "Figure":
-    """The picture as a matplotlib `Figure` that nothing else knows of; arguments as for `draw`."""
+    """Returns the picture as a matplotlib `Figure` outside pyplot; arguments as for `draw`."""
     cells = graphs(architecture, scores)
     panels = [(graph, place(graph, _label_size, _node_size(graph))) for graph in cells]
     legend = _legend(cells)
@@ -55,22 +55,22 @@ def picture(
     width = inner + 2 * (PADDING + MARGIN)
     rows = canvas.legend_rows(legend, width - 2 * MARGIN)
     head = (24.0 if title else 0.0) + (18.0 if subtitle else 0.0)
-    tall = [layout.height + 2 * PADDING + HEADING for _, layout in panels]
-    height = 2 * MARGIN + head + sum(tall) + 14.0 * len(tall) + 18.0 * len(rows) - 12.0
+    heights = [layout.height + 2 * PADDING + HEADING for _, layout in panels]
+    height = 2 * MARGIN + head + sum(heights) + 14.0 * len(heights) + 18.0 * len(rows) - 12.0
     figure, axes = canvas.page(width, height)
     top = canvas.headline(axes, height - MARGIN, title, subtitle)
-    for (graph, layout), high in zip(panels, tall, strict=True):
-        _panel(axes, graph, layout, (MARGIN, top - high, inner + 2 * PADDING, high))
-        top -= high + 14.0
+    for (graph, layout), panel_height in zip(panels, heights, strict=True):
+        _panel(axes, graph, layout, (MARGIN, top - panel_height, inner + 2 * PADDING, panel_height))
+        top -= panel_height + 14.0
     canvas.legend(axes, rows, top - 5.0, width)
     return figure
 
 
 def _panel(
-    axes: "Axes", graph: Graph, layout: Layout, where: tuple[float, float, float, float]
+    axes: "Axes", graph: Graph, layout: Layout, rectangle: tuple[float, float, float, float]
 ) -> None:
-    """One cell in the rectangle `where` (left, bottom, width, height)."""
-    left, bottom, width, height = where
+    """Draw a cell in the `rectangle` (left, bottom, width, height)."""
+    left, bottom, width, height = rectangle
     canvas.rectangle(axes, left, bottom, width, height, PANEL, BORDER, 8.0, 0)
     heading = HEADINGS.get(graph.group, _capital(graph.group.replace("_", " ")))
     canvas.text(axes, left + 14, bottom + height - 19, heading, 10.5, INK, weight="bold", ha="left")
@@ -90,25 +90,30 @@ def _panel(
 def _draw_link(
     axes: "Axes", placed: PlacedLink, shift: tuple[float, float], strongest: float
 ) -> None:
+    """Draw a link's curve with its arrow head; the line is thicker for a larger score.
+
+    `strongest` is the largest absolute score in the cell.
+    """
     from matplotlib.patches import PathPatch, Polygon
 
-    colour, thick, dashes = LINE, 1.1, "-"
+    colour, width, dashes = LINE, 1.1, "-"
     if placed.link is not None:
         kind = family(placed.link.operation)
-        colour, thick, dashes = kind.colour, 1.9, (":" if kind.name == "none" else "-")
+        colour, width, dashes = kind.colour, 1.9, (":" if kind.name == "none" else "-")
         if placed.link.score is not None and strongest > 0:
-            thick = 1.1 + 2.0 * abs(placed.link.score) / strongest
+            width = 1.1 + 2.0 * abs(placed.link.score) / strongest
     path, tip = _path(placed.curve, shift)
+    # A wider line in the panel's colour below separates the curve from curves that it crosses.
     axes.add_patch(
         PathPatch(
-            path, fill=False, edgecolor=PANEL, linewidth=thick + 2.4, capstyle="butt", zorder=1
+            path, fill=False, edgecolor=PANEL, linewidth=width + 2.4, capstyle="butt", zorder=1
         )
     )
     axes.add_patch(
-        PathPatch(path, fill=False, edgecolor=colour, linewidth=thick, linestyle=dashes, zorder=1)
+        PathPatch(path, fill=False, edgecolor=colour, linewidth=width, linestyle=dashes, zorder=1)
     )
     x, y = tip
-    size = ARROW * 0.75 if placed.link is None else ARROW + max(thick - 1.9, 0.0) * 2.0
+    size = ARROW * 0.75 if placed.link is None else ARROW + max(width - 1.9, 0.0) * 2.0
     corners = [
         (x, y),
         (x - size, y + size * 0.42),
@@ -116,12 +121,15 @@ def _draw_link(
         (x - size, y - size * 0.42),
     ]
     if placed.curve[-1].arrive[0] > placed.curve[-1].end[0]:
-        corners = [(2 * x - a, b) for a, b in corners]
+        corners = [(2 * x - corner_x, corner_y) for corner_x, corner_y in corners]
     axes.add_patch(Polygon(corners, closed=True, facecolor=colour, linewidth=0, zorder=2))
 
 
 def _path(curve: Sequence[Segment], shift: tuple[float, float]) -> tuple[Any, tuple[float, float]]:
-    """The curve as a matplotlib path that stops inside its arrow head, and the head's tip."""
+    """Returns the curve as a matplotlib path, and the tip of its arrow head.
+
+    The path stops inside the head, so that its end does not show beside the tip.
+    """
     from matplotlib.path import Path as Line
 
     def move(point: tuple[float, float]) -> tuple[float, float]:
@@ -139,6 +147,7 @@ def _path(curve: Sequence[Segment], shift: tuple[float, float]) -> tuple[Any, tu
 
 
 def _draw_node(axes: "Axes", graph: Graph, placed: PlacedNode, shift: tuple[float, float]) -> None:
+    """Draw a node's box with its name."""
     box = placed.box
     fill = (
         NODE_INPUT
@@ -156,6 +165,7 @@ def _draw_node(axes: "Axes", graph: Graph, placed: PlacedNode, shift: tuple[floa
 
 
 def _draw_label(axes: "Axes", placed: PlacedLink, shift: tuple[float, float]) -> None:
+    """Draw the label of a link: its operation, and its score if there is one."""
     if placed.link is None or placed.label is None:
         return
     box, colour = placed.label, family(placed.link.operation).colour
@@ -189,34 +199,39 @@ def _draw_label(axes: "Axes", placed: PlacedLink, shift: tuple[float, float]) ->
 
 
 def _legend(cells: Iterable[Graph]) -> list[Family]:
+    """Returns the families of the operations in these cells, by name."""
     present = {family(link.operation) for graph in cells for link in graph.links}
     return sorted(present, key=lambda kind: kind.name)
 
 
 def _label_size(link: Link) -> tuple[float, float]:
+    """Returns width and height of a link's label in points."""
     extra = 0.0 if link.score is None else canvas.text_width(_score(link), 7.5) + 7.0
     return canvas.text_width(readable(link.operation), 8.5) + 14.0 + extra, 19.0
 
 
 def _node_size(graph: Graph) -> Any:
-    """The size of a node's box: as wide as its name asks for; square where the name is short."""
+    """Returns the function that gives the (width, height) of a node's box in points."""
 
     def size(node: int) -> tuple[float, float]:
         name = graph.name(node)
-        wide = 44.0 if name.startswith("c_") else max(28.0, canvas.text_width(name, 10.5) + 18.0)
-        return wide, 28.0 if graph.chain else 36.0
+        width = 44.0 if name.startswith("c_") else max(28.0, canvas.text_width(name, 10.5) + 18.0)
+        return width, 28.0 if graph.chain else 36.0
 
     return size
 
 
 def _node_text(graph: Graph, node: int) -> str:
+    """Returns a node's name; names such as `c_{k}` in matplotlib's mathematical notation."""
     name = graph.name(node)
     return f"$\\mathit{{{name[0]}}}{name[1:]}$" if name.startswith("c_") else name
 
 
 def _capital(text: str) -> str:
+    """Returns a text with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 
 def _score(link: Link) -> str:
+    """Returns a link's score as text."""
     return "" if link.score is None else f"{link.score:.3g}"

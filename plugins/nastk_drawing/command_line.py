@@ -1,4 +1,4 @@
-"""`nastk draw`: in the terminal, or as a picture. Matplotlib is imported for a picture only."""
+"""`nastk draw`: drawings in the terminal, or as a picture. Only a picture imports matplotlib."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ from nastk.cli import (
 
 
 def add_to(app: typer.Typer) -> None:
-    """Called each time the command line is built; adds the command."""
+    """Adds the command; called each time the command line is built."""
     app.command()(draw)
 
 
@@ -38,22 +38,22 @@ def draw(
     if branches:
         _draw_branches(Path(architecture), out)
         return
-    found, source = architecture_of(architecture, space, s or [])
+    drawn, source = architecture_of(architecture, space, s or [])
     if out is None:
         from nastk.report import cell
 
-        show(cell(found))
+        show(cell(drawn))
         return
     from nastk_drawing import draw as picture
 
-    picture(found, out, title=found.space, subtitle=source)
+    picture(drawn, out, title=drawn.space, subtitle=source)
     note(f"drawn to {out}")
 
 
 def _draw_branches(path: Path, out: Path | None) -> None:
-    """The tree of a run's branches, here or as a picture in `out`."""
-    found, title, subtitle = branches_of(path)
-    if found is None:
+    """Draw the tree of a run's branches in the terminal, or as a picture in `out`."""
+    lineage, title, subtitle = branches_of(path)
+    if lineage is None:
         raise ConfigurationError(
             f"The run {path} did not split, so it has no tree of branches. "
             f"Draw its architecture with `{command('nastk', 'draw', path)}`."
@@ -61,9 +61,9 @@ def _draw_branches(path: Path, out: Path | None) -> None:
     if out is None:
         from nastk.report import Tree
 
-        show(Tree(found))
+        show(Tree(lineage))
         return
     from nastk_drawing import draw_tree
 
-    draw_tree(found, out, title=title, subtitle=subtitle)
+    draw_tree(lineage, out, title=title, subtitle=subtitle)
     note(f"drawn to {out}")

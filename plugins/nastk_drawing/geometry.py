@@ -25,27 +25,27 @@ class Box:
 
     @property
     def left(self) -> float:
-        """The left side's x."""
+        """The x of the left side."""
         return self.x - self.width / 2
 
     @property
     def right(self) -> float:
-        """The right side's x."""
+        """The x of the right side."""
         return self.x + self.width / 2
 
     def overlaps(self, other: "Box", margin: float = 0.0) -> bool:
-        """Whether the boxes come nearer to each other than `margin` points, in both directions."""
+        """True if the boxes are nearer than `margin` points in both directions."""
         near = abs(self.x - other.x) < (self.width + other.width) / 2 + margin
         return near and abs(self.y - other.y) < (self.height + other.height) / 2 + margin
 
     def holds(self, point: Point) -> bool:
-        """Whether a point lies inside."""
+        """True if a point lies inside."""
         return abs(point[0] - self.x) < self.width / 2 and abs(point[1] - self.y) < self.height / 2
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A cubic Bezier curve: where it starts, two control points, where it ends."""
+    """A cubic Bezier curve: start, two control points (`leave`, `arrive`), end."""
 
     start: Point
     leave: Point
@@ -53,7 +53,7 @@ class Segment:
     end: Point
 
     def at(self, t: float) -> Point:
-        """The point at parameter `t` (0..1)."""
+        """Returns the point at parameter `t` (0..1)."""
         weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
         points = (self.start, self.leave, self.arrive, self.end)
         x = sum(weight * point[0] for weight, point in zip(weights, points, strict=True))
@@ -73,7 +73,7 @@ class PlacedNode:
 class PlacedLink:
     """A link's curve, from its source to its target, and the box of its label.
 
-    `link` and `label` are None where the output joins what a node computed.
+    `link` and `label` are None for the curve from a node to an output that concatenates it.
     """
 
     source: int
@@ -85,7 +85,7 @@ class PlacedLink:
 
 @dataclass(frozen=True)
 class Layout:
-    """Everything placed in the rectangle of `width` x `height` points whose lower left is given."""
+    """Placed nodes and links in a rectangle of `width` x `height` points at (`left`, `bottom`)."""
 
     left: float
     bottom: float
@@ -96,13 +96,13 @@ class Layout:
 
 
 def flat(start: Point, end: Point) -> Segment:
-    """A curve that leaves and arrives horizontally."""
+    """Returns a curve that leaves and arrives horizontally."""
     middle = (start[0] + end[0]) / 2
     return Segment(start, (middle, start[1]), (middle, end[1]), end)
 
 
 def straight(start: Point, end: Point) -> Segment:
-    """A straight line."""
+    """Returns a straight line."""
     third = ((end[0] - start[0]) / 3, (end[1] - start[1]) / 3)
     return Segment(
         start,
@@ -113,10 +113,12 @@ def straight(start: Point, end: Point) -> Segment:
 
 
 def bounded(nodes: Sequence[PlacedNode], links: Sequence[PlacedLink]) -> Layout:
-    """All of it, with the rectangle around it."""
-    boxes = [each.box for each in nodes] + [each.label for each in links if each.label]
+    """Returns the layout of these nodes and links, with the rectangle that bounds them."""
+    boxes = [node.box for node in nodes] + [link.label for link in links if link.label]
     points = [point for link in links for part in link.curve for point in (part.start, part.end)]
     points += [(box.left, box.y - box.height / 2) for box in boxes]
     points += [(box.right, box.y + box.height / 2) for box in boxes]
-    (left, right), (bottom, top) = ((min(each), max(each)) for each in zip(*points, strict=True))
+    (left, right), (bottom, top) = (
+        (min(values), max(values)) for values in zip(*points, strict=True)
+    )
     return Layout(left, bottom, right - left, top - bottom, tuple(nodes), tuple(links))

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 HEAD, KEY, GROUP_GAP = 17.0, 8.0, 5.0
 """Points for the heading, for the colours of the columns, and between groups."""
 SPAN = 0.2
-"""The least difference between the ends of the scale: noise shall not look like structure."""
+"""Least difference between the ends of the scale, so that noise does not look like structure."""
 LIGHTEST, DARKEST = 0.06, 0.82
-"""How much ink the least and the greatest distance get."""
+"""Shares of ink on white for the least and the greatest distance."""
 
 
 def heat_size(split: BranchSplit) -> tuple[float, float]:
-    """Width and height of a split's heat map in points; (0, 0) where nothing was measured."""
+    """Returns width and height of a split's heat map in points; (0, 0) without distances."""
     if split.distances is None:
         return 0.0, 0.0
     order = _order(split)
@@ -27,26 +27,27 @@ def heat_size(split: BranchSplit) -> tuple[float, float]:
 
 
 def span(splits: list[BranchSplit]) -> tuple[float, float]:
-    """The ends of the scale: the least and the greatest distance in these splits."""
-    found = [
+    """Returns the ends of the scale: the least and the greatest distance in these splits."""
+    distances = [
         value
-        for each in splits
-        for row, values in enumerate(each.distances or ())
+        for split in splits
+        for row, values in enumerate(split.distances or ())
         for column, value in enumerate(values)
         if row != column and value == value
     ]
-    if not found:
+    if not distances:
         return 0.0, 1.0
-    least = max(min(*found, max(found) - SPAN), 0.0)
-    return least, max(max(found), least + SPAN)
+    least = max(min(*distances, max(distances) - SPAN), 0.0)
+    return least, max(max(distances), least + SPAN)
 
 
 def shade(value: float, ends: tuple[float, float]) -> tuple[float, ...]:
-    """The colour of a distance on the scale between `ends`."""
+    """Returns the colour of a distance on the scale between `ends`."""
     return tint(INK, _ink(value, ends))
 
 
 def _ink(value: float, ends: tuple[float, float]) -> float:
+    """Returns the share of ink for a distance."""
     share = (value - ends[0]) / (ends[1] - ends[0]) if ends[1] > ends[0] else 0.0
     return LIGHTEST + (DARKEST - LIGHTEST) * min(max(share, 0.0), 1.0)
 
@@ -54,7 +55,7 @@ def _ink(value: float, ends: tuple[float, float]) -> float:
 def draw_heat(
     axes: "Axes", split: BranchSplit, left: float, top: float, ends: tuple[float, float]
 ) -> None:
-    """The heat map of a split with its upper left corner at (left, top)."""
+    """Draw the heat map of a split with its upper left corner at (left, top)."""
     if split.distances is None:
         return
     order = _order(split)
@@ -70,15 +71,16 @@ def draw_heat(
         _box(axes, x0 + offsets[row] + 1.5, y0 + 2.5, size - 3, 2.5, colour)
         for column, second in enumerate(order):
             value = split.distances[first][second]
-            where = (x0 + offsets[column], y)
-            _draw_cell(axes, value, first == second, where, size, ends)
+            corner = (x0 + offsets[column], y)
+            _draw_cell(axes, value, first == second, corner, size, ends)
 
 
 def _draw_cell(
-    axes: "Axes", value: float, same: bool, where: tuple[float, float], size: float,
+    axes: "Axes", value: float, same: bool, corner: tuple[float, float], size: float,
     ends: tuple[float, float],
 ) -> None:  # fmt: skip
-    x, y = where
+    """Draw a distance as a square; a dash for a NaN, and for an operation with itself."""
+    x, y = corner
     known = value == value and not same
     _box(axes, x, y, size, size, shade(value, ends) if known else PANEL, 0.7)
     if not known:
@@ -92,6 +94,7 @@ def _box(
     axes: "Axes", x: float, y: float, width: float, height: float,
     colour: str | tuple[float, ...], line: float = 0.0,
 ) -> None:  # fmt: skip
+    """Draw a rectangle with a white border of `line` points."""
     from matplotlib.patches import Rectangle
 
     axes.add_patch(
@@ -100,26 +103,26 @@ def _box(
 
 
 def _order(split: BranchSplit) -> list[int]:
-    """The operations group by group; those of no group last."""
+    """Returns the numbers of the operations, group by group; those of no group come last."""
     grouped = [name for group in split.groups for name in group]
     known = [split.operations.index(name) for name in dict.fromkeys(grouped)]
-    return known + [each for each in range(len(split.operations)) if each not in known]
+    return known + [number for number in range(len(split.operations)) if number not in known]
 
 
 def _offsets(split: BranchSplit, order: list[int], size: float) -> list[float]:
-    """Where each row (or column) begins, with a gap where a group ends."""
+    """Returns the offset of each row (or column) in points, with a gap after each group."""
     sizes = [len(group) for group in split.groups]
     if max(sizes, default=1) == 1:
-        return [place * size for place in range(len(order))]
+        return [row * size for row in range(len(order))]
     ends = [sum(sizes[:number]) for number in range(1, len(sizes))]
-    return [
-        place * size + GROUP_GAP * sum(place >= end for end in ends) for place in range(len(order))
-    ]
+    return [row * size + GROUP_GAP * sum(row >= end for end in ends) for row in range(len(order))]
 
 
 def _cell(count: int) -> float:
+    """Returns the side of a square in points, for a table of `count` operations."""
     return 20.0 if count <= 5 else 18.0 if count <= 8 else 12.0 if count <= 12 else 9.0
 
 
 def _names_width(split: BranchSplit) -> float:
+    """Returns the width of the operations' names beside the table."""
     return max(text_width(readable(name), 7.0) for name in split.operations) + 9.0

@@ -1,12 +1,11 @@
-"""Puts a cell into columns, with few crossings: the first half of a layered drawing.
+"""The columns of a cell, ordered for few crossings: the first half of a layered drawing.
 
-Nodes stand in even columns, in the order of their depth. A link is a route through every column
-between its nodes: in one odd column it carries its label, in the others it has a bend that keeps it
-apart from what stands there. Labels and nodes are then items of columns like any other, so that
-nothing can be drawn over them. Method: Sugiyama, Tagawa and Toda, "Methods for visual understanding
-of hierarchical system structures" (1981), by igraph, with the label columns of Gansner et al., "A
-technique for drawing directed graphs" (1993). Next: `positions.py`, which gives the items their
-heights.
+Nodes are in even columns, in the order of their depth. A link is a route through every column
+between its nodes: in one odd column it has its label, in the others a bend that keeps it apart from
+the other items of the column. As labels, bends and nodes are all items, nothing is drawn over them.
+Method: Sugiyama, Tagawa and Toda, "Methods for visual understanding of hierarchical system
+structures" (1981), by igraph, with the label columns of Gansner et al., "A technique for drawing
+directed graphs" (1993). `positions.py` then computes the heights of the items.
 """
 
 import random
@@ -17,15 +16,16 @@ from itertools import combinations, pairwise
 from nastk.report import Graph, Link
 
 STARTS = 48
-"""Orders that the sweeps begin with; the first is the natural one."""
+"""Number of orders from which sweeps start: the natural one, then random ones."""
 
 
 @dataclass(eq=False)
 class Item:
-    """Something that stands in a column: a node, a label, a bend or a card. Sizes in points.
+    """An item of a column: a node, a label, a bend or a card. Sizes are in points.
 
-    `node` is a node's number, or that of a card's parent; `hanging` is what reaches down below the
-    box; `y`, its middle, is set by `positions.settle`.
+    `node` is a node's number, or that of a card's parent. `hanging` is the height of what is
+    attached below the box. `y`, the middle of the box, is set by `positions.settle`. `before` and
+    `after` are the neighbours on routes, to the left and to the right.
     """
 
     column: int
@@ -41,7 +41,7 @@ class Item:
 
 @dataclass(eq=False)
 class Route:
-    """The items a link passes, source to target; `link` is None where outputs are joined."""
+    """The items on a link's way, source to target; `link` is None towards a concatenation."""
 
     items: list[Item]
     link: Link | None
@@ -56,9 +56,9 @@ def columns(
     label_size: Callable[[Link], tuple[float, float]],
     node_size: Callable[[int], tuple[float, float]],
 ) -> tuple[Order, list[Route]]:
-    """The items of a cell in the order of its nodes and links, and the routes through them.
+    """Returns the items of a cell in the order of its nodes and links, and the routes.
 
-    `label_size` and `node_size` say the (width, height) of a box, in points.
+    `label_size` and `node_size` give the (width, height) of a box in points.
     """
     depth = _depths(graph)
     items = {node: Item(2 * depth[node], "node", *node_size(node), node) for node in graph.nodes}
@@ -78,30 +78,32 @@ def columns(
 
 
 def orders(natural: Order, seed: int = 0) -> list[Order]:
-    """Orders of the columns with the fewest crossings found, starting from `natural` and chance."""
+    """Returns the orders with the fewest crossings, from sweeps that start at `STARTS` orders."""
     import igraph
 
     rng = random.Random(seed)
     items = [item for column in natural for item in column]
-    found = [natural]
+    candidates = [natural]
     for start in range(STARTS):
         if start:
             rng.shuffle(items)
-        number = {item: place for place, item in enumerate(items)}
-        steps = [(number[item], number[other]) for item in items for other in item.after]
-        # One or two sweeps, from the left or from the right: more of them end alike.
-        ahead = [item.column if start % 4 < 2 else len(natural) - item.column for item in items]
-        drawn = igraph.Graph(len(items), steps).layout_sugiyama(ahead, maxiter=1 + start % 2)
-        across = {item: place[0] for item, place in zip(items, drawn.coords, strict=True)}
-        found.append([sorted(column, key=across.__getitem__) for column in natural])
-    counts = [crossings(order) for order in found]
-    fewest = [order for order, count in zip(found, counts, strict=True) if count == min(counts)]
-    return [order for place, order in enumerate(fewest) if order not in fewest[:place]]
+        index = {item: number for number, item in enumerate(items)}
+        steps = [(index[item], index[following]) for item in items for following in item.after]
+        # One or two sweeps, from the left or from the right; more sweeps change nothing.
+        layers = [item.column if start % 4 < 2 else len(natural) - item.column for item in items]
+        drawn = igraph.Graph(len(items), steps).layout_sugiyama(layers, maxiter=1 + start % 2)
+        across = {item: point[0] for item, point in zip(items, drawn.coords, strict=True)}
+        candidates.append([sorted(column, key=across.__getitem__) for column in natural])
+    counts = [crossings(order) for order in candidates]
+    fewest = [
+        order for order, count in zip(candidates, counts, strict=True) if count == min(counts)
+    ]
+    return [order for number, order in enumerate(fewest) if order not in fewest[:number]]
 
 
 def crossings(order: Order) -> int:
-    """How many pairs of route segments cross."""
-    row = {item: place for column in order for place, item in enumerate(column)}
+    """Returns the number of pairs of route segments that cross."""
+    row = {item: number for column in order for number, item in enumerate(column)}
     return sum(
         row[left] > row[right]
         for column in order
@@ -112,7 +114,7 @@ def crossings(order: Order) -> int:
 
 
 def _depths(graph: Graph) -> dict[int, int]:
-    """The longest way to each node from an input; the output stands behind all others."""
+    """Returns the longest distance of each node from an input; the output comes after all."""
     depth = dict.fromkeys(graph.inputs, 0)
     for node in graph.middle:
         depth[node] = max((depth[link.source] + 1 for link in graph.into(node)), default=1)
@@ -123,13 +125,13 @@ def _depths(graph: Graph) -> dict[int, int]:
 def _route(
     order: Order, source: Item, target: Item, link: Link | None, label: Item | None
 ) -> Route:
-    """Lay a route from `source` to `target`: bends, and its label where the fewest labels are."""
+    """Add a route to the columns: bends, and the label in a column with the fewest labels."""
     between = [Item(column, "bend") for column in range(source.column + 1, target.column)]
     if label is not None:
         load = [sum(item.kind == "label" for item in order[bend.column]) for bend in between[::2]]
-        place = 2 * load.index(min(load))
-        label.column = between[place].column
-        between[place] = label
+        position = 2 * load.index(min(load))
+        label.column = between[position].column
+        between[position] = label
     for item in between:
         order[item.column].append(item)
     items = [source, *between, target]

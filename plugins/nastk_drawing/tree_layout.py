@@ -1,7 +1,7 @@
-"""Puts a lineage on a page: branches in columns by their depth, each level with its children.
+"""The layout of a lineage: branches in columns by their depth, level with their children.
 
-A branch stands in the middle between its first and its last child; what hangs below it (its table
-of distances) is part of the room that it takes. `positions.py` finds the heights.
+A branch is in the middle between its first and its last child. The table of distances below it
+counts as a part of its height. `positions.py` computes the heights.
 """
 
 from collections.abc import Callable
@@ -12,18 +12,18 @@ from nastk_drawing.layers import Item
 from nastk_drawing.positions import settle
 
 Size = Callable[[BranchRecord], tuple[float, float]]
-"""Width and height of something that a branch has, in points."""
+"""A function from a branch to the width and height of one of its parts, in points."""
 
 HANG, FORK = 12.0, 30.0
-"""Points from a branch to what hangs below it, and each side of the label on a fork."""
+"""Points between a card and the table below it, and on each side of a fork's label."""
 
 
 @dataclass
 class TreeLayout:
-    """Where everything is: points from the lower left.
+    """The positions in a picture of branches, in points from the lower left.
 
-    `left` and `wide` are the columns' left sides and widths by depth, `fork` where the labels
-    behind them begin; `depth` and `y` are the column and the middle of each branch, by name.
+    `left` and `wide` are the columns' left sides and widths by depth, `fork` the left sides of the
+    labels behind them; `depth` and `y` are the column and the middle of each branch, by name.
     """
 
     depth: dict[str, int]
@@ -36,9 +36,9 @@ class TreeLayout:
 
 
 def placed(branches: Lineage, card: Size, below: Size, label: Size) -> TreeLayout:
-    """The layout for cards, what hangs below some of them, and labels behind those that split.
+    """Returns the layout for the sizes of cards, of tables below them, and of forks' labels.
 
-    A size of (0, 0) is nothing.
+    A part with the size (0, 0) does not exist.
     """
     records = branches.branches
     cards: dict[str, Item] = {}
@@ -55,8 +55,8 @@ def placed(branches: Lineage, card: Size, below: Size, label: Size) -> TreeLayou
             HANG + hanging if hanging else 0.0,
         )
     order = [
-        [each for each in cards.values() if each.column == depth]
-        for depth in range(max(each.column for each in cards.values()) + 1)
+        [item for item in cards.values() if item.column == depth]
+        for depth in range(max(item.column for item in cards.values()) + 1)
     ]
     settle(
         order,
@@ -66,19 +66,19 @@ def placed(branches: Lineage, card: Size, below: Size, label: Size) -> TreeLayou
             if record.children
         ],
     )
-    low = min(each.y - each.height / 2 - each.hanging for each in cards.values())
-    high = max(each.y + each.height / 2 for each in cards.values())
+    bottom = min(item.y - item.height / 2 - item.hanging for item in cards.values())
+    top = max(item.y + item.height / 2 for item in cards.values())
     left, wide, fork, x = [], [], [], 0.0
     for depth in range(len(order)):
-        here = [record for name, record in records.items() if cards[name].column == depth]
+        column = [record for name, record in records.items() if cards[name].column == depth]
         left.append(x)
-        wide.append(max(max(card(each)[0], below(each)[0]) for each in here))
+        wide.append(max(max(card(record)[0], below(record)[0]) for record in column))
         fork.append(x + wide[-1] + FORK)
-        x = fork[-1] + max(label(each)[0] for each in here) + FORK
+        x = fork[-1] + max(label(record)[0] for record in column) + FORK
     return TreeLayout(
-        {name: each.column for name, each in cards.items()},
+        {name: item.column for name, item in cards.items()},
         left, wide, fork,
-        {name: each.y - low for name, each in cards.items()},
+        {name: item.y - bottom for name, item in cards.items()},
         left[-1] + wide[-1],
-        high - low,
+        top - bottom,
     )  # fmt: skip

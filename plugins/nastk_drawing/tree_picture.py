@@ -1,9 +1,9 @@
-"""The branches of a run that split, as a picture.
+"""The picture of a run's branches.
 
-Left to right: a branch is a card with the operations of its group, a fork says which edge was
-divided and how far apart its groups are, the table of distances hangs below the branch that split,
-and the leaves end in bars of their accuracy. `tree_layout.py` says where things are,
-`tree_cards.py` what stands there, `heat.py` draws the tables.
+From left to right: a branch is a card with the operations of its group; the label of a fork names
+the divided edge and the distance between its groups; the table of distances is below the branch
+that split; the leaves end in bars of their accuracy. `tree_layout.py` computes the positions,
+`tree_cards.py` texts and sizes, `heat.py` draws the tables.
 """
 
 from typing import TYPE_CHECKING
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CHOSEN = "#2F7D4F"
-"""The way to the chosen leaf; its card is filled as the output of a cell is."""
+"""The colour of the lines to the chosen leaf, whose card is filled as a cell's output."""
 BAR, BAR_GAP, BAR_TEXT, SCALE = 110.0, 20.0, 92.0, 34.0
-"""A bar of 100 % of its scale, before it, behind it, and the height of the scale above."""
+"""Points: a full bar, the gap before it, its text behind it, and the height of the scale above."""
 SCALES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 
 
 def picture(
     branches: Lineage, *, title: str | None = None, subtitle: str | None = None
 ) -> "Figure":
-    """The picture as a matplotlib `Figure` that nothing else knows of; as for `draw_tree`."""
+    """Returns the picture as a matplotlib `Figure` outside pyplot; arguments as for `draw_tree`."""
     layout = placed(branches, cards.card_size, cards.hanging_size, cards.label_size)
     bars = cards.accuracies(branches)
-    wide = layout.width + (BAR_GAP + BAR + BAR_TEXT if bars else 0.0)
+    tree_width = layout.width + (BAR_GAP + BAR + BAR_TEXT if bars else 0.0)
     inner = max(
-        wide,
+        tree_width,
         canvas.text_width(title or "", 15.0, "bold") - 2 * PADDING,
         canvas.text_width(subtitle or "", 9.5) - 2 * PADDING,
         _key_width(branches) - 2 * PADDING,
@@ -47,7 +47,7 @@ def picture(
     figure, axes = canvas.page(width, height)
     top = canvas.headline(axes, height - MARGIN, title, subtitle)
     canvas.rectangle(axes, MARGIN, top - panel, inner + 2 * PADDING, panel, PANEL, BORDER, 8.0, 0)
-    shift = (MARGIN + PADDING + (inner - wide) / 2, top - panel + PADDING)
+    shift = (MARGIN + PADDING + (inner - tree_width) / 2, top - panel + PADDING)
     _Drawing(axes, branches, layout, shift).everything(bars)
     canvas.legend(axes, rows, top - panel - 20.0, width)
     _draw_key(axes, branches, top - panel - 20.0 - 18.0 * len(rows), width)
@@ -55,7 +55,7 @@ def picture(
 
 
 class _Drawing:
-    """One lineage on a page: what is drawn where; `shift` is added to every place."""
+    """Draws a lineage on a page; `shift` is added to all positions of the layout."""
 
     def __init__(
         self, axes: "Axes", branches: Lineage, layout: TreeLayout, shift: tuple[float, float]
@@ -65,9 +65,9 @@ class _Drawing:
         self._ends = span(cards.splits(branches))
 
     def everything(self, bars: dict[str, float]) -> None:
-        """Forks, cards, tables and bars."""
+        """Draw forks, cards, tables and bars."""
         for record in self._branches.branches.values():
-            left, y, wide = self._place(record)
+            left, y, wide = self._position(record)
             if record.split:
                 self._fork(record, record.split)
                 below = y - cards.card_size(record)[1] / 2 - HANG
@@ -76,8 +76,8 @@ class _Drawing:
         if bars:
             self._bars(bars)
 
-    def _place(self, record: BranchRecord) -> tuple[float, float, float]:
-        """Left side, middle and width of a card."""
+    def _position(self, record: BranchRecord) -> tuple[float, float, float]:
+        """Returns left side, middle and width of a card."""
         depth = self._layout.depth[record.name]
         left = self._layout.left[depth] + self._shift[0]
         return left, self._layout.y[record.name] + self._shift[1], self._layout.wide[depth]
@@ -85,14 +85,19 @@ class _Drawing:
     # ------------------------------------------------------------------ forks
 
     def _fork(self, record: BranchRecord, split: BranchSplit) -> None:
-        left, y, wide = self._place(record)
+        """Draw the lines from a branch to its children, and the label of the split."""
+        left, y, wide = self._position(record)
         begin = self._layout.fork[self._layout.depth[record.name]] + self._shift[0]
         width, height = cards.label_size(record)
         _line(self._axes, (left + wide, y), (begin, y), record.name in self._chosen)
         for child in self._branches.children(record):
-            end, at, _ = self._place(child)
+            end, child_y, _ = self._position(child)
             _line(
-                self._axes, (begin + width, y), (end, at), child.name in self._chosen, child.fresh
+                self._axes,
+                (begin + width, y),
+                (end, child_y),
+                child.name in self._chosen,
+                child.fresh,
             )
         if not width:
             return
@@ -111,6 +116,7 @@ class _Drawing:
     # ------------------------------------------------------------------ cards
 
     def _card(self, record: BranchRecord, left: float, y: float, wide: float) -> None:
+        """Draw the card of a branch with its left side at `left` and its middle at `y`."""
         height = cards.card_size(record)[1]
         fill, edge, line = canvas.NODE_MIDDLE, NODE_EDGE, 1.1
         if record.parent is None:
@@ -126,15 +132,16 @@ class _Drawing:
         canvas.text(self._axes, right - cards.SIDE, top, course, 7.0, SOFT, ha="right")
         below = top - cards.HEADER + 2.0
         for number, row in enumerate(cards.tag_rows(record)):
-            place = x
+            tag_x = x
             for name in row:
-                self._tag(name, place, below - cards.TAG_ROW * number)
-                place += cards.tag_width(name) + cards.TAG_GAP
+                self._tag(name, tag_x, below - cards.TAG_ROW * number)
+                tag_x += cards.tag_width(name) + cards.TAG_GAP
         if not record.group:
             words = cards.undivided(record)
             canvas.text(self._axes, x, below, words, cards.TAG, SOFT, ha="left")
 
     def _tag(self, name: str, x: float, y: float) -> None:
+        """Draw the tag of an operation with its left side at `x` and its middle at `y`."""
         colour, wide = family(name).colour, cards.tag_width(name)
         canvas.rectangle(
             self._axes, x, y - 8.0, wide, 16.0, canvas.tint(colour), colour, 4.5, 4, linewidth=1.0
@@ -144,28 +151,30 @@ class _Drawing:
     # ------------------------------------------------------------------ bars
 
     def _bars(self, accuracies: dict[str, float]) -> None:
+        """Draw the leaves' accuracies (fractions) as bars with a common scale."""
         left = self._layout.width + BAR_GAP + self._shift[0]
-        most = next(each for each in SCALES if max(accuracies.values()) <= each or each == 1.0)
+        most = next(end for end in SCALES if max(accuracies.values()) <= end or end == 1.0)
         top = self._layout.height + self._shift[1]
-        what = "valid" if cards.evaluated(self._branches) else "train"
-        canvas.text(self._axes, left, top + SCALE - 10.0, f"{what} accuracy", 8.5, INK, ha="left")
+        split = "valid" if cards.evaluated(self._branches) else "train"
+        canvas.text(self._axes, left, top + SCALE - 10.0, f"{split} accuracy", 8.5, INK, ha="left")
         canvas.text(self._axes, left, top + SCALE - 22.0, "0", 7.0, SOFT, ha="left")
         canvas.text(
             self._axes, left + BAR, top + SCALE - 22.0, f"{100 * most:.0f} %", 7.0, SOFT, ha="right"
         )
         for name, accuracy in accuracies.items():
             record = self._branches.branches[name]
-            begin, y, wide = self._place(record)
+            begin, y, wide = self._position(record)
             if begin + wide + BAR_GAP < left:
                 self._axes.plot([begin + wide, left], [y, y], color=LINE, lw=0.8, ls=":", zorder=1)
             self._bar(record, accuracy, (left, y), BAR * min(accuracy / most, 1.0))
 
     def _bar(
-        self, record: BranchRecord, accuracy: float, where: tuple[float, float], length: float
+        self, record: BranchRecord, accuracy: float, start: tuple[float, float], length: float
     ) -> None:
+        """Draw a bar of `length` points whose left end is at `start`, with its accuracy."""
         from matplotlib.patches import Rectangle
 
-        (x, y), colour = where, CHOSEN if record.chosen else LINE
+        (x, y), colour = start, CHOSEN if record.chosen else LINE
         self._axes.add_patch(Rectangle((x, y - 6), BAR, 12, facecolor=BORDER, lw=0, zorder=2))
         self._axes.add_patch(Rectangle((x, y - 6), length, 12, facecolor=colour, lw=0, zorder=3))
         words = percent(accuracy) + ("  chosen" if record.chosen else "")
@@ -180,7 +189,7 @@ def _line(
     chosen: bool,
     fresh: bool = False,
 ) -> None:
-    """A curve that leaves and arrives level; dashes where weights start anew."""
+    """Draw a curve that leaves and arrives level; dashed where weights start anew."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
@@ -203,20 +212,22 @@ def _line(
 
 
 def _key_width(branches: Lineage) -> float:
+    """Returns the width of the key in points."""
     return sum(canvas.text_width(words, 8.5) + 52.0 for _, words in cards.key(branches)) - 18.0
 
 
 def _draw_key(axes: "Axes", branches: Lineage, y: float, width: float) -> None:
+    """Draw the meaning of lines and shades, centred in `width` points."""
     from matplotlib.patches import Rectangle
 
     x = (width - _key_width(branches)) / 2
     for sign, words in cards.key(branches):
         if sign == "shades":
             for step in range(7):
-                where = (x + 4.0 * step, y - 4.5)
+                corner = (x + 4.0 * step, y - 4.5)
                 axes.add_patch(
                     Rectangle(
-                        where, 4.0, 9.0, facecolor=shade(step / 6, (0.0, 1.0)), lw=0, zorder=4
+                        corner, 4.0, 9.0, facecolor=shade(step / 6, (0.0, 1.0)), lw=0, zorder=4
                     )
                 )
         else:
