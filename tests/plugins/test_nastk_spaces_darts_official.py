@@ -57,7 +57,7 @@ def made(space, **options):
 @pytest.mark.parametrize(("theirs", "ours"), NAMES)
 def test_names_of_the_authors_code(theirs, ours):
     supernet = made("s1", channels=4, cells=3).supernet(Task(3, 3, 8))
-    assert own_name(theirs, supernet) == ours
+    assert supernet.own_name(theirs) == ours
 
 
 def waves():

@@ -77,3 +77,40 @@ def test_a_split_divides_one_edge():
 def test_another_form_is_refused():
     with pytest.raises(ValueError, match="zip"):
         ROOT.keep([[True, True, True]])
+
+
+@pytest.mark.parametrize("edge", [-1, 2])
+def test_an_edge_that_is_not_there_is_refused(edge):
+    with pytest.raises(IndexError, match=rf"There are edges 0 to 1, got {edge}\."):
+        ROOT.only(edge, [0])
+
+
+# Two cell types: a grid 0 -> 1 -> 2 with a shortcut 0 -> 2, and a chain of one edge. Edges of the
+# grid stand in an order that a single walk must not depend on.
+GRID = [
+    Edge("1->2", ("none", "conv"), "grid", 1, 2),
+    Edge("0->2", ("none", "conv"), "grid", 0, 2),
+    Edge("0->1", ("none", "conv"), "grid", 0, 1),
+    Edge("chain", ("none", "conv"), "chain", 0, 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("operations", "joined"),
+    [
+        ("conv conv conv conv", True),
+        ("conv none conv conv", True),  # by way of node 1
+        ("none conv none conv", True),  # by the shortcut
+        ("none none conv conv", False),
+        ("conv none none conv", False),  # node 1 has no input
+        ("conv conv conv none", False),  # the other cell type is cut
+        ("both both both both", True),
+        ("none none both conv", False),
+        ("gone conv conv conv", True),  # nothing alive on an edge is like `none`
+        ("gone none conv conv", False),
+    ],
+)
+def test_every_cell_type_is_joined_or_the_subspace_is_not(operations, joined):
+    alive = {"none": [1, 0], "conv": [0, 1], "both": [1, 1], "gone": [0, 0]}
+    subspace = Subspace.of([[bool(on) for on in alive[word]] for word in operations.split()])
+    assert subspace.connects(GRID) is joined
