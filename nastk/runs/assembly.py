@@ -86,7 +86,7 @@ def assemble(
         config.device, config.precision, config.deterministic, config.trainer.threads
     )
     space: SearchSpace = _component(installed, "space", config.space.name, config.space.options)
-    source, splits, task = _opened(config, data, installed)
+    source, splits, task = _open_data(config, data, installed)
     make_updater = _updater_factory(config, splits, installed)
     evaluation_context = EvaluationContext(space, task, splits, config.seed, execution.device)
 
@@ -98,8 +98,8 @@ def assemble(
     plan = _plan(config, splits, train)
     with blamed(installed.called("updater", config.updater.name), "it was made and shown the plan"):
         _check_plan(make_updater(space, generator(config.seed, "check"), torch.device("cpu")), plan)
-    who = installed.called("space", config.space.name)
-    weight_bytes = _rehearse(space, task, who, config.weights if begins else None)
+    space_name = installed.called("space", config.space.name)
+    weight_bytes = _rehearse(space, task, space_name, config.weights if begins else None)
 
     evaluation_context = replace(
         evaluation_context, space=space, run=_run_handle(context, plan.epochs)
@@ -156,7 +156,7 @@ def evaluator(
     return _evaluator(installed or catalogue(), name, options, evaluation_context)
 
 
-def _opened(
+def _open_data(
     config: SearchConfig, data: Any, installed: Catalogue
 ) -> tuple[DataSource, Splits, Task]:
     """Opens the images: returns their source, its splits, and the task that they pose."""
@@ -338,10 +338,10 @@ def _check_plan(updater: ArchitectureUpdater, plan: Plan) -> None:
         )
 
 
-def _rehearse(space: SearchSpace, task: Task, who: str, weights: str | None) -> int:
+def _rehearse(space: SearchSpace, task: Task, space_name: str, weights: str | None) -> int:
     """Run two images through a supernet with all operations mixed, so that wrong shapes show now.
 
-    Returns the bytes of its weights. `who` names the space in error messages; `weights` is the file
+    Returns the bytes of its weights. `space_name` is for error messages; `weights` is the file
     that the run begins with, if any.
     """
     try:
@@ -355,13 +355,13 @@ def _rehearse(space: SearchSpace, task: Task, who: str, weights: str | None) -> 
         raise
     except RAISED as error:
         if out_of_memory(error) or not isinstance(error, (RuntimeError, ValueError)):
-            raise as_nastk_error(error, who, "making a supernet") from error
+            raise as_nastk_error(error, space_name, "making a supernet") from error
         raise ConfigurationError(
-            f"{who} with these options cannot take images of {task.form}: {error}"
+            f"{space_name} with these options cannot take images of {task.form}: {error}"
         ) from error
     if tuple(logits.shape) != (2, task.classes):
         raise ConfigurationError(
-            f"The supernet of {who[0].lower()}{who[1:]} answered logits of shape "
+            f"The supernet of {space_name[0].lower()}{space_name[1:]} answered logits of shape "
             f"{tuple(logits.shape)}, expected (2, {task.classes})."
         )
     return sum(weight.nbytes for weight in supernet.parameters())

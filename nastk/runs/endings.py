@@ -52,7 +52,7 @@ class Endings:
         """Returns the error for a run that was stopped by the user."""
         return StopRequested(f"Everything is kept in {self.path}. Continue with `{self.again()}`.")
 
-    def unheard(self, kind: str, error: BaseException) -> PluginError:
+    def observer_failed(self, kind: str, error: BaseException) -> PluginError:
         """Returns the error for an observer that failed at an event of this kind."""
         return PluginError(
             f"An observer of the run failed at {kind}: {described(error)}. "
@@ -91,7 +91,7 @@ class Endings:
             ) from None
 
     @contextmanager
-    def judging(self, name: str) -> Iterator[None]:
+    def evaluating(self, name: str) -> Iterator[None]:
         """Inside, an evaluator's error is reported in one message; its traceback is chained."""
         kept = f"The search itself is kept in {self.path}; mend that, then `{self.again()}`."
         try:
@@ -116,15 +116,17 @@ class Endings:
         )
 
 
-def raised_by(error: BaseException, config: SearchConfig, *asked: tuple[str, str]) -> str | None:
-    """Returns whose code raised an error, with its package: the run's space, or one of `asked`.
+def raised_by(
+    error: BaseException, config: SearchConfig, *candidates: tuple[str, str]
+) -> str | None:
+    """Returns whose code raised an error, with its package: the run's space, or a candidate.
 
-    `asked` holds components by kind and name. None where the code belongs to none of them.
+    `candidates` are components by kind and name. None where the code belongs to none of them.
 
     Example: `raised_by(error, config, ("updater", config.updater.name))`
     """
     installed = catalogue()
-    components = [("space", config.space.name), *asked]
+    components = [("space", config.space.name), *candidates]
     modules = {
         installed.load(*component).__module__: installed.called(*component)
         for component in components

@@ -56,7 +56,7 @@ class EventRelay:
                 observer(event)
             catalogue().manager.hook.observe(event=event)
         except RAISED as error:
-            raise self.endings.unheard(event.kind, error) from error
+            raise self.endings.observer_failed(event.kind, error) from error
 
     def waiting(self) -> Iterator[Event]:
         """Yields the events since the last call, in their order."""

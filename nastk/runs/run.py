@@ -262,7 +262,7 @@ class Run:
         evaluations: list[Evaluation] = []
         with trainer.ledger.phase("evaluate"):
             for evaluator in self.assembly.evaluators:
-                with self.endings.judging(evaluator.name):
+                with self.endings.evaluating(evaluator.name):
                     evaluation = evaluated(evaluator, architecture, probe)
                 evaluations.append(evaluation)
                 self.relay.emit(
@@ -321,7 +321,7 @@ class Run:
         if len(leaves) == 1 or (trainer.valid is None and chooser.evaluator is None):
             return leaves[0]
         evaluator = defaults.LEAF_EVALUATOR if chooser.evaluator is None else chooser.evaluator.name
-        with trainer.ledger.phase("evaluate"), self.endings.judging(evaluator):
+        with trainer.ledger.phase("evaluate"), self.endings.evaluating(evaluator):
             best, values = chooser.choose(leaves, trainer, self._stop.is_set)
         texts = {leaf.name: self._text(leaf) for leaf in leaves}
         record = {**values, "architectures": texts}

@@ -67,12 +67,12 @@ class _Drawing:
     def everything(self, bars: dict[str, float]) -> None:
         """Draw forks, cards, tables and bars."""
         for record in self._branches.branches.values():
-            left, y, wide = self._position(record)
+            left, y, width = self._position(record)
             if record.split:
                 self._fork(record, record.split)
                 below = y - cards.card_size(record)[1] / 2 - HANG
                 draw_heat(self._axes, record.split, left, below, self._ends)
-            self._card(record, left, y, wide)
+            self._card(record, left, y, width)
         if bars:
             self._bars(bars)
 
@@ -86,10 +86,10 @@ class _Drawing:
 
     def _fork(self, record: BranchRecord, split: BranchSplit) -> None:
         """Draw the lines from a branch to its children, and the label of the split."""
-        left, y, wide = self._position(record)
+        left, y, card_width = self._position(record)
         begin = self._layout.fork[self._layout.depth[record.name]] + self._shift[0]
         width, height = cards.label_size(record)
-        _line(self._axes, (left + wide, y), (begin, y), record.name in self._chosen)
+        _line(self._axes, (left + card_width, y), (begin, y), record.name in self._chosen)
         for child in self._branches.children(record):
             end, child_y, _ = self._position(child)
             _line(
@@ -115,7 +115,7 @@ class _Drawing:
 
     # ------------------------------------------------------------------ cards
 
-    def _card(self, record: BranchRecord, left: float, y: float, wide: float) -> None:
+    def _card(self, record: BranchRecord, left: float, y: float, width: float) -> None:
         """Draw the card of a branch with its left side at `left` and its middle at `y`."""
         height = cards.card_size(record)[1]
         fill, edge, line = canvas.NODE_MIDDLE, NODE_EDGE, 1.1
@@ -124,9 +124,9 @@ class _Drawing:
         if record.chosen:
             fill, edge, line = canvas.NODE_OUTPUT, CHOSEN, 2.0
         canvas.rectangle(
-            self._axes, left, y - height / 2, wide, height, fill, edge, 7.0, 3, linewidth=line
+            self._axes, left, y - height / 2, width, height, fill, edge, 7.0, 3, linewidth=line
         )
-        x, top, right = left + cards.SIDE, y + height / 2 - cards.SIDE - 4.0, left + wide
+        x, top, right = left + cards.SIDE, y + height / 2 - cards.SIDE - 4.0, left + width
         canvas.text(self._axes, x, top, record.name, 9.5, INK, ha="left", weight="bold")
         course = cards.course(record)
         canvas.text(self._axes, right - cards.SIDE, top, course, 7.0, SOFT, ha="right")
@@ -142,11 +142,11 @@ class _Drawing:
 
     def _tag(self, name: str, x: float, y: float) -> None:
         """Draw the tag of an operation with its left side at `x` and its middle at `y`."""
-        colour, wide = family(name).colour, cards.tag_width(name)
+        colour, width = family(name).colour, cards.tag_width(name)
         canvas.rectangle(
-            self._axes, x, y - 8.0, wide, 16.0, canvas.tint(colour), colour, 4.5, 4, linewidth=1.0
+            self._axes, x, y - 8.0, width, 16.0, canvas.tint(colour), colour, 4.5, 4, linewidth=1.0
         )
-        canvas.text(self._axes, x + wide / 2, y, readable(name), cards.TAG, INK)
+        canvas.text(self._axes, x + width / 2, y, readable(name), cards.TAG, INK)
 
     # ------------------------------------------------------------------ bars
 
@@ -163,9 +163,9 @@ class _Drawing:
         )
         for name, accuracy in accuracies.items():
             record = self._branches.branches[name]
-            begin, y, wide = self._position(record)
-            if begin + wide + BAR_GAP < left:
-                self._axes.plot([begin + wide, left], [y, y], color=LINE, lw=0.8, ls=":", zorder=1)
+            begin, y, width = self._position(record)
+            if begin + width + BAR_GAP < left:
+                self._axes.plot([begin + width, left], [y, y], color=LINE, lw=0.8, ls=":", zorder=1)
             self._bar(record, accuracy, (left, y), BAR * min(accuracy / most, 1.0))
 
     def _bar(
@@ -198,11 +198,11 @@ def _line(
         [start, (middle, start[1]), (middle, end[1]), end],
         [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4],
     )
-    colour, thick = (CHOSEN, 2.6) if chosen else (LINE, 1.6)
+    colour, line_width = (CHOSEN, 2.6) if chosen else (LINE, 1.6)
     style = (0, (3.0, 1.6)) if fresh else "-"
     axes.add_patch(
         PathPatch(
-            path, fill=False, edgecolor=colour, lw=thick, ls=style, capstyle="butt",
+            path, fill=False, edgecolor=colour, lw=line_width, ls=style, capstyle="butt",
             zorder=2 if chosen else 1,
         )
     )  # fmt: skip
