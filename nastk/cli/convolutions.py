@@ -55,7 +55,7 @@ class Kind:
 
     @property
     def padding(self) -> int:
-        """The padding with which a convolution of stride 1 keeps height and width."""
+        """The padding with which the output's sides are the input's divided by the stride."""
         return self.dilation * (self.size // 2)
 
     def compute(self, x: "Tensor", weight: "Tensor") -> "Tensor":

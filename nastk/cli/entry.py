@@ -95,7 +95,7 @@ def _flush(code: Any) -> Any:
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Inside, warnings are printed in one line, without path and line number of their source."""
+    """Context in which warnings are printed in one line, without path and line of their source."""
     before = warnings.formatwarning
     warnings.formatwarning = lambda message, *where, **more: f"warning: {_line(message)}\n"
     try:

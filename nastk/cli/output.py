@@ -105,7 +105,7 @@ def warn(messages: list[str]) -> None:
 
 @contextmanager
 def waiting(what: str, quiet: bool = False) -> Iterator[None]:
-    """Inside, a terminal shows a spinner with the text `what`, which disappears at the end."""
+    """Context in which a terminal shows a spinner with the text `what`; it leaves no trace."""
     console = stderr()
     if quiet or not console.is_terminal:
         yield

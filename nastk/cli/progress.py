@@ -149,7 +149,7 @@ class TimeColumn(ProgressColumn):
 
 @contextmanager
 def silent_keys() -> Iterator[None]:
-    """Inside, the terminal does not print `^C` when it is pressed, which would break the bars.
+    """Context in which the terminal does not print `^C`, which would break the bars.
 
     Does nothing without a terminal, or on a system without `termios`.
     """

@@ -10,7 +10,7 @@ from nastk.runs.run import Run
 
 @contextmanager
 def stop_on_signals(run: Run) -> Iterator[None]:
-    """Inside, SIGINT and SIGTERM stop `run` after its step; a second signal ends the process."""
+    """Context in which SIGINT and SIGTERM stop `run` after its step; a second one ends Python."""
 
     def stop(number: int, frame: Any) -> None:
         if run.stopping:

@@ -168,7 +168,7 @@ def _reported(event: Event, report: SplitReport | None) -> BranchSplit | None:
 def _derived(event: Event, edges: Edges) -> BranchSplit:
     """Returns the split derived from the children's subspaces: at the edge in which they differ.
 
-    A child's subspace is a text of 0 (dead) and 1 (alive) for each edge.
+    A child's subspace has a text for each edge, with a 1 for each alive operation, else a 0.
     """
     tables, epoch = event["subspaces"], int(event["epoch"])  # tables: children x edges
     rows = [row for row, texts in enumerate(zip(*tables, strict=True)) if len(set(texts)) > 1]

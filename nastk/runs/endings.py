@@ -79,7 +79,7 @@ class Endings:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Inside, an error in writing a file of the run is reported with how to resume later."""
+        """Context for writing files of the run; an error then says how to resume the run later."""
         try:
             yield
         except WriteError as error:
@@ -92,7 +92,7 @@ class Endings:
 
     @contextmanager
     def evaluating(self, name: str) -> Iterator[None]:
-        """Inside, an evaluator's error is reported in one message; its traceback is chained."""
+        """Context for an evaluator's work; its error becomes one message, with its traceback."""
         kept = f"The search itself is kept in {self.path}; mend that, then `{self.again()}`."
         try:
             yield

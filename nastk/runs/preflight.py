@@ -190,7 +190,7 @@ def trained(assembly: Assembly, branch: Branch) -> Sequence[Mixture]:
 
 
 def _time_step(assembly: Assembly, branch: Branch) -> tuple[float, float]:
-    """Returns the seconds of the second weight step, without and of the updater's work in it.
+    """Returns the seconds of the second weight step without the updater, and of the updater in it.
 
     The first step warms up; where an epoch has only one step, that one is timed.
     """

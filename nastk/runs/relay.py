@@ -32,7 +32,7 @@ class EventRelay:
 
     @contextmanager
     def logging_to(self, log: EventLog) -> Iterator[None]:
-        """Inside, events are passed on, and all but the transient ones are written to `log`."""
+        """Context in which events are passed on, and all but transient ones written to `log`."""
         self.log = log
         try:
             yield
