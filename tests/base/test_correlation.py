@@ -136,6 +136,7 @@ def test_the_interval_of_both_is_wider_than_that_of_architectures_alone_and_hold
     assert both.high - both.low > alone.high - alone.low
 
 
+@pytest.mark.slow
 def test_the_two_way_interval_holds_what_other_images_and_architectures_give():
     """Of 60 such experiments about 95 % hold the mean of all; fewer than 85 % would be a defect."""
     found = [two_way(*measured(40, 150, 0.08, seed), seed) for seed in range(60)]

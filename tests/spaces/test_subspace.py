@@ -74,9 +74,10 @@ def test_a_split_divides_one_edge():
     assert ROOT.contains(left) and not left.contains(right)
 
 
-def test_another_form_is_refused():
+@pytest.mark.parametrize("table", [[[True] * 3], [[True] * 2, [True] * 3], [[True] * 4] * 2])
+def test_another_form_is_refused(table):
     with pytest.raises(ValueError, match="zip"):
-        ROOT.keep([[True, True, True]])
+        ROOT.keep(table)
 
 
 @pytest.mark.parametrize("edge", [-1, 2])
