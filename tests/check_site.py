@@ -33,7 +33,7 @@ def faults(site):
     page = pages[site / "python-api" / "index.html"]
     words = re.sub(r"\s+", "", html.unescape(TAGS.sub("", page))).replace(",)", ")")
     for signature in (
-        "Edge(name:str,operations:tuple[str,...],group:str,source:int,node:int)",
+        "Edge(name:str,operations:tuple[str,...],group:str,tail:int,head:int)",
         "Offer(name:str,summary:str,load:str)",
     ):
         if signature not in words:
