@@ -30,9 +30,13 @@ from rich.table import Table
 from benchmarks.pairing import Pair
 from benchmarks.parity import distance, relative
 from benchmarks.reference.training import Images, optimizer_of, training_step
-from nastk import ConfigurationError, resolve
+from nastk import ConfigurationError
+from nastk_reproduction.cards import card
+from nastk_reproduction.running import request as published_request
 
 SPACES = ("darts", "nasbench201")
+PUBLISHED = "shapley-nasbench201-cifar10"
+"""The reproduction card of the search."""
 VARIANTS = ("textbook", "ours", "ours, bf16", "ours, graphs", "ours, bf16, graphs")
 RESERVE = 20.0
 """Seconds kept for writing a checkpoint and the tables."""
@@ -171,13 +175,10 @@ class Check:
             data = {"name": "digits", "options": {"limit": 200}}
             trainer = {"epochs": 2, "batch_size": 32, "threads": 1}
             return {"space": tiny, "updater": few, "data": data, "trainer": trainer}
-        asked = {"space": "nasbench201", "updater": "shapley", "data": "cifar10", "preset": "paper"}
-        whole = resolve(asked).model_dump(mode="json")
-        own = whole["data"]["options"]
-        kept = {key: own[key] for key in ("train_fraction", "cutout") if key in own}
-        data = {"name": "folder", "options": {"path": str(self.images), **kept, "crop_padding": 4}}
-        parts = {key: whole[key] for key in ("space", "updater", "trainer")}
-        return {**parts, "data": data, "device": self.device, "seed": 0}
+        published = published_request(card(PUBLISHED), data=f"folder:{self.images}")
+        published["data"]["options"]["crop_padding"] = 4  # as CIFAR-10's own source crops
+        parts = {key: published[key] for key in ("space", "updater", "data", "trainer")}
+        return {**parts, "device": self.device, "seed": 0}
 
 
 def apart(pair: Pair, device: str) -> dict[str, float]:

@@ -4,20 +4,10 @@ import itertools
 
 import pytest
 import torch
+from kernels_kit import EXACT, drawn
 
 from nastk.nn.batch_moments import column_sums, maps, moments, positions, statistics
 from nastk.nn.kernels import depthwise as convolution
-
-EXACT = {"rtol": 0, "atol": 1e-11}
-
-
-def drawn(*shape, seed=0, last=True):
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(*shape, generator=generator, dtype=torch.float64)
-    if last and len(shape) == 4:
-        x = x.contiguous(memory_format=torch.channels_last)
-    return x.requires_grad_()
-
 
 # ------------------------------------------------------------------ depthwise convolutions
 

@@ -4,21 +4,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernels_kit import EXACT, drawn
 
 from nastk.nn.kernels import terms
 from nastk.nn.norms import BatchNorm, Frozen
 from nastk_spaces_darts.mixing import mix
 from nastk_spaces_darts.terms import Term, plain_sum
-
-EXACT = {"rtol": 0, "atol": 1e-11}
-
-
-def drawn(*shape, seed=0, last=True):
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.randn(*shape, generator=generator, dtype=torch.float64)
-    if last and len(shape) == 4:
-        x = x.contiguous(memory_format=torch.channels_last)
-    return x.requires_grad_()
 
 
 def terms_of(kinds, last=True, side=6, channels=3):
