@@ -16,7 +16,7 @@ from nastk.base.plugins import catalogue
 from nastk.base.seeds import seed_of
 from nastk.base.wording import command
 from nastk.cli import output
-from nastk.cli.brought import Brought, brought
+from nastk.cli.given import GivenArchitecture, given_architecture
 from nastk.cli.progress import ProgressView
 from nastk.data.augment import Augmentation
 from nastk.data.image_size import read_size
@@ -85,7 +85,7 @@ def evaluate(word: str, request: Request, json: bool) -> None:
     if means_a_run(word):
         evaluations = _of_run(RunFolder.open(word), request, specs)
     else:
-        given = brought(word, request.space, request.space_options)
+        given = given_architecture(word, request.space, request.space_options)
         evaluations = _of_architecture(given, request, specs)
     if json:
         values = [evaluation.to_json() for evaluation in evaluations]
@@ -131,7 +131,7 @@ def _of_run(
             component = evaluator(assembly, spec.name, spec.options, context)
             probe = _probe(folder, assembly, component, context)
             called = installed.called("evaluator", spec.name)
-            with ledger.phase("evaluate"), blamed(called, "judging"):
+            with ledger.phase("evaluate"), blamed(called, "evaluating"):
                 evaluation = evaluated(component, architecture, probe)
                 ledger.memory(peak_memory(assembly.execution.device))
         result.add(evaluation, ledger.cost())
@@ -202,7 +202,7 @@ def _without_images(
     for spec in specs:
         evaluator_class: type[Evaluator] = installed.load("evaluator", spec.name)
         evaluator = evaluator_class(context, evaluator_class.parse_options(spec.options))
-        with blamed(installed.called("evaluator", spec.name), "judging"):
+        with blamed(installed.called("evaluator", spec.name), "evaluating"):
             evaluation = evaluated(evaluator, result.architecture, None)
         result.add(evaluation)
         evaluations.append(evaluation)
@@ -210,7 +210,7 @@ def _without_images(
 
 
 def _of_architecture(
-    given: Brought, request: Request, specs: Sequence[ComponentSpec]
+    given: GivenArchitecture, request: Request, specs: Sequence[ComponentSpec]
 ) -> list[Evaluation]:
     """Evaluate an architecture that comes from no run of the user."""
     installed = catalogue()
@@ -242,13 +242,13 @@ def _of_architecture(
         for spec, evaluator_class in zip(specs, classes, strict=True):
             options = evaluator_class.parse_options(uses.config(spec)["options"])
             evaluator = evaluator_class(context, options)
-            with blamed(installed.called("evaluator", evaluator_class.name), "judging"):
+            with blamed(installed.called("evaluator", evaluator_class.name), "evaluating"):
                 evaluations.append(evaluated(evaluator, given.architecture, None))
     return evaluations
 
 
 def _context(
-    given: Brought, request: Request, execution: Execution, images: bool
+    given: GivenArchitecture, request: Request, execution: Execution, images: bool
 ) -> EvaluationContext:
     """Returns the space with the named data's task, and with its splits if `images` are needed.
 

@@ -127,11 +127,11 @@ def architecture_of(
             f"{config['updater']['name']} on {data_name(config['data'])}, seed {config['seed']}"
         )
         return Architecture.from_json(folder.result()["architecture"]), source
-    from nastk.cli.brought import brought, own_json
+    from nastk.cli.given import given_architecture, own_json
 
     if space is None and (stored := own_json(word)) is not None:
         return stored
-    given = brought(word, space, options)
+    given = given_architecture(word, space, options)
     return given.architecture, given.source
 
 
@@ -157,10 +157,10 @@ def branches_of(path: Path) -> tuple["Lineage | None", str, str]:
 
 def _show_brought(word: str, space: str | None, options: Sequence[str], json: bool) -> None:
     """Show an architecture that comes from no run of the user."""
-    from nastk.cli.brought import brought
+    from nastk.cli.given import given_architecture
     from nastk.report.summary import summary
 
-    given = brought(word, space, options)
+    given = given_architecture(word, space, options)
     text = given.space.to_text(given.architecture)
     if json:
         space_options = given.space.options.model_dump(mode="json")

@@ -114,17 +114,17 @@ def forecast(config: SearchConfig, json: bool) -> None:
         f"  images       {task.form}, {counted(task.classes, 'class', 'classes')}; "
         f"trained on {task.objective.words()}\n"
         f"  measuring    {updater}\n"
-        f"{_judging(cost, assembly)}"
-        f"  time         about {seconds(cost.seconds)} without judging, if nothing is cut short\n"
+        f"{_evaluating(cost, assembly)}"
+        f"  time         about {seconds(cost.seconds)} without evaluation, if nothing ends early\n"
         f"  memory       {size(cost.peak_memory)} at the largest step{free}\n"
         f"  preset       {config.preset or f'none: {_full_size(assembly)}'}"
     )
 
 
-def _judging(cost: Forecast, assembly: Assembly) -> str:
+def _evaluating(cost: Forecast, assembly: Assembly) -> str:
     """Returns a line for each evaluator with the most images that it will use, where it says so."""
     lines = []
-    for name, images in cost.judging.items():
+    for name, images in cost.evaluating.items():
         if images is None:
             lines.append(f"{name}: unknown (the evaluator does not say)")
         elif not any(images.values()):
@@ -134,8 +134,8 @@ def _judging(cost: Forecast, assembly: Assembly) -> str:
             backward_words = f", {count(backward)} backward" if backward else ""
             lines.append(f"{name}: at most {count(forward)} images forward{backward_words}")
     if (evaluator := assembly.chooser.evaluator) is not None:
-        lines.append(f"leaves: unknown ({evaluator.name} judges each leaf of a run that splits)")
-    heads = ["judging", *[""] * len(lines)]
+        lines.append(f"leaves: unknown ({evaluator.name} evaluates each leaf of a run that splits)")
+    heads = ["evaluating", *[""] * len(lines)]
     return "".join(f"  {head:<12} {line}\n" for head, line in zip(heads, lines, strict=False))
 
 

@@ -47,7 +47,7 @@ class ConstrainedDecision:
 
     space: SearchSpace
     structure: Structure
-    meters: Sequence[Limit]
+    limits: Sequence[Limit]
     subspace: Subspace
     scores: Table
     trust: bool = True
@@ -62,7 +62,7 @@ class ConstrainedDecision:
 
     def keeps(self, architecture: Architecture) -> bool:
         """True if the architecture keeps all limits."""
-        return all(meter.keeps(architecture, self.trust) for meter in self.meters)
+        return all(limit.keeps(architecture, self.trust) for limit in self.limits)
 
 
 def best(decision: ConstrainedDecision) -> Architecture | None:
@@ -76,14 +76,14 @@ def feasible(decision: ConstrainedDecision) -> Iterator[Architecture]:
 
     Yields nothing if the cheapest architecture of every weighting exceeds a limit.
     """
-    weights = torch.ones(len(decision.meters), dtype=torch.float64)
-    for _ in range(WEIGHTINGS if len(decision.meters) > 1 else 1):
-        shares = torch.stack([meter.shares for meter in decision.meters])  # limits x edges x ops
+    weights = torch.ones(len(decision.limits), dtype=torch.float64)
+    for _ in range(WEIGHTINGS if len(decision.limits) > 1 else 1):
+        shares = torch.stack([limit.shares for limit in decision.limits])  # limits x edges x ops
         inside, over = _at_best_price(decision, (weights[:, None, None] * shares).sum(0))
         if inside is not None:
             yield inside
         # A limit that is still exceeded counts more in the next round.
-        used = torch.tensor([meter.share(over) for meter in decision.meters], dtype=torch.float64)
+        used = torch.tensor([limit.share(over) for limit in decision.limits], dtype=torch.float64)
         weights = weights * used.clamp(min=0.5) ** 4
         weights = weights / weights.max()
 
@@ -160,9 +160,9 @@ def _exchanges(decision: ConstrainedDecision, current: Architecture) -> list[lis
         return []
     scores = decision.scores.flatten()  # edges * ops, like the numbers in `moves`
     gain = scores[moves[:, 1]] - scores[moves[:, 0]]  # moves
-    shares = torch.stack([meter.shares.flatten() for meter in decision.meters])
+    shares = torch.stack([limit.shares.flatten() for limit in decision.limits])
     extra = shares[:, moves[:, 1]] - shares[:, moves[:, 0]]  # limits x moves
-    unused = [1 - meter.share(current) for meter in decision.meters]
+    unused = [1 - limit.share(current) for limit in decision.limits]
     left = torch.tensor(unused, dtype=torch.float64)  # limits
     fits = (extra <= left[:, None] + 1e-6).all(0)  # moves
     least = 1e-12 * float(scores.abs().max())

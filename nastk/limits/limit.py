@@ -131,7 +131,7 @@ class CachedEvaluator:
         """Returns all metrics of an architecture, from the cache if it was evaluated before."""
         if architecture.id not in self._metrics:
             who = f"Evaluator {self.evaluator.name!r}"
-            with torch.random.fork_rng(devices=[]), blamed(who, "judging for a limit"):
+            with torch.random.fork_rng(devices=[]), blamed(who, "evaluating for a limit"):
                 metrics = evaluated(self.evaluator, architecture, None).metrics
             self._metrics[architecture.id] = dict(metrics)
         return self._metrics[architecture.id]
@@ -168,27 +168,27 @@ class Limit:
                 "split, and what is limited steers the decision: the accuracy on test would mean "
                 "nothing any more. Limit what needs no test images, such as params=4M."
             )
-        self.limit, self._known = limit, known
+        self.bound, self._known = limit, known
         self.sum: Additive = measured(space, self.value, structure)
 
     def value(self, architecture: Architecture) -> float:
         """Returns the metric of an architecture, measured by the evaluator."""
         metrics = self._known.metrics(architecture)
-        if self.limit.metric not in metrics:
+        if self.bound.metric not in metrics:
             raise ConfigurationError(
-                f"Evaluator {self.limit.evaluator!r} has no metric {self.limit.metric!r} to limit. "
+                f"Evaluator {self.bound.evaluator!r} has no metric {self.bound.metric!r} to limit. "
                 f"It has: {', '.join(metrics)}."
             )
-        return float(metrics[self.limit.metric])
+        return float(metrics[self.bound.metric])
 
     def holds(self, architecture: Architecture) -> bool:
         """True if the metric, measured by the evaluator, is within the limit."""
-        return self.value(architecture) <= self.limit.at_most
+        return self.value(architecture) <= self.bound.at_most
 
     def keeps(self, architecture: Architecture, trust: bool = True) -> bool:
         """Like `holds`, but uses the additive model if that is exact, trusted and off the limit."""
         if trust and self.sum.exact:
-            predicted, most = self.sum.of(architecture), self.limit.at_most
+            predicted, most = self.sum.of(architecture), self.bound.at_most
             if abs(predicted - most) > NEAR * most:
                 return predicted < most
         return self.holds(architecture)
@@ -196,8 +196,8 @@ class Limit:
     @property
     def shares(self) -> Table:
         """Cost of each operation as a share of the limit, edges x operations."""
-        return self.sum.costs / self.limit.at_most
+        return self.sum.costs / self.bound.at_most
 
     def share(self, architecture: Architecture) -> float:
         """Returns the share of the limit that an architecture uses, by the additive model."""
-        return self.sum.of(architecture) / self.limit.at_most
+        return self.sum.of(architecture) / self.bound.at_most

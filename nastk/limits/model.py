@@ -58,7 +58,7 @@ class Structure:
         tables = torch.stack([table_of(architecture) for architecture in architectures])
         return cls(tables.any(0), tuple(_exclusive_edges(space.edges, tables)))
 
-    def levelled(
+    def normalized(
         self, costs: Float64[Tensor, "edges ops"], rest: float
     ) -> tuple[Float64[Tensor, "edges ops"], float]:
         """Returns (costs, rest) with equal sums, the cheapest operation of each group at zero.
@@ -147,8 +147,8 @@ those whose tail is not; only on its own edge."""
 class Additive:
     """A metric as a sum: `rest`, and `costs` of each operation (zero for the cheapest rivals).
 
-    `exact` is True if the sum equals the value of every measured architecture; `asked` is the
-    number of measured architectures.
+    `exact` is True if the sum equals the value of every measured architecture; `measurements` is
+    the number of measured architectures.
 
     Example: `measured(space, value, Structure.of(space)).of(architecture)`
     """
@@ -156,7 +156,7 @@ class Additive:
     rest: float
     costs: Table
     exact: bool
-    asked: int
+    measurements: int
 
     def of(self, architecture: Architecture) -> float:
         """Returns the sum for an architecture."""
@@ -192,7 +192,7 @@ def fit(
     error = float((rows @ solved - truth / scale).abs().max())
     # Entry 0 of the solution is the rest, entry k + 1 the cost of key k; indexing with the keys
     # gives a table, edges x operations.
-    costs, rest = structure.levelled(solved[torch.tensor(keys) + 1], float(solved[0]))
+    costs, rest = structure.normalized(solved[torch.tensor(keys) + 1], float(solved[0]))
     # Costs within rounding become exactly zero, so that free operations tie.
     costs, rest = costs.masked_fill(costs < EXACT, 0.0) * scale, rest * scale
     return Additive(rest, costs, error <= EXACT, len(architectures))

@@ -56,7 +56,7 @@ class ConstrainedSpace(SearchSpace):
         self.inner, self.edges = space, space.edges
         self.structure = Structure.of(space)
         cached: dict[int, CachedEvaluator] = {}
-        self.meters = [
+        self.limits = [
             Limit(
                 space,
                 limit,
@@ -65,7 +65,7 @@ class ConstrainedSpace(SearchSpace):
             )
             for limit, evaluator in limits
         ]
-        self.costs = torch.stack([meter.shares for meter in self.meters]).sum(0)
+        self.costs = torch.stack([limit.shares for limit in self.limits]).sum(0)
         self._decided: dict[tuple[Subspace, tuple[float, ...]], Architecture] = {}
         self._reasons: dict[Subspace, str | None] = {}
         self._refuse_impossible()
@@ -139,7 +139,7 @@ class ConstrainedSpace(SearchSpace):
 
     def keeps(self, architecture: Architecture) -> bool:
         """True if the architecture keeps all limits; exact additive models are trusted."""
-        return all(meter.keeps(architecture) for meter in self.meters)
+        return all(limit.keeps(architecture) for limit in self.limits)
 
     def _best(self, scores: Float64[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
         """Returns the best decision within the limits, or raises a `PluginError`."""
@@ -163,16 +163,16 @@ class ConstrainedSpace(SearchSpace):
     def _decision(
         self, scores: Float64[Tensor, "edges ops"], subspace: Subspace
     ) -> ConstrainedDecision:
-        return ConstrainedDecision(self.inner, self.structure, self.meters, subspace, scores)
+        return ConstrainedDecision(self.inner, self.structure, self.limits, subspace, scores)
 
     def _smallest(self, subspace: Subspace) -> str:
         """Returns a text with the smallest value of every metric and its limit."""
         descriptions = []
-        for meter in self.meters:
-            value = meter.value(self.inner.decide(-meter.shares, subspace))
-            limit = meter.limit
+        for limit in self.limits:
+            value = limit.value(self.inner.decide(-limit.shares, subspace))
+            bound = limit.bound
             descriptions.append(
-                f"the smallest {limit.metric} is {number(value)}, the limit {number(limit.at_most)}"
+                f"the smallest {bound.metric} is {number(value)}, the limit {number(bound.at_most)}"
             )
         return "; ".join(descriptions)
 
@@ -180,7 +180,7 @@ class ConstrainedSpace(SearchSpace):
         """Raise a `ConfigurationError` if no architecture of the space keeps the limits."""
         full = self.full()
         if self.inner.why_empty(full) is None and self.why_empty(full) is not None:
-            together = " together" if len(self.meters) > 1 else ""
+            together = " together" if len(self.limits) > 1 else ""
             raise ConfigurationError(
                 f"No architecture of space {self.name!r} that was found keeps the "
                 f"limit{'s' * bool(together)}{together}: {self._smallest(full)}. "
@@ -232,14 +232,14 @@ class LimitReport(Evaluator):
         """
         refuse_larger(self.space, architecture, "The updater")
         metrics, notes = {}, []
-        for meter in self.space.meters:
-            limit = meter.limit
-            metrics[limit.metric] = meter.value(architecture)
-            metrics[f"most_{limit.metric}"] = limit.at_most
-            kind = "exactly" if meter.sum.exact else "about"
+        for limit in self.space.limits:
+            bound = limit.bound
+            metrics[bound.metric] = limit.value(architecture)
+            metrics[f"most_{bound.metric}"] = bound.at_most
+            kind = "exactly" if limit.sum.exact else "about"
             notes.append(
-                f"{limit.metric} is that of evaluator {limit.evaluator!r}, {kind} a sum over the "
-                f"operations, found from {meter.sum.asked} architectures."
+                f"{bound.metric} is that of evaluator {bound.evaluator!r}, {kind} a sum over the "
+                f"operations, found from {limit.sum.measurements} architectures."
             )
         return Evaluation(self.name, metrics, tuple(notes))
 
@@ -264,11 +264,11 @@ class LimitWatch:
 
 def refuse_larger(space: ConstrainedSpace, architecture: Architecture, who: str) -> None:
     """Raise a `PluginError` if an architecture exceeds a limit according to its evaluator."""
-    for meter in space.meters:
-        if not meter.holds(architecture):
+    for limit in space.limits:
+        if not limit.holds(architecture):
             raise PluginError(
-                f"{who} answered an architecture with {meter.limit.metric} = "
-                f"{number(meter.value(architecture))}, over the limit of "
-                f"{number(meter.limit.at_most)}. Limits hold for updaters that decide by "
+                f"{who} answered an architecture with {limit.bound.metric} = "
+                f"{number(limit.value(architecture))}, over the limit of "
+                f"{number(limit.bound.at_most)}. Limits hold for updaters that decide by "
                 "`space.decide` and draw by `space.sample`."
             )

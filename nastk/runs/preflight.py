@@ -15,6 +15,7 @@ import torch
 from nastk.base.errors import ConfigurationError, NastkError
 from nastk.base.failures import RAISED, as_nastk_error, out_of_memory
 from nastk.base.plugins import catalogue
+from nastk.base.renamed import renamed_fields
 from nastk.nn.memory import available, memory_limit, peak_memory
 from nastk.runs.assembly import Assembly
 from nastk.runs.endings import raised_by
@@ -24,12 +25,13 @@ from nastk.train.branch import Branch
 from nastk.train.ranking import Ranking
 
 
+@renamed_fields(judging="evaluating")
 @dataclass(frozen=True)
 class Forecast:
     """Weight steps and images of the whole run, expected seconds, and peak memory in bytes.
 
     `updater_images_forward` and `_backward` are upper bounds, None where the updater gives none.
-    `judging` has the same bounds for each evaluator, whose seconds are not part of `seconds`.
+    `evaluating` has the same bounds for each evaluator, whose seconds are not part of `seconds`.
     `forward_seconds` and `backward_seconds` are the times of one image, as the method trains.
     `peak_memory` is that of the whole process, while one branch trains; `available_memory` is what
     was free before, None where the system does not say.
@@ -50,7 +52,7 @@ class Forecast:
     parameters: int
     forward_seconds: float
     backward_seconds: float
-    judging: Mapping[str, Mapping[str, int] | None]
+    evaluating: Mapping[str, Mapping[str, int] | None]
 
     def to_json(self) -> dict[str, Any]:
         """Returns the forecast as a JSON object."""
@@ -158,11 +160,11 @@ def _timed(assembly: Assembly) -> Forecast:
         sum(weight.numel() for weight in branch.supernet.parameters()),
         forward,
         backward,
-        _judging(assembly),
+        _evaluating(assembly),
     )
 
 
-def _judging(assembly: Assembly) -> dict[str, dict[str, int] | None]:
+def _evaluating(assembly: Assembly) -> dict[str, dict[str, int] | None]:
     """Returns the most images of each requested evaluator; None where it does not say."""
     images: dict[str, dict[str, int] | None] = {}
     for spec, evaluator in zip(assembly.config.evaluators, assembly.evaluators, strict=False):

@@ -99,7 +99,7 @@ def recomputed(part: nn.Module, *inputs: Any) -> Any:
     return checkpoint(call, inputs, use_reentrant=False)
 
 
-def is_heard(module: nn.Module) -> bool:
+def has_hooks(module: nn.Module) -> bool:
     """True if a hook is registered on `module`; such modules must not be fused."""
     return bool(
         module._forward_hooks

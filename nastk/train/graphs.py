@@ -26,7 +26,7 @@ from nastk.base.events import Event, UpdaterReported
 from nastk.data.streams import Batch
 from nastk.nn.execution import Execution
 from nastk.spaces.mixture import Mixture
-from nastk.spaces.supernet import Answers, is_heard
+from nastk.spaces.supernet import Answers, has_hooks
 from nastk.train.branch import Branch
 from nastk.train.options import Graphs
 from nastk.train.passes import Pass, eager, forward
@@ -340,7 +340,7 @@ class GraphedMeasurer:
         """Called for every batch on which mixtures are measured."""
         eager = branch.measuring(images)
         # A graph does not call the hooks of modules.
-        if any(map(is_heard, branch.supernet.modules())):
+        if any(map(has_hooks, branch.supernet.modules())):
             return eager
         kinds: dict[tuple[int, ...], Measurements] = self._kinds.setdefault(branch.supernet, {})
         kind = kinds.setdefault(tuple(images.shape), Measurements())

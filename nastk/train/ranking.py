@@ -258,7 +258,7 @@ class Ranking:
         """Returns the metrics of an evaluator for an architecture, without a supernet."""
         if evaluator is None:
             return {}
-        with blamed(f"Evaluator {evaluator.name!r}", "judging for a ranking"):
+        with blamed(f"Evaluator {evaluator.name!r}", "evaluating for a ranking"):
             return dict(evaluated(evaluator, architecture, None).metrics)
 
     def _candidates(self) -> Iterator[Architecture]:

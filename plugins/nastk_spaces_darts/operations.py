@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nastk.nn import BatchNorm, chosen_pixels, depthwise, parameter_free, pointwise
-from nastk.spaces import is_heard
+from nastk.spaces import has_hooks
 from nastk_spaces_darts.terms import Term
 
 State = Float[Tensor, "batch _channels _height _width"]
@@ -100,7 +100,7 @@ class Operation(nn.Module):
 
         If a hook is registered on the operation, its output is computed in full for the hook.
         """
-        if not self._folds or is_heard(self):
+        if not self._folds or has_hooks(self):
             return Term(self(view))
         last = cast(Separable | Halve, self.stages[-1])
         return last.term(self._before_last(view))

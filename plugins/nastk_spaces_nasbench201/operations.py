@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nastk.nn import parameter_free
-from nastk.spaces import is_heard
+from nastk.spaces import has_hooks
 
 State = Float[Tensor, "batch _channels _height _width"]
 """A feature map; only the number of images is the same throughout a network."""
@@ -70,12 +70,12 @@ class Operation(nn.Module):
         It may not if its norm has a scale and a shift, or if a hook is registered on one of its
         modules.
         """
-        if is_heard(self) or is_heard(self.body):
+        if has_hooks(self) or has_hooks(self.body):
             return False
         if not isinstance(self.body, nn.Sequential):
             return True
         convolution, norm = self.body
-        return parameter_free(norm) and not is_heard(convolution) and not is_heard(norm)
+        return parameter_free(norm) and not has_hooks(convolution) and not has_hooks(norm)
 
     @property
     def is_none(self) -> bool:

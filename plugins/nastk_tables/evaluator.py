@@ -133,7 +133,7 @@ class TableAccuracy(Evaluator):
         """
         space = self.context.space
         text = space.to_text(space.check(architecture))
-        index = self.table.place(text)
+        index = self.table.index_of(text)
         accuracies = {
             f"table_{split}_accuracy": float(scores.values[index]) / 100
             for split, scores in sorted(self._accuracies.items(), key=lambda pair: str(pair[0]))

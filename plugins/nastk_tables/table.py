@@ -47,7 +47,7 @@ class Table:
     def __contains__(self, text: object) -> bool:
         return text in self._indices
 
-    def place(self, text: str) -> int:
+    def index_of(self, text: str) -> int:
         """Returns the index of an architecture in `texts` and in every column.
 
         Raises:
@@ -101,7 +101,7 @@ class Table:
 
         Columns of other trainings and of single runs are left out, and so are unknown values.
         """
-        index = self.place(text)
+        index = self.index_of(text)
         training = (dataset_name(dataset), split, epochs)
         costs = {
             column.quantity: float(self.values[row, index])
@@ -144,7 +144,7 @@ class Scores:
         Raises:
             DataError: the table does not hold the architecture, or has no value in this column.
         """
-        value = float(self.values[self.table.place(text)])
+        value = float(self.values[self.table.index_of(text)])
         if value != value:
             raise DataError(f"The table has no value of {text!r} in column {self.column.name!r}.")
         return value
@@ -152,7 +152,7 @@ class Scores:
     def rank(self, text: str) -> int:
         """Returns how many architectures are better; equal ones share a rank, the best has 0."""
         self.of(text)
-        return int((self.values > self.values[self.table.place(text)]).sum())
+        return int((self.values > self.values[self.table.index_of(text)]).sum())
 
     def count(self) -> int:
         """Returns how many architectures have a value."""

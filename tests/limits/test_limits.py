@@ -159,8 +159,8 @@ def test_the_assembled_space_is_limited_and_the_judge_is_asked_few_times():
     space = found.space
     assert (space.name, space.edges) == ("toy", ToySpace().edges)
     assert found.trainer.space is space
-    assert space.meters[0]._known is space.meters[1]._known
-    assert space.meters[0]._known.evaluator.asked <= 40
+    assert space.limits[0]._known is space.limits[1]._known
+    assert space.limits[0]._known.evaluator.asked <= 40
     assert [one.name for one in found.evaluators] == ["supernet", "size", "limits"]
 
 

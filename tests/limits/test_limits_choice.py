@@ -61,7 +61,7 @@ def test_costs_of_the_toy_in_closed_form():
     wanted[:3, 2], wanted[3:, 2] = 2 * CONV, CONV
     torch.testing.assert_close(found.costs, wanted, rtol=1e-9, atol=1e-6)
     assert found.rest == pytest.approx(REST)
-    assert found.exact and found.asked == evaluator.asked <= 25
+    assert found.exact and found.measurements == evaluator.asked <= 25
 
 
 def test_costs_of_darts_cells_need_few_architectures():
@@ -75,7 +75,7 @@ def test_costs_of_darts_cells_need_few_architectures():
         )
 
     found = measured(space, value, Structure.of(space))
-    assert found.exact and found.asked < 60
+    assert found.exact and found.measurements < 60
     rng = torch.Generator().manual_seed(9)
     for _ in range(20):
         architecture = space.sample(space.full(), rng)
@@ -84,7 +84,7 @@ def test_costs_of_darts_cells_need_few_architectures():
 
 def test_what_is_no_sum_is_known_to_be_none():
     space = NasBench201Space()
-    assert not limited(space, Crooked(setting_of(space)), "params=0.5M").meters[0].sum.exact
+    assert not limited(space, Crooked(setting_of(space)), "params=0.5M").limits[0].sum.exact
 
 
 @pytest.mark.slow
@@ -94,7 +94,7 @@ def test_costs_of_networks_that_are_built():
 
     space = NasBench201Space(NasBench201Options(network_channels=4, network_cells=1))
     evaluator = Size(setting_of(space))
-    found = limited(space, evaluator, "params=20k").meters[0].sum
+    found = limited(space, evaluator, "params=20k").limits[0].sum
     rng = torch.Generator().manual_seed(3)
     for _ in range(3):
         architecture = space.sample(space.full(), rng)
@@ -158,12 +158,12 @@ def every():
 def test_decisions_equal_brute_force_over_nasbench201(most, every):
     space, (tables, sizes) = NasBench201Space(), every
     found = limited(space, Closed(setting_of(space)), f"params={most}")
-    inside = sizes <= found.meters[0].limit.at_most
+    inside = sizes <= found.limits[0].bound.at_most
     assert 0 < inside.sum() < len(sizes) == 15_625
     for seed in range(25):
         scores = scores_of(seed, (6, 5))
         answer = found.decide(scores, space.full())
-        assert found.meters[0].holds(answer)
+        assert found.limits[0].holds(answer)
         best = float((tables * scores).sum((1, 2))[inside].max())
         assert score(scores, answer) == pytest.approx(best, rel=1e-12)
 
@@ -189,7 +189,7 @@ def test_decisions_under_uneven_costs_are_near_the_best(shares, optimal, every):
     for seed in range(20):
         scores = scores_of(seed, (6, 5))
         answer = found.decide(scores, space.full())
-        assert all(meter.holds(answer) for meter in found.meters)
+        assert all(limit.holds(answer) for limit in found.limits)
         best = float((tables * scores).sum((1, 2))[inside].max())
         lost = (best - score(scores, answer)) / best
         assert -1e-12 <= lost <= GAP
@@ -202,8 +202,8 @@ def test_a_metric_that_is_no_sum_is_kept_all_the_same():
     found = limited(space, Crooked(setting_of(space)), "params=0.3M")
     rng = torch.Generator().manual_seed(0)
     for seed in range(10):
-        assert found.meters[0].holds(found.decide(scores_of(seed, (6, 5)), space.full()))
-        assert found.meters[0].holds(found.sample(space.full(), rng))
+        assert found.limits[0].holds(found.decide(scores_of(seed, (6, 5)), space.full()))
+        assert found.limits[0].holds(found.sample(space.full(), rng))
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_large_spaces_come_near_the_bound_of_lagrange(space):
     for seed in range(2):
         scores = scores_of(seed, shape)
         answer = found.decide(scores, space.full())
-        assert found.meters[0].holds(answer)
+        assert found.limits[0].holds(answer)
         # For any price, the best of score - price * (cost - most) is no less than the best allowed.
         bound = min(
             score(scores, each) - price * (score(costs, each) - most)
@@ -269,7 +269,7 @@ def test_only_what_is_alive_is_decided():
 def test_draws_keep_the_limit_and_differ():
     space, rng = limited_toy(), torch.Generator().manual_seed(0)
     drawn = [space.sample(space.full(), rng) for _ in range(60)]
-    assert all(space.meters[0].holds(each) for each in drawn)
+    assert all(space.limits[0].holds(each) for each in drawn)
     assert len({each.id for each in drawn}) > 10
 
 
@@ -286,7 +286,7 @@ def test_where_draws_hardly_ever_keep_the_limit_a_decision_does():
     evaluator = Summed(space)
     least = score(evaluator.tables["a"], space.decide(-evaluator.tables["a"], space.full()))
     found, rng = limited(space, evaluator, f"a={least * 1.02!r}"), torch.Generator().manual_seed(0)
-    assert all(found.meters[0].holds(found.sample(space.full(), rng)) for _ in range(5))
+    assert all(found.limits[0].holds(found.sample(space.full(), rng)) for _ in range(5))
 
 
 def test_subspaces_without_anything_small_enough_are_complained_about():

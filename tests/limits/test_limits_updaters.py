@@ -44,7 +44,7 @@ def harness_of(name, space):
 def within(space, branch, harness):
     architecture = branch.updater.architecture(harness.trainer.probe(branch))
     assert branch.subspace.contains(Subspace(architecture.table()))
-    return all(meter.holds(architecture) for meter in space.meters)
+    return all(limit.holds(architecture) for limit in space.limits)
 
 
 @pytest.mark.parametrize("limit", LIMITS)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from core_kit import ShortContract
 
 from nastk import Batch, Mixture, PluginError, catalogue, resolve
-from nastk.spaces.supernet import is_heard
+from nastk.spaces.supernet import has_hooks
 from nastk.testing import Harness, ToySpace
 from nastk.testing.toy import ToySupernet
 from nastk_gradient.gdas import Gdas
@@ -92,7 +92,7 @@ def test_it_is_far_from_the_slope_of_the_mixture_and_leaves_no_hook():
     (true,) = torch.autograd.grad(probe.loss(drawn, batch), alpha, retain_graph=True)
     found = published_slope(probe, space.edges, drawn, alpha, batch)
     assert float(F.cosine_similarity(found.flatten(), true.flatten(), 0)) < 0.95
-    assert not any(is_heard(module) for _, _, module in probe.operations())
+    assert not any(has_hooks(module) for _, _, module in probe.operations())
 
 
 def test_a_drawn_none_passes_on_the_slope_of_the_others():

@@ -376,7 +376,7 @@ def test_a_latency_can_be_limited(file):
     limit = LimitOptions(**read_limit(f"latency=8.1ms:table={file}"))
     assert (limit.evaluator, limit.at_most) == ("latency", 0.0081)
     found = ConstrainedSpace(space, [(limit, evaluator)])
-    assert found.meters[0].sum.exact
+    assert found.limits[0].sum.exact
     scores = torch.zeros(5, 4)
     scores[:, 2], scores[:, 3] = 1.0, 0.9
     architecture = found.decide(scores, space.full())

@@ -146,10 +146,10 @@ def test_evaluator_refuses_a_damaged_table(tmp_path):
 
 def test_evaluator_refuses_an_architecture_that_the_table_lacks(tmp_path):
     write(tmp_path / "a.table", toy_table(texts=TEXTS[:10]))
-    judging = evaluator(table=str(tmp_path / "a.table"))
-    assert judging.evaluate(ToySpace().from_text(TEXTS[9]), None).metrics["rank"] == 0
+    known = evaluator(table=str(tmp_path / "a.table"))
+    assert known.evaluate(ToySpace().from_text(TEXTS[9]), None).metrics["rank"] == 0
     with pytest.raises(DataError, match=f"table of 10 architectures .* has no '{TEXTS[10]}'"):
-        judging.evaluate(ToySpace().from_text(TEXTS[10]), None)
+        known.evaluate(ToySpace().from_text(TEXTS[10]), None)
 
 
 # ---------------------------------------------------------------- commands and doctor

@@ -57,7 +57,7 @@ def test_it_counts_what_a_run_will_take():
 def test_judging_is_forecast_as_a_run_is_charged_for_it(tmp_path):
     retrain = nastk.use("retrain", epochs=3, batch_size=16, baseline=1)
     judges = [retrain, "supernet", "size"]
-    found = forecast(updater="darts", evaluators=judges).judging
+    found = forecast(updater="darts", evaluators=judges).evaluating
     held_out = 48 + 48  # the valid and the test split; 48 others train
     assert found == {
         "retrain": {"images_forward": 2 * (3 * 48 + held_out), "images_backward": 2 * 3 * 48},
@@ -78,7 +78,9 @@ def test_an_evaluator_that_does_not_say_is_said_to_be_unknown():
             return Evaluation("silent", {"x": 1})
 
     installed = with_classes(updater=Still, evaluator=Silent)
-    assert forecast(installed, updater="still", evaluators=["silent"]).judging == {"silent": None}
+    assert forecast(installed, updater="still", evaluators=["silent"]).evaluating == {
+        "silent": None
+    }
 
 
 @pytest.mark.parametrize("updater", ["darts", "gm", "isdarts", "shapley", "random"])

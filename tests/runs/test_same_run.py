@@ -257,7 +257,7 @@ def test_other_datasets_from_python_are_refused(tmp_path):
     assert nastk.resume(tmp_path / "run", data=(pairs(0), pairs(1))).architecture
 
 
-# ---------------------------------------------------------------------- judging later
+# ---------------------------------------------------------------------- evaluating later
 
 
 @pytest.fixture(scope="module")

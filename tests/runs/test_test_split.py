@@ -78,7 +78,7 @@ def test_with_a_limit_the_space_leads_to_no_test_image():
     found = assemble(nastk.resolve({**TOY, "limits": ["params=4M", "madds=1G"]}))
     held = reach(found.space)
     splits = [one for one in held if isinstance(one, Split)]
-    assert splits, "the meters' judges have train and valid images: the walk reaches them"
+    assert splits, "the limits' evaluators have train and valid images: the walk reaches them"
     assert any(len(one) == len(found.splits.train) for one in splits)
     test = found.splits.test.images.untyped_storage().data_ptr()
     tensors = [one for one in held if isinstance(one, torch.Tensor)]

@@ -72,7 +72,7 @@ class Choice(nn.Module):
         self.name = name
         self.names = tuple(candidates)
         self.edge: int | None = None
-        self.place = name or f"of {', '.join(candidates) or 'nothing'}"
+        self.label = name or f"of {', '.join(candidates) or 'nothing'}"
         self._shapes: dict[tuple[torch.Size, ...], torch.Size] = {}
         self._check_names()
         self.operations = nn.ModuleList(
@@ -105,19 +105,19 @@ class Choice(nn.Module):
 
     def extra_repr(self) -> str:
         """Returns what `print` shows beside the operations."""
-        return f"{self.place!r}, {', '.join(self.names)}"
+        return f"{self.label!r}, {', '.join(self.names)}"
 
     def _check_names(self) -> None:
         """Raise a `ConfigurationError` for a name that is not allowed, or too few operations."""
         for name in (*self.names, *([] if self.name is None else [self.name])):
             if not NAME.fullmatch(name):
                 raise ConfigurationError(
-                    f"Choice {self.place}: {name!r} cannot be a name, since architectures are "
+                    f"Choice {self.label}: {name!r} cannot be a name, since architectures are "
                     "written as text. Leave out spaces, '=' and '+'."
                 )
         if len(self.names) < FEWEST:
             raise ConfigurationError(
-                f"Choice {self.place} has {len(self.names)} operation(s), which decides nothing. "
+                f"Choice {self.label} has {len(self.names)} operation(s), which decides nothing. "
                 "Give it two or more, or use the operation itself."
             )
 
@@ -127,13 +127,13 @@ class Choice(nn.Module):
         module = candidate() if is_function else candidate
         if not isinstance(module, nn.Module):
             raise ConfigurationError(
-                f"Operation {name!r} of choice {self.place} must be a module, or a function "
+                f"Operation {name!r} of choice {self.label} must be a module, or a function "
                 f"without arguments that makes one; got {module!r}."
             )
         for inner in module.modules():
             if isinstance(inner, Choice):
                 raise ConfigurationError(
-                    f"Operation {name!r} of choice {self.place} holds a choice itself "
+                    f"Operation {name!r} of choice {self.label} holds a choice itself "
                     f"({', '.join(inner.names)}). Put the choices one after the other, or list "
                     "the combinations as operations."
                 )
@@ -147,14 +147,14 @@ class Choice(nn.Module):
         terms = _TERMS.get()
         if terms is None:
             raise ConfigurationError(
-                f"Choice {self.place} was called outside of a supernet, so nothing says what to "
+                f"Choice {self.label} was called outside of a supernet, so nothing says what to "
                 "compute. Call space.supernet(task)(images, mixture), or build what was chosen "
                 "with space.network(architecture, task). (torch.utils.checkpoint calls layers "
                 "again later: leave it out around choices.)"
             )
         if self.edge is None:
             raise ConfigurationError(
-                f"Choice {self.place} is called, but is no submodule of its network. Keep choices "
+                f"Choice {self.label} is called, but is no submodule of its network. Keep choices "
                 "as attributes or in a torch.nn.ModuleList, not in a plain list."
             )
         return terms[self.edge]
@@ -167,12 +167,12 @@ class Choice(nn.Module):
             raise
         except (RuntimeError, TypeError, ValueError) as error:
             raise RuntimeError(
-                f"operation {self.names[column]!r} of choice {self.place} fails on an input of "
+                f"operation {self.names[column]!r} of choice {self.label} fails on an input of "
                 f"{_shape_of(inputs)}: {error}"
             ) from error
         if not isinstance(output, Tensor):
             raise ConfigurationError(
-                f"Operation {self.names[column]!r} of choice {self.place} must answer one tensor, "
+                f"Operation {self.names[column]!r} of choice {self.label} must answer one tensor, "
                 f"got {type(output).__name__}."
             )
         return output
@@ -185,7 +185,7 @@ class Choice(nn.Module):
                 for column, module in enumerate(self.operations)
             ]
         return ConfigurationError(
-            f"The operations of choice {self.place} must answer one shape, got "
+            f"The operations of choice {self.label} must answer one shape, got "
             f"{'; '.join(shapes)} for an input of {_shape_of(inputs)}. "
             "Give them the same channels, stride and padding."
         )
@@ -200,7 +200,7 @@ class Choice(nn.Module):
                 self._compute(column, module, copies)
                 names += [self.names[column]] if before != _versions(copies) else []
         return ConfigurationError(
-            f"Choice {self.place}: {', '.join(names)} changes its input in place, which all its "
+            f"Choice {self.label}: {', '.join(names)} changes its input in place, which all its "
             "operations share. Use functions that return a new tensor (relu, not relu_)."
         )
 

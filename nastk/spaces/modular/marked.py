@@ -41,7 +41,7 @@ def decisions(module: nn.Module, owner: str) -> list[Decision]:
     by_name: dict[str, dict[str, Choice]] = {}
     for place, choice in module.named_modules():
         if isinstance(choice, Choice) and place:
-            choice.place = repr(choice.name or place)
+            choice.label = repr(choice.name or place)
             by_name.setdefault(choice.name or place, {})[place] = choice
     if not by_name:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Judging on the command line: what is shown meanwhile and booked, and advice for small runs."""
+"""Evaluating on the command line: what is shown meanwhile and booked, and advice for small runs."""
 
 import json
 from pathlib import Path
@@ -81,10 +81,10 @@ def test_a_dry_run_says_what_judging_takes(nastk):
     code, out, _ = nastk(*TOY, *judges, "--leaf-evaluator", judges[1], "--dry-run")
     assert code == 0
     assert [line.strip() for line in out.splitlines()[5:9]] == [
-        "judging      retrain: at most 240 images forward, 144 backward",
+        "evaluating   retrain: at most 240 images forward, 144 backward",
         "size: no images",
-        "leaves: unknown (retrain judges each leaf of a run that splits)",
-        *[line.strip() for line in out.splitlines() if "without judging, if" in line],
+        "leaves: unknown (retrain evaluates each leaf of a run that splits)",
+        *[line.strip() for line in out.splitlines() if "without evaluation, if" in line],
     ]
 
 

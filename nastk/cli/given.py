@@ -1,4 +1,4 @@
-"""Architectures that no run of the user found, as arguments of a command: `brought`.
+"""Architectures that no run of the user found, as arguments of a command: `given_architecture`.
 
 Such an architecture is a text that a space can read, such as a genotype or a published name, or a
 file that holds one, or nastk's own JSON. Without `--space` all installed spaces try to read it.
@@ -24,7 +24,7 @@ LARGEST = 2**20
 
 
 @dataclass(frozen=True)
-class Brought:
+class GivenArchitecture:
     """An architecture from outside a run, with its space, and its `source` for titles."""
 
     architecture: Architecture
@@ -32,7 +32,7 @@ class Brought:
     source: str
 
 
-def brought(word: str, space: str | None, options: Sequence[str]) -> Brought:
+def given_architecture(word: str, space: str | None, options: Sequence[str]) -> GivenArchitecture:
     """Returns the architecture that `word` is, or that the file `word` holds.
 
     Args:
@@ -52,7 +52,7 @@ def brought(word: str, space: str | None, options: Sequence[str]) -> Brought:
         space_options = {**_options_beside(word), **space_options}
     if space is not None:
         read = _read(space, text, space_options)
-        return Brought(read[0], read[1], source)
+        return GivenArchitecture(read[0], read[1], source)
     readers = list(_readers(text, space_options))
     if not readers:
         raise _unread(word, text)
@@ -63,7 +63,7 @@ def brought(word: str, space: str | None, options: Sequence[str]) -> Brought:
             f"Read as an architecture of space {best[1].name}; {', '.join(other_names)} "
             f"read{'s' if len(other_names) == 1 else ''} it too (choose with --space)."
         )
-    return Brought(best[0], best[1], source)
+    return GivenArchitecture(best[0], best[1], source)
 
 
 def content(word: str) -> tuple[str, str]:
