@@ -20,6 +20,13 @@ from nastk import ConfigurationError, Result
 from nastk_reproduction.cards import Card, Outcome
 
 SECTIONS = ("space", "updater", "data")
+OWN_AUGMENTATION = {
+    "cifar10": {"crop_padding": 4, "flip": True},
+    "cifar100": {"crop_padding": 4, "flip": True},
+    "svhn": {"crop_padding": 4, "flip": False},
+    "imagenet16-120": {"crop_padding": 2, "flip": True},
+}
+"""What published sources do where nobody says; a folder of the same images would choose its own."""
 
 
 def request(card: Card, reduced: bool = False, data: str | None = None) -> dict[str, Any]:
@@ -41,7 +48,7 @@ def request(card: Card, reduced: bool = False, data: str | None = None) -> dict[
     published = nastk.resolve(dict(card.request)).model_dump(mode="json")
     parts = {name: published[name] for name in (*SECTIONS, "trainer")}
     if data is not None:
-        parts["data"] = _other_data(data, parts["data"]["options"])
+        parts["data"] = _other_data(data, parts["data"])
     changes = card.reduced if reduced else {}
     for name in SECTIONS:
         parts[name]["options"] = {**parts[name]["options"], **changes.get(name, {})}
@@ -50,10 +57,13 @@ def request(card: Card, reduced: bool = False, data: str | None = None) -> dict[
     return {**parts, "trainer": trainer, "evaluators": evaluators}
 
 
-def _other_data(named: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Another data source with those of `options` that it has as well."""
+def _other_data(named: str, published: Mapping[str, Any]) -> dict[str, Any]:
+    """Another data source with those options of the published one that it has as well."""
     name, _, path = named.partition(":")
     source = nastk.catalogue().load("data", name)
+    options = dict(published["options"])
+    for option, own in OWN_AUGMENTATION.get(published["name"], {}).items():
+        options[option] = own if options.get(option) is None else options[option]
     kept = {
         key: value
         for key, value in options.items()

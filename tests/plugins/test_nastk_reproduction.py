@@ -10,7 +10,7 @@ from nastk import ConfigurationError, NastkError, catalogue
 from nastk.cli.app import build
 from nastk_reproduction import cards as known
 from nastk_reproduction.cards import Card, Outcome, Published, cards, markdown
-from nastk_reproduction.running import interval, reproduced, request
+from nastk_reproduction.running import OWN_AUGMENTATION, interval, reproduced, request
 
 TINY = Card(
     name="tiny",
@@ -55,6 +55,14 @@ def test_full_size_is_the_preset_and_other_images_keep_what_both_sources_have(tm
     assert moved["name"] == "folder" and moved["options"]["path"] == str(tmp_path)
     fraction = published["data"]["options"]["train_fraction"]
     assert moved["options"]["train_fraction"] == fraction
+    assert (moved["options"]["crop_padding"], moved["options"]["flip"]) == (4, True)
+
+
+def test_other_images_are_cropped_and_mirrored_as_the_published_source_would():
+    for name, own in OWN_AUGMENTATION.items():
+        source = catalogue().load("data", name)
+        if hasattr(source, "mirror"):  # imagenet16-120 says it in its splits alone
+            assert own == {"crop_padding": source.crop, "flip": source.mirror}
 
 
 def test_a_card_is_run_seed_by_seed_and_read_again_without_training(tmp_path):
