@@ -53,6 +53,7 @@ from .spaces.space import SingleChoiceSpace as SingleChoiceSpace
 from .spaces.subspace import Edge as Edge
 from .spaces.subspace import Subspace as Subspace
 from .spaces.supernet import Supernet as Supernet
+from .spaces.trained_model import TrainedModel as TrainedModel
 from .train.branch import Branch as Branch
 from .train.context import RunContext as RunContext
 from .train.diagnostic import Diagnostic as Diagnostic

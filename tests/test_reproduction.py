@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from nastk import Task, catalogue, resolve
 from nastk.cli import evaluate, run
 from nastk.cli.app import build
+from nastk.nn import parameters, without_auxiliary
 from nastk.runs.config import evaluator_config, merge
 from nastk.runs.evaluating import evaluator_use
-from nastk_evaluators.size import parameters, without_auxiliary
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

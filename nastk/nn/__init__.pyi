@@ -7,6 +7,9 @@ from .batch_moments import maps as maps
 from .batch_moments import moments as moments
 from .batch_moments import positions as positions
 from .batch_moments import statistics as statistics
+from .counting import multiply_adds as multiply_adds
+from .counting import parameters as parameters
+from .counting import without_auxiliary as without_auxiliary
 from .kernels.depthwise import depthwise as depthwise
 from .kernels.pointwise import pointwise as pointwise
 from .kernels.reference import takes_plain_form as takes_plain_form

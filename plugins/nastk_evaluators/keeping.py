@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nastk import ConfigurationError
-from nastk_evaluators.size import without_auxiliary
+from nastk.nn import without_auxiliary
 
 LOADING = (
     "`network = nastk.resume(RUN).network(...)`, with what the option `network` says, and "

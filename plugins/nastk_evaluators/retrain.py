@@ -26,12 +26,12 @@ from nastk import (
 )
 from nastk.base import generator
 from nastk.data import stream
+from nastk.nn import parameters, without_auxiliary
 from nastk_evaluators.halving import halve
 from nastk_evaluators.joined import joined
 from nastk_evaluators.keeping import LOADING, check_place, keep
 from nastk_evaluators.presets import PRESETS
 from nastk_evaluators.recipe import Recipe
-from nastk_evaluators.size import parameters, without_auxiliary
 from nastk_evaluators.training import Training, has_drop_path
 
 

@@ -1,10 +1,9 @@
 """The evaluator `size`: parameters and multiply-adds of the stand-alone network."""
 
 import torch
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from nastk import Architecture, Evaluation, Evaluator, Probe, Task
+from nastk import Architecture, Evaluation, Evaluator, Probe
+from nastk.nn import multiply_adds, parameters, without_auxiliary
 
 
 class Size(Evaluator):
@@ -29,33 +28,7 @@ class Size(Evaluator):
         without_auxiliary(network)
         metrics = {
             "parameters": parameters(network),
-            "multiply_adds": multiply_adds(network, task),
+            "multiply_adds": multiply_adds(network, task.shape),
         }
         note = f"Counted for one image of {task.form}, without an auxiliary head."
         return Evaluation(self.name, metrics, (note,))
-
-
-def without_auxiliary(network: nn.Module) -> nn.Module:
-    """Removes the auxiliary head of `network`, if it has one, and returns `network`."""
-    if getattr(network, "auxiliary", None) is not None:
-        network.register_module("auxiliary", None)
-    return network
-
-
-def parameters(network: nn.Module) -> int:
-    """Returns the number of trainable parameters."""
-    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
-
-
-def multiply_adds(network: nn.Module, task: Task) -> int:
-    """Returns the multiply-adds of convolutions and matrix products for one image.
-
-    Norms, pools, activations and additions are not counted. `network` is on the meta device, and is
-    left in evaluation mode.
-    """
-    image = torch.empty(1, *task.shape, device="meta")
-    network.eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(image)
-    # Torch counts a multiply-add as two operations.
-    return int(counter.get_total_flops()) // 2
