@@ -7,6 +7,7 @@ from .errors import near_miss as near_miss
 from .events import EpochDone as EpochDone
 from .events import SplitReport as SplitReport
 from .events import table_to_json as table_to_json
+from .extras import library as library
 from .files import check_replaceable as check_replaceable
 from .files import write_atomically as write_atomically
 from .pickles import DAMAGE as DAMAGE

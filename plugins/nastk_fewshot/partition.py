@@ -3,7 +3,6 @@
 `partitions` enumerates the ways to divide them; `Partitioner` takes the best by its rule.
 """
 
-import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,7 +12,7 @@ from typing import Any, Literal
 from jaxtyping import Float64
 from torch import Tensor
 
-from nastk.base import MissingExtraError
+from nastk.base import library
 
 Rule = Literal["balanced", "min-cut", "min-within", "listed"]
 Groups = int | Literal["all"]
@@ -164,11 +163,9 @@ def networkx() -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    try:
-        return importlib.import_module("networkx")
-    except ImportError:
-        raise MissingExtraError(
-            f"gm: partition=min-cut with more than {ENUMERATED} operations on an edge needs "
-            "networkx. Install it with `pip install 'nastk[networkx]'`, or use "
-            "`-u partition=balanced`."
-        ) from None
+    return library(
+        "networkx",
+        "networkx",
+        f"gm: partition=min-cut with more than {ENUMERATED} operations on an edge",
+        "use `-u partition=balanced`",
+    )
