@@ -1,4 +1,4 @@
-"""Evaluators: `supernet` (shared weights), `size` (parameters, multiply-adds) and `retrain`."""
+"""Evaluators: `supernet` (shared weights) and `size` (parameters, multiply-adds)."""
 
 from nastk import Offer, hookimpl
 
@@ -16,10 +16,5 @@ def evaluators() -> list[Offer]:
             "size",
             "parameters and multiply-adds of the stand-alone network",
             "nastk_evaluators.size:Size",
-        ),
-        Offer(
-            "retrain",
-            "accuracy of the stand-alone network, trained from scratch",
-            "nastk_evaluators.retrain:Retrain",
         ),
     ]

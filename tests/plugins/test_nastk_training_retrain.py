@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from evaluators_kit import Even
 from torch import Tensor, nn
 
-import nastk_evaluators
+import nastk_training
 from nastk import (
     Architecture,
     ConfigurationError,
@@ -29,12 +29,12 @@ from nastk.base.seeds import seed_of
 from nastk.data.opening import stream
 from nastk.testing import EvaluatorContract, ToyData, ToySpace, fingerprint
 from nastk.train.evaluator import RunHandle
-from nastk_evaluators.joined import joined
-from nastk_evaluators.recipe import Recipe
-from nastk_evaluators.retrain import Retrain
 from nastk_evaluators.size import Size
-from nastk_evaluators.training import Training
 from nastk_spaces_darts.space import DartsSpace
+from nastk_training.joined import joined
+from nastk_training.recipe import Recipe
+from nastk_training.retrain import Retrain
+from nastk_training.training import Training
 
 CPU = Execution(torch.device("cpu"))
 TOY = ToySpace()
@@ -396,7 +396,7 @@ def test_so_is_a_network_that_does_not_fit_the_images() -> None:
 
 
 def test_the_offer_is_the_class() -> None:
-    offers = {offer.name: offer for offer in nastk_evaluators.evaluators()}
+    offers = {offer.name: offer for offer in nastk_training.evaluators()}
     assert offers["retrain"].summary == Retrain.summary
     assert offers["retrain"].load == f"{Retrain.__module__}:{Retrain.__name__}"
 

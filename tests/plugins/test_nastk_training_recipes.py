@@ -31,13 +31,13 @@ from nastk.limits.space import ConstrainedSpace
 from nastk.runs.config import evaluator_config
 from nastk.runs.evaluating import evaluator_use
 from nastk.testing import ToyData, ToySpace
-from nastk_evaluators.presets import PRESETS
-from nastk_evaluators.rates import rate
-from nastk_evaluators.recipe import Recipe
-from nastk_evaluators.retrain import Retrain
 from nastk_evaluators.size import Size
-from nastk_evaluators.training import Training
 from nastk_spaces_darts.space import DartsSpace
+from nastk_training.presets import PRESETS
+from nastk_training.rates import rate
+from nastk_training.recipe import Recipe
+from nastk_training.retrain import Retrain
+from nastk_training.training import Training
 
 TOY = ToySpace()
 ARCHITECTURE = TOY.from_text("conv,skip,pool,conv,skip")

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from nastk import Architecture, Batch, DivergenceError, EvaluationContext, Execution, Stream
 from nastk.base import seed_of, seeded
-from nastk_evaluators.rates import rate
-from nastk_evaluators.recipe import Recipe
+from nastk_training.rates import rate
+from nastk_training.recipe import Recipe
 
 Logits = Float[Tensor, "batch classes"]
 STEPS_PER_MESSAGE = 20

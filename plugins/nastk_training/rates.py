@@ -1,7 +1,7 @@
 """The learning rate of each epoch when training from scratch: `rate`."""
 
 from nastk import Schedule
-from nastk_evaluators.recipe import Recipe
+from nastk_training.recipe import Recipe
 
 LAST = 5
 """The last epochs of a linear schedule, whose line falls more slowly, by this factor."""

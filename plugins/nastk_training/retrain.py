@@ -27,12 +27,12 @@ from nastk import (
 from nastk.base import generator
 from nastk.data import stream
 from nastk.nn import parameters, without_auxiliary
-from nastk_evaluators.halving import halve
-from nastk_evaluators.joined import joined
-from nastk_evaluators.keeping import LOADING, check_place, keep
-from nastk_evaluators.presets import PRESETS
-from nastk_evaluators.recipe import Recipe
-from nastk_evaluators.training import Training, has_drop_path
+from nastk_training.halving import halve
+from nastk_training.joined import joined
+from nastk_training.keeping import LOADING, check_place, keep
+from nastk_training.presets import PRESETS
+from nastk_training.recipe import Recipe
+from nastk_training.training import Training, has_drop_path
 
 
 class Retrain(Evaluator):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nastk_evaluators.halving import halve
+from nastk_training.halving import halve
 
 
 class Runner:
