@@ -92,15 +92,13 @@ class Mixture:
 
     def only(self, edge: int, operation: int) -> Self:
         """Returns the mixture with only `operation` on `edge`, at weight one; other edges stay."""
-        keep = torch.ones_like(self.active)
-        keep[edge] = False
-        keep[edge, operation] = True
+        active = self.active.clone()
+        active[edge] = False
+        active[edge, operation] = True
         forced = torch.zeros_like(self.weights)
         forced[edge, operation] = 1.0
         unchanged = torch.ones_like(self.weights)
         unchanged[edge] = 0.0
-        active = self.active & keep
-        active[edge, operation] = True
         return type(self)(self.weights * unchanged + forced, active)
 
     def masked(self, keep: Bool[Tensor, "edges ops"]) -> Self:

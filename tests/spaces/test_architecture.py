@@ -64,6 +64,11 @@ def test_table_and_links():
     ("choices", "message"),
     [
         ((("skip",),), "An architecture of 2 edges needs as many choices, got 1."),
+        ((("skip",), (), ()), "An architecture of 2 edges needs as many choices, got 3."),
+        (
+            (("skip",), ("conv", "pool", "conv")),
+            "Edge cell:0->2 of space 'toy' has an operation twice: conv, pool, conv.",
+        ),
         (
             (("pool",), ()),
             "Edge cell:0->1 of space 'toy' has no operation 'pool'. It has: conv, skip.",

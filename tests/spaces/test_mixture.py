@@ -1,7 +1,10 @@
+from dataclasses import FrozenInstanceError
+
 import pytest
 import torch
 
 from nastk import Architecture, Edge, Mixture, Subspace
+from nastk.spaces import terms_of
 
 EDGES = (
     Edge("a", ("conv", "skip"), "cell", 0, 1),
@@ -23,6 +26,11 @@ def test_uniform():
         Mixture.uniform(ROOT.only(0, [])),
         [[0.0, 0, 0], [THIRD, THIRD, THIRD]],
         [[0, 0, 0], [1, 1, 1]],
+    )
+    close(
+        Mixture.uniform(ROOT.only(0, [1])),
+        [[0.0, 1, 0], [THIRD, THIRD, THIRD]],
+        [[0, 1, 0], [1, 1, 1]],
     )
 
 
@@ -98,3 +106,24 @@ def test_changes_keep_the_gradient_and_detach_drops_it(change):
     assert not changed.detach().weights.requires_grad
     (gradient,) = torch.autograd.grad(changed.weights[1, 0], logits)
     torch.testing.assert_close(gradient[1], torch.tensor([2 / 9, -1 / 9, -1 / 9]))
+
+
+def test_terms_are_the_weights_of_what_is_computed():
+    mixture = Mixture.uniform(ROOT).without(1, 0).without_all([(0, 0), (0, 1)])
+    assert mixture.terms == [[], [(1, pytest.approx(THIRD)), (2, pytest.approx(THIRD))]]
+    tables = torch.stack([mixture.weights, 3 * mixture.weights], -1)
+    second = terms_of(tables, mixture.active)[1]
+    assert [column for column, _ in second] == [1, 2]
+    torch.testing.assert_close(second[0][1], torch.tensor([THIRD, 1.0]))
+
+
+def test_terms_ask_for_tables_of_one_form():
+    with pytest.raises(ValueError, match="zip"):
+        terms_of(torch.ones(3, 2), torch.ones(2, 2, dtype=torch.bool))
+
+
+def test_a_mixture_stays_as_it_is_and_equals_only_itself():
+    mixture = Mixture.uniform(ROOT)
+    with pytest.raises(FrozenInstanceError):
+        mixture.weights = torch.zeros(2, 3)
+    assert mixture in {mixture} and mixture != Mixture.uniform(ROOT)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from nastk import Edge, Subspace
+from nastk.spaces.subspace import connected
 
 EDGES = [
     Edge("a", ("conv", "skip"), "cell", 0, 1),
@@ -49,6 +50,7 @@ def test_keep_never_brings_back(subspace, random):
 
 def test_padding_is_never_alive():
     assert ROOT.to_json() == ["110", "111"]
+    assert Subspace.full([EDGES[1], Edge("c", ("conv",), "cell", 1, 2)]).to_json() == ["111", "100"]
     assert ROOT.mask.dtype == torch.bool
 
 
@@ -80,7 +82,7 @@ def test_another_form_is_refused(table):
         ROOT.keep(table)
 
 
-@pytest.mark.parametrize("edge", [-1, 2])
+@pytest.mark.parametrize("edge", [-1, 2, 3])
 def test_an_edge_that_is_not_there_is_refused(edge):
     with pytest.raises(IndexError, match=rf"There are edges 0 to 1, got {edge}\."):
         ROOT.only(edge, [0])
@@ -115,3 +117,20 @@ def test_every_cell_type_is_joined_or_the_subspace_is_not(operations, joined):
     alive = {"none": [1, 0], "conv": [0, 1], "both": [1, 1], "gone": [0, 0]}
     subspace = Subspace.of([[bool(on) for on in alive[word]] for word in operations.split()])
     assert subspace.connects(GRID) is joined
+
+
+@pytest.mark.parametrize("cut", ["first", "second", "third", None])
+def test_one_cell_type_that_is_cut_is_enough_and_equal_names_are_one_type(cut):
+    # Names read from a file are equal texts, and other objects than those of the space.
+    edges = [
+        Edge(f"{group}:{tail}", ("none", "conv"), "".join(group), tail, tail + 1)
+        for group in ("first", "second", "third")
+        for tail in (0, 1)
+    ]
+    names = [["none" if edge.group == cut and edge.tail else "conv"] for edge in edges]
+    assert connected(edges, names) is (cut is None)
+
+
+def test_connection_asks_for_the_operations_of_every_edge():
+    with pytest.raises(ValueError, match="zip"):
+        connected(GRID, [["conv"]] * 3)
