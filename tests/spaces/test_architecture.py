@@ -1,10 +1,11 @@
 import json
+from dataclasses import FrozenInstanceError
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from nastk import Architecture, DataError, Edge
+from nastk import Architecture, DataError, Edge, Published
 
 EDGES = (
     Edge("cell:0->1", ("conv", "skip"), "cell", 0, 1),
@@ -50,6 +51,7 @@ def test_the_id_says_the_decision_and_nothing_else():
     assert Architecture("toy", EDGES, (("skip",), ("pool", "conv"))).id == FOUND.id
     wider = (Edge("cell:0->1", ("none", "conv", "skip"), "cell", 0, 1), EDGES[1])
     assert Architecture("toy", wider, FOUND.choices).id == FOUND.id
+    assert Architecture("toy", EDGES[::-1], FOUND.choices[::-1]).id == FOUND.id
     assert Architecture("other", EDGES, FOUND.choices).id != FOUND.id
     assert Architecture("toy", EDGES, (("conv",), ("conv", "pool"))).id != FOUND.id
 
@@ -101,3 +103,10 @@ def test_choices_must_fit_the_edges(choices, message):
 def test_what_is_no_architecture_is_refused(change, message):
     with pytest.raises(DataError, match=message):
         Architecture.from_json(change(FOUND.to_json()))
+
+
+def test_a_published_architecture_stays_as_it_is():
+    published = Published("conv skip")
+    assert published == Published("conv skip", {})
+    with pytest.raises(FrozenInstanceError):
+        published.text = "skip conv"

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nastk import Mixture, Task
-from nastk.spaces import is_heard, recomputed
+from nastk.spaces import has_hooks, recomputed
 from nastk.spaces.supernet import Answers
 from nastk.testing import ToySpace
 
@@ -78,10 +78,10 @@ HOOKS = [
 
 
 @pytest.mark.parametrize("register", HOOKS)
-def test_a_module_is_heard_while_any_hook_is_on_it(register):
+def test_a_module_has_hooks_while_any_hook_is_on_it(register):
     module = nn.Linear(2, 2)
-    assert is_heard(module) is False
+    assert has_hooks(module) is False
     handle = getattr(module, register)(lambda *_: None)
-    assert is_heard(module) is True
+    assert has_hooks(module) is True
     handle.remove()
-    assert is_heard(module) is False
+    assert has_hooks(module) is False
