@@ -26,9 +26,12 @@ COMPONENTS = {
     for name, installed in offers.items()
     if any(one.distribution == "nastk" for one in installed)
 }
-ENGLISH = {"digits", "fair", "folder", "latency", "random", "size", "smooth", "supernet", "table"}
+ENGLISH = {
+    "csv", "digits", "fair", "folder", "latency", "random", "size", "smooth", "supernet", "table"
+}  # fmt: skip
 EXAMPLE = r"(?:such as|e\.g\.|Default:|one that does not, as|--\w+|-e) "
 OTHER_MEANING = {
+    ("cli/doctor.py", "torchvision"): "the library",
     ("cli/evaluate.py", "size"): "the side of an image, of `Task`",
     ("cli/run.py", "size"): "an option of data: the side of an image",
     ("data/task.py", "size"): "the side of an image, of `Task`",

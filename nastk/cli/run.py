@@ -11,6 +11,7 @@ from nastk.base.wording import command
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
 from nastk.cli.signals import stop_on_signals
+from nastk.data.balance import Balance
 from nastk.report.names import data_name
 from nastk.report.numbers import count, counted, seconds, size
 from nastk.report.summary import early_words, summary
@@ -91,8 +92,10 @@ def forecast(config: SearchConfig, json: bool) -> None:
     output.warn(assembly.notes)
     with output.waiting("rehearsing some steps"):
         cost = rehearse(assembly, memory=True)
+    balance = Balance.of(assembly.splits.train.labels, assembly.task.names)
     if json:
-        output.print_json({"config": config.model_dump(mode="json"), "forecast": cost.to_json()})
+        values = {"config": config.model_dump(mode="json"), "forecast": cost.to_json()}
+        output.print_json({**values, "classes": balance.to_json()})
         return
     updater = "unknown (the updater does not say)"
     if cost.updater_images_forward is not None:
@@ -113,6 +116,7 @@ def forecast(config: SearchConfig, json: bool) -> None:
         f"{count(cost.images_forward)} images forward and backward\n"
         f"  images       {task.form}, {counted(task.classes, 'class', 'classes')}; "
         f"trained on {task.objective.words()}\n"
+        f"  in train     {balance.words(weighted=task.objective.class_weights is not None)}\n"
         f"  measuring    {updater}\n"
         f"{_evaluating(cost, assembly)}"
         f"  time         about {seconds(cost.seconds)} without evaluation, if nothing ends early\n"

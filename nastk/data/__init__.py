@@ -3,7 +3,7 @@
 - `source.py` is the interface that plugins implement. `pair.py` is the source for datasets in
   Python; `items.py` reads their items.
 - `task.py` describes the images and classes that a network has to fit, `image_size.py` reads sizes,
-  and `objective.py` is the loss and the metric.
+  `objective.py` is the loss and the metric, and `balance.py` counts the images of each class.
 - `splits.py` holds the images of train, valid and test.
 - `order.py` decides which images form which batch, `augment.py` augments a batch on its device, and
   `streams.py` combines both: batches are pure functions of (seed, step). `loader.py` is the stream

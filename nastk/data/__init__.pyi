@@ -1,6 +1,7 @@
 from .channel_statistics import statistics as statistics
 from .image_size import ImageSize as ImageSize
 from .image_size import read_size as read_size
+from .items import as_pixels as as_pixels
 from .loader import usual_workers as usual_workers
 from .opening import stream as stream
 from .splits import Files as Files

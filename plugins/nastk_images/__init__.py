@@ -4,9 +4,15 @@ digits.py      handwritten digits; needs no files
 published.py   CIFAR-10, CIFAR-100, SVHN and Fashion-MNIST, which are downloaded
 imagenet16.py  ImageNet16-120; batches.py reads its pickled files
 imagenet.py    ImageNet from its folders or archives
+source.py      what the following sources of pictures share
 folder.py      any folder of pictures
+csv_file.py    pictures that a table lists
+hub.py         data sets of Hugging Face
+torchvision_set.py  any data set of torchvision
 listing.py     the pictures in a folder, their classes and splits; walk.py follows its links
-form.py        size and channels of the pictures in a folder
+labelled.py    the same for labelled pictures of tables and data sets
+form.py        size and channels of pictures; arrays.py those of arrays, which it also reads
+stored.py      pictures that are files, and those inside a data set
 pictures.py    decodes pictures; levels.py scales grey ones with more than 8 bits, reading.py turns
                errors and warnings of PIL into ours
 presets.py     the preset that larger sources share
@@ -58,5 +64,20 @@ def data_sources() -> list[Offer]:
             "folder",
             "a folder of your own images: `--data folder:PATH`",
             "nastk_images.folder:Folder",
+        ),
+        Offer(
+            "csv",
+            "images that a table lists: `--data csv:FILE`",
+            "nastk_images.csv_file:Csv",
+        ),
+        Offer(
+            "hf",
+            "a data set of Hugging Face, by its name or from a folder: `--data hf:NAME`",
+            "nastk_images.hub:HuggingFace",
+        ),
+        Offer(
+            "torchvision",
+            "any data set of torchvision, by its class: `--data torchvision:NAME`",
+            "nastk_images.torchvision_set:Torchvision",
         ),
     ]

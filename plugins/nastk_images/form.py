@@ -7,6 +7,7 @@ from statistics import median_low
 
 from nastk.data import BEHIND, ImageSize
 from nastk_images.pictures import Look, look
+from nastk_images.stored import Picture
 
 LOOKED_AT = 100_000
 """The most headers that are read, evenly spaced: two to three seconds for cached files."""
@@ -27,7 +28,7 @@ class Form:
     notes: tuple[str, ...] = ()
 
 
-def form_of(files: Sequence[str], size: ImageSize | None) -> Form:
+def form_of(files: Sequence[Picture], size: ImageSize | None) -> Form:
     """Returns the form of pictures, decided by their headers.
 
     Without `size`, pictures that are all square, of the same size and at most 64 pixels wide keep

@@ -76,7 +76,7 @@ class ImageNet(DataSource):
             (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), padding, flip=True
         )
         files = PictureFiles(listing.files, self.options.size, 3, random_crop=crops)
-        root = Files(str(self._folder()), listing.files)
+        root = Files(str(self._folder()), listing.paths)
         return Split(files, torch.tensor(listing.labels), augmentation, root)
 
     @cached_property

@@ -12,6 +12,7 @@ from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from nastk_images.reading import BROKEN, unreadable
+from nastk_images.stored import Picture, opened
 
 DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 """PIL's modes of grey pictures with more than 8 bits."""
@@ -47,7 +48,7 @@ def deep_values(picture: Image.Image) -> Int64[np.ndarray, "height width"]:
     return np.asarray(picture).astype(np.int64)
 
 
-def measured(files: Sequence[str], most: int) -> Levels | None:
+def measured(files: Sequence[Picture], most: int) -> Levels | None:
     """Returns the range of the grey pictures with more than 8 bits, or None if there are none.
 
     At most about `most` of the `files` are read, evenly spaced.
@@ -61,12 +62,12 @@ def measured(files: Sequence[str], most: int) -> Levels | None:
     seen: list[Int64[np.ndarray, "_"]] = []
     for file in files[::step]:
         try:
-            with Image.open(file) as picture:
+            with opened(file) as picture:
                 if picture.mode not in DEEP_MODES:
                     continue
                 values = deep_values(picture)
         except BROKEN as error:
-            raise unreadable(file, error) from None
+            raise unreadable(str(file), error) from None
         lows.append(int(values.min()))
         highs.append(int(values.max()))
         if len(seen) < COUNTED:

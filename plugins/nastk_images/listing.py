@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from nastk import DataError
+from nastk_images.stored import Picture
 from nastk_images.walk import SUFFIXES, Walk, folders_in
 
 LAYOUT = (
@@ -25,17 +26,22 @@ USUAL = ("train", "valid", "val", "validation", "test")
 
 @dataclass(frozen=True)
 class Listing:
-    """Image files with the numbers of their classes."""
+    """Pictures with the numbers of their classes."""
 
-    files: tuple[str, ...]
+    files: tuple[Picture, ...]
     labels: tuple[int, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of pictures that are files."""
+        return tuple(map(str, self.files))
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The content of a folder: its class names in order, and the files of its splits.
+    """The content of a folder or a data set: its class names in order, and its splits.
 
-    A split is None if the folder does not have it. `notes` list what was not read.
+    A split is None if there is none. `notes` list what was not read.
 
     Example: `scan(Path("flowers")).classes`
     """
@@ -120,7 +126,7 @@ def _splits(root: Path, spellings: Mapping[str, Sequence[str]]) -> dict[str, Pat
     twins = [name for name in sorted(others) if len(classes & set(folders_in(root / name))) > 1]
     if twins:
         raise DataError(
-            f"{root} holds {_few(twins)} beside {splits['train'].name}/ with the same class "
+            f"{root} holds {few(twins)} beside {splits['train'].name}/ with the same class "
             "folders, and the name does not say which split that is. Call it valid or test, or "
             "move it elsewhere."
         )
@@ -142,7 +148,7 @@ def _check_classes(root: Path, names: Sequence[str], like_splits: Sequence[str])
         common &= set(folders_in(root / name))
     if len(common) > 1:
         raise DataError(
-            f"{root} holds {_few(names)}, and each of them {_few(common)}: these may be splits of "
+            f"{root} holds {few(names)}, and each of them {few(common)}: these may be splits of "
             "the data, or classes with subfolders. Call the splits train, valid and test, or say "
             "`-d layout=classes`."
         )
@@ -157,7 +163,7 @@ def _beside(root: Path, splits: Mapping[str, Path]) -> list[str]:
     if renamed:
         notes.append(f"Read as splits, by their names: {', '.join(renamed)}.")
     if others:
-        notes.append(f"Not read, since they are beside the splits: {_few(others)}.")
+        notes.append(f"Not read, since they are beside the splits: {few(others)}.")
     return notes
 
 
@@ -166,7 +172,7 @@ def _check_same(folder: Path, names: Sequence[str], train: Path, classes: Sequen
     for side, missing in ((folder, set(classes) - set(names)), (train, set(names) - set(classes))):
         if missing:
             raise DataError(
-                f"{folder} and {train} hold different classes: {_few(missing)} is missing in "
+                f"{folder} and {train} hold different classes: {few(missing)} is missing in "
                 f"{side}. Every class needs a folder in each of them."
             )
 
@@ -208,17 +214,17 @@ def _passed_over(walk: Walk) -> list[str]:
     notes = []
     if walk.repeated:
         notes.append(
-            f"Links lead to what is read already, and are not followed: {_few(walk.repeated)}."
+            f"Links lead to what is read already, and are not followed: {few(walk.repeated)}."
         )
     if walk.passed:
-        notes.append(f"Passed over, since they are no files: {_few(walk.passed)}.")
+        notes.append(f"Passed over, since they are no files: {few(walk.passed)}.")
     return notes
 
 
-def check_enough(tree: Tree, parts: int, into: str) -> None:
+def check_enough(tree: Tree, parts: int, into: str, remedy: str) -> None:
     """Checks that every class has a training image for each of `parts` splits.
 
-    `into` names these splits for the message.
+    `into` names these splits for the message; `remedy` is what helps beside more images.
 
     Raises:
         DataError: a class has too few images; the message names it.
@@ -227,12 +233,12 @@ def check_enough(tree: Tree, parts: int, into: str) -> None:
     short = [name for label, name in enumerate(tree.classes) if counts[label] < parts]
     if short:
         raise DataError(
-            f"Training images are divided into {into}: a class needs {parts}, and {_few(short)} "
-            "has fewer. Add images, or give the splits folders of their own: train/, valid/, test/."
+            f"Training images are divided into {into}: a class needs {parts}, and {few(short)} "
+            f"has fewer. Add images, or {remedy}."
         )
 
 
-def _few(names: Iterable[str]) -> str:
+def few(names: Iterable[str]) -> str:
     """Returns the first five names as text, with the number of further ones."""
     ordered = sorted(names)
     return ", ".join(repr(name) for name in ordered[:5]) + (

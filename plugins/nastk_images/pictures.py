@@ -1,6 +1,5 @@
 """`PictureFiles` decodes picture files to uint8 pixels of one size, whole or cropped at random."""
 
-import os
 import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +15,11 @@ from torch import Tensor
 from nastk.data import ImageSize, is_clear, opaque, usual_workers
 from nastk_images.levels import DEEP_MODES, MEASURED, Levels, deep_values, measured
 from nastk_images.reading import BROKEN, unreadable
+from nastk_images.stored import Picture, in_threads, opened
 
 GREY_MODES = DEEP_MODES | {"1", "L", "LA", "La", "F"}
 ORIENTED = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 """The keys under which formats store a picture's orientation."""
-SMALL_FILE = 16_384
-"""Files with fewer bytes are treated as small pictures."""
 RANDOM_CROP_FROM = 128
 """The size in pixels from which files read during a run are cropped at random places and scales."""
 
@@ -42,14 +40,14 @@ class Look:
     clear: bool
 
 
-def look(file: str) -> Look:
+def look(file: Picture) -> Look:
     """Reads the header of a picture.
 
     Raises:
         DataError: the file is no picture; the message names it.
     """
     try:
-        with Image.open(file) as picture:
+        with opened(file) as picture:
             return Look(
                 *picture.size,
                 grey=picture.mode in GREY_MODES,
@@ -58,12 +56,12 @@ def look(file: str) -> Look:
                 clear=is_clear(picture),
             )
     except BROKEN as error:
-        raise unreadable(file, error) from None
+        raise unreadable(str(file), error) from None
 
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """Picture files as an `ImageFile`, which reads them at `size`, with 1 or 3 `channels`.
+    """Pictures as an `ImageFile`, which reads them at `size`, with 1 or 3 `channels`.
 
     A whole picture is scaled until it covers the size, then cut to the middle. With `random_crop`,
     reading with a seed takes a random part instead: 8 to 100 % of the area, with proportions from
@@ -74,7 +72,7 @@ class PictureFiles:
     Example: `PictureFiles(("a.jpg", "b.png"), size=32, channels=3).read(0, seed=None).shape`
     """
 
-    files: tuple[str, ...]
+    files: tuple[Picture, ...]
     size: ImageSize
     channels: int
     random_crop: bool = False
@@ -100,13 +98,12 @@ class PictureFiles:
                 pixels[index] = self._pixels(index, None)
 
         starts = range(0, len(self), 64)
-        # Small pictures spend their time in the interpreter, which only one thread can use.
-        if os.path.getsize(self.files[0]) < SMALL_FILE:
-            for start in starts:
-                block(start)
-        else:
+        if in_threads(self.files[0]):
             with ThreadPoolExecutor(usual_workers()) as pool:
                 list(pool.map(block, starts))
+        else:
+            for start in starts:
+                block(start)
         return torch.from_numpy(pixels).permute(0, 3, 1, 2)
 
     def _pixels(
@@ -116,7 +113,7 @@ class PictureFiles:
         file, (height, width) = self.files[index], self._sides
         part = self.random_crop and seed is not None
         try:
-            with Image.open(file) as picture:
+            with opened(file) as picture:
                 if not part:
                     # A large JPEG decodes faster at a fraction of its size; four times the wanted
                     # size is enough for good scaling.
@@ -138,7 +135,7 @@ class PictureFiles:
                 )
                 return np.array(fitted, dtype=np.uint8).reshape(height, width, self.channels)
         except BROKEN as error:
-            raise unreadable(file, error) from None
+            raise unreadable(str(file), error) from None
 
     @property
     def _sides(self) -> tuple[int, int]:

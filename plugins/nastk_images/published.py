@@ -25,6 +25,8 @@ def data_root(option: Path | None) -> Path:
     return Path(os.path.expanduser(option or os.environ.get("NASTK_DATA") or "~/.cache/nastk/data"))
 
 
+UNOBTAINABLE = (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError)
+"""What torchvision raises for files that are missing, damaged or cannot be downloaded."""
 Opened = tuple[
     UInt8[Tensor, "images channels height width"], Int[Tensor, "images"], tuple[str, ...]
 ]
@@ -88,7 +90,7 @@ class Published(DataSource, ABC):
                 # The files were pickled by an old numpy, about which a new one warns.
                 warnings.simplefilter("ignore")
                 return self.dataset(str(root), train, self.options.download)
-        except (OSError, RuntimeError, EOFError, HTTPException, tarfile.TarError) as error:
+        except UNOBTAINABLE as error:
             tried = (
                 "could not be downloaded"
                 if self.options.download

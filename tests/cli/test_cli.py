@@ -100,6 +100,7 @@ def test_dry_run_forecasts_and_writes_nothing(nastk, tmp_path):
     code, out, _ = nastk(*TOY, "--dry-run")
     assert code == 0 and "time" in out and "memory" in out
     assert "images       3 x 8 x 8, 3 classes; trained on cross-entropy\n" in out
+    assert "in train     48 images: 16 of each class\n" in out
 
 
 def test_what_training_minimises_is_asked_for_written_down_and_shown(nastk, tmp_path):

@@ -36,7 +36,7 @@ def test_the_offers_are_the_classes_they_name() -> None:
     offers = nastk_images.data_sources()
     assert [offer.name for offer in offers] == [
         "digits", "cifar10", "cifar100", "svhn", "fashion-mnist", "imagenet16-120", "imagenet",
-        "folder",
+        "folder", "csv", "hf", "torchvision",
     ]  # fmt: skip
     for offer in offers:
         module, _, name = offer.load.partition(":")

@@ -12,6 +12,7 @@ from PIL import Image
 from nastk import ConfigurationError, DataError, Split, Task
 from nastk.data.opening import stream
 from nastk_images import pictures as pictures_module
+from nastk_images import stored as stored_module
 from nastk_images.folder import Folder
 from nastk_images.form import form_of
 from nastk_images.listing import scan
@@ -211,7 +212,7 @@ def test_reading_a_crop_is_a_function_of_the_seed(tmp_path: Path) -> None:
 def test_reading_all_is_reading_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_file: int
 ) -> None:
-    monkeypatch.setattr(pictures_module, "SMALL_FILE", small_file)
+    monkeypatch.setattr(stored_module, "SMALL_FILE", small_file)
     names = tuple(str(save(tmp_path / f"{number}.png", size=(12, 9))) for number in range(70))
     files = PictureFiles(names, 8, 3)
     assert torch.equal(
