@@ -159,7 +159,7 @@ class SearchSpace(Component, RenamedMethods, ABC, renamed={"complaint": "why_emp
                 f"Space {self.name!r} decides on scores of shape {tuple(alive.shape)} "
                 f"(edges x operations), got {tuple(scores.shape)}."
             )
-        table = scores.detach().to("cpu", torch.float64, copy=True)
+        table = scores.detach().to("cpu", torch.float64)
         if bool(table[alive].isnan().any()):
             rows_with_nan = [
                 self.edges[int(row)].name

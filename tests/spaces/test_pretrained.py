@@ -81,6 +81,10 @@ def changed(state, case):
         state["more"] = torch.zeros(1)
     elif case == "shape":
         state["head.bias"] = torch.zeros(7)
+    elif case in {"three", "five"}:
+        state |= {
+            f"more{number}": torch.zeros(1) for number in range({"three": 3, "five": 5}[case])
+        }
     return state
 
 
@@ -90,6 +94,8 @@ def changed(state, case):
         ("lacks", "it lacks head.bias"),
         ("unknown", "it has, unknown to this supernet, more"),
         ("shape", "it has in another shape head.bias"),
+        ("three", r"supernet, more0, more1, more2\. Use the space"),
+        ("five", r"supernet, more0, more1, more2 and 2 more\. Use the space"),
     ],
 )
 def test_weights_of_another_supernet_are_refused_and_nothing_changes(case, words, tmp_path):
@@ -130,3 +136,41 @@ def test_files_that_are_no_safetensors_are_refused(content, tmp_path):
         path.write_bytes(content)
     with pytest.raises(ConfigurationError, match="cannot be read as safetensors"):
         nastk.load_weights(supernet(), path)
+
+
+ONES = torch.ones(4)
+
+
+@pytest.mark.parametrize(
+    ("statistics", "name"),
+    [
+        ({"norm.running_mean": ONES}, "norm"),
+        ({"norm.running_var": ONES}, "norm"),
+        ({"convolution.running_mean": ONES, "convolution.running_var": ONES}, "convolution"),
+        ({"other.running_mean": ONES, "other.running_var": ONES}, "other"),
+    ],
+)
+def test_statistics_of_no_norm_or_of_half_a_one_are_refused(statistics, name, tmp_path):
+    stored = {**Normed().state_dict(), **{key: value.clone() for key, value in statistics.items()}}
+    save_file(stored, tmp_path / "a.safetensors")
+    with pytest.raises(ConfigurationError, match=f"have running statistics for {name}, which is"):
+        nastk.load_weights(Normed(), tmp_path / "a.safetensors")
+
+
+class Choosy(Normed):
+    """Other code has an auxiliary head, which this supernet leaves out."""
+
+    def own_name(self, name):
+        return None if name.startswith("auxiliary") else name
+
+
+def test_tensors_that_the_supernet_skips_and_other_parts_of_a_checkpoint_are_left_out(tmp_path):
+    source = Choosy()
+    more = {"auxiliary.weight": torch.ones(3), "auxiliary.num_batches_tracked": torch.tensor(3)}
+    save_file({**source.state_dict(), **more}, tmp_path / "a.safetensors")
+    prefixed = {f"branches.0.supernet.{name}": value for name, value in source.state_dict().items()}
+    save_file({**prefixed, "branches.0.rng": ONES.clone()}, tmp_path / "b.safetensors")
+    for file in ("a.safetensors", "b.safetensors"):
+        target = Choosy()
+        assert nastk.load_weights(target, tmp_path / file) is None
+        assert torch.equal(target.convolution.weight, source.convolution.weight)

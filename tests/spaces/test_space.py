@@ -96,11 +96,13 @@ def test_any_other_text_is_not_nastks_own(text):
     [
         (f" {FOUND.id}\n", f"^{FOUND.id} is an id: it tells architectures apart"),
         (json.dumps(OWN | {"space": "darts"}), "of space 'chain' with 3 edges, got one of 'darts'"),
+        (json.dumps(OWN | {"space": "a"}), "of space 'chain' with 3 edges, got one of 'a' with 3"),
         (json.dumps(OWN | {"edges": OWN["edges"][:2]}), "with 3 edges, got one of 'chain' with 2"),
         (
             json.dumps(OWN | {"edges": [*OWN["edges"], {**OWN["edges"][0], "name": "more"}]}),
             "with 3 edges, got one of 'chain' with 4",
         ),
+        ('{"schema": 1, "edges": []}', "no architecture: KeyError"),
         (json.dumps(OWN | {"schema": 2}), "Expected an architecture of schema 1"),
         (
             json.dumps(OWN | {"edges": [{**edge, "chosen": []} for edge in OWN["edges"]]}),
@@ -130,6 +132,8 @@ def test_a_decision_of_other_options_is_not_of_this_space():
     with pytest.raises(DataError, match="Use the space options of the run"):
         SPACE.check(chain(layers=2).from_text("conv pool"))
     assert chain(width=3).check(FOUND) is FOUND
+    read = nastk.Architecture.from_json(json.loads(json.dumps(OWN)))
+    assert SPACE.check(read) is read
 
 
 # ------------------------------------------------------------------ scores and decisions
@@ -200,6 +204,14 @@ def test_a_sample_is_the_decision_on_uniform_scores_of_the_stream():
     drawn = SPACE.sample(FULL, torch.Generator().manual_seed(5))
     assert drawn == SPACE.decide(scores, FULL)
     assert SPACE.sample(FULL.only(2, [2]), torch.Generator()).choices[2] == ("skip",)
+    single = chain(layers=1)
+    assert single.sample(single.full().only(0, [1]), torch.Generator()).choices == (("pool",),)
+
+
+def test_a_decision_needs_a_column_for_every_edge():
+    assert SPACE.chosen([1, 0, 2]).choices == (("skip",), ("conv",), ("skip",))
+    with pytest.raises(ValueError, match="zip"):
+        SPACE.chosen([1, 0])
 
 
 # ------------------------------------------------------------------ options
