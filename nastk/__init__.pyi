@@ -5,6 +5,7 @@ from .base.component import Preset as Preset
 from .base.component import use as use
 from .base.correlation import Agreement as Agreement
 from .base.correlation import agreement as agreement
+from .base.correlation import measured_agreement as measured_agreement
 from .base.cost import Cost as Cost
 from .base.cost import PhaseCost as PhaseCost
 from .base.errors import CheckpointError as CheckpointError
