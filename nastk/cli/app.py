@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from nastk.base import defaults
+from nastk.cli.app_look import add_to as add_commands_that_look
 from nastk.cli.parameters import (
     ARCHITECTURE,
     CONFIG,
@@ -340,60 +341,4 @@ def evaluate(
     commands.evaluate(architecture, request, json)
 
 
-@app.command()
-def show(
-    architecture: ARCHITECTURE,
-    space: ITS_SPACE = None,
-    s: SPACE_OPTIONS = None,
-    json: JSON = False,
-) -> None:
-    """Show a run: what was asked, found and spent; or an architecture from elsewhere."""
-    from nastk.cli import look
-
-    look.show(architecture, space, s or [], json)
-
-
-@app.command()
-def runs(
-    place: Annotated[Path, typer.Argument(help="The folder that holds run folders.")] = Path(
-        "runs"
-    ),
-    json: JSON = False,
-) -> None:
-    """List the runs in a folder, with their state."""
-    from nastk.cli import look
-
-    look.runs(place, json)
-
-
-@app.command()
-def plugins(json: JSON = False) -> None:
-    """List what is installed: spaces, updaters, evaluators, data sources."""
-    from nastk.cli import look
-
-    look.plugins(json)
-
-
-@app.command()
-def describe(
-    name: Annotated[
-        str,
-        typer.Argument(
-            help="A name from `nastk plugins`, or trainer, or ranking.",
-            autocompletion=offered("components"),
-        ),
-    ],
-    json: JSON = False,
-) -> None:
-    """Describe a component: its options with defaults and bounds, and its presets."""
-    from nastk.cli import look
-
-    look.describe(name, json)
-
-
-@app.command()
-def doctor(json: JSON = False) -> None:
-    """Say what this machine has, what is missing, and the command that mends it."""
-    from nastk.cli import doctor as report
-
-    report.doctor(json)
+add_commands_that_look(app)

@@ -7,6 +7,7 @@
     architecture.json   the architecture that the search chose
     result.json         architecture, evaluations and cost; present once the run is finished
     run.lock            locked while a process works on the run
+    latest.json         where that process is just now; for `nastk watch`
 
 `RunFolder` reads and writes it; `find_runs` lists the run folders in a folder.
 """

@@ -10,6 +10,7 @@ from nastk.base.failures import RAISED
 from nastk.base.plugins import catalogue
 from nastk.runs.endings import Endings
 from nastk.runs.folder import EventLog
+from nastk.runs.latest import Latest
 
 Observer = Callable[[Event], None]
 
@@ -29,15 +30,18 @@ class EventRelay:
     observers: list[Observer]
     log: EventLog | None = None
     _waiting: deque[Event] = field(default_factory=deque)
+    _latest: Latest | None = None
 
     @contextmanager
     def logging_to(self, log: EventLog) -> Iterator[None]:
         """Context in which events are passed on, and all but transient ones written to `log`."""
-        self.log = log
+        self.log, self._latest = log, Latest(self.endings.path)
+        self._latest.remove()  # that of a process that was killed
         try:
             yield
         finally:
             log.close()
+            self._latest.remove()
 
     def emit(self, event: Event) -> None:
         """Pass an event on.
@@ -46,9 +50,11 @@ class EventRelay:
             PluginError: an observer failed.
             NastkError: the log could not be written.
         """
-        if self.log is None:
+        if self.log is None or self._latest is None:
             return
-        if not event.transient:
+        if event.transient:
+            self._latest.write(event)
+        else:
             self.log.write(event.to_json())
         self._waiting.append(event)
         try:

@@ -1,5 +1,6 @@
-"""Schemas of a run folder's files, checked whenever one is read: `complaint`, `read_events`.
+"""Schemas of a run folder's files, checked whenever one is read.
 
+`complaint` is for a whole file, `read_events` and `event_of` are for the log.
 A flipped bit, or an editor, can leave a file that is JSON but not of the expected form. Like all
 code that only shows runs, this module needs no torch.
 """
@@ -150,6 +151,15 @@ def _event(line: bytes) -> dict[str, Any] | None:
         return {**reader.validate_json(json.dumps(value), strict=True).to_json(), **value}
     except ValidationError:
         return None
+
+
+def event_of(line: Mapping[str, Any]) -> Event | None:
+    """Returns a line of the log, as `read_events` reads it, as an event; None for unknown kinds."""
+    reader = _kinds().get(line["kind"])
+    if reader is None:
+        return None
+    event: Event = reader.validate_json(json.dumps(line), strict=True)
+    return event
 
 
 @cache

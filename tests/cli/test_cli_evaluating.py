@@ -9,7 +9,7 @@ from cli_kit import called
 
 from nastk import Result, assemble, resolve
 from nastk.base.events import EvaluatorWorking
-from nastk.cli.progress import WorkLines
+from nastk.report.progress import WorkLines
 from nastk.runs.folder import RunFolder
 from nastk.runs.study import plan
 

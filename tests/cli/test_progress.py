@@ -31,7 +31,7 @@ def test_bars_fit_and_say_what_their_times_are(width, branch):
         for step in (4000, 4100):
             view(StepDone(branch, 20, step, 0.91, 0.646, 300))
         view(UpdaterWorking(branch, 20, 4100, "measuring", 12, 60))
-        view._progress.refresh()
+        view.bars.progress.refresh()
     lines = drawn(console)
     assert max(map(len, lines)) <= width
     bars = [line for line in lines if "21/300" in line]

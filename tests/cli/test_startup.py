@@ -30,6 +30,7 @@ assert not heavy, heavy
         (["plugins", "--json"], '"shapley"'),
         (["runs", "."], "finished"),
         (["show", "run"], "Ranking quality"),
+        (["watch", "run", "--json"], '"epoch-done"'),
         (["draw", "run"], "conv"),
         (["draw", "run", "--branches"], "0.1"),
         (["describe", "shapley"], "min_ratio"),
