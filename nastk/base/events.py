@@ -166,6 +166,10 @@ class Watched(Event):
     warnings: Sequence[Mapping[str, str]] = ()
 
 
+ANOTHER_TRAINING = "another_training"
+"""The ranking by one training of each architecture, whose truth is the mean of the others."""
+
+
 @renamed_fields(judge="evaluator")
 @dataclass(frozen=True)
 class Ranked(Event):

@@ -54,6 +54,7 @@ class Result:
                 value["metrics"],
                 tuple(value["notes"]),
                 value.get("seconds", 0.0),
+                {name: tuple(each) for name, each in value.get("trainings", {}).items()},
             )
             for value in self._values["evaluations"]
         ]

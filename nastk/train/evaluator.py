@@ -29,20 +29,24 @@ class Evaluation:
     Accuracies are fractions (0..1); `parameters` and `multiply_adds` are counts. The metrics that
     are better when larger come first in `metrics`; `notes` are sentences that qualify the metrics.
     `seconds` is the duration of the evaluation, or 0 if it is not worth reporting; comparisons
-    ignore it.
+    ignore it. `trainings` has the values of the single trainings for a metric that is their mean,
+    so that others can tell what one training says of another.
     """
 
     evaluator: str
     metrics: Mapping[str, float | int]
     notes: tuple[str, ...] = field(default=())
     seconds: float = field(default=0.0, compare=False)
+    trainings: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns a JSON object, without `seconds` if they are 0."""
+        """Returns a JSON object, without `seconds` and `trainings` if there are none."""
+        trainings = {name: list(values) for name, values in self.trainings.items()}
         return {
             "evaluator": self.evaluator,
             "metrics": dict(self.metrics),
             "notes": list(self.notes),
+            **({"trainings": trainings} if trainings else {}),
             **({"seconds": self.seconds} if self.seconds else {}),
         }
 
@@ -197,7 +201,11 @@ def checked(evaluator: Evaluator, answer: Any) -> Evaluation:
     metrics = {str(name): _metric(evaluator, name, value) for name, value in answer.metrics.items()}
     notes = (answer.notes,) if isinstance(answer.notes, str) else tuple(map(str, answer.notes))
     seconds = _metric(evaluator, "seconds", answer.seconds)
-    return Evaluation(str(answer.evaluator), metrics, notes, seconds)
+    trainings = {
+        str(name): tuple(float(_metric(evaluator, name, value)) for value in values)
+        for name, values in answer.trainings.items()
+    }
+    return Evaluation(str(answer.evaluator), metrics, notes, seconds, trainings)
 
 
 def _metric(evaluator: Evaluator, name: object, value: object) -> float | int:

@@ -3,9 +3,10 @@
 Two rankers use the search: `scores`, the mean score that the updater gives the chosen operations,
 and `supernet`, the accuracy of the architecture's path with the shared weights. Baselines that know
 nothing of the search stand beside them: the number of chosen operations with parameters, and the
-counts of an evaluator such as `size`. The true accuracy comes from an evaluator that needs no
-supernet, such as a benchmark's table. The sample is the same for all runs with the same options,
-whatever their seed; the training is not affected.
+counts of an evaluator such as `size`. Where the true accuracy is a mean of several trainings, a
+ranker that knows one of them shows what is possible. The truth comes from an evaluator that needs
+no supernet, such as a benchmark's table. The sample is the same for all runs with the same
+options, whatever their seed; the training is not affected.
 """
 
 import math
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ from nastk.base.correlation import (
     measured_agreement,
 )
 from nastk.base.errors import ConfigurationError, DataError
-from nastk.base.events import Ranked
+from nastk.base.events import ANOTHER_TRAINING, Ranked
 from nastk.base.failures import blamed
 from nastk.base.seeds import generator
 from nastk.base.values import number
@@ -98,10 +100,11 @@ class RankingOptions(Options):
 
 @dataclass(frozen=True)
 class Known:
-    """An architecture whose true accuracy is known."""
+    """An architecture whose true accuracy is known, with that of its single `trainings`."""
 
     architecture: Architecture
     truth: float
+    trainings: tuple[float, ...] = ()
 
 
 class Ranking:
@@ -154,6 +157,7 @@ class Ranking:
                 "scores": self._by_scores(epoch.scores),
                 "supernet": self._by_supernet(probe, inside),
                 **self._by_counts(probe),
+                **self._by_training(),
             },
         )
 
@@ -206,7 +210,10 @@ class Ranking:
             for known in self.known:
                 links = known.architecture.links()
                 counts[CONVOLUTIONS].append(float(sum(link not in free for link in links)))
-                for name, value in self._metrics(self.counter, known.architecture).items():
+                if self.counter is None:
+                    continue
+                evaluation = self._evaluation(self.counter, known.architecture)
+                for name, value in evaluation.metrics.items():
                     counts.setdefault(name, []).append(float(value))
             self._counted = {
                 name: self._agreement(
@@ -216,6 +223,17 @@ class Ranking:
                 if len(values) == len(self.known)
             }
         return self._counted
+
+    def _by_training(self) -> dict[str, dict[str, object] | None]:
+        """Returns the agreement of the first training with the mean of the others.
+
+        It is the most that a ranking by accuracies can be expected to reach. Empty if the evaluator
+        does not know several trainings of each architecture.
+        """
+        if any(len(known.trainings) < 2 for known in self.known):
+            return {}
+        pairs = [(known.trainings[0], fmean(known.trainings[1:])) for known in self.known]
+        return {ANOTHER_TRAINING: self._agreement(pairs)}
 
     def _agreement(self, pairs: Sequence[tuple[float, float]]) -> dict[str, object] | None:
         """Returns the agreement of (prediction, truth) pairs; None if it is not defined."""
@@ -238,10 +256,12 @@ class Ranking:
             if architecture.id in sample:
                 continue
             try:
-                metrics = self._metrics(self.evaluator, architecture)
+                evaluation = self._evaluation(self.evaluator, architecture)
             except DataError:
                 continue  # the evaluator does not know this architecture
-            sample[architecture.id] = Known(architecture, self._truth(metrics))
+            truth = self._truth(evaluation.metrics)
+            trainings = tuple(evaluation.trainings.get(str(self.metric), ()))
+            sample[architecture.id] = Known(architecture, truth, trainings)
             if len(sample) == self.options.sample:
                 break
         if len(sample) < FEWEST:
@@ -252,14 +272,10 @@ class Ranking:
             )
         return list(sample.values())
 
-    def _metrics(
-        self, evaluator: Evaluator | None, architecture: Architecture
-    ) -> dict[str, float | int]:
-        """Returns the metrics of an evaluator for an architecture, without a supernet."""
-        if evaluator is None:
-            return {}
+    def _evaluation(self, evaluator: Evaluator, architecture: Architecture) -> Evaluation:
+        """Returns what an evaluator measures of an architecture without a supernet."""
         with blamed(f"Evaluator {evaluator.name!r}", "evaluating for a ranking"):
-            return dict(evaluated(evaluator, architecture, None).metrics)
+            return evaluated(evaluator, architecture, None)
 
     def _candidates(self) -> Iterator[Architecture]:
         """Yields the architectures of the file, or random ones without end."""
@@ -277,7 +293,7 @@ class Ranking:
             ) from None
         yield from (self.space.from_text(line.strip()) for line in lines if line.strip())
 
-    def _truth(self, metrics: dict[str, float | int]) -> float:
+    def _truth(self, metrics: Mapping[str, float | int]) -> float:
         """Returns the metric; if none was set, it becomes the first metric of the evaluator."""
         self.metric = self.metric or next(iter(metrics))
         if self.metric not in metrics:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from jaxtyping import Float32
 from pydantic import Field, field_validator
 
 import nastk
@@ -142,7 +144,27 @@ class TableAccuracy(Evaluator):
         metrics = {name: round(value, 6) for name, value in accuracies.items() if value == value}
         metrics["rank"] = self.scores.rank(text)
         metrics["architectures"] = self.scores.count()
-        return Evaluation(self.name, {**metrics, **self._costs(text)}, self._notes())
+        costs = self._costs(text)
+        return Evaluation(
+            self.name, {**metrics, **costs}, self._notes(), trainings=self._trainings(index)
+        )
+
+    def _trainings(self, index: int) -> dict[str, tuple[float, ...]]:
+        """Returns the accuracies (0..1) of the single runs behind each mean, where they are known.
+
+        Architectures of NAS-Bench-201 were trained one to three times.
+        """
+        found = {}
+        for split, scores in self._accuracies.items():
+            runs = (self._of_seed(str(split), seed)[index] for seed in scores.column.seeds)
+            accuracies = tuple(round(float(run) / 100, 6) for run in runs if run == run)
+            if len(accuracies) > 1:
+                found[f"table_{split}_accuracy"] = accuracies
+        return found
+
+    def _of_seed(self, split: str, seed: int) -> Float32[np.ndarray, "architectures"]:
+        """Returns the accuracies (%) of the runs with this seed; NaN where there is none."""
+        return self.table.scores(self.options.dataset, split, self.epochs, seed).values
 
     def _costs(self, text: str) -> dict[str, float]:
         """Returns the metrics of all costs that the table knows of an architecture."""

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import pytest
@@ -76,7 +77,9 @@ def test_the_evaluator_looks_up_the_trainings_that_the_table_has(tmp_path):
     data = ToyData()
     setting = EvaluationContext(space, data.task, data.splits(0))
     options = TableAccuracy.parse_options({"table": str(tmp_path / "m.table")})
-    found = TableAccuracy(setting, options).evaluate(space.from_text("00000000"), None).metrics
+    evaluation = TableAccuracy(setting, options).evaluate(space.from_text("00000000"), None)
+    found, trainings = evaluation.metrics, evaluation.trainings["table_test_accuracy"]
+    assert len(trainings) == 3 and fmean(trainings) == pytest.approx(0.4525, abs=1e-6)
     assert found["table_test_accuracy"] == pytest.approx(0.4525)
     assert (found["rank"], found["architectures"]) == (1, 2)
     assert found["table_parameters"] == 387882

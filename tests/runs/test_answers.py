@@ -39,10 +39,11 @@ def said(answer):
     return Said(setting_of(ToySpace()))
 
 
-def loose(metrics, notes=(), seconds=0.0):
+def loose(metrics, notes=(), seconds=0.0, trainings=None):
     """An evaluation of whatever kind of values, as users' own code makes it."""
     made = object.__new__(Evaluation)
-    vars(made).update(evaluator="said", metrics=metrics, notes=notes, seconds=seconds)
+    values = {"metrics": metrics, "notes": notes, "seconds": seconds}
+    vars(made).update(evaluator="said", trainings=trainings or {}, **values)
     return made
 
 

@@ -16,7 +16,7 @@ TASK = nastk.Task(3, 3, 8, ("zero", "one", "two"))
 COST = nastk.Cost({"train": PhaseCost(64, 64, 1.5, 9)})
 JUDGED = [
     Evaluation("size", {"parameters": 12.0, "shared": 1.0}, ("counted",)),
-    Evaluation("supernet", {"valid_accuracy": 0.5, "shared": 2.0}),
+    Evaluation("supernet", {"valid_accuracy": 0.5, "shared": 2.0}, trainings={"a": (0.5, 0.6)}),
 ]
 
 

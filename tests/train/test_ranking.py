@@ -110,6 +110,24 @@ def test_what_knows_nothing_ranks_beside_the_search():
     assert event.by["skips"]["kendall"]["value"] < 0 and event.by["of_one"] is None
 
 
+@pytest.mark.parametrize("trainings", [1, 3])
+def test_what_knows_one_training_ranks_against_the_mean_of_the_others(trainings):
+    class Trained(Everything):
+        """An evaluator whose first training ranks architectures against all the others."""
+
+        def evaluate(self, architecture, probe):
+            links = float([name for _, name in architecture.links()].count("conv"))
+            runs = (-links, links, 3 * links)[:trainings]
+            return nastk.Evaluation("trained", {"accuracy": links}, trainings={"accuracy": runs})
+
+    ranking = Ranking(RankingOptions(**{**SMALL, "metric": None}), SPACE, Trained())
+    harness = Harness(loving("conv"), trainer_options={"epochs": 1}, watchers=[ranking])
+    harness.run()
+    (event,) = (each for each in harness.events if isinstance(each, Ranked))
+    found = event.by.get("another_training")
+    assert found is None if trainings == 1 else found["kendall"]["value"] == pytest.approx(-1)
+
+
 def test_strength_is_the_mean_score_of_the_chosen_operations():
     scores = torch.arange(20.0).reshape(5, 4)
     architecture = SPACE.architecture([["conv"], ["none"], ["skip"], ["conv"], ["skip"]])
