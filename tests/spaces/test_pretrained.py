@@ -79,8 +79,8 @@ def changed(state, case):
         state.pop("head.bias")
     elif case == "unknown":
         state["more"] = torch.zeros(1)
-    elif case == "shape":
-        state["head.bias"] = torch.zeros(7)
+    elif case in {"shorter", "longer"}:
+        state["head.bias"] = torch.zeros({"shorter": 2, "longer": 7}[case])
     elif case in {"three", "five"}:
         state |= {
             f"more{number}": torch.zeros(1) for number in range({"three": 3, "five": 5}[case])
@@ -91,17 +91,21 @@ def changed(state, case):
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("lacks", "it lacks head.bias"),
-        ("unknown", "it has, unknown to this supernet, more"),
-        ("shape", "it has in another shape head.bias"),
-        ("three", r"supernet, more0, more1, more2\. Use the space"),
-        ("five", r"supernet, more0, more1, more2 and 2 more\. Use the space"),
+        ("lacks", r"it lacks head.bias\. Use"),
+        ("unknown", r"it has, unknown to this supernet, more\. Use"),
+        ("shorter", r"it has in another shape head.bias\. Use"),
+        ("longer", r"it has in another shape head.bias\. Use"),
+        ("three", r"it has, unknown to this supernet, more0, more1, more2\. Use the space"),
+        (
+            "five",
+            r"it has, unknown to this supernet, more0, more1, more2 and 2 more\. Use the space",
+        ),
     ],
 )
 def test_weights_of_another_supernet_are_refused_and_nothing_changes(case, words, tmp_path):
     save_file(changed(dict(supernet(1).state_dict()), case), tmp_path / "a.safetensors")
     target = supernet(2)
-    with pytest.raises(ConfigurationError, match=words):
+    with pytest.raises(ConfigurationError, match=f"of another supernet: {words}"):
         nastk.load_weights(target, tmp_path / "a.safetensors")
     assert all(
         torch.equal(mine, same)

@@ -81,9 +81,32 @@ def test_equals_are_measured_on_all_images_and_keep_their_order():
     assert [one.number for one in standings] == [0, 1, 2] and measured == 3 * 400
 
 
+@pytest.mark.parametrize(
+    ("batches", "first", "sizes"),
+    [(40, 4, [4, 4, 8, 16, 8]), (3, 4, [3]), (4, 4, [4]), (7, 1, [1, 1, 2, 3]), (0, 4, [])],
+)
+def test_portions_double_what_was_seen_and_end_with_the_images(batches, first, sizes):
+    assert doubling(batches, first) == sizes
+
+
 def test_one_contestant_is_measured_once():
     standings, measured = raced(answers([0.5], 400, 1), [100, 100, 200], 0.1)
     assert len(standings) == 1 and measured == 100
+
+
+@pytest.mark.parametrize(("contestants", "portions"), [(2, 2), (3, 2), (4, 3), (2, 5), (6, 1)])
+@pytest.mark.parametrize("leader", ["first", "last"])
+def test_a_contestant_is_out_from_the_stated_level_on(contestants, portions, leader):
+    """Only the leader is right on the first ten images: the tail is 2^-10 after every portion."""
+    right = torch.zeros(contestants, 10 * portions, dtype=torch.bool)
+    right[:, 10:] = True
+    right[0 if leader == "first" else -1, :10] = True
+    at_level = (contestants - 1) * portions * 2**-10
+    standings, measured = raced(right, [10] * portions, at_level)
+    assert measured == contestants * 10
+    assert standings[0].number == (0 if leader == "first" else contestants - 1)
+    standings, measured = raced(right, [10] * portions, at_level * (1 - 1e-9))
+    assert measured == contestants * 10 * portions
 
 
 @pytest.mark.parametrize("portions", [[50], [400, 400]])

@@ -1,5 +1,6 @@
 import math
 import warnings
+from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
@@ -120,6 +121,7 @@ def test_a_schedule_of_no_length_does_not_divide_by_zero():
             {"epochs": 3, "warmup_epochs": 3},
             r"expected fewer warmup_epochs \(3\) than epochs \(3\)",
         ),
+        ({"epochs": 3, "warmup_epochs": 4}, "expected fewer warmup_epochs"),
         (
             {"warmup_epochs": 2, "warmup_cosine": "within"},
             "warmup_cosine must be one of 'after', 'overwritten' or 'scaled', got 'within'",
@@ -131,6 +133,45 @@ def test_a_schedule_of_no_length_does_not_divide_by_zero():
 def test_settings_that_cannot_work_are_refused(values, message):
     with pytest.raises(ConfigurationError, match=message):
         parse(TrainerOptions, values, "trainer")
+
+
+BOUNDS = [
+    ("epochs", 1, 0),
+    ("batch_size", 2, 1),
+    ("micro_batch", 2, 1),
+    ("learning_rate", 1e-9, 0),
+    ("minimum_learning_rate", 0, -1e-9),
+    ("warmup_epochs", 0, -1),
+    ("momentum", 0, -1e-9),
+    ("momentum", 0.999, 1),
+    ("weight_decay", 0, -1e-9),
+    ("gradient_clip", 1e-9, 0),
+    ("log_every", 1, 0),
+    ("checkpoint_minutes", 1e-9, 0),
+    ("threads", 0, -1),
+    ("threads", 1024, 1025),
+    ("workers", 0, -1),
+    ("workers", 256, 257),
+]
+
+
+@pytest.mark.parametrize(("name", "allowed", "refused"), BOUNDS)
+def test_each_number_has_its_bounds(name, allowed, refused):
+    lowest = {} if name == "minimum_learning_rate" else {"minimum_learning_rate": 0}
+    assert getattr(parse(TrainerOptions, {**lowest, name: allowed}, "trainer"), name) == allowed
+    with pytest.raises(ConfigurationError, match=f"trainer: {name} must be .*, got"):
+        parse(TrainerOptions, {**lowest, name: refused}, "trainer")
+
+
+@pytest.mark.parametrize("values", [{"nesterov": True}, {"resting": False}, {"warmup_epochs": 49}])
+def test_settings_that_work_together_are_taken(values):
+    assert TrainerOptions(**values).model_dump(include=set(values)) == values
+
+
+def test_settings_and_schedules_stay_as_they_are():
+    with pytest.raises(FrozenInstanceError):
+        Schedule(0.1, 0.0, 0, 10).base = 0.2
+    assert Schedule(0.1, 0.0, 0, 10) in {Schedule(0.1, 0.0, 0, 10)}
 
 
 def test_every_setting_is_described():
