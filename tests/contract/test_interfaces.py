@@ -1,7 +1,12 @@
-"""What a plugin must answer: the table of docs/architecture.md, as the classes have it."""
+"""What a plugin must answer, as the table of docs/architecture.md has it; which values may change."""
+
+import importlib
+from dataclasses import is_dataclass
+from pathlib import Path
 
 import pytest
 
+import nastk
 from nastk import ArchitectureUpdater, DataSource, Evaluator, SearchSpace, Supernet
 
 MUST = [
@@ -22,3 +27,28 @@ def test_a_class_that_lacks_an_answer_cannot_be_made(interface, answers):
         with pytest.raises(TypeError, match=f"abstract method '?{missing}"):
             lacking()
     assert interface.__abstractmethods__ == set(names)
+
+
+CHANGES = ["Answers", "Tally", "Weights", "Branch", "Trainer"]
+"""The state of a run; what captures CUDA graphs (`train/graphs.py`) changes too."""
+ROOMS = [
+    path
+    for room in ("spaces", "train")
+    for path in sorted((Path(nastk.__file__).parent / room).rglob("*.py"))
+    if path.stem not in ("__init__", "graphs")
+]
+
+
+@pytest.mark.parametrize("path", ROOMS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_values_are_frozen_and_state_is_known_by_name(path):
+    parts = path.relative_to(Path(nastk.__file__).parent).with_suffix("").parts
+    module = importlib.import_module(".".join(("nastk", *parts)))
+    own = [
+        one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__
+    ]
+    changing = [
+        one.__name__
+        for one in own
+        if isinstance(one, type) and is_dataclass(one) and not one.__dataclass_params__.frozen
+    ]
+    assert set(changing) <= set(CHANGES)

@@ -1,11 +1,10 @@
 import json
-from dataclasses import FrozenInstanceError
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from nastk import Architecture, DataError, Edge, Published
+from nastk import Architecture, DataError, Edge
 
 EDGES = (
     Edge("cell:0->1", ("conv", "skip"), "cell", 0, 1),
@@ -103,10 +102,3 @@ def test_choices_must_fit_the_edges(choices, message):
 def test_what_is_no_architecture_is_refused(change, message):
     with pytest.raises(DataError, match=message):
         Architecture.from_json(change(FOUND.to_json()))
-
-
-def test_a_published_architecture_stays_as_it_is():
-    published = Published("conv skip")
-    assert published == Published("conv skip", {})
-    with pytest.raises(FrozenInstanceError):
-        published.text = "skip conv"

@@ -1,5 +1,6 @@
 """The watch over decisions: shares, entropy, named warnings; it changes nothing."""
 
+import json
 import math
 
 import pytest
@@ -11,6 +12,7 @@ from nastk.base.events import Watched
 from nastk.testing import Harness, ToySpace
 from nastk.train.diagnostic import changes_of
 from nastk.train.diagnostics import Diagnostics, collapsed, entropy, parameter_free
+from nastk.train.watching import FinishedEpoch
 from nastk_spaces_darts.space import DartsSpace
 
 SPACE = ToySpace()
@@ -58,6 +60,7 @@ CELLS = DartsSpace()
         ((2, 2, 2), "6 of the 8 operations of 'normal' have no parameters: 2 "),
         ((4, 4, 0), "8 of the 8 operations of 'normal' have no parameters: 4 "),
         ((5, 0, 0), "5 of the 8 operations of 'normal' are max_pool_3x3, which has no parameters."),
+        ((5, 1, 0), "5 of the 8 operations of 'normal' are max_pool_3x3, which has no parameters."),
         ((2, 2, 1), None),
         ((4, 1, 0), None),
     ],
@@ -113,6 +116,8 @@ def test_entropy_does_not_depend_on_the_scale_of_a_row():
         mixture.weights * torch.tensor([[1.0], [0.2], [3.0], [1.0], [0.5]]), mixture.active
     )
     assert entropy([scaled], harness.trainer.probe(branch)) == pytest.approx(1.0)
+    nothing = Mixture(mixture.weights * torch.tensor([[0.0], *[[1.0]] * 4]), mixture.active)
+    assert entropy([nothing], harness.trainer.probe(branch)) == pytest.approx(4 / 5)
 
 
 def test_single_paths_and_subspaces_without_a_choice_have_no_entropy():
@@ -120,6 +125,7 @@ def test_single_paths_and_subspaces_without_a_choice_have_no_entropy():
     _, harness, (branch,) = watched(deciding(ONE))
     probe = harness.trainer.probe(branch)
     assert entropy([path], probe) is None
+    assert entropy([path.without(0, 2)], probe) is None
     branch.subspace = Subspace(SPACE.architecture(ONE).table())
     assert entropy([Mixture.uniform(branch.subspace)], probe) is None
 
@@ -128,6 +134,33 @@ def test_a_decision_of_uniform_weights_is_undecided_at_the_end():
     events, _, _ = watched(deciding([["conv"]] * 5))
     assert events[0].entropy == pytest.approx(1.0) and events[0].warnings == []
     assert [each["name"] for each in events[1].warnings] == ["undecided"]
+
+
+def test_edges_without_a_choice_do_not_count_and_those_with_two_do():
+    _, harness, (branch,) = watched(deciding(ONE))
+    branch.subspace = SPACE.full().only(0, [1]).only(1, [1, 2])
+    weights = Mixture.uniform(branch.subspace).weights.clone()
+    weights[1, 1], weights[1, 2] = 0.9, 0.1
+    expected = (-(0.9 * math.log2(0.9) + 0.1 * math.log2(0.1)) + 3) / 4
+    found = entropy([Mixture(weights, branch.subspace.mask)], harness.trainer.probe(branch))
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("strength", "names"), [(0.2, ["undecided"]), (0.6, []), (5.0, [])])
+def test_weights_that_differ_enough_are_decided(strength, names):
+    logits = torch.zeros(5, 4)
+    logits[:, 2] = strength  # an entropy of about 0.997, 0.97 and 0.06
+    mixture = Mixture.softmax(logits, SPACE.full())
+    events, _, _ = watched(deciding([["conv"]] * 5, mixtures=lambda probe: [mixture]))
+    assert [each["name"] for each in events[1].warnings] == names
+
+
+@pytest.mark.parametrize(("first", "share"), [((), 0.0), (("skip",), 1.0), (("conv",), 0.0)])
+def test_the_share_of_a_decision_of_few_operations(first, share):
+    _, harness, (branch,) = watched(deciding(ONE), epochs=1)
+    few = SPACE.architecture([first, (), (), (), ()])
+    seen_now = Diagnostics()(FinishedEpoch(branch, harness.trainer.probe(branch), few, False))
+    assert seen_now.parameter_free == share
 
 
 def test_draws_for_the_watch_are_taken_back():
@@ -194,12 +227,31 @@ def finished(branch):
         ([*map(epoch, "abcde"), seen()], ["unsettled"]),
         ([*map(epoch, "abcdd"), seen()], []),
         ([*map(epoch, "abc"), seen()], []),
+        ([*map(epoch, "abcd"), seen()], []),
+        ([*map(epoch, "aabcd"), seen()], ["unsettled"]),
+        ([*map(epoch, "edcba"), seen()], ["unsettled"]),
+        ([*map(epoch, "abbcd"), seen()], []),
+        ([*map(epoch, "abccd"), seen()], []),
+        ([epoch(name, f"0.{name}") for name in "012" * 5] + [seen(branch="0.1")], []),
+        ([seen("collapsed", branch="0.1"), epoch("a", branch="0.0")], ["collapsed"]),
         ([seen("collapsed", branch="0.1"), seen(branch="0.0")], []),
         ([seen("collapsed", branch="0.0"), seen(branch="0.1"), finished("0.0")], ["collapsed"]),
+        (
+            [seen("collapsed", branch="0.0"), finished("0.1"), seen(branch="0.1"), finished("0.0")],
+            ["collapsed"],
+        ),
     ],
 )
 def test_the_last_epoch_of_the_runs_branch_warns(history, names):
     assert [each.name for each in warnings_of(history)] == names
+    for kind in ("a-kind", "z-kind"):  # events that say nothing here, of this branch and another
+        silent = {"kind": kind, "architecture": "other", "warnings": [{"name": "x", "message": ""}]}
+        longer = [
+            each
+            for event in history
+            for each in (event, {**event, **silent}, {**event, **silent, "branch": "9"})
+        ]
+        assert [each.name for each in warnings_of(json.loads(json.dumps(longer)))] == names
 
 
 def test_a_branch_can_be_asked_for():
@@ -209,3 +261,5 @@ def test_a_branch_can_be_asked_for():
 
 def test_changes_count_epochs_whose_decision_is_another():
     assert changes_of("aab") == [False, True] and changes_of("a") == changes_of("") == []
+    assert changes_of("ba") == [True]
+    assert changes_of(["one text", " ".join(["one", "text"])]) == [False]

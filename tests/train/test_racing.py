@@ -182,9 +182,10 @@ def test_leaves_that_are_not_told_apart_are_chosen_among_as_without_a_race(leave
     assert seen["valid_accuracy"] == pytest.approx(values["valid_accuracy"])
 
 
-def test_a_leaf_that_is_told_apart_is_not_measured_further(leaves, monkeypatch):
+@pytest.mark.parametrize(("first", "batches"), [(1, 1), (16, 1), (17, 2), (33, 3), (1_000, 3)])
+def test_a_leaf_that_is_told_apart_is_not_measured_further(first, batches, leaves, monkeypatch):
     branches, trainer = leaves
-    monkeypatch.setattr("nastk.train.leaf_selection.FIRST_IMAGES", 16)
+    monkeypatch.setattr("nastk.train.leaf_selection.FIRST_IMAGES", first)
     images = []
 
     def correct(self, mixture, batches):
@@ -199,7 +200,7 @@ def test_a_leaf_that_is_told_apart_is_not_measured_further(leaves, monkeypatch):
         branches[0].name: 0.0,
         branches[1].name: 1.0,
     }
-    assert images == [16, 16]
+    assert images == [16, 16] * batches  # whole batches, of 16
 
 
 def test_a_race_and_a_judge_of_leaves_exclude_each_other(tmp_path):
