@@ -1,4 +1,4 @@
-"""What a plugin must answer, as the table of docs/architecture.md has it; which values may change."""
+"""What a plugin must answer (the table of docs/architecture.md), and which values may change."""
 
 import importlib
 from dataclasses import is_dataclass
@@ -43,12 +43,10 @@ ROOMS = [
 def test_values_are_frozen_and_state_is_known_by_name(path):
     parts = path.relative_to(Path(nastk.__file__).parent).with_suffix("").parts
     module = importlib.import_module(".".join(("nastk", *parts)))
-    own = [
-        one for one in vars(module).values() if getattr(one, "__module__", "") == module.__name__
-    ]
-    changing = [
+    own = [one for one in vars(module).values() if isinstance(one, type) and is_dataclass(one)]
+    changing = {
         one.__name__
         for one in own
-        if isinstance(one, type) and is_dataclass(one) and not one.__dataclass_params__.frozen
-    ]
-    assert set(changing) <= set(CHANGES)
+        if one.__module__ == module.__name__ and not one.__dataclass_params__.frozen
+    }
+    assert changing <= set(CHANGES)
