@@ -1,6 +1,7 @@
 from .component import EXPERIMENTAL as EXPERIMENTAL
 from .component import assignments as assignments
 from .component import parse as parse
+from .environment import environment as environment
 from .errors import MissingExtraError as MissingExtraError
 from .errors import UnreadableError as UnreadableError
 from .errors import near_miss as near_miss
@@ -21,6 +22,7 @@ from .program_text import printed as printed
 from .program_text import value_of as value_of
 from .reading import json_value as json_value
 from .reading import read_json as read_json
+from .reading import read_text as read_text
 from .seeds import generator as generator
 from .seeds import seed_of as seed_of
 from .seeds import seeded as seeded

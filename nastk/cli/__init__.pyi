@@ -1,6 +1,9 @@
 from .entry import main as main
 from .look import architecture_of as architecture_of
 from .look import branches_of as branches_of
+from .look import reading as reading
+from .look import run_record as run_record
+from .look import run_records as run_records
 from .output import note as note
 from .output import show as show
 from .parameters import ARCHITECTURE as ARCHITECTURE

@@ -20,6 +20,7 @@ LIBRARIES = (
     "pluggy",
     "safetensors",
     "matplotlib",
+    "jinja2",
 )
 
 

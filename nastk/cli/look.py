@@ -1,10 +1,11 @@
 """The commands that show things and never train: `show`, `runs`, `plugins`, `describe`.
 
-`architecture_of` and `branches_of` read the architecture or the branches that such a command, or a
+`architecture_of`, `branches_of`, `run_record` and `run_records` read what such a command, or a
 plugin's, shows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from nastk.base.plugins import KINDS, catalogue
 from nastk.base.wording import command
 from nastk.cli import output
 from nastk.report.names import data_name
+from nastk.report.record import RunRecord
 from nastk.runs.folder import RunFolder, find_runs, means_a_run
 from nastk.spaces.architecture import Architecture
 
@@ -28,29 +30,72 @@ def show(word: str, space: str | None, options: Sequence[str], json: bool) -> No
         return
     path = Path(word)
     folder = RunFolder.open(path)
-    state = folder.state()
-    history = folder.events()
-    result: dict[str, Any] = folder.result() if state == "finished" else {}
+    record = _record(folder)
     result = {
         "run": str(path),
-        "state": state,
-        "error": folder.error(),
-        "config": folder.config(),
-        **result,
+        "state": record.state,
+        "error": record.error,
+        "config": record.config,
+        **record.result,
     }
     if json:
-        output.print_json({**result, "history": history})
+        output.print_json({**result, "history": record.history})
         return
     from nastk.report.summary import summary
 
     output.warn(folder.complaints())
     with folder.reading():
-        output.show(summary(result, history))
-    if state == "interrupted":
+        output.show(summary(result, record.history))
+    if record.state == "interrupted":
         again = command("nastk", "resume", path)
         output.note(f"Continue it with `{again}`, or end it as it is with `{again} --finish`.")
-    if state == "failed":
-        output.note(f"It failed: {result['error']}")
+    if record.state == "failed":
+        output.note(f"It failed: {record.error}")
+
+
+def run_record(path: str | Path) -> RunRecord:
+    """Returns what the files of the run in a folder say.
+
+    Raises:
+        ConfigurationError: `path` is no run folder.
+        NastkError: a file of the run is damaged; says how.
+    """
+    return _record(RunFolder.open(path))
+
+
+def run_records(place: str | Path) -> list[RunRecord]:
+    """Returns the runs in and directly below a folder, by name, as `run_record` does.
+
+    Raises:
+        NastkError: a file of one of the runs is damaged; says how.
+    """
+    return [_record(folder) for folder in find_runs(place)]
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Context for code that shows a run; errors about unexpected values become one message.
+
+    Raises:
+        NastkError: a value in the files at `path` has an unexpected type.
+    """
+    with RunFolder(Path(path)).reading():
+        yield
+
+
+def _record(folder: RunFolder) -> RunRecord:
+    """Returns what the files in a run folder say."""
+    state = folder.state()
+    return RunRecord(
+        folder.path,
+        state,
+        folder.config(),
+        folder.events(),
+        folder.result() if state == "finished" else {},
+        folder.data() or {},
+        folder.environments(),
+        folder.error(),
+    )
 
 
 def runs(place: Path, json: bool) -> None:
@@ -144,15 +189,10 @@ def branches_of(path: Path) -> tuple["Lineage | None", str, str]:
     from nastk.report.branches import lineage
 
     folder = RunFolder.open(path)
-    result = folder.result() if folder.state() == "finished" else {}
+    record = _record(folder)
     with folder.reading():
-        branches = lineage(folder.events(), result.get("architecture"))
-    config = folder.config()
-    updater = config["updater"]
-    inner = updater["options"].get("inner")
-    title = f"{updater['name']} around {inner}" if inner else updater["name"]
-    data = data_name(config["data"])
-    return branches, title, f"{config['space']['name']} on {data}, seed {config['seed']}"
+        branches = lineage(record.history, record.result.get("architecture"))
+        return branches, record.title, record.subtitle
 
 
 def _show_brought(word: str, space: str | None, options: Sequence[str], json: bool) -> None:

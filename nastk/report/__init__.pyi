@@ -2,6 +2,8 @@ from .branches import BranchRecord as BranchRecord
 from .branches import BranchSplit as BranchSplit
 from .branches import Lineage as Lineage
 from .branches import lineage as lineage
+from .curves import Curves as Curves
+from .families import FAMILIES as FAMILIES
 from .families import Family as Family
 from .families import family as family
 from .families import readable as readable
@@ -9,6 +11,13 @@ from .graph import Graph as Graph
 from .graph import Link as Link
 from .graph import graphs as graphs
 from .names import data_name as data_name
+from .numbers import count as count
+from .numbers import counted as counted
+from .numbers import metric as metric
 from .numbers import percent as percent
+from .numbers import points as points
+from .numbers import seconds as seconds
+from .numbers import size as size
+from .record import RunRecord as RunRecord
 from .terminal import cell as cell
 from .tree import Tree as Tree

@@ -2,6 +2,7 @@
 
     config.json         the resolved configuration; `nastk search --config` runs it again
     data.json           the inventory of the images that the run began with
+    environment.json    the versions and machines that worked on the run
     events.jsonl        the events of the run, one JSON object a line
     checkpoints/        the newest states, to resume from
     architecture.json   the architecture that the search chose
@@ -31,9 +32,10 @@ from nastk.base.wording import command
 from nastk.runs.stored import StoredConfig, StoredResult, complaint, read_events
 from nastk.spaces.architecture import Architecture
 
-CONFIG, DATA, EVENTS, RESULT, ARCHITECTURE = (
+CONFIG, DATA, ENVIRONMENT, EVENTS, RESULT, ARCHITECTURE = (
     "config.json",
     "data.json",
+    "environment.json",
     "events.jsonl",
     "result.json",
     "architecture.json",
@@ -124,6 +126,18 @@ class RunFolder:
     def data(self) -> dict[str, Any] | None:
         """Returns the inventory of the run's images; None in runs of nastk 0.1."""
         return self._read(DATA) if (self.path / DATA).exists() else None
+
+    def environments(self) -> list[dict[str, Any]]:
+        """Returns the environments that worked on the run, the first one first.
+
+        The list is empty in runs of earlier versions, and where the file was damaged: nothing but
+        reports depends on it.
+        """
+        try:
+            found = read_json_object(self.path / ENVIRONMENT).get("environments")
+        except UnreadableError:
+            return []
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
     def result(self) -> dict[str, Any]:
         """Returns the content of `result.json`.

@@ -18,6 +18,7 @@ import torch
 
 from nastk.base import defaults
 from nastk.base.cost import Ledger
+from nastk.base.environment import environment
 from nastk.base.errors import ConfigurationError, NastkError, StopRequested
 from nastk.base.events import (
     CheckpointSaved,
@@ -39,7 +40,7 @@ from nastk.runs.assembly import Assembly, assemble
 from nastk.runs.checkpoint import Checkpoint
 from nastk.runs.config import to_json
 from nastk.runs.endings import Endings
-from nastk.runs.folder import CONFIG, DATA, EventLog, RunFolder
+from nastk.runs.folder import CONFIG, DATA, ENVIRONMENT, EventLog, RunFolder
 from nastk.runs.relay import EventRelay, Observer
 from nastk.runs.result import Result
 from nastk.runs.search_config import SearchConfig
@@ -190,6 +191,21 @@ class Run:
         write_atomically(path / CONFIG, to_json(config).encode())
         if not self.restored or not (path / DATA).exists():
             write_atomically(path / DATA, document(inventory.to_json()))
+        self._describe_environment()
+
+    def _describe_environment(self) -> None:
+        """Write down versions and machine; a resumed run adds them where they are others."""
+        execution = self.assembly.execution
+        cuda = execution.device.type == "cuda"
+        here = {
+            **environment(),
+            "device": torch.cuda.get_device_name(execution.device) if cuda else "cpu",
+            "precision": "bf16" if execution.bf16 else "fp32",
+        }
+        before = self.folder.environments() if self.restored else []
+        if here not in before[-1:]:
+            content = document({"environments": [*before, here]})
+            write_atomically(self.folder.path / ENVIRONMENT, content)
 
     def _drive(self, log: EventLog) -> Iterator[Event]:
         """Restore or make the branches, train them, then decide and evaluate; yields events."""

@@ -1,11 +1,13 @@
-"""Pictures: `nastk draw`, and `draw` and `draw_tree` for programs. SVG, PNG or PDF.
+"""Pictures and reports: `nastk draw`, `nastk report`, and the same for programs.
 
-command_line.py  the command `nastk draw`
+command_line.py  the commands `nastk draw` and `nastk report`
 cell.py          the picture of an architecture, a panel for each cell; `layout.py` computes the
                  positions
 tree_picture.py  the picture of a run's branches; `tree_layout.py` computes the positions,
                  `tree_cards.py` texts and sizes, `heat.py` draws tables of distances
 canvas.py        the page that pictures are drawn on: colours, font, files
+charts/          curves, scores, lineages, rank correlations
+report/          the page of a run, a training or a study, with pictures in it
 """
 
 from typing import TYPE_CHECKING
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
     import typer
 
     from nastk import Architecture
-    from nastk.report import Lineage
+    from nastk.report import Lineage, RunRecord
 
 
 @hookimpl
 def commands(app: "typer.Typer") -> None:
-    """Adds the command `nastk draw`."""
+    """Adds the commands `nastk draw` and `nastk report`."""
     from nastk_drawing.command_line import add_to
 
     add_to(app)
@@ -72,3 +74,60 @@ def draw_tree(
 
     canvas.checked_format(path, "tree")
     return canvas.save(tree_picture.picture(branches, title=title, subtitle=subtitle), path)
+
+
+def draw_curves(record: "RunRecord", path: "str | Path") -> "Path":
+    """Draw loss, accuracy, entropy and parameter-free share of a run by epoch; returns the path.
+
+    Raises:
+        ConfigurationError: the suffix is of no known format, or no epoch is finished.
+
+    Example: `draw_curves(run_record("runs/a"), "curves.svg")`
+    """
+    from nastk_drawing.charts import files
+
+    return files.curves(record, path)
+
+
+def draw_scores(record: "RunRecord", path: "str | Path") -> "Path":
+    """Draw the scores of every operation by epoch, a panel for each edge; returns the path.
+
+    Standard errors are shaded where the updater reports them.
+
+    Raises:
+        ConfigurationError: the suffix is of no known format, or the updater gave no scores.
+
+    Example: `draw_scores(run_record("runs/a"), "scores.svg")`
+    """
+    from nastk_drawing.charts import files
+
+    return files.scores(record, path)
+
+
+def draw_lineage(record: "RunRecord", path: "str | Path") -> "Path":
+    """Draw the population of a run, from parents to children, by fitness; returns the path.
+
+    Raises:
+        ConfigurationError: the suffix is of no known format, or no population evolved.
+
+    Example: `draw_lineage(run_record("runs/a"), "lineage.svg")`
+    """
+    from nastk_drawing.charts import files
+
+    return files.lineage(record, path)
+
+
+def write_report(folder: "str | Path", path: "str | Path | None" = None) -> "Path":
+    """Write a report as one HTML file, by default `report.html` in the folder; returns the path.
+
+    `folder` is that of a run, of a training or of a study, finished or not.
+
+    Raises:
+        ConfigurationError: the folder holds none of these, or the file is no .html.
+        NastkError: a file in the folder is damaged, or the report cannot be written.
+
+    Example: `write_report("runs/a", "a.html")`
+    """
+    from nastk_drawing.report import source
+
+    return source.write(folder, path)

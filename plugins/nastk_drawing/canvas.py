@@ -78,17 +78,23 @@ def save(figure: "Figure", path: str | Path) -> Path:
 
 
 def page(width: float, height: float) -> tuple["Figure", "Axes"]:
-    """Returns an empty white page of `width` x `height` points."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width / 72, height / 72), facecolor="white")
-    FigureCanvasAgg(figure)
+    """Returns an empty white page of `width` x `height` points, and axes in points on it."""
+    figure = sheet(width, height)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_xlim(0, width)
     axes.set_ylim(0, height)
     axes.set_axis_off()
     return figure, axes
+
+
+def sheet(width: float, height: float) -> "Figure":
+    """Returns an empty white figure of `width` x `height` points, without axes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / 72, height / 72), facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def headline(axes: "Axes", top: float, title: str | None, subtitle: str | None) -> float:

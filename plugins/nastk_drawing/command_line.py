@@ -1,5 +1,6 @@
-"""`nastk draw`: drawings in the terminal, or as a picture. Only a picture imports matplotlib."""
+"""`nastk draw` and `nastk report`. Only a picture and a report import matplotlib."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,29 +15,47 @@ from nastk.cli import (
     architecture_of,
     branches_of,
     note,
+    run_record,
     show,
 )
+from nastk.report import RunRecord
+
+PICTURE = Annotated[
+    Path | None, typer.Option("--out", "-o", help="The picture: .svg, .png or .pdf.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the command; called each time the command line is built."""
+    """Adds the commands; called each time the command line is built."""
     app.command()(draw)
+    app.command()(report)
 
 
 def draw(
     architecture: ARCHITECTURE,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The picture: .svg, .png or .pdf.")
-    ] = None,
+    out: PICTURE = None,
     branches: Annotated[
         bool, typer.Option("--branches", help="Draw the tree of branches of a run that split.")
+    ] = False,
+    curves: Annotated[
+        bool, typer.Option("--curves", help="Draw loss, accuracy and entropy of a run by epoch.")
+    ] = False,
+    scores: Annotated[
+        bool, typer.Option("--scores", help="Draw the scores of every operation by epoch.")
+    ] = False,
+    lineage: Annotated[
+        bool, typer.Option("--lineage", help="Draw who came from whom in a run that evolved.")
     ] = False,
     space: ITS_SPACE = None,
     s: SPACE_OPTIONS = None,
 ) -> None:
-    """Draw the architecture that a run found, or one from elsewhere."""
-    if branches:
-        _draw_branches(Path(architecture), out)
+    """Draw the architecture that a run found, or one from elsewhere; or what happened in a run."""
+    asked = {"branches": branches, "curves": curves, "scores": scores, "lineage": lineage}
+    flags = [f"--{name}" for name, flag in asked.items() if flag]
+    if len(flags) > 1:
+        raise ConfigurationError(f"A picture shows one thing, got {', '.join(flags)}. Choose one.")
+    if flags:
+        EXTRAS[flags[0]](Path(architecture), out)
         return
     drawn, source = architecture_of(architecture, space, s or [])
     if out is None:
@@ -48,6 +67,21 @@ def draw(
 
     picture(drawn, out, title=drawn.space, subtitle=source)
     note(f"drawn to {out}")
+
+
+def report(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder of a run, a training or a study.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The HTML file. Default: report.html in the folder."),
+    ] = None,
+) -> None:
+    """Write a report of a run, a training or a study as one HTML file."""
+    from nastk_drawing import write_report
+
+    note(f"written to {write_report(folder, out)}")
 
 
 def _draw_branches(path: Path, out: Path | None) -> None:
@@ -67,3 +101,54 @@ def _draw_branches(path: Path, out: Path | None) -> None:
 
     draw_tree(lineage, out, title=title, subtitle=subtitle)
     note(f"drawn to {out}")
+
+
+def _draw_curves(path: Path, out: Path | None) -> None:
+    """Draw a run's curves in the terminal, or as a picture in `out`."""
+    record = run_record(path)
+    if not any(event["kind"] == "epoch-done" for event in record.history):
+        raise ConfigurationError(f"The run {path} has finished no epoch yet, so it has no curves.")
+    if out is None:
+        from nastk.report import Curves
+
+        show(Curves(record.history))
+        return
+    from nastk_drawing import draw_curves
+
+    draw_curves(record, out)
+    note(f"drawn to {out}")
+
+
+def _draw_scores(path: Path, out: Path | None) -> None:
+    """Draw the scores of a run's operations as a picture in `out`."""
+    from nastk_drawing import draw_scores
+
+    _draw_file(path, out, "scores", draw_scores)
+
+
+def _draw_lineage(path: Path, out: Path | None) -> None:
+    """Draw the lineage of a run's population as a picture in `out`."""
+    from nastk_drawing import draw_lineage
+
+    _draw_file(path, out, "lineage", draw_lineage)
+
+
+def _draw_file(
+    path: Path, out: Path | None, name: str, picture: Callable[[RunRecord, Path], Path]
+) -> None:
+    """Draw with `picture` into `out`, which must be given."""
+    record = run_record(path)
+    if out is None:
+        asked = command("nastk", "draw", path, f"--{name}", "-o", f"{name}.svg")
+        raise ConfigurationError(f"--{name} is drawn as a picture, so name a file: `{asked}`.")
+    picture(record, out)
+    note(f"drawn to {out}")
+
+
+EXTRAS = {
+    "--branches": _draw_branches,
+    "--curves": _draw_curves,
+    "--scores": _draw_scores,
+    "--lineage": _draw_lineage,
+}
+"""What draws a run instead of its architecture, by the option that asks for it."""

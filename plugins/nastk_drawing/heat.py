@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from nastk.report import BranchSplit, family, readable
-from nastk_drawing.canvas import BORDER, INK, PANEL, SOFT, text, text_width, tint
+from nastk_drawing.canvas import BORDER, INK, PANEL, SOFT, text, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,9 +41,12 @@ def span(splits: list[BranchSplit]) -> tuple[float, float]:
     return least, max(max(distances), least + SPAN)
 
 
-def shade(value: float, ends: tuple[float, float]) -> tuple[float, ...]:
-    """Returns the colour of a distance on the scale between `ends`."""
-    return tint(INK, _ink(value, ends))
+def shade(value: float, ends: tuple[float, float]) -> tuple[str, float]:
+    """Returns the colour of a distance on the scale between `ends`, and its opacity.
+
+    It is ink on whatever the page is, so that a dark page shows light ink.
+    """
+    return INK, _ink(value, ends)
 
 
 def _ink(value: float, ends: tuple[float, float]) -> float:
@@ -92,7 +95,7 @@ def _draw_cell(
 
 def _box(
     axes: "Axes", x: float, y: float, width: float, height: float,
-    colour: str | tuple[float, ...], line: float = 0.0,
+    colour: str | tuple[str, float], line: float = 0.0,
 ) -> None:  # fmt: skip
     """Draw a rectangle with a white border of `line` points."""
     from matplotlib.patches import Rectangle

@@ -147,8 +147,8 @@ def test_the_scale_spans_what_was_measured_and_never_blows_noise_up():
     assert heat.span([far.root.split]) == pytest.approx((1.0 - heat.SPAN, 1.0))
     assert heat.span([split, far.root.split]) == pytest.approx((0.1, 1.0))
     ends = (0.0, 1.0)
-    shades = [heat.shade(value, ends)[0] for value in (-1.0, 0.0, 0.25, 0.5, 1.0, 2.0)]
-    assert shades == sorted(shades, reverse=True)
+    shades = [heat.shade(value, ends)[1] for value in (-1.0, 0.0, 0.25, 0.5, 1.0, 2.0)]
+    assert shades == sorted(shades)
     assert shades[0] == shades[1] and shades[-1] == shades[-2]
     assert heat.span([]) == (0.0, 1.0)
 
