@@ -81,7 +81,7 @@ def pieces(batch: Batch, micro_batch: int | None) -> list[Batch]:
     count = len(batch.labels)
     if micro_batch is None or count <= micro_batch:
         return [batch]
-    number = max(min(ceil(count / micro_batch), count // 2), 1)
+    number = min(ceil(count / micro_batch), count // 2)
     images, labels = batch.images.tensor_split(number), batch.labels.tensor_split(number)
     return [Batch(*piece) for piece in zip(images, labels, strict=True)]
 

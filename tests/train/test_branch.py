@@ -13,6 +13,9 @@ def test_a_tally_weighs_batches_by_their_images():
     tally.add(torch.tensor(2.0), torch.tensor(8), 16)
     tally.add(torch.tensor(0.5), torch.tensor(4), 4)
     assert tally.means() == pytest.approx(((2.0 * 16 + 0.5 * 4) / 20, 12 / 20))
+    single = Tally.empty(torch.device("cpu"))
+    single.add(torch.tensor(2.0), torch.tensor(1), 1)
+    assert single.means() == (2.0, 1.0)
 
 
 def test_a_state_brings_a_branch_back_and_is_not_shared():
@@ -21,6 +24,7 @@ def test_a_state_brings_a_branch_back_and_is_not_shared():
     before = fingerprint(state)
     twin = harness.trainer.restore(state)
     assert fingerprint(twin.state_dict()) == before
+    assert len({branch, twin}) == 2  # branches are told apart by who they are
     harness.run([twin])
     assert fingerprint(state) == before
     assert fingerprint(branch.state_dict()) == before
