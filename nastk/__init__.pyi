@@ -42,6 +42,8 @@ from .runs.result import Result as Result
 from .runs.search_config import SearchConfig as SearchConfig
 from .runs.study import Study as Study
 from .runs.study import compare as compare
+from .runs.tracker import TrackedRun as TrackedRun
+from .runs.tracker import Tracker as Tracker
 from .spaces.architecture import Architecture as Architecture
 from .spaces.architecture import Published as Published
 from .spaces.mixture import Mixture as Mixture

@@ -21,7 +21,13 @@ from nastk.cli.app import build
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
-FOLDERS = {"space": "spaces", "updater": "updaters", "evaluator": "evaluators", "data": "data"}
+FOLDERS = {
+    "space": "spaces",
+    "updater": "updaters",
+    "evaluator": "evaluators",
+    "data": "data",
+    "tracker": "trackers",
+}
 # What is for tests alone is described in testing-a-plugin.md.
 OURS = [
     one
@@ -72,8 +78,8 @@ def hooks():
     ]
 
 
-def test_there_are_seven_hooks():
-    assert len(hooks()) == 7
+def test_there_are_eight_hooks():
+    assert len(hooks()) == 8
 
 
 @pytest.mark.parametrize("signature", hooks())

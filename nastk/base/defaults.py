@@ -44,3 +44,6 @@ NETWORK_EVALUATORS = ("size", "retrain")
 
 LATENCY_LIMIT_EXAMPLE = "latency=20ms:latency,table=cpu.json"
 """An example of a limit that names its evaluator and an option of the evaluator."""
+
+TRACKER_EXAMPLE = "tensorboard"
+"""The tracker in the examples of help texts."""

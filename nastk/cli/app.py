@@ -31,6 +31,7 @@ from nastk.cli.parameters import (
     RANKING_OPTIONS,
     RUN,
     SPACE_OPTIONS,
+    TRACK,
     TRAINER_OPTIONS,
     WEIGHTS,
     Text,
@@ -173,6 +174,7 @@ def search(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, forecast the cost, and stop.")
     ] = False,
+    track: TRACK = None,
     quiet: QUIET = False,
     json: JSON = False,
 ) -> None:
@@ -202,6 +204,7 @@ def search(
         config,
         out,
         dry_run,
+        track or [],
         quiet,
         json,
     )
@@ -257,6 +260,7 @@ def compare(
     out: Annotated[Path, typer.Option("--out", "-o", help="The study's folder.")] = Path(
         "runs/study"
     ),
+    track: TRACK = None,
     quiet: QUIET = False,
     json: JSON = False,
 ) -> None:
@@ -269,7 +273,19 @@ def compare(
     flags: dict[str, Any] = {"space": space, "data": data, "preset": preset, "device": device}
     flags |= {"evaluators": evaluator or None, "ranking": ranking, "limits": limit or None}
     options = {"space": s, "updater": u, "data": d, "trainer": t, "ranking": r}
-    study.run_study(updater or [], flags, options, epochs, config, seeds, budget, out, quiet, json)
+    study.run_study(
+        updater or [],
+        flags,
+        options,
+        epochs,
+        config,
+        seeds,
+        budget,
+        out,
+        track or [],
+        quiet,
+        json,
+    )
 
 
 @app.command()
@@ -278,6 +294,7 @@ def resume(
     finish: Annotated[
         bool, typer.Option("--finish", help="Train no further: end with the present decision.")
     ] = False,
+    track: TRACK = None,
     quiet: QUIET = False,
     json: JSON = False,
 ) -> None:
@@ -287,7 +304,7 @@ def resume(
     with output.waiting("starting: torch takes some seconds to load", quiet):
         from nastk.cli import run
 
-    run.resume(path, finish, quiet, json)
+    run.resume(path, finish, track or [], quiet, json)
 
 
 @app.command()

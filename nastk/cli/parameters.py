@@ -53,6 +53,15 @@ WEIGHTS = Annotated[
         metavar="FILE", help="Begin with a supernet's weights (safetensors), not fresh ones."
     ),
 ]
+TRACK = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track",
+        metavar="NAME[,OPTION=VALUE...]",
+        help=f"A tool that draws the run's numbers, e.g. {defaults.TRACKER_EXAMPLE}; repeatable.",
+        autocompletion=offered("names", "tracker"),
+    ),
+]
 LEAF_EVALUATOR = Annotated[
     Text,
     typer.Option(

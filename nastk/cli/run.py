@@ -36,6 +36,7 @@ def search(
     file: Path | None,
     out: Path | None,
     dry_run: bool,
+    track: Sequence[str],
     quiet: bool,
     json: bool,
 ) -> None:
@@ -48,7 +49,7 @@ def search(
         forecast(config, json)
         return
     with output.waiting("preparing the images and the supernet", quiet):
-        run = Run.new(config, out)
+        run = Run.new(config, out, trackers=track)
     output.warn(run.assembly.notes)
     if not quiet:
         preset = f", preset {config.preset}" if config.preset else ""
@@ -62,7 +63,7 @@ def search(
     _drive(run, quiet, json)
 
 
-def resume(path: Path, finish: bool, quiet: bool, json: bool) -> None:
+def resume(path: Path, finish: bool, track: Sequence[str], quiet: bool, json: bool) -> None:
     """`nastk resume`: continue from the newest checkpoint, or show a finished run."""
     folder = RunFolder.open(path)
     if folder.state() == "finished":
@@ -72,7 +73,7 @@ def resume(path: Path, finish: bool, quiet: bool, json: bool) -> None:
         _show_result(folder, json)
         return
     with output.waiting("preparing the images and the supernet", quiet):
-        run = Run.resumed(folder, finish=finish)
+        run = Run.resumed(folder, finish=finish, trackers=track)
     output.warn(run.notices)
     if not quiet:
         at = (

@@ -31,6 +31,7 @@ def run_study(
     seeds: str,
     budget: str | None,
     out: Path,
+    track: Sequence[str],
     quiet: bool,
     json: bool,
 ) -> None:
@@ -47,6 +48,7 @@ def run_study(
         seeds=seed_range(seeds),
         budget=budget,
         out=out,
+        trackers=track,
         around=_quietly if quiet else _with_progress,
         **request,
     )

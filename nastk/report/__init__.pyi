@@ -3,6 +3,7 @@ from .branches import BranchSplit as BranchSplit
 from .branches import Lineage as Lineage
 from .branches import lineage as lineage
 from .curves import Curves as Curves
+from .entries import Entry as Entry
 from .families import FAMILIES as FAMILIES
 from .families import Family as Family
 from .families import family as family

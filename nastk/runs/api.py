@@ -30,6 +30,7 @@ def search(
     epochs: int | None = None,
     out: str | Path | None = None,
     observers: Iterable[Observer] = (),
+    trackers: Iterable[str | ComponentSpec | Mapping[str, Any]] = (),
     **request: Any,
 ) -> Result:
     """Search for an architecture and wait for the result.
@@ -42,6 +43,7 @@ def search(
         epochs: short for `trainer={"epochs": epochs}`.
         out: the run folder; the first free one under `runs/` where None.
         observers: functions that are called with every event.
+        trackers: tools that draw the run's numbers, as names or `nastk.use(name, option=value)`.
         **request: other keys of `SearchConfig`: seed, preset, evaluators, device, precision ...
 
     Raises:
@@ -57,7 +59,7 @@ def search(
     if isinstance(data, (list, tuple)):
         datasets, data = data, PairSource.name
     config = resolve({**request, "data": data})
-    run = Run.new(config, out, datasets, observers)
+    run = Run.new(config, out, datasets, observers, trackers)
     for _ in run.events():
         pass
     return run.result()
@@ -113,7 +115,11 @@ def _close_quietly(events: Generator[Event, None, None]) -> None:
 
 
 def stream(
-    config: SearchConfig | Mapping[str, Any], *, out: str | Path | None = None, data: Any = None
+    config: SearchConfig | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    data: Any = None,
+    trackers: Iterable[str | ComponentSpec | Mapping[str, Any]] = (),
 ) -> EventStream:
     """Search and yield each event to the caller's loop; leaving the loop stops with a checkpoint.
 
@@ -122,14 +128,17 @@ def stream(
 
     Example: `for event in nastk.stream({"space": "darts", "updater": "random"}): print(event)`
     """
-    return EventStream(_events(config, out, data))
+    return EventStream(_events(config, out, data, trackers))
 
 
 def _events(
-    config: SearchConfig | Mapping[str, Any], out: str | Path | None, data: Any
+    config: SearchConfig | Mapping[str, Any],
+    out: str | Path | None,
+    data: Any,
+    trackers: Iterable[Any],
 ) -> Generator[Event, None, None]:
     resolved = config if isinstance(config, SearchConfig) else resolve(config)
-    yield from Run.new(resolved, out, data).events()
+    yield from Run.new(resolved, out, data, trackers=trackers).events()
 
 
 def resume(
@@ -137,13 +146,15 @@ def resume(
     *,
     data: Any = None,
     observers: Iterable[Observer] = (),
+    trackers: Iterable[str | ComponentSpec | Mapping[str, Any]] = (),
     finish: bool = False,
 ) -> Result:
     """Continue an interrupted run exactly where its newest checkpoint was written.
 
     On a CPU the run then equals an uninterrupted one bit for bit. For a finished run, returns its
-    result. With `finish` nothing more is trained: the decision of that checkpoint is evaluated and
-    stored, and `Result.finished_early` says how far the run had come.
+    result. The run's trackers go on, and `trackers` beside them. With `finish` nothing more is
+    trained: the decision of that checkpoint is evaluated and stored, and `Result.finished_early`
+    says how far the run had come.
 
     Raises:
         ConfigurationError: there is no run at `path`, or `finish` is set and the run has no
@@ -152,6 +163,6 @@ def resume(
     """
     folder = RunFolder.open(path)
     if folder.state() != "finished":
-        for _ in Run.resumed(folder, data, observers, finish).events():
+        for _ in Run.resumed(folder, data, observers, finish, trackers).events():
             pass
     return Result(folder)

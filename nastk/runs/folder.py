@@ -299,14 +299,14 @@ class EventLog:
                 f"{self._path} could not be written: {error.strerror or error}."
             ) from None
 
-    def write(self, event: Mapping[str, Any]) -> None:
-        """Append one event.
+    def write(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Append one event; returns it as it was written, with its time.
 
         Raises:
             NastkError: the disk is full, or the file was moved or removed.
         """
         self.check()
-        stamped = finite({**event, "time": round(time.time(), 3)})  # NaN is no JSON
+        stamped: dict[str, Any] = finite({**event, "time": round(time.time(), 3)})  # NaN is no JSON
         line = json.dumps(stamped, separators=(",", ":"), allow_nan=False) + "\n"
         try:
             self._file.write(line.encode())
@@ -316,6 +316,7 @@ class EventLog:
                 f"{self._path} could not be written: {error.strerror or error}. "
                 f"Make room, then `{command('nastk', 'resume', self._path.parent)}`."
             ) from None
+        return stamped
 
     def check(self) -> None:
         """Check that the run's folder still exists; called before anything is written into it.

@@ -11,13 +11,14 @@ from nastk.base.plugins import catalogue
 from nastk.runs.endings import Endings
 from nastk.runs.folder import EventLog
 from nastk.runs.latest import Latest
+from nastk.runs.tracking import Tracking
 
 Observer = Callable[[Event], None]
 
 
 @dataclass
 class EventRelay:
-    """Passes the events of a run to its log, its observers, the plugins, and the caller's loop.
+    """Passes the events of a run to its log, trackers, observers, plugins, and the caller's loop.
 
     Events are written and observed as they are emitted, often within a weight step. The caller's
     loop gets them from `waiting` between two weight steps. Before the log is open, while the run is
@@ -29,6 +30,7 @@ class EventRelay:
     endings: Endings
     observers: list[Observer]
     log: EventLog | None = None
+    tracking: Tracking | None = None
     _waiting: deque[Event] = field(default_factory=deque)
     _latest: Latest | None = None
 
@@ -40,6 +42,8 @@ class EventRelay:
         try:
             yield
         finally:
+            if self.tracking is not None:
+                self.tracking.end()
             log.close()
             self._latest.remove()
 
@@ -55,7 +59,9 @@ class EventRelay:
         if event.transient:
             self._latest.write(event)
         else:
-            self.log.write(event.to_json())
+            line = self.log.write(event.to_json())
+            if self.tracking is not None:
+                self.tracking.hear(event, line)
         self._waiting.append(event)
         try:
             for observer in self.observers:

@@ -44,6 +44,7 @@ from nastk.runs.folder import CONFIG, DATA, ENVIRONMENT, EventLog, RunFolder
 from nastk.runs.relay import EventRelay, Observer
 from nastk.runs.result import Result
 from nastk.runs.search_config import SearchConfig
+from nastk.runs.tracking import Tracking
 from nastk.spaces.pretrained import load_weights
 from nastk.train.branch import Branch
 from nastk.train.context import RunContext
@@ -77,12 +78,15 @@ class Run:
         out: str | Path | None = None,
         data: Any = None,
         observers: Iterable[Observer] = (),
+        trackers: Iterable[Any] = (),
     ) -> "Run":
         """Returns a run from the start. Everything is checked before its folder is made."""
         folder = RunFolder.new(
             out, "-".join((config.space.name, config.updater.name, config.data.name))
         )
+        tracking = Tracking.of(folder, trackers)
         run = cls._assembled(folder, config, data, observers)
+        run.relay.tracking = tracking
         # The disk must hold weights and momentum (a factor of 2) in the checkpoints that are kept
         # and in the one that is being written.
         check_disk(folder.path, (checkpoint.KEPT + 1) * 2 * run.assembly.weight_bytes)
@@ -95,6 +99,7 @@ class Run:
         data: Any = None,
         observers: Iterable[Observer] = (),
         finish: bool = False,
+        trackers: Iterable[Any] = (),
     ) -> "Run":
         """Returns a run that continues from its newest checkpoint, or from the start without one.
 
@@ -109,10 +114,12 @@ class Run:
                 f"Train it on with `{command('nastk', 'resume', folder.path)}`; a checkpoint is "
                 "written when it is stopped, after each epoch, and every few minutes."
             )
+        tracking = Tracking.of(folder, trackers)
         newest, messages = checkpoint.newest(folder.checkpoints) or (None, [])
         config = continuing.configuration(folder, newest)
         run = cls._assembled(folder, config, data, observers, newest, finish)
-        run.notices += [*messages, *folder.complaints()]
+        run.relay.tracking = tracking
+        run.notices += [*messages, *folder.complaints(), *tracking.notices]
         if newest:
             run.notices += continuing.images(folder, run.assembly, newest)
         return run
@@ -174,6 +181,9 @@ class Run:
             self._describe()
             log = EventLog(self.folder, self.restored.events if self.restored else 0)
             with self.relay.logging_to(log):
+                if self.relay.tracking is not None:
+                    config = self.assembly.config.model_dump(mode="json")
+                    self.relay.tracking.begin(config, self.assembly.space.edges)
                 try:
                     with self.endings.writing():
                         yield from self._drive(log)

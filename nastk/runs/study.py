@@ -128,6 +128,7 @@ def compare(
     budget: str | None = None,
     out: str | Path = "runs/study",
     observers: Iterable[Observer] = (),
+    trackers: Iterable[str | ComponentSpec | Mapping[str, Any]] = (),
     around: Callable[[Cell, Run], AbstractContextManager[None]] = lambda cell, run: nullcontext(),
     **request: Any,
 ) -> Study:
@@ -142,6 +143,7 @@ def compare(
             the most epochs that stay within it. None: the epochs of `request` or of the preset.
         out: the study's folder. Finished runs in it are kept, unfinished ones are resumed.
         observers: functions that are called with the events of every run.
+        trackers: tools that draw the numbers of every run, as for `nastk.search`.
         around: makes a context for each run from its cell and the run, e.g. to show progress.
         **request: other keys of `SearchConfig`, the same for all: preset, trainer, evaluators ...
 
@@ -152,13 +154,14 @@ def compare(
     Example: `nastk.compare("nasbench201", ["darts", "shapley"], seeds=range(4), out="runs/study")`
     """
     shared = {**request, "space": space, "data": data}
+    trackers = list(trackers)
     cells = plan(shared, updaters, list(seeds), Path(out), budget)
     for cell in _unfinished(cells):
         begun = (cell.folder.path / CONFIG).exists()
         run = (
-            Run.resumed(cell.folder, observers=observers)
+            Run.resumed(cell.folder, observers=observers, trackers=trackers)
             if begun
-            else Run.new(cell.config, cell.folder.path, observers=observers)
+            else Run.new(cell.config, cell.folder.path, observers=observers, trackers=trackers)
         )
         with around(cell, run):
             for _ in run.events():

@@ -47,6 +47,7 @@ def test_what_is_installed_comes_from_entry_points():
         "updater": {"darts", "random", "shapley", "toy-split"},
         "evaluator": {"size", "supernet"},
         "data": {"digits", "folder", "toy"},
+        "tracker": {"tensorboard", "mlflow", "wandb"},
     }.items():
         assert names <= set(found.names(kind))
 

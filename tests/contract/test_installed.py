@@ -17,6 +17,7 @@ from nastk import (
     SearchSpace,
     Subspace,
     Task,
+    Tracker,
     catalogue,
 )
 from nastk.testing import Harness, ToySpace, check_component, fingerprint
@@ -26,6 +27,7 @@ BASES = {
     "updater": ArchitectureUpdater,
     "evaluator": Evaluator,
     "data": DataSource,
+    "tracker": Tracker,
 }
 SMALL = {
     "darts": {"channels": 4, "cells": 3, "nodes": 2, "network_channels": 4, "network_cells": 3},
