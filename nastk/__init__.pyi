@@ -46,6 +46,7 @@ from .runs.tracker import TrackedRun as TrackedRun
 from .runs.tracker import Tracker as Tracker
 from .spaces.architecture import Architecture as Architecture
 from .spaces.architecture import Published as Published
+from .spaces.inheritance import Inheritance as Inheritance
 from .spaces.mixture import Mixture as Mixture
 from .spaces.modular.choice import Choice as Choice
 from .spaces.modular.space import ModularSpace as ModularSpace

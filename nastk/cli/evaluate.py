@@ -9,15 +9,15 @@ import torch
 from nastk.base import defaults
 from nastk.base.component import ComponentSpec, assignments
 from nastk.base.cost import Ledger
-from nastk.base.errors import CheckpointError, ConfigurationError, DataError
+from nastk.base.errors import ConfigurationError
 from nastk.base.events import EvaluatorWorking
 from nastk.base.failures import blamed
 from nastk.base.plugins import catalogue
 from nastk.base.seeds import seed_of
-from nastk.base.wording import command
 from nastk.cli import output
 from nastk.cli.given import GivenArchitecture, given_architecture
 from nastk.cli.progress import ProgressView
+from nastk.cli.subject import check_images, final_branch
 from nastk.data.augment import Augmentation
 from nastk.data.image_size import read_size
 from nastk.data.source import DataSource
@@ -28,14 +28,13 @@ from nastk.nn.memory import peak_memory
 from nastk.report.summary import summary
 from nastk.runs import continuing
 from nastk.runs.assembly import Assembly, assemble, evaluator
-from nastk.runs.checkpoint import Checkpoint, newest
+from nastk.runs.checkpoint import newest
 from nastk.runs.config import component_use, evaluator_config, merge
 from nastk.runs.evaluating import EvaluatorUses, evaluator_use
 from nastk.runs.folder import RunFolder, means_a_run
 from nastk.runs.result import Result
 from nastk.runs.search_config import ComponentConfig, SearchConfig
 from nastk.spaces.space import SearchSpace
-from nastk.train.branch import Branch
 from nastk.train.context import RunContext
 from nastk.train.evaluator import Evaluation, EvaluationContext, Evaluator, RunHandle, evaluated
 from nastk.train.probe import Probe
@@ -122,7 +121,7 @@ def _of_run(
         return _without_images(folder, result, config, configs)
     assembly = assemble(config)
     redivided = bool(request.data_options) or request.seed is not None
-    output.warn(_check_images(folder, assembly, redivided))
+    output.warn(check_images(folder, assembly, redivided))
     evaluations = []
     for spec in configs:
         ledger = Ledger()
@@ -139,19 +138,6 @@ def _of_run(
     return evaluations
 
 
-def _check_images(folder: RunFolder, assembly: Assembly, redivided: bool) -> list[str]:
-    """Raises `DataError` for images other than the run's; a warning where they are `redivided`.
-
-    They are where the user asked for other options of the data, or for another seed.
-    """
-    try:
-        return continuing.images(folder, assembly, None)
-    except DataError as error:
-        if not redivided:
-            raise
-        return [str(error)]
-
-
 def _probe(
     folder: RunFolder, assembly: Assembly, evaluator: Evaluator, context: RunContext
 ) -> Probe | None:
@@ -164,27 +150,8 @@ def _probe(
             f"Evaluator {evaluator.name!r} needs the trained supernet, and {folder.path} has no "
             "checkpoint."
         )
-    branch = _branch(folder, assembly, *stored)
+    branch = final_branch(folder, assembly, *stored)
     return replace(assembly.trainer, context=context).probe(branch)
-
-
-def _branch(
-    folder: RunFolder, assembly: Assembly, checkpoint: Checkpoint, messages: Sequence[str]
-) -> Branch:
-    """Returns the branch that made a finished run's decision, with its last weights.
-
-    `messages` are about damaged checkpoints that are newer than `checkpoint`.
-    """
-    name = folder.result()["branch"]
-    states = {state["name"]: state for state in checkpoint.branches}
-    if messages or name not in states:
-        raise CheckpointError(
-            f"{' '.join(messages) or f'The newest checkpoint has no branch {name!r}.'} The "
-            "supernet as it was at the end of the run is lost; to train it again from the "
-            f"checkpoint before, remove {folder.path / 'result.json'} and type "
-            f"`{command('nastk', 'resume', folder.path)}`."
-        )
-    return continuing.restored(assembly.trainer, checkpoint, assembly.config, states[name])
 
 
 def _without_images(

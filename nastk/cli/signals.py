@@ -3,13 +3,25 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
-from nastk.runs.run import Run
+
+class Stoppable(Protocol):
+    """Work that ends early when it is asked to, such as a run.
+
+    Example: `with stop_on_signals(run): ...`
+    """
+
+    @property
+    def stopping(self) -> bool:
+        """True if it was asked to stop."""
+
+    def stop(self) -> None:
+        """Called at the first signal: asks it to stop as soon as its state can be kept."""
 
 
 @contextmanager
-def stop_on_signals(run: Run) -> Iterator[None]:
+def stop_on_signals(run: Stoppable) -> Iterator[None]:
     """Context in which SIGINT and SIGTERM stop `run` after its step; a second one ends Python."""
 
     def stop(number: int, frame: Any) -> None:

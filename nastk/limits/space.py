@@ -17,6 +17,7 @@ from nastk.limits.decision import ConstrainedDecision, best, feasible
 from nastk.limits.limit import CachedEvaluator, Limit, LimitOptions
 from nastk.limits.model import Structure
 from nastk.spaces.architecture import Architecture
+from nastk.spaces.inheritance import Inheritance
 from nastk.spaces.space import SearchSpace
 from nastk.spaces.subspace import Subspace
 from nastk.spaces.supernet import Supernet
@@ -83,6 +84,10 @@ class ConstrainedSpace(SearchSpace):
     def network(self, architecture: Architecture, task: Task) -> nn.Module:
         """Called to train, count or export any architecture, within the limits or not."""
         return self.inner.network(architecture, task)
+
+    def inheritance(self, architecture: Architecture) -> Inheritance:
+        """Called to train a network on from its supernet: as the wrapped space answers."""
+        return self.inner.inheritance(architecture)
 
     def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
         """Called by updaters: the space's decision if it keeps the limits, else the best that does.

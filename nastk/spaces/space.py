@@ -20,6 +20,7 @@ from nastk.base.reading import json_value
 from nastk.base.renamed import RenamedMethods
 from nastk.data.task import Task
 from nastk.spaces.architecture import Architecture, Published
+from nastk.spaces.inheritance import Inheritance
 from nastk.spaces.subspace import Edge, Subspace
 from nastk.spaces.supernet import Supernet
 
@@ -195,6 +196,19 @@ class SearchSpace(Component, RenamedMethods, ABC, renamed={"complaint": "why_emp
                 "a network looks like can be set anew."
             )
         return changed
+
+    def inheritance(self, architecture: Architecture) -> Inheritance:
+        """Called to train a network on from its supernet: says where its weights are in that.
+
+        Spaces whose networks have the supernet's layers override this.
+
+        Raises:
+            ConfigurationError: this space does not offer it.
+        """
+        raise ConfigurationError(
+            f"Networks of space {self.name!r} cannot begin with the weights of a supernet: the "
+            "space does not say which weight is which. Train from scratch."
+        )
 
     def check(self, architecture: Architecture) -> Architecture:
         """Returns `architecture` itself if it belongs to this space with these options.

@@ -5,6 +5,7 @@ the rows of all tables are the normal cell's edges and then the reduction cell's
 `space.py` and `robust.py` define the spaces.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
@@ -13,15 +14,30 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk import Architecture, DataError, Edge, PluginError, SearchSpace, Subspace, Supernet, Task
+from nastk import (
+    Architecture,
+    ConfigurationError,
+    DataError,
+    Edge,
+    Inheritance,
+    PluginError,
+    SearchSpace,
+    Subspace,
+    Supernet,
+    Task,
+)
 from nastk.base import near_miss
 from nastk_spaces_darts import choice
 from nastk_spaces_darts.genotype import GROUPS, Cell, nodes_of, read, write
 from nastk_spaces_darts.network import DartsNetwork
 from nastk_spaces_darts.options import DartsOptions
 from nastk_spaces_darts.published import PUBLISHED
+from nastk_spaces_darts.skeleton import reductions
 from nastk_spaces_darts.spelling import FORMS
 from nastk_spaces_darts.supernet import DartsSupernet
+
+IN_CELL = re.compile(r"cells\.(?P<cell>\d+)\.operations\.(?P<link>\d+)\.(?P<rest>.+)")
+"""Matches a network's name of a weight of a chosen operation."""
 
 
 class CellSpace(SearchSpace, ABC):
@@ -72,6 +88,41 @@ class CellSpace(SearchSpace, ABC):
             ConfigurationError: the auxiliary head does not fit the images.
         """
         return DartsNetwork(self.options, self.check(architecture), task)
+
+    def inheritance(self, architecture: Architecture) -> Inheritance:
+        """Called to train a network on from its supernet: cells have the chosen operations.
+
+        Poolings have a norm in the supernet and none in the network, so the two differ there.
+
+        Raises:
+            ConfigurationError: the supernet's operations work on a part of the channels.
+        """
+        options = self.options
+        if options.partial_channels > 1:
+            raise ConfigurationError(
+                f"A supernet with partial_channels={options.partial_channels} has operations on a "
+                "part of the channels, whose weights fit no network. Search with "
+                "-s partial_channels=1, or train from scratch."
+            )
+        chosen: dict[str, list[str]] = {group: [] for group in GROUPS}
+        rows = {
+            edge.name: row
+            for group in GROUPS
+            for row, edge in enumerate(edge for edge in self.edges if edge.group == group)
+        }
+        for edge, name in self.check(architecture).links():
+            chosen[edge.group].append(f"edges.{rows[edge.name]}.{edge.operations.index(name)}")
+
+        def name_of(name: str) -> str:
+            found = IN_CELL.fullmatch(name)
+            if found is None:
+                return name
+            cell = int(found["cell"])
+            group = "reduce" if cell in reductions(options.cells) else "normal"
+            return f"cells.{cell}.{chosen[group][int(found['link'])]}.{found['rest']}"
+
+        size = {"network_channels": options.channels, "network_cells": options.cells}
+        return Inheritance(name_of, size)
 
     def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
         """Called by updaters: each node keeps its two best operations by score, never `none`.

@@ -14,8 +14,18 @@ from pydantic import Field
 from torch import nn
 
 import nastk
-from nastk import Architecture, DataError, Edge, Preset, SingleChoiceSpace, Supernet, Task
+from nastk import (
+    Architecture,
+    DataError,
+    Edge,
+    Inheritance,
+    Preset,
+    SingleChoiceSpace,
+    Supernet,
+    Task,
+)
 from nastk_spaces_mobilenet.macro_networks import MacroNetwork, MacroSupernet
+from nastk_spaces_mobilenet.supernet import chain_names
 
 OPERATIONS = ("identity", "mb3_3x3", "mb6_5x5")
 """The operations, in the order of the benchmark's digits 0, 1 and 2."""
@@ -91,6 +101,15 @@ class MacroSpace(SingleChoiceSpace):
         return MacroNetwork(
             DEPTHS, names, task, options.network_channels, options.network_head_channels
         )
+
+    def inheritance(self, architecture: Architecture) -> Inheritance:
+        """Called to train a network on from its supernet: each layer is one of its candidates."""
+        options = self.options
+        size = {
+            "network_channels": options.channels,
+            "network_head_channels": options.head_channels,
+        }
+        return Inheritance(chain_names(self.check(architecture)), size)
 
     def to_text(self, architecture: Architecture) -> str:
         """Returns the benchmark's digits: `02012100`."""

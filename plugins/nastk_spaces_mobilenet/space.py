@@ -13,6 +13,7 @@ from nastk import (
     Architecture,
     DataError,
     Edge,
+    Inheritance,
     Preset,
     Published,
     SingleChoiceSpace,
@@ -25,7 +26,7 @@ from nastk_spaces_mobilenet.operations import names
 from nastk_spaces_mobilenet.options import MobileNetOptions
 from nastk_spaces_mobilenet.published import LIKELY, PUBLISHED
 from nastk_spaces_mobilenet.skeleton import plan, stages
-from nastk_spaces_mobilenet.supernet import MobileNetSupernet
+from nastk_spaces_mobilenet.supernet import MobileNetSupernet, chain_names
 from nastk_spaces_mobilenet.text import configuration, read, write
 
 
@@ -86,6 +87,13 @@ class MobileNetSpace(SingleChoiceSpace):
     def network(self, architecture: Architecture, task: Task) -> nn.Module:
         """Called to train, count or export an architecture: a `MobileNetwork`."""
         return MobileNetwork(self.options, self.check(architecture), task)
+
+    def inheritance(self, architecture: Architecture) -> Inheritance:
+        """Called to train a network on from its supernet: each layer is one of its candidates."""
+        options = self.options
+        width = options.supernet_multiplier or options.width_multiplier
+        names = chain_names(self.check(architecture))
+        return Inheritance(names, {"width_multiplier": width})
 
     def to_text(self, architecture: Architecture) -> str:
         """Returns one word per layer: `mb3_5x5 skip skip skip mb3_7x7 ...`."""

@@ -1,13 +1,13 @@
 """`MobileNetSupernet` holds every candidate of every layer; a `Mixture` weights them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk import Edge, Mixture, Supernet, Task
+from nastk import Architecture, Edge, Mixture, Supernet, Task
 from nastk.nn import BatchNorm, added
 from nastk_spaces_mobilenet.operations import LayerPlan, State, operation
 from nastk_spaces_mobilenet.options import MobileNetOptions
@@ -41,6 +41,20 @@ class ChainSupernet(Supernet):
         for row, layer in enumerate(self.layers):
             for column, module in enumerate(cast(MixedLayer, layer).candidates):
                 yield row, column, module
+
+
+def chain_names(architecture: Architecture) -> Callable[[str], str]:
+    """Returns the function from a network's name of a weight to its name in a `ChainSupernet`."""
+    columns = [edge.operations.index(name) for edge, name in architecture.links()]
+
+    def name_of(name: str) -> str:
+        part, dot, rest = name.partition(".")
+        number, inner, last = rest.partition(".")
+        if part != "layers":
+            return name
+        return f"{part}{dot}{number}{inner}candidates.{columns[int(number)]}.{last}"
+
+    return name_of
 
 
 class MobileNetSupernet(ChainSupernet):

@@ -4,13 +4,23 @@ Node 0 is a cell's input, node 3 its output; every node has an edge from every e
 The rows of all tables are these six edges node by node, in the order of the benchmark's string.
 """
 
+import re
 from collections.abc import Iterator
 from itertools import product
 
 import torch
 from torch import nn
 
-from nastk import Architecture, Edge, Preset, SingleChoiceSpace, Subspace, Supernet, Task
+from nastk import (
+    Architecture,
+    Edge,
+    Inheritance,
+    Preset,
+    SingleChoiceSpace,
+    Subspace,
+    Supernet,
+    Task,
+)
 from nastk_spaces_nasbench201 import isomorphism
 from nastk_spaces_nasbench201.network import NasBench201Network
 from nastk_spaces_nasbench201.operations import OPERATIONS
@@ -18,6 +28,9 @@ from nastk_spaces_nasbench201.options import NasBench201Options
 from nastk_spaces_nasbench201.size import NetworkSize, count
 from nastk_spaces_nasbench201.supernet import NasBench201Supernet
 from nastk_spaces_nasbench201.text import NODES, read, write
+
+IN_CELL = re.compile(r"(?P<cell>blocks\.\d+)\.operations\.(?P<edge>\d+)\.(?P<rest>.+)")
+"""Matches a network's name of a weight in a cell."""
 
 
 class NasBench201Space(SingleChoiceSpace):
@@ -60,6 +73,21 @@ class NasBench201Space(SingleChoiceSpace):
     def network(self, architecture: Architecture, task: Task) -> nn.Module:
         """Called to train, count or export an architecture: a `NasBench201Network`."""
         return NasBench201Network(self.options, self.check(architecture), task)
+
+    def inheritance(self, architecture: Architecture) -> Inheritance:
+        """Called to train a network on from its supernet: cells have one operation an edge."""
+        columns = [edge.operations.index(name) for edge, name in self.check(architecture).links()]
+
+        def name_of(name: str) -> str:
+            found = IN_CELL.fullmatch(name)
+            if found is None:
+                return name
+            row = int(found["edge"])
+            return f"{found['cell']}.edges.{row}.{columns[row]}.{found['rest']}"
+
+        options = self.options
+        size = {"network_channels": options.channels, "network_cells": options.cells}
+        return Inheritance(name_of, size)
 
     def sample(self, subspace: Subspace, rng: torch.Generator) -> Architecture:
         """Called by updaters that sample: draws an architecture of `subspace` uniformly.

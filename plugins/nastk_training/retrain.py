@@ -1,37 +1,29 @@
 """The evaluator `retrain`: trains the stand-alone network of an architecture from scratch.
 
-`recipe.py` holds the options, `presets.py` the settings of papers, `training.py` trains one
-network, `halving.py` stops the worse of several networks, `joined.py` joins train and valid for a
-final training, `keeping.py` writes weights.
+`recipe.py` holds the options, `presets.py` the settings of papers, `setup.py` prepares images and
+networks, `training.py` trains one network, `halving.py` stops the worse of several networks,
+`keeping.py` writes weights.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
 
-import torch
-
 from nastk import (
     Architecture,
-    ConfigurationError,
     Evaluation,
     EvaluationContext,
     Evaluator,
-    Execution,
     PhaseCost,
     Probe,
-    SearchSpace,
-    Split,
-    Stream,
 )
 from nastk.base import generator
-from nastk.data import stream
 from nastk.nn import parameters, without_auxiliary
 from nastk_training.halving import halve
-from nastk_training.joined import joined
 from nastk_training.keeping import LOADING, check_place, keep
 from nastk_training.presets import PRESETS
 from nastk_training.recipe import Recipe
+from nastk_training.setup import TrainingSetup
 from nastk_training.training import Training, has_drop_path
 
 
@@ -61,28 +53,17 @@ class Retrain(Evaluator):
     def __init__(self, context: EvaluationContext, options: Recipe | None = None) -> None:
         super().__init__(context, options)
         self.recipe: Recipe = self.options
-        self.execution = Execution.choose(str(context.device), self.recipe.precision)
-        splits = context.splits
-        self._final = self.recipe.split == "train+valid"
-        self._train = joined(splits.train, splits.valid) if self._final else splits.train
-        self._held_out = {} if self._final else {"valid": splits.valid}
-        self._held_out = {name: part for name, part in self._held_out.items() if len(part)}
-        self._check_images()
-        self._space = self._networks()
-        self._check_network()
+        self.setup = TrainingSetup(context, self.recipe)
         check_place(self.recipe.save)
 
     @property
     def criteria(self) -> tuple[str, ...]:
         """See `Evaluator.criteria`: empty if no image is held out."""
-        return ("outlasted", "valid_accuracy") if self._held_out else ()
+        return ("outlasted", "valid_accuracy") if self.setup.held_out else ()
 
     def max_cost(self) -> PhaseCost:
         """See `Evaluator.max_cost`: the images of every epoch, and those measured at the end."""
-        networks = 1 + self.recipe.baseline
-        trained = networks * self.recipe.epochs * len(self._train)
-        measured = sum(map(len, (*self._held_out.values(), self.context.splits.test)))
-        return PhaseCost(trained + networks * measured, trained)
+        return self.setup.max_cost(1 + self.recipe.baseline)
 
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
         """Called once at the end of a search, and by `nastk evaluate`: trains, then measures.
@@ -94,7 +75,7 @@ class Retrain(Evaluator):
         baseline = self._baseline()
         training, metrics = self._trained(architecture, "the network", rest=len(baseline))
         if self.recipe.save is not None:
-            keep(training.network, self.recipe.save)
+            keep(training.trained, self.recipe.save)
         seconds, baseline_metrics = training.seconds, []
         for number, drawn in enumerate(baseline, 1):
             name = f"a random one, {number} of {len(baseline)}"
@@ -119,10 +100,11 @@ class Retrain(Evaluator):
         with it and with less accuracy), and `valid_accuracy` when it was last measured, after
         `epochs` epochs.
         """
-        train = self._batches("train", self._train)
-        valid = self._batches("valid", self._held_out["valid"])
+        setup = self.setup
+        train = setup.batches("train", setup.train)
+        valid = setup.batches("valid", setup.held_out["valid"])
         trainings = [
-            self._training(architecture, train, f"network {number} of {len(architectures)}")
+            setup.training(architecture, f"network {number} of {len(architectures)}", train=train)
             for number, architecture in enumerate(architectures, 1)
         ]
 
@@ -147,28 +129,11 @@ class Retrain(Evaluator):
 
         It is one of `1 + rest` networks, and `before` of them were trained before it.
         """
-        train = self._batches("train", self._train)
-        training = self._training(architecture, train, name, (before, rest + 1))
+        training = self.setup.training(architecture, name, (before, rest + 1))
         training.until(self.recipe.epochs)
-        measured = {**self._held_out, "test": self.context.splits.test}
-        metrics = {
-            f"{split}_accuracy": training.accuracy(self._batches(split, part))
-            for split, part in measured.items()
-            if len(part)
-        }
-        return training, metrics
-
-    def _training(
-        self,
-        architecture: Architecture,
-        train: Stream,
-        name: str = "the network",
-        turn: tuple[int, int] = (0, 1),
-    ) -> Training:
-        """Returns the training of an architecture on the batches of `train`."""
-        checked = self.context.space.check(architecture)
-        context = replace(self.context, space=self._space)
-        return Training(checked, context, self.recipe, self.execution, train, name, turn)
+        training.choose()
+        measured = self.setup.measured(training)
+        return training, {f"{split}_accuracy": value for split, value in measured.items()}
 
     def _baseline(self) -> list[Architecture]:
         """Returns the random architectures to compare with, the same for every recipe."""
@@ -191,33 +156,20 @@ class Retrain(Evaluator):
             f"trained in the same way: {random}."
         ]
 
-    def _batches(self, name: str, part: Split) -> Stream:
-        """Returns the batches of a split; the training batches have the recipe's cutout."""
-        if name == "train" and self.recipe.cutout is not None:
-            part = replace(part, augmentation=replace(part.augmentation, cutout=self.recipe.cutout))
-        seed = self.context.seed if self.recipe.seed is None else self.recipe.seed
-        return stream(
-            part,
-            self.recipe.batch_size,
-            seed,
-            f"retrain/{name}",
-            self.execution.device,
-        )
-
     def advice(self, run: str) -> tuple[tuple[str, str], ...]:
-        """See `Evaluator.advice`: after the preset `quick`, a longer training with `save`."""
+        """See `Evaluator.advice`: after the preset `quick`, a longer training that is kept."""
         recipe = self.recipe
         if recipe.preset != "quick" or recipe.save is not None:
             return ()
-        longer = f"retrain,preset=quick,epochs={4 * recipe.epochs},save=network.pt"
-        return ((f"nastk evaluate {run} -e {longer}", "trains longer and keeps the network"),)
+        longer = f"nastk train {run} --preset quick -o epochs={4 * recipe.epochs}"
+        return ((longer, "trains longer and keeps the network"),)
 
     def _evaluation(self, metrics: dict[str, float | int], training: Training) -> Evaluation:
         """Returns the evaluation of a trained network, with loss, size and epochs."""
         notes = self._notes(training)
         if training.epochs:
             metrics["train_loss"] = training.loss
-        metrics["parameters"] = parameters(without_auxiliary(training.network))
+        metrics["parameters"] = parameters(without_auxiliary(training.trained))
         metrics["epochs"] = training.epochs
         return Evaluation(self.name, metrics, notes, training.seconds)
 
@@ -225,7 +177,7 @@ class Retrain(Evaluator):
         """Returns the notes on a trained network."""
         recipe = self.recipe
         notes = [
-            f"Trained from scratch on {len(self._train)} images ({recipe.split}), "
+            f"Trained from scratch on {len(self.setup.train)} images ({recipe.split}), "
             f"{training.epochs} of {recipe.epochs} epochs, batches of {recipe.batch_size}; the "
             "last epoch counts."
         ]
@@ -234,46 +186,3 @@ class Retrain(Evaluator):
         if recipe.drop_path and not has_drop_path(training.network):
             notes.append(f"The network has no drop path: drop_path={recipe.drop_path:g} is unused.")
         return tuple(notes)
-
-    def _check_images(self) -> None:
-        """Raises if the images cannot be trained on or measured, before a search is spent on it."""
-        recipe, images, size = self.recipe, len(self._train), self.context.task.shorter
-        if images < 2:
-            raise ConfigurationError(
-                f"Evaluator 'retrain' trains on the {recipe.split} split, which holds {images} "
-                "images; it needs at least 2."
-            )
-        if recipe.batch_size > images:
-            raise ConfigurationError(
-                f"retrain: batch_size {recipe.batch_size} is more than the {images} images of the "
-                f"{recipe.split} split. Set batch_size={min(32, images)}, or use more images."
-            )
-        if not self._held_out and not len(self.context.splits.test):
-            raise ConfigurationError(
-                f"Evaluator 'retrain' with split={recipe.split} has nothing to measure: no images "
-                "are held out and the test split is empty. Set `-d train_fraction=0.5` and "
-                "split=train, or give test images."
-            )
-        task = self.context.task
-        side = "" if task.height == task.width else " of the shorter side"
-        if recipe.cutout is not None and recipe.cutout >= size:
-            raise ConfigurationError(
-                f"retrain: cutout must be less than the image's {size} pixels{side}, got "
-                f"{recipe.cutout}. Set cutout={size // 4}."
-            )
-
-    def _networks(self) -> SearchSpace:
-        """Returns the space that builds the networks: the run's with the options in `network`."""
-        if not self.recipe.network:
-            return self.context.space
-        try:
-            return self.context.space.with_options(self.recipe.network)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"retrain: network: {error}") from None
-
-    def _check_network(self) -> None:
-        """Raises if networks do not fit the images: builds one without storage."""
-        space = self.context.space
-        architecture = space.sample(space.full(), generator(self.context.seed, "retrain", "check"))
-        with torch.device("meta"):
-            self._space.network(architecture, self.context.task)

@@ -141,11 +141,11 @@ def test_smoothed_labels_are_those_of_the_authors_formula(
         made,
         recipe,
         Execution(torch.device("cpu")),
-        one._batches("train", made.splits.train),
+        one.setup.batches("train", made.splits.train),
     )
-    images, labels = one._batches("train", made.splits.train).at(0)
+    images, labels = one.setup.batches("train", made.splits.train).at(0)
     logits, extra = training.network.train()(images)
-    loss, minimised = training._losses((logits, extra), labels)
+    _, loss, minimised = training._losses((logits, extra), labels)
     targets = (1 - smoothing) * F.one_hot(labels, 3).float() + smoothing / 3
     weights = torch.tensor(data.class_weights or (1.0, 1.0, 1.0))[labels]
 
@@ -255,7 +255,7 @@ def test_the_weights_that_are_kept_give_the_accuracy_that_was_measured(tmp_path:
     one = retrain(made)
     hits = [
         (network.eval()(batch.images).argmax(1) == batch.labels).float()
-        for batch in one._batches("test", made.splits.test).once()
+        for batch in one.setup.batches("test", made.splits.test).once()
     ]
     assert float(torch.cat(hits).mean()) == pytest.approx(found.metrics["test_accuracy"])
 
@@ -268,7 +268,7 @@ def test_a_place_that_cannot_hold_a_file_is_refused_first(place: str, tmp_path: 
 
 def test_it_advises_a_longer_training_after_a_look() -> None:
     ((command, use),) = retrain(preset="quick").advice("runs/a")
-    assert command == "nastk evaluate runs/a -e retrain,preset=quick,epochs=8,save=network.pt"
+    assert command == "nastk train runs/a --preset quick -o epochs=8"
     assert use and retrain().advice("runs/a") == ()
 
 

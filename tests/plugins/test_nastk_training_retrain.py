@@ -219,9 +219,9 @@ def test_an_auxiliary_head_is_no_parameter() -> None:
 @pytest.mark.parametrize(("cutout", "zeros"), [(None, False), (4, True)])
 def test_cutout_is_the_datas_own_unless_it_is_set(cutout: int | None, zeros: bool) -> None:
     one = retrain(cutout=cutout)
-    images = one._batches("train", one.context.splits.train).at(0).images
+    images = one.setup.batches("train", one.context.splits.train).at(0).images
     assert bool((images == 0).flatten(1).any(1).all()) is zeros
-    held_out = next(one._batches("valid", one.context.splits.valid).once()).images
+    held_out = next(one.setup.batches("valid", one.context.splits.valid).once()).images
     assert not (held_out == 0).any()
 
 
@@ -341,12 +341,12 @@ def test_the_caller_hears_how_far_it_is_and_may_stop_it() -> None:
     told: list[tuple[str, int, int]] = []
     caller = RunHandle(tell=lambda *piece: told.append(piece))
     retrain(setting(run=caller), baseline=1).evaluate(ARCHITECTURE, None)
-    messages = [re.sub(r"loss \d\.\d{3}$", "loss N", message) for message, _, _ in told]
+    messages = [re.sub(r"(loss|train) \d+\.\d+", r"\1 N", message) for message, _, _ in told]
     assert messages == [
-        "training the network, epoch 1/2",
-        "training the network, epoch 2/2, loss N",
-        "training a random one, 1 of 1, epoch 1/2",
-        "training a random one, 1 of 1, epoch 2/2, loss N",
+        "training the network, epoch 1/2, rate 0.1, loss N, train N%",
+        "training the network, epoch 2/2, rate 0.05, loss N, train N%",
+        "training a random one, 1 of 1, epoch 1/2, rate 0.1, loss N, train N%",
+        "training a random one, 1 of 1, epoch 2/2, rate 0.05, loss N, train N%",
     ]
     assert [piece[1:] for piece in told] == [(3, 12), (6, 12), (9, 12), (12, 12)]
     for after in (0, 4, 7):  # before, while it trains, while it measures

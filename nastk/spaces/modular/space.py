@@ -15,6 +15,7 @@ from torch import nn
 from nastk.base.errors import ConfigurationError, DataError, near_miss
 from nastk.data.task import Task
 from nastk.spaces.architecture import Architecture
+from nastk.spaces.inheritance import Inheritance
 from nastk.spaces.modular.marked import Decision, decided, decisions, edges_of
 from nastk.spaces.modular.supernet import ModularSupernet
 from nastk.spaces.space import SingleChoiceSpace
@@ -66,6 +67,23 @@ class ModularSpace(SingleChoiceSpace):
         # Networks are built on the CPU, since constructors may compute; the caller's default device
         # applies afterwards.
         return decided(network, chain, architecture).to(torch.get_default_device())
+
+    def inheritance(self, architecture: Architecture) -> Inheritance:
+        """Called to train a network on from its supernet: the same layers, without the choices."""
+        _, chain = self._network_and_decisions(self.example)
+        chosen = {
+            f"{place}.": f"network.{place}.operations.{decision.operations.index(operation)}."
+            for decision, (operation,) in zip(chain, architecture.choices, strict=True)
+            for place in decision.choices
+        }
+
+        def name_of(name: str) -> str:
+            for place, inside in chosen.items():
+                if name.startswith(place):
+                    return inside + name.removeprefix(place)
+            return f"network.{name}"
+
+        return Inheritance(name_of)
 
     def to_text(self, architecture: Architecture) -> str:
         """Returns each choice with its operation: `first=conv3 second=skip`."""
