@@ -21,7 +21,7 @@ LIMIT = 1e-4
 RANDOM = 16
 """The number of random images."""
 SIZES = (1, 2, 7)
-"""The sizes of the first batches; the others have up to `LARGEST` images."""
+"""The sizes of the first batches; the others have up to `LARGEST` images, or as many as may be."""
 LARGEST = 64
 
 PROGRAM = """
@@ -73,8 +73,10 @@ def _pixels(split: Split, count: int) -> Tensor:
     return torch.stack([images.read(index, None) for index in range(min(count, len(images)))])
 
 
-def difference(network: nn.Module, folder: Path, images: Array) -> float:
+def difference(network: nn.Module, folder: Path, images: Array, most: int | None = None) -> float:
     """Returns the largest difference between a logit of the export and one of the network.
+
+    `most` is the most images of a batch, if there is such a limit.
 
     Raises:
         NastkError: the network's answers differ from call to call.
@@ -89,7 +91,7 @@ def difference(network: nn.Module, folder: Path, images: Array) -> float:
             "numbers, such as noise), so an export could not be compared. Choose an architecture "
             "without it."
         )
-    found = _logits(folder, images)
+    found = _logits(folder, images, most or LARGEST)
     if found.shape != tuple(expected.shape):
         raise PluginError(
             f"The export gives logits of shape {found.shape}, the network {tuple(expected.shape)}."
@@ -98,12 +100,12 @@ def difference(network: nn.Module, folder: Path, images: Array) -> float:
     return float("inf") if np.isnan(distance) else float(distance)
 
 
-def _logits(folder: Path, images: Array) -> Array:
+def _logits(folder: Path, images: Array, largest: int) -> Array:
     """Returns the logits of the exported folder, computed in a process of its own."""
     with tempfile.TemporaryDirectory() as place:
         source, target = Path(place, "images.npy"), Path(place, "logits.npy")
         np.save(source, images)
-        sizes = [str(size) for size in (*SIZES, LARGEST)]
+        sizes = [str(size) for size in (*SIZES, largest)]
         arguments = [str(folder.resolve()), str(source), str(target), *sizes]
         done = subprocess.run(
             [sys.executable, "-P", "-c", PROGRAM, *arguments], capture_output=True, text=True

@@ -116,7 +116,7 @@ def _exported(
             notes = (f"No real images were compared, since they are not at hand: {error}",)
     count = sum(map(len, images)) - RANDOM
     tell(f"comparing {RANDOM} random and {count} real images")
-    largest = difference(network, folder, np.concatenate(images))
+    largest = difference(network, folder, np.concatenate(images), chosen.most)
     if not largest <= LIMIT:
         raise NastkError(
             f"The export in format {chosen.name} is not the network: a logit differs by "
