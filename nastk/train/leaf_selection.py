@@ -148,7 +148,7 @@ class Chooser:
         mixtures = [Mixture.of(architecture) for architecture in _decided(leaves, probes)]
         valid = probes[0].valid
         batches = valid.once()
-        sizes = doubling(len(valid), max(-(-FIRST_IMAGES * len(valid) // valid.images), 1))
+        sizes = doubling(len(valid), -(-FIRST_IMAGES * len(valid) // valid.images))
 
         def hits(numbers: Sequence[int], portion: int) -> Bool[Tensor, "contestants images"]:
             rows: list[list[Tensor]] = [[] for _ in numbers]

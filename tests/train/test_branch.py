@@ -65,3 +65,16 @@ def test_a_weight_without_gradient_is_passed_by():
     assert [name for name, weight in after.items() if not torch.equal(weight, weights[name])] == [
         "head.bias"
     ]
+
+
+def test_a_trained_weight_that_does_not_rest_goes_on_by_momentum_and_decay():
+    options = {"momentum": 0.9, "weight_decay": 0.1, "resting": False}
+    _, branch, _ = started(steps=1, trainer_options=options)
+    branch.optimizer.state.pop(branch.supernet.head.bias)  # as if no step had trained it
+    rate, after = branch.schedule.rate(0), branch.stepped({})
+    for name, weight in branch.supernet.named_parameters():
+        velocity = branch.optimizer.state.get(weight, {}).get("momentum_buffer")
+        expected = weight if velocity is None else weight - rate * (0.9 * velocity + 0.1 * weight)
+        torch.testing.assert_close(after[name], expected.detach())
+    assert torch.equal(after["head.bias"], branch.supernet.head.bias)
+    assert not torch.equal(after["head.weight"], branch.supernet.head.weight)

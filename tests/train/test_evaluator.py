@@ -99,3 +99,14 @@ def test_answers_that_are_not_one_for_each_are_refused(answer, got):
     one.evaluate_all = lambda architectures, probes: answer
     with pytest.raises(PluginError, match=f"judged 2 architectures and gave {got}"):
         evaluated_all(one, [FIRST, SECOND], [None, None])
+
+
+def test_the_names_of_before_are_understood():
+    known, handle = setting_of(SPACE), RunHandle()
+    with pytest.warns(DeprecationWarning, match=r"caller=.* is called run= now"):
+        context = EvaluationContext(known.space, known.task, known.splits, caller=handle)
+    assert context.run is handle
+    with pytest.warns(DeprecationWarning, match="caller is called run now"):
+        assert context.caller is handle
+    with pytest.warns(DeprecationWarning, match="setting is called context now"):
+        assert made().setting.space is SPACE
