@@ -6,6 +6,7 @@ All three drive a `Run` (`run.py`), as the command line does.
 import sys
 import weakref
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,7 @@ from nastk.base.component import ComponentSpec
 from nastk.base.errors import NastkError
 from nastk.base.events import Event
 from nastk.data.pair import PairSource
+from nastk.report.notebook import shown
 from nastk.runs.config import resolve
 from nastk.runs.folder import RunFolder
 from nastk.runs.relay import Observer
@@ -31,6 +33,7 @@ def search(
     out: str | Path | None = None,
     observers: Iterable[Observer] = (),
     trackers: Iterable[str | ComponentSpec | Mapping[str, Any]] = (),
+    progress: bool = True,
     **request: Any,
 ) -> Result:
     """Search for an architecture and wait for the result.
@@ -44,6 +47,7 @@ def search(
         out: the run folder; the first free one under `runs/` where None.
         observers: functions that are called with every event.
         trackers: tools that draw the run's numbers, as names or `nastk.use(name, option=value)`.
+        progress: show bars in a notebook; elsewhere nothing is shown in any case.
         **request: other keys of `SearchConfig`: seed, preset, evaluators, device, precision ...
 
     Raises:
@@ -60,9 +64,17 @@ def search(
         datasets, data = data, PairSource.name
     config = resolve({**request, "data": data})
     run = Run.new(config, out, datasets, observers, trackers)
-    for _ in run.events():
-        pass
+    _carry_out(run, progress)
     return run.result()
+
+
+def _carry_out(run: Run, progress: bool) -> None:
+    """Carry a run out; a notebook shows its `progress`."""
+    plan = run.assembly.plan
+    view = shown(run.observers, plan.epochs, plan.steps_per_epoch) if progress else nullcontext()
+    with view:
+        for _ in run.events():
+            pass
 
 
 class EventStream(Iterator[Event]):
@@ -148,13 +160,14 @@ def resume(
     observers: Iterable[Observer] = (),
     trackers: Iterable[str | ComponentSpec | Mapping[str, Any]] = (),
     finish: bool = False,
+    progress: bool = True,
 ) -> Result:
     """Continue an interrupted run exactly where its newest checkpoint was written.
 
     On a CPU the run then equals an uninterrupted one bit for bit. For a finished run, returns its
     result. The run's trackers go on, and `trackers` beside them. With `finish` nothing more is
     trained: the decision of that checkpoint is evaluated and stored, and `Result.finished_early`
-    says how far the run had come.
+    says how far the run had come. A notebook shows bars unless `progress` is False.
 
     Raises:
         ConfigurationError: there is no run at `path`, or `finish` is set and the run has no
@@ -163,6 +176,5 @@ def resume(
     """
     folder = RunFolder.open(path)
     if folder.state() != "finished":
-        for _ in Run.resumed(folder, data, observers, finish, trackers).events():
-            pass
+        _carry_out(Run.resumed(folder, data, observers, finish, trackers), progress)
     return Result(folder)

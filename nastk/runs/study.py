@@ -21,6 +21,7 @@ from nastk.base.component import ComponentSpec
 from nastk.base.errors import ConfigurationError
 from nastk.base.files import write_atomically
 from nastk.base.values import document
+from nastk.report.notebook import shown
 from nastk.runs.assembly import assemble
 from nastk.runs.budget import Budget
 from nastk.runs.config import resolve
@@ -163,7 +164,12 @@ def compare(
             if begun
             else Run.new(cell.config, cell.folder.path, observers=observers, trackers=trackers)
         )
-        with around(cell, run):
+        intended = run.assembly.plan
+        title = f"{cell.label}, seed {cell.seed}"
+        with (
+            around(cell, run),
+            shown(run.observers, intended.epochs, intended.steps_per_epoch, title),
+        ):
             for _ in run.events():
                 pass
     study = Study(Path(out), cells)
