@@ -40,8 +40,8 @@ from .runs.assembly import assemble as assemble
 from .runs.config import resolve as resolve
 from .runs.result import Result as Result
 from .runs.search_config import SearchConfig as SearchConfig
-from .runs.study import Study as Study
 from .runs.study import compare as compare
+from .runs.study_result import Study as Study
 from .runs.tracker import TrackedRun as TrackedRun
 from .runs.tracker import Tracker as Tracker
 from .spaces.architecture import Architecture as Architecture

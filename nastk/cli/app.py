@@ -261,6 +261,16 @@ def compare(
         "runs/study"
     ),
     track: TRACK = None,
+    show: Annotated[
+        Path | None, typer.Option(help="Show the finished study in this folder; nothing is run.")
+    ] = None,
+    metric: Annotated[
+        Text, typer.Option(help="The metric that the updaters are tested by.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show all metrics.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print single values as CSV.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print a table for LaTeX.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
     quiet: QUIET = False,
     json: JSON = False,
 ) -> None:
@@ -273,6 +283,10 @@ def compare(
     flags: dict[str, Any] = {"space": space, "data": data, "preset": preset, "device": device}
     flags |= {"evaluators": evaluator or None, "ranking": ranking, "limits": limit or None}
     options = {"space": s, "updater": u, "data": d, "trainer": t, "ranking": r}
+    shown = study.Shown.of(metric, every, csv=csv, latex=latex, markdown=markdown, json=json)
+    if show is not None:
+        study.show_stored(show, shown)
+        return
     study.run_study(
         updater or [],
         flags,
@@ -284,7 +298,7 @@ def compare(
         out,
         track or [],
         quiet,
-        json,
+        shown,
     )
 
 

@@ -1,22 +1,27 @@
 """`nastk compare`: a study of several updaters and seeds."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from nastk.base import defaults
 from nastk.base.component import ComponentSpec, assignments
-from nastk.base.errors import ConfigurationError
+from nastk.base.errors import ConfigurationError, MissingExtraError
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
 from nastk.cli.run import request_of
 from nastk.cli.signals import stop_on_signals
+from nastk.report.comparison import comparison_table
 from nastk.report.study import study_table
+from nastk.runs.comparison import Comparison
 from nastk.runs.config import merge, read_config
 from nastk.runs.run import Run
-from nastk.runs.study import Cell, compare
+from nastk.runs.study import compare
+from nastk.runs.study_result import Cell, Study
 
 RANGE = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
 MOST_SEEDS = 1_000
@@ -33,9 +38,9 @@ def run_study(
     out: Path,
     track: Sequence[str],
     quiet: bool,
-    json: bool,
+    shown: "Shown",
 ) -> None:
-    """`nastk compare`: carry out the missing runs of a study, and show its table."""
+    """`nastk compare`: carry out the missing runs of a study, and show its tables."""
     section_options = dict(options)
     specs = _specs(updaters, section_options.pop("updater") or [])
     request = merge(read_config(file) if file else {}, request_of(flags, section_options, epochs))
@@ -52,13 +57,71 @@ def run_study(
         around=_quietly if quiet else _with_progress,
         **request,
     )
-    if json:
-        output.print_json({"study": str(out), "rows": study.rows})
-        return
-    output.show(study_table(study.rows))
-    output.line(
-        f"\nThe study is in {out}: a run folder for each updater and seed, study.csv, study.json."
-    )
+    show_study(study, shown)
+    if shown.form is None:
+        output.line(
+            f"\nThe study is in {out}: a run folder for each updater and seed, study.csv, "
+            f"study.json. `nastk compare --show {shlex.quote(str(out))}` shows it again."
+        )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a study is shown: by which metric, every metric or the first, in which form.
+
+    `form` is the flag `--csv`, `--json`, `--latex` or `--markdown`; None for the terminal's tables.
+    """
+
+    metric: str | None = None
+    every: bool = False
+    form: str | None = None
+
+    @classmethod
+    def of(cls, metric: str | None, every: bool, **forms: bool) -> Self:
+        """Returns what the flags of the command say.
+
+        Raises:
+            ConfigurationError: more than one form was asked for.
+        """
+        asked = [f"--{form}" for form, is_asked in forms.items() if is_asked]
+        if len(asked) > 1:
+            flags = " and ".join(asked)
+            raise ConfigurationError(f"A study is shown in one form, got {flags}. Choose one.")
+        return cls(metric, every, asked[0] if asked else None)
+
+
+def show_stored(folder: Path, shown: Shown) -> None:
+    """`nastk compare --show`: show a finished study without running anything."""
+    show_study(Study.load(folder), shown)
+
+
+def show_study(study: Study, shown: Shown) -> None:
+    """Show the tables of a study: what it says, then the metrics of every updater."""
+    if shown.form == "--csv":
+        output.line(study.table().rstrip())
+    elif shown.form == "--json":
+        comparison = _comparison(study, shown.metric)
+        rows = {"study": str(study.folder), "rows": study.rows}
+        output.print_json(rows | {"comparison": comparison and comparison.to_json()})
+    elif shown.form is not None:
+        frame = study.comparison(shown.metric).frame()
+        write = frame.to_latex if shown.form == "--latex" else frame.to_markdown
+        digits = {"float_format": "%.2f"} if shown.form == "--latex" else {"floatfmt": ".2f"}
+        output.line(write(index=False, **digits).rstrip())
+    else:
+        if comparison := _comparison(study, shown.metric):
+            output.show(comparison_table(comparison.to_json()))
+            output.line("")
+        output.show(study_table(study.rows, shown.every))
+
+
+def _comparison(study: Study, metric: str | None) -> Comparison | None:
+    """Returns the comparison of a study; None, with a note, where its libraries are missing."""
+    try:
+        return study.comparison(metric)
+    except MissingExtraError as error:
+        output.note(str(error))
+        return None
 
 
 @contextmanager

@@ -13,13 +13,15 @@ NARROWEST = 12
 FEW = 5
 """From so many seeds on, a deviation is shown without a caution."""
 FIRST = ("valid_accuracy", "test_accuracy", "parameters", "multiply_adds")
+USUAL = ("accuracy", "rank", "kendall", "parameters", "multiply_adds", "images", "seconds")
+"""Beginnings or ends of the names of metrics that are shown where not all are asked for."""
 
 
-def study_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+def study_table(rows: Sequence[Mapping[str, Any]], every: bool = False) -> RenderableType:
     """Returns a table of every updater's metrics: mean and deviation over the seeds.
 
     `rows` are those of `Study.rows`. The head of a column is an updater's name alone; its options
-    are listed below the table.
+    are listed below the table. Only the usual metrics are shown unless `every` is True.
 
     Example: `rich.print(study_table(study.rows))`
     """
@@ -29,7 +31,8 @@ def study_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     for heading, row in zip(headings, rows, strict=True):
         seeds = len(row["seeds"])
         table.add_column(Text(f"{heading}\n{seeds} seed{'s' if seeds != 1 else ''}"), no_wrap=True)
-    names = _names(rows)
+    known = _names(rows)
+    names = known if every else [name for name in known if _is_usual(name)]
     constant = [name for name in names if name not in FIRST and _is_constant(name, rows)]
     for name in names:
         if name not in constant:
@@ -39,7 +42,9 @@ def study_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
         for heading, row in zip(headings, rows, strict=True)
         if "(" in str(row["updater"])
     ]
-    notes = [Text(note, "dim") for note in (_same(constant, rows), _caution(rows)) if note]
+    left_out = len(known) - len(names)
+    more = f"{counted(left_out, 'more metric')} with --all." if left_out else ""
+    notes = [Text(note, "dim") for note in (_same(constant, rows), more, _caution(rows)) if note]
     below = [*legend, *notes]
     return Group(table, *([Text(), *below] if below else []))
 
@@ -59,6 +64,11 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     # The mean over runs of an end of a confidence interval has no meaning.
     names = dict.fromkeys(name for name in every if not name.endswith(("_low", "_high")))
     return [*(name for name in FIRST if name in names), *(n for n in names if n not in FIRST)]
+
+
+def _is_usual(name: str) -> bool:
+    """True if a metric is among the usual ones."""
+    return name.startswith(USUAL) or name.endswith(USUAL)
 
 
 def _is_constant(name: str, rows: Sequence[Mapping[str, Any]]) -> bool:

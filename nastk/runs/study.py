@@ -6,21 +6,14 @@ updater or seed adds runs. Runs of one seed share initial weights and batches. R
 always among the updaters.
 """
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from nastk.base import defaults
 from nastk.base.component import ComponentSpec
 from nastk.base.errors import ConfigurationError
-from nastk.base.files import write_atomically
-from nastk.base.values import document
 from nastk.report.notebook import shown
 from nastk.runs.assembly import assemble
 from nastk.runs.budget import Budget
@@ -31,93 +24,12 @@ from nastk.runs.relay import Observer
 from nastk.runs.result import Result
 from nastk.runs.run import Run
 from nastk.runs.search_config import SearchConfig
+from nastk.runs.study_result import Cell, Study, file_name
 
 SCORED = "candidates"
 """The option of random search that sets the cost of its measurements."""
 LONG = 10_000
 """The epochs of the run from which a budget's epochs are found: enough for any milestone."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A run of a study, of one updater and one seed; `label` names the updater with its options."""
-
-    label: str
-    seed: int
-    config: SearchConfig
-    folder: RunFolder
-
-
-@dataclass(frozen=True)
-class Study:
-    """The results of a study: `rows` has an entry for each updater, `table` the same as CSV.
-
-    Example: `nastk.compare("toy", ["darts"], "toy", seeds=range(4)).rows[0]["metrics"]`
-    """
-
-    folder: Path
-    cells: Sequence[Cell]
-
-    @cached_property
-    def rows(self) -> list[dict[str, Any]]:
-        """For each updater: its label, its seeds, and the spread of each metric over them.
-
-        A spread is mean, standard deviation and values. The deviation is that of the sample
-        (n - 1); None where there is one seed. The cost of the search (without evaluation) is among
-        the metrics: `images_forward`, `images_backward`, `seconds`.
-        """
-        labels = dict.fromkeys(cell.label for cell in self.cells)
-        return [self._row(label) for label in labels]
-
-    def _row(self, label: str) -> dict[str, Any]:
-        """Returns the entry of one updater in `rows`."""
-        cells = [cell for cell in self.cells if cell.label == label]
-        results = [Result(cell.folder) for cell in cells]
-        values: dict[str, list[float | int]] = {}
-        for result in results:
-            total = result.cost.search
-            cost = {
-                "images_forward": total.images_forward,
-                "images_backward": total.images_backward,
-                "seconds": total.seconds,
-            }
-            for name, value in {**result.evaluation, **cost}.items():
-                values.setdefault(name, []).append(value)
-        return {
-            "updater": label,
-            "seeds": [cell.seed for cell in cells],
-            "architectures": [result.text for result in results],
-            "metrics": {name: _spread(numbers) for name, numbers in values.items()},
-        }
-
-    def table(self) -> str:
-        """Returns a line of CSV for each updater: mean, deviation and values of every metric.
-
-        A cell holds the values of all seeds, separated by spaces, in the order of `seeds`.
-        """
-        names = list(dict.fromkeys(name for row in self.rows for name in row["metrics"]))
-        file = io.StringIO()
-        writer = csv.writer(file, lineterminator="\n")
-        parts = [f"{name}_{part}" for name in names for part in ("mean", "std", "values")]
-        writer.writerow(["updater", "seeds", *parts])
-        for row in self.rows:
-            spreads = [row["metrics"].get(name, {}) for name in names]
-            numbers = [
-                value
-                for spread in spreads
-                for value in (
-                    *(spread.get(part, "") for part in ("mean", "std")),
-                    " ".join(map(repr, spread.get("values", ()))),
-                )
-            ]
-            seeds = " ".join(map(str, row["seeds"]))
-            writer.writerow([row["updater"], seeds, *("" if n is None else n for n in numbers)])
-        return file.getvalue()
-
-    def store(self) -> None:
-        """Write `study.json` and `study.csv` into the study's folder."""
-        write_atomically(self.folder / "study.json", document(self.rows))
-        write_atomically(self.folder / "study.csv", self.table().encode())
 
 
 def compare(
@@ -203,7 +115,7 @@ def plan(
     if baseline_added:
         specs.append(ComponentSpec(defaults.BASELINE))
     cells = []
-    for spec, name in zip(specs, [_file_name(label) for label in labels], strict=True):
+    for spec, name in zip(specs, [file_name(label) for label in labels], strict=True):
         folders = {seed: RunFolder(out / f"{name}-seed{seed}") for seed in seeds}
         # A preset's evaluators would be repeated for every run, so the cheap ones are the default.
         given = request.get("evaluators")
@@ -315,18 +227,3 @@ def _label(use: ComponentSpec) -> str:
     """Returns an updater with its options as text: `shapley(samples=4)`."""
     options = ", ".join(f"{name}={value}" for name, value in use.options.items())
     return f"{use.name}({options})" if options else use.name
-
-
-def _file_name(label: str) -> str:
-    """Returns a label with only such signs as a folder's name may hold."""
-    name = "".join(sign if sign.isalnum() or sign in "-_.=" else "-" for sign in label)
-    return name.strip("-").replace("--", "-")
-
-
-def _spread(values: Sequence[float | int]) -> dict[str, Any]:
-    """Returns mean, standard deviation of the sample (n - 1), and values."""
-    return {
-        "mean": fmean(values),
-        "std": stdev(values) if len(values) > 1 else None,
-        "values": list(values),
-    }

@@ -12,9 +12,9 @@ def spread(mean, std=None):
     return {"mean": mean, "std": std, "values": [mean]}
 
 
-def shown(rows, width=80):
+def shown(rows, width=80, every=True):
     file = io.StringIO()
-    Console(file=file, width=width).print(study_table(rows))
+    Console(file=file, width=width).print(study_table(rows, every))
     return file.getvalue()
 
 
@@ -51,6 +51,14 @@ def test_the_usual_metrics_come_first_and_ends_of_intervals_do_not_come():
     assert names[0] == "valid accuracy" and "kendall by scores" in names
     assert "low" not in text and "± 0.25" in text
     assert any(line.startswith("kendall") and line.rstrip().endswith("-") for line in lines)
+
+
+def test_unusual_metrics_are_counted_unless_all_are_asked_for():
+    metrics = {"valid_accuracy": spread(0.9), "ndcg_by_size": spread(0.5), "layers": spread(3.0)}
+    rows = [row("darts", **metrics), row("random", **metrics)]
+    assert "2 more metrics with --all." in (text := shown(rows, every=False))
+    assert "ndcg" not in text and "valid accuracy" in text
+    assert "ndcg" in (text := shown(rows)) and "--all" not in text
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 from statistics import stdev
 
 import pytest
@@ -83,6 +84,73 @@ def test_a_stopped_study_goes_on_and_keeps_what_is_finished(tmp_path):
     for one, other in zip(straight.cells, again.cells, strict=True):
         states = [checkpoint.newest(cell.folder.checkpoints)[0].branches for cell in (one, other)]
         assert fingerprint(states[0]) == fingerprint(states[1])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a finished study of three seeds."""
+    out = tmp_path_factory.mktemp("study")
+    study(out, seeds=[0, 1, 2])
+    return out
+
+
+def test_a_finished_study_is_read_without_the_whole_command(finished):
+    found = nastk.Study.load(finished)
+    assert found.rows == json.loads((finished / "study.json").read_text())
+    comparison = found.comparison()
+    assert (comparison.metric, comparison.to) == ("test_accuracy", "random(candidates=3)")
+    assert comparison.seeds == (0, 1, 2) and list(comparison.differences) == ["darts"]
+    frame = found.frame()
+    assert list(frame["updater"]) == ["darts"] * 3 + ["random(candidates=3)"] * 3
+    assert {"seed", "test_accuracy", "images_forward"} <= set(frame.columns)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ((), ["darts", "of test accuracy over 3 seeds", "valid accuracy", "3 pairs cannot show"]),
+        (("--metric", "parameters"), ["of parameters over 3 seeds"]),
+        (("--csv",), ["updater,seeds,", "valid_accuracy_values"]),
+        (("--latex",), [r"\toprule", "darts", "difference"]),
+        (("--markdown",), ["| updater", "| darts"]),
+    ],
+)
+def test_show_prints_it_in_every_form(finished, flags, words):
+    code, out, _ = called("compare", "--show", str(finished), *flags)
+    assert code == 0 and all(word in out for word in words), out
+
+
+def test_show_as_json_has_rows_and_comparison(finished):
+    code, out, _ = called("compare", "--show", str(finished), "--json")
+    found = json.loads(out)
+    assert code == 0 and found["rows"] == json.loads((finished / "study.json").read_text())
+    assert found["comparison"]["differences"]["darts"]["pairs"] == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--csv", "--latex"), "in one form, got --csv and --latex"),
+        (("--metric", "acuracy"), "No run of the study has the metric 'acuracy'"),
+    ],
+)
+def test_what_cannot_be_shown_is_said(finished, flags, words):
+    code, _, err = called("compare", "--show", str(finished), *flags)
+    assert code == 2 and words in err
+
+
+def test_a_folder_without_a_finished_study_is_refused(tmp_path, finished):
+    with pytest.raises(ConfigurationError, match="no finished study"):
+        nastk.Study.load(tmp_path)
+    (tmp_path / "study.json").write_text((finished / "study.json").read_text())
+    with pytest.raises(ConfigurationError, match="darts-seed0 is no finished run"):
+        nastk.Study.load(tmp_path)
+
+
+def test_without_the_libraries_the_metrics_are_still_shown(finished, monkeypatch):
+    monkeypatch.setitem(sys.modules, "statsmodels.stats.multitest", None)
+    code, out, err = called("compare", "--show", str(finished))
+    assert code == 0 and "valid accuracy" in out and "nastk[studies]" in err
 
 
 def test_a_study_is_extended_by_asking_for_more(tmp_path):

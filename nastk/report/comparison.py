@@ -1,0 +1,120 @@
+"""What a study says, in the terminal: a headline, and each updater's difference to one of them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from nastk.base.significance import LEVEL, least_p
+from nastk.report.numbers import counted, metric
+
+Values = Mapping[str, Any]
+"""A `Comparison` as JSON."""
+
+
+def comparison_table(comparison: Values) -> RenderableType:
+    """Returns the headline of a comparison and a table with a row for each updater.
+
+    `comparison` is that of `Comparison.to_json`.
+
+    Example: `rich.print(comparison_table(study.comparison().to_json()))`
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("updater", overflow="fold")
+    for heading in (_words(comparison), f"to {comparison['to']}", "95 %", "wins", "p", "rank"):
+        table.add_column(heading, justify="right")
+    for label in _best_first(comparison):
+        table.add_row(label, *_cells(comparison, label))
+    notes = [Text(note, "dim") for note in _notes(comparison)]
+    return Group(Text(headline(comparison), "bold"), Text(), table, *notes)
+
+
+def headline(comparison: Values) -> str:
+    """Returns the result in a sentence, which says as well where nothing can be said.
+
+    It names the updater with the best mean, whichever was expected to be the best.
+    """
+    seeds, to = len(comparison["seeds"]), comparison["to"]
+    others = [label for label in _best_first(comparison) if label != to]
+    if not others:
+        return f"{to} is the only updater: there is nothing to compare it with."
+    best = others[0]
+    found = comparison["differences"][best]
+    amount = f"{_signed(comparison, found['mean'])}{_between(comparison, found)}"
+    of = f"{_words(comparison)} over {counted(seeds, 'seed')}"
+    if found["shown"]:
+        verb = "beats" if found["mean"] > 0 else "falls behind"
+        return f"{best} {verb} {to} by {amount} of {of} (p = {found['corrected']:.2g})."
+    if least_p(seeds) > LEVEL:
+        return (
+            f"{best} differs from {to} by {amount} of {of}, which shows nothing: no test of "
+            f"{counted(seeds, 'pair')} can give less than p = {least_p(seeds):.2g}."
+        )
+    p = "" if found["corrected"] is None else f" (p = {found['corrected']:.2g})"
+    return f"No difference is shown: {best} has {amount} to {to} in {of}{p}."
+
+
+def _best_first(comparison: Values) -> list[str]:
+    """Returns the labels, the largest mean first."""
+    means = {label: sum(values) / len(values) for label, values in comparison["values"].items()}
+    return sorted(means, key=lambda label: -means[label])
+
+
+def _cells(comparison: Values, label: str) -> Iterator[str]:
+    """Yields mean, difference, interval, wins, corrected p and mean rank of an updater."""
+    values, ranks = comparison["values"][label], comparison["ranks"]
+    yield metric(comparison["metric"], sum(values) / len(values))
+    found = comparison["differences"].get(label)
+    if found is None:
+        yield from ("", "", "", "")
+    else:
+        yield _signed(comparison, found["mean"])
+        yield _between(comparison, found).strip()
+        yield f"{found['wins']}:{found['losses']}"
+        yield "-" if found["corrected"] is None else f"{found['corrected']:.2g}"
+    yield "-" if ranks is None else f"{ranks['ranks'][label]:.2f}"
+
+
+def _signed(comparison: Values, value: float) -> str:
+    """Returns a difference of the metric with its sign: accuracies in percentage points."""
+    if "accuracy" in comparison["metric"]:
+        return f"{100 * value:+.2f} points"
+    return f"{value:+.4g}"
+
+
+def _between(comparison: Values, found: Values) -> str:
+    """Returns the interval of a difference in brackets, in the units of `_signed`; or nothing."""
+    if found["low"] is None:
+        return ""
+    scale = 100 if "accuracy" in comparison["metric"] else 1
+    return f" [{scale * found['low']:+.2f}, {scale * found['high']:+.2f}]"
+
+
+def _words(comparison: Values) -> str:
+    """Returns the metric's name as words."""
+    return str(comparison["metric"]).replace("_", " ")
+
+
+def _notes(comparison: Values) -> Iterator[str]:
+    """Yields what the numbers mean and what they cannot say."""
+    seeds, found, ranks = len(comparison["seeds"]), comparison["differences"], comparison["ranks"]
+    tests = sorted({each["test"] for each in found.values()})
+    if tests:
+        yield (
+            f"Paired by seed: the mean difference to {comparison['to']} with its bootstrap "
+            f"interval, seeds won and lost, p of {' and '.join(tests)} after Holm's correction "
+            f"for {counted(len(found), 'comparison')}."
+        )
+    if found and least_p(seeds) > LEVEL:
+        yield (
+            f"{counted(seeds, 'pair')} cannot show a difference at the level of {LEVEL}: "
+            f"the smallest p is {least_p(seeds):.2g}. Six seeds can."
+        )
+    if ranks is not None:
+        yield (
+            f"Ranks: 1 is the largest. Friedman's test of no difference at all: p = "
+            f"{ranks['p']:.2g}; by Nemenyi's, mean ranks that are {ranks['critical']:.2f} apart "
+            "differ."
+        )

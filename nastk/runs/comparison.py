@@ -1,0 +1,131 @@
+"""What a study says of its updaters by one metric: `Comparison`, made by `compared`.
+
+Which metric that is, where nobody says, is decided by `usual_metric`, before any value is seen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from nastk.base.errors import ConfigurationError, near_miss
+from nastk.base.extras import library
+from nastk.base.significance import PairedDifference, RankTest, differences, rank_test
+
+SHARED_WEIGHTS = ("test_accuracy", "valid_accuracy")
+"""Accuracies by the supernet's weights, which say less of an architecture than any others."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The updaters of a study by one metric, over the seeds that all of them have.
+
+    `values` has the metric by label, in the order of `seeds`. `differences` are those of every
+    other updater to the updater `to`; `ranks` is None where there is nothing to rank.
+
+    Example: `study.comparison().differences["shapley"].corrected`
+    """
+
+    metric: str
+    to: str
+    seeds: tuple[int, ...]
+    values: Mapping[str, Sequence[float]]
+    differences: Mapping[str, PairedDifference]
+    ranks: RankTest | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns a JSON object."""
+        return {
+            "metric": self.metric,
+            "to": self.to,
+            "seeds": list(self.seeds),
+            "values": {label: list(values) for label, values in self.values.items()},
+            "differences": {label: each.to_json() for label, each in self.differences.items()},
+            "ranks": None if self.ranks is None else self.ranks.to_json(),
+        }
+
+    def frame(self) -> Any:
+        """Returns a pandas data frame with a row for each updater, the largest mean first.
+
+        Accuracies are in percent and their differences in percentage points.
+
+        Raises:
+            MissingExtraError: the extra `studies` is not installed.
+        """
+        pandas = library("pandas", "studies", "A comparison as a data frame")
+        scale = 100 if "accuracy" in self.metric else 1
+        rows = []
+        for label, values in self.values.items():
+            found = self.differences.get(label)
+            numbers = (found.mean, found.low, found.high) if found else (None, None, None)
+            scaled = (None if number is None else scale * number for number in numbers)
+            rows.append(
+                {
+                    "updater": label,
+                    "mean": scale * fmean(values),
+                    "std": scale * stdev(values) if len(values) > 1 else None,
+                    **dict(zip(("difference", "low", "high"), scaled, strict=True)),
+                    "p": found.corrected if found else None,
+                    "rank": self.ranks.ranks[label] if self.ranks else None,
+                }
+            )
+        return pandas.DataFrame(rows).sort_values("mean", ascending=False, ignore_index=True)
+
+
+def compared(
+    runs: Mapping[str, Mapping[int, Mapping[str, float]]], to: str, metric: str | None = None
+) -> Comparison:
+    """Returns the comparison of a study's runs.
+
+    Args:
+        runs: the metrics of each run by label and seed.
+        to: the label that the others are compared with.
+        metric: the metric; None: the usual one.
+
+    Raises:
+        ConfigurationError: there is no such label or metric, an updater lacks the metric, or no
+            seed is common to all updaters.
+        MissingExtraError: the extra `studies` is not installed.
+    """
+    if to not in runs:
+        raise ConfigurationError(
+            f"The study has no updater {to!r}.{near_miss(to, list(runs))} It has: "
+            f"{', '.join(runs)}."
+        )
+    names = [name for seeds in runs.values() for metrics in seeds.values() for name in metrics]
+    metric = usual_metric(names) if metric is None else metric
+    if metric not in names:
+        known = [name for name in dict.fromkeys(names) if not name.endswith(("_low", "_high"))]
+        raise ConfigurationError(
+            f"No run of the study has the metric {metric!r}.{near_miss(metric, known)} "
+            f"There are: {', '.join(known)}."
+        )
+    with_metric = {
+        label: {seed for seed, metrics in seeds.items() if metric in metrics}
+        for label, seeds in runs.items()
+    }
+    seeds = sorted(set.intersection(*with_metric.values()))
+    if not seeds:
+        counts = ", ".join(f"{label} {sorted(each)}" for label, each in with_metric.items())
+        raise ConfigurationError(
+            f"No seed has {metric} for every updater, so that nothing is paired. "
+            f"Seeds with it: {counts}."
+        )
+    values = {label: [float(of[seed][metric]) for seed in seeds] for label, of in runs.items()}
+    found = differences(values, to) if len(values) > 1 else {}
+    return Comparison(metric, to, tuple(seeds), values, found, rank_test(values))
+
+
+def usual_metric(names: Sequence[str]) -> str:
+    """Returns the metric that decides: a test accuracy of trained networks, if there is one.
+
+    >>> usual_metric(["valid_accuracy", "test_accuracy", "table_test_accuracy", "rank"])
+    'table_test_accuracy'
+    """
+    accuracies = [name for name in names if "accuracy" in name and "baseline" not in name]
+    trained = [name for name in accuracies if name not in SHARED_WEIGHTS]
+    for candidates in (trained, accuracies):
+        of_test = [name for name in candidates if "test" in name]
+        if of_test or candidates:
+            return (of_test or candidates)[0]
+    return names[0]

@@ -1,0 +1,189 @@
+"""The results of a study: `Study`, whose tables follow from its run folders alone."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, Self
+
+from nastk.base import defaults
+from nastk.base.errors import ConfigurationError, UnreadableError
+from nastk.base.extras import library
+from nastk.base.files import write_atomically
+from nastk.base.reading import read_json
+from nastk.base.values import document
+from nastk.runs.comparison import Comparison, compared
+from nastk.runs.config import resolve
+from nastk.runs.folder import RunFolder
+from nastk.runs.result import Result
+from nastk.runs.search_config import SearchConfig
+
+STUDY = "study.json"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run of a study, of one updater and one seed; `label` names the updater with its options."""
+
+    label: str
+    seed: int
+    config: SearchConfig
+    folder: RunFolder
+
+
+@dataclass(frozen=True)
+class Study:
+    """The results of a study: `rows` has an entry for each updater, `table` the same as CSV.
+
+    Example: `nastk.compare("toy", ["darts"], "toy", seeds=range(4)).rows[0]["metrics"]`
+    """
+
+    folder: Path
+    cells: Sequence[Cell]
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """For each updater: its label, its seeds, and the spread of each metric over them.
+
+        A spread is mean, standard deviation and values. The deviation is that of the sample
+        (n - 1); None where there is one seed. The cost of the search (without evaluation) is among
+        the metrics: `images_forward`, `images_backward`, `seconds`.
+        """
+        labels = dict.fromkeys(cell.label for cell in self.cells)
+        return [self._row(label) for label in labels]
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Returns the study that was finished in `folder`, without running anything.
+
+        Raises:
+            ConfigurationError: the folder holds no finished study, or a run of it is gone.
+
+        Example: `nastk.Study.load("runs/study").comparison().differences`
+        """
+        place = Path(folder)
+        try:
+            rows = read_json(place / STUDY)
+        except (OSError, UnreadableError):
+            raise ConfigurationError(
+                f"{place} holds no finished study (no {STUDY}). Name the folder that `nastk "
+                "compare` wrote, or finish the study by the command that began it."
+            ) from None
+        return cls(place, [cell for row in rows for cell in _stored_cells(place, row)])
+
+    def comparison(self, metric: str | None = None, to: str | None = None) -> Comparison:
+        """Returns what the study says of its updaters by one metric, paired by seed.
+
+        Args:
+            metric: the metric; None: the test accuracy of trained networks, or what comes next.
+            to: the label that the others are compared with; None: random search.
+
+        Raises:
+            ConfigurationError: no run has the metric, or no seed has it for all updaters.
+            MissingExtraError: the extra `studies` is not installed.
+        """
+        runs: dict[str, dict[int, dict[str, float]]] = {}
+        random = None
+        for cell in self.cells:
+            runs.setdefault(cell.label, {})[cell.seed] = self._metrics(cell)
+            random = cell.label if cell.config.updater.name == defaults.BASELINE else random
+        return compared(runs, to or random or next(iter(runs)), metric)
+
+    def frame(self) -> Any:
+        """Returns a pandas data frame with a row for each run: updater, seed and all metrics.
+
+        Raises:
+            MissingExtraError: the extra `studies` is not installed.
+        """
+        pandas = library("pandas", "studies", "A study as a data frame")
+        return pandas.DataFrame(
+            {"updater": cell.label, "seed": cell.seed, **self._metrics(cell)} for cell in self.cells
+        )
+
+    def _metrics(self, cell: Cell) -> dict[str, float | int]:
+        """Returns the metrics of a run and what its search cost."""
+        result = Result(cell.folder)
+        total = result.cost.search
+        cost = {
+            "images_forward": total.images_forward,
+            "images_backward": total.images_backward,
+            "seconds": total.seconds,
+        }
+        return {**result.evaluation, **cost}
+
+    def _row(self, label: str) -> dict[str, Any]:
+        """Returns the entry of one updater in `rows`."""
+        cells = [cell for cell in self.cells if cell.label == label]
+        values: dict[str, list[float | int]] = {}
+        for cell in cells:
+            for name, value in self._metrics(cell).items():
+                values.setdefault(name, []).append(value)
+        return {
+            "updater": label,
+            "seeds": [cell.seed for cell in cells],
+            "architectures": [Result(cell.folder).text for cell in cells],
+            "metrics": {name: _spread(numbers) for name, numbers in values.items()},
+        }
+
+    def table(self) -> str:
+        """Returns a line of CSV for each updater: mean, deviation and values of every metric.
+
+        A cell holds the values of all seeds, separated by spaces, in the order of `seeds`.
+        """
+        names = list(dict.fromkeys(name for row in self.rows for name in row["metrics"]))
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        parts = [f"{name}_{part}" for name in names for part in ("mean", "std", "values")]
+        writer.writerow(["updater", "seeds", *parts])
+        for row in self.rows:
+            spreads = [row["metrics"].get(name, {}) for name in names]
+            numbers = [
+                value
+                for spread in spreads
+                for value in (
+                    *(spread.get(part, "") for part in ("mean", "std")),
+                    " ".join(map(repr, spread.get("values", ()))),
+                )
+            ]
+            seeds = " ".join(map(str, row["seeds"]))
+            writer.writerow([row["updater"], seeds, *("" if n is None else n for n in numbers)])
+        return file.getvalue()
+
+    def store(self) -> None:
+        """Write `study.json` and `study.csv` into the study's folder."""
+        write_atomically(self.folder / STUDY, document(self.rows))
+        write_atomically(self.folder / "study.csv", self.table().encode())
+
+
+def file_name(label: str) -> str:
+    """Returns a label with only such signs as a folder's name may hold."""
+    name = "".join(sign if sign.isalnum() or sign in "-_.=" else "-" for sign in label)
+    return name.strip("-").replace("--", "-")
+
+
+def _stored_cells(place: Path, row: Mapping[str, Any]) -> Iterator[Cell]:
+    """Yields the finished runs of one updater, as `study.json` lists them."""
+    label = str(row["updater"])
+    for seed in row["seeds"]:
+        # A budget may have given random search other options than its folder's name says.
+        names = dict.fromkeys((file_name(label), label.partition("(")[0]))
+        folders = [RunFolder(place / f"{name}-seed{seed}") for name in names]
+        found = next((folder for folder in folders if folder.state() == "finished"), None)
+        if found is None:
+            raise ConfigurationError(
+                f"{folders[0].path} is no finished run, though {place / STUDY} lists it. Bring the "
+                "folder back, or repeat the command that made the study."
+            )
+        yield Cell(label, int(seed), resolve(found.config()), found)
+
+
+def _spread(values: Sequence[float | int]) -> dict[str, Any]:
+    """Returns mean, standard deviation of the sample (n - 1), and values."""
+    return {
+        "mean": fmean(values),
+        "std": stdev(values) if len(values) > 1 else None,
+        "values": list(values),
+    }
