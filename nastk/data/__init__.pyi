@@ -6,6 +6,7 @@ from .loader import usual_workers as usual_workers
 from .opening import stream as stream
 from .splits import Files as Files
 from .splits import ImageFile as ImageFile
+from .splits import Preparation as Preparation
 from .splits import divide as divide
 from .splits import stratified as stratified
 from .transparency import BEHIND as BEHIND

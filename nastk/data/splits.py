@@ -77,13 +77,29 @@ class Files:
         return replace(self, paths=tuple(self.paths[index] for index in indices.tolist()))
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """What was done to pictures until they were images of a split, for those who do it again.
+
+    A picture is scaled until it covers the size and cut to the middle. `middle` is the part of the
+    sides of the largest such box that is left, and `levels` are the values of grey pictures with
+    more than 8 bits that become 0 and 255 (None: the whole range).
+
+    Example: `Preparation(middle=7 / 8)`, as is usual for ImageNet
+    """
+
+    middle: float = 1.0
+    levels: tuple[int, int] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Images with their labels, and the augmentation for them.
 
     `images` is a uint8 tensor (images x channels x height x width) for sets that fit in memory, or
     an `ImageFile` that reads them one by one. `files` are the files of the images; a resumed run
-    recognises its images by them, or by their pixels if `files` is None.
+    recognises its images by them, or by their pixels if `files` is None. `preparation` says how the
+    images were made of pictures; a trained model keeps it.
 
     Raises:
         DataError: there are not as many labels as images.
@@ -95,6 +111,7 @@ class Split:
     labels: Int[Tensor, "_"]
     augmentation: Augmentation
     files: Files | None = None
+    preparation: Preparation = Preparation()
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):

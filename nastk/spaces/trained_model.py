@@ -41,12 +41,17 @@ class NamedOptions(BaseModel):
 
 
 class ImageForm(BaseModel):
-    """The form of the images that a network takes: channels, and height and width in pixels."""
+    """The form of the images that a network takes: channels, and height and width in pixels.
+
+    `middle` and `levels` say how they are made of pictures (see `nastk.data.Preparation`).
+    """
 
     model_config = ConfigDict(frozen=True)
     channels: int
     height: int
     width: int
+    middle: float = Field(1.0, gt=0, le=1)
+    levels: tuple[int, int] | None = None
 
 
 class TrainedModel(BaseModel):

@@ -77,7 +77,8 @@ class ImageNet(DataSource):
         )
         files = PictureFiles(listing.files, self.options.size, 3, random_crop=crops)
         root = Files(str(self._folder()), listing.paths)
-        return Split(files, torch.tensor(listing.labels), augmentation, root)
+        labels = torch.tensor(listing.labels)
+        return Split(files, labels, augmentation, root, files.preparation)
 
     @cached_property
     def _tree(self) -> Tree:

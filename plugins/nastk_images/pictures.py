@@ -12,7 +12,7 @@ from jaxtyping import Int, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from nastk.data import ImageSize, is_clear, opaque, usual_workers
+from nastk.data import ImageSize, Preparation, is_clear, opaque, usual_workers
 from nastk_images.levels import DEEP_MODES, MEASURED, Levels, deep_values, measured
 from nastk_images.reading import BROKEN, unreadable
 from nastk_images.stored import Picture, in_threads, opened
@@ -20,6 +20,8 @@ from nastk_images.stored import Picture, in_threads, opened
 GREY_MODES = DEEP_MODES | {"1", "L", "LA", "La", "F"}
 ORIENTED = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 """The keys under which formats store a picture's orientation."""
+MIDDLE = 7 / 8
+"""The part of the sides that is left where pictures are cropped at random in training."""
 RANDOM_CROP_FROM = 128
 """The size in pixels from which files read during a run are cropped at random places and scales."""
 
@@ -85,6 +87,12 @@ class PictureFiles:
         """See `ImageFile.read`."""
         return torch.from_numpy(self._pixels(index, seed)).permute(2, 0, 1)
 
+    @property
+    def preparation(self) -> Preparation:
+        """How a picture is read without a seed."""
+        levels = None if self.levels is None else (self.levels.low, self.levels.high)
+        return Preparation(MIDDLE if self.random_crop else 1.0, levels)
+
     def select(self, indices: Int[Tensor, "some"]) -> "PictureFiles":
         """See `Selectable.select`."""
         return replace(self, files=tuple(self.files[index] for index in indices.tolist()))
@@ -149,7 +157,7 @@ class PictureFiles:
     def _middle(self, sides: tuple[int, int]) -> tuple[float, float, float, float]:
         """Returns the largest middle box in the proportions of the size; with crops, 7/8 of it."""
         (width, height), (high, wide) = sides, self._sides
-        part = 7 / 8 if self.random_crop else 1.0
+        part = self.preparation.middle
         if width * high <= height * wide:
             return _centred(width, height, width * part, width * high / wide * part)
         return _centred(width, height, height * wide / high * part, height * part)

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from nastk import Augmentation, DataSource, Split, Splits, Task
 from nastk.base import generator
-from nastk.data import Files, divide, read_size, statistics, stratified
+from nastk.data import Files, Preparation, divide, read_size, statistics, stratified
 from nastk_images.arrays import ArrayFiles, form_of_arrays
 from nastk_images.form import Form, form_of
 from nastk_images.levels import MEASURED, Levels, measured
@@ -198,4 +198,5 @@ class PictureSource(DataSource):
             torch.tensor(listing.labels),
             Augmentation((), ()),
             None if root is None else Files(root, listing.paths),
+            Preparation() if isinstance(files, ArrayFiles) else files.preparation,
         )

@@ -34,6 +34,8 @@ def joined(first: Split, second: Split) -> Split:
     """
     labels = torch.cat([first.labels, second.labels])
     if isinstance(first.images, Tensor) and isinstance(second.images, Tensor):
-        return Split(torch.cat([first.images, second.images]), labels, first.augmentation)
+        images = torch.cat([first.images, second.images])
+        return Split(images, labels, first.augmentation, None, first.preparation)
     assert not isinstance(first.images, Tensor) and not isinstance(second.images, Tensor)
-    return Split(Joined(first.images, second.images), labels, first.augmentation)
+    files = Joined(first.images, second.images)
+    return Split(files, labels, first.augmentation, None, first.preparation)

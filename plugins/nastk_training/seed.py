@@ -163,7 +163,12 @@ class SeedTraining:
                 "architecture_id": subject.architecture.id,
                 "network": setup.recipe.network,
                 "classes": task.labels or (None,) * task.classes,
-                "image": {"channels": task.channels, "height": task.height, "width": task.width},
+                "image": {
+                    "channels": task.channels,
+                    "height": task.height,
+                    "width": task.width,
+                    **asdict(setup.train.preparation),
+                },
                 "mean": augmentation.mean,
                 "std": augmentation.std,
                 "data": {

@@ -1,6 +1,7 @@
 """Exported programs read pictures as the data source does, to the bit, and say what they see."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from nastk.data.augment import augment
 from nastk_export.predicting import predictor
 from nastk_export.programs import predict_program
 from nastk_export.standalone import predict as program
+from nastk_images.folder import Folder
 from nastk_images.levels import Levels
 from nastk_images.pictures import PictureFiles
+from nastk_training.joined import joined
 
 RNG = np.random.default_rng(0)
 
@@ -81,6 +84,27 @@ def test_pictures_are_read_as_the_source_reads_them(name, middle, channels, tmp_
     }
     pixels = program.read_picture(path, form)
     assert torch.equal(torch.from_numpy(pixels).permute(2, 0, 1), source.read(0, None))
+
+
+def test_what_was_done_to_the_pictures_of_a_set_is_kept_with_its_split(tmp_path):
+    for index in range(12):
+        path = tmp_path / "set" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise(150, 140, high=4096, kind=np.uint16)).save(path)
+    source = Folder(Folder.Options(path=tmp_path / "set", size=128, memory=0))
+    splits = source.splits(0)
+    both = joined(splits.train, splits.valid)
+    prepared = both.preparation
+    assert prepared == splits.test.preparation
+    assert prepared.middle == 7 / 8
+    low, high = prepared.levels
+    assert 0 <= low < 100
+    assert 4000 < high < 4096
+    form = {"channels": 1, "height": 128, "width": 128, **asdict(prepared)}
+    first = splits.train.files.paths[0]
+    pixels = program.read_picture(tmp_path / "set" / first, form)
+    expected = both.images.read(0, None)
+    assert torch.equal(torch.from_numpy(pixels).permute(2, 0, 1), expected)
 
 
 def test_pixels_are_normalised_to_the_bits_of_training():

@@ -70,7 +70,8 @@ def read_picture(picture: str | Path, form: dict[str, Any]) -> Array:
     """Returns the pixels of a picture (height x width x channels, 0..255) at the network's size.
 
     The picture is turned upright, scaled until it covers the size, and cut to the middle; `form`
-    has channels, height and width, and may have `middle`, the part of the sides that is left.
+    has channels, height and width, and may have `middle`, the part of the sides that is left, and
+    `levels`, the values of grey pictures with more than 8 bits that become 0 and 255.
     """
     height, width, channels = form["height"], form["width"], form["channels"]
     with Image.open(picture) as opened:
