@@ -1,4 +1,5 @@
 from .entry import main as main
+from .look import architecture_in_space as architecture_in_space
 from .look import architecture_of as architecture_of
 from .look import branches_of as branches_of
 from .look import reading as reading

@@ -1,7 +1,7 @@
 """The commands that show things and never train: `show`, `runs`, `plugins`, `describe`.
 
-`architecture_of`, `branches_of`, `run_record` and `run_records` read what such a command, or a
-plugin's, shows.
+`architecture_of`, `architecture_in_space`, `branches_of`, `run_record` and `run_records` read what
+such a command, or one of a plugin, shows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nastk.base.component import assignments
 from nastk.base.errors import ConfigurationError, NastkError, UnknownNameError
 from nastk.base.plugins import KINDS, catalogue
 from nastk.base.wording import command
@@ -19,8 +20,10 @@ from nastk.runs.folder import RunFolder, find_runs, means_a_run
 from nastk.spaces.architecture import Architecture
 
 if TYPE_CHECKING:
+    from nastk.data.task import Task
     from nastk.report.branches import Lineage
     from nastk.report.descriptions import Description
+    from nastk.spaces.space import SearchSpace
 
 
 def show(word: str, space: str | None, options: Sequence[str], json: bool) -> None:
@@ -178,6 +181,40 @@ def architecture_of(
         return stored
     given = given_architecture(word, space, options)
     return given.architecture, given.source
+
+
+def architecture_in_space(
+    word: str, space: str | None, options: Sequence[str]
+) -> "tuple[Architecture, SearchSpace, Task | None]":
+    """Returns the architecture of a command, its space, and the task of the run that found it.
+
+    The task is None for an architecture that no run found.
+
+    Args:
+        word: a run folder, a published name, a text of a space, or a file with one.
+        space: the space that reads a text; None: an installed one that can, or the run's.
+        options: `name=value` of that space; for a run, changes of its networks.
+
+    Raises:
+        ConfigurationError: `word` is none of these, or `space` is given for a run.
+        DataError: the named space cannot read the text.
+    """
+    if not means_a_run(word):
+        from nastk.cli.given import given_architecture
+
+        given = given_architecture(word, space, options)
+        return given.architecture, given.space, None
+    from nastk.runs.result import Result
+
+    if space is not None:
+        raise ConfigurationError(
+            f"--space is for an architecture from elsewhere; {word} is a run. Leave it out."
+        )
+    folder = RunFolder.open(word)
+    result, spec = Result(folder), folder.config()["space"]
+    space_class = catalogue().load("space", spec["name"])
+    made: SearchSpace = space_class(space_class.parse_options(spec["options"]))
+    return result.architecture, made.with_options(assignments(options, "-s")), result.task
 
 
 def branches_of(path: Path) -> tuple["Lineage | None", str, str]:

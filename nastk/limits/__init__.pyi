@@ -1,3 +1,5 @@
+from .limit import ALIASES as ALIASES
+from .limit import amount as amount
 from .model import GROUPINGS as GROUPINGS
 from .model import Additive as Additive
 from .model import Structure as Structure

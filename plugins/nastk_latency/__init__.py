@@ -5,6 +5,9 @@ build.py         chooses the networks to time, and fits a sum over operations to
 table.py         the latency table: a small JSON file with a checksum
 evaluator.py     the evaluator `latency`, which reads that file
 command_line.py  `nastk latency build` and `nastk latency info`
+scaling.py       an architecture's networks counted and timed over widths and depths
+onnx_timing.py   times their ONNX graphs
+scale_command.py `nastk scale`
 """
 
 from typing import TYPE_CHECKING
@@ -29,7 +32,7 @@ def evaluators() -> list[Offer]:
 
 @hookimpl
 def commands(app: "typer.Typer") -> None:
-    """Called when the command line is built: adds `nastk latency build` and `latency info`."""
+    """Called when the command line is built: adds `nastk latency` and `nastk scale`."""
     from nastk_latency.command_line import add_to
 
     add_to(app)

@@ -8,6 +8,7 @@ import typer
 
 from nastk import catalogue
 from nastk.base import assignments
+from nastk_latency.scale_command import scale
 
 if TYPE_CHECKING:
     from nastk_latency.table import LatencyTable
@@ -21,9 +22,10 @@ JSON = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    """Called each time the command line is built: adds the group of commands once."""
+    """Called each time the command line is built: adds the commands once."""
     if not any(group.typer_instance is latency for group in app.registered_groups):
         app.add_typer(latency)
+        app.command()(scale)
 
 
 @latency.command()
