@@ -174,6 +174,8 @@ def test_damaged_run_folders_are_said_to_be_damaged(state, runs, tmp_path, monke
         ["runs", ".", "--json"],
         ["draw", "a"],
         ["draw", "a", "-o", "cell.svg"],
+        ["draw", "a", "--curves", "-o", "curves.svg"],
+        ["report", "a", "-o", "report.html"],
         ["evaluate", "a", "-e", "size"],
         ["resume", "a", "-q"],
     ]
@@ -211,6 +213,8 @@ def test_command_lines_are_taken_or_refused(runs, tmp_path, monkeypatch):
             f"{compare} --seeds x --epochs 1",
             "show a --json",
             "draw a -o cell.svg",
+            "draw a --scores -o scores.svg",
+            "report a -o report.html",
             "runs . --json",
             "describe random --json",
             "table info a",

@@ -89,13 +89,17 @@ def reading(path: str | Path) -> Iterator[None]:
 def _record(folder: RunFolder) -> RunRecord:
     """Returns what the files in a run folder say."""
     state = folder.state()
+    try:
+        inventory = folder.data() or {}
+    except NastkError:  # only intervals depend on it; a run is shown without them
+        inventory = {}
     return RunRecord(
         folder.path,
         state,
         folder.config(),
         folder.events(),
         folder.result() if state == "finished" else {},
-        folder.data() or {},
+        inventory,
         folder.environments(),
         folder.error(),
     )

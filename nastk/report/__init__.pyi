@@ -12,6 +12,7 @@ from .graph import Graph as Graph
 from .graph import Link as Link
 from .graph import graphs as graphs
 from .names import data_name as data_name
+from .numbers import alike as alike
 from .numbers import count as count
 from .numbers import counted as counted
 from .numbers import metric as metric

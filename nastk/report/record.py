@@ -14,8 +14,9 @@ class RunRecord:
 
     `state` is running, finished, interrupted or failed, and `error` the message of a failed run.
     `config` is the resolved configuration, `history` the events. `result` is the content of
-    `result.json` (empty while the run is unfinished), `data` the inventory of the images and
-    `environments` the machines and versions that worked on the run (empty for earlier versions).
+    `result.json` (empty while the run is unfinished), `data` the inventory of the images (empty
+    where it cannot be read) and `environments` the machines and versions that worked on the run
+    (empty for earlier versions).
 
     Example: `run_record(Path("runs/a")).result["architecture"]["id"]`
     """

@@ -31,8 +31,7 @@ def browser():
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
     place = tmp_path_factory.mktemp("reports")
-    run = write_full_run(place / "run")
-    write_training(run / "trained" / "train")
+    write_full_run(place / "run")
     write_training(place / "training")
     write_study(place / "study")
     return lambda name: write_report(place / name)

@@ -7,7 +7,7 @@ from math import isnan
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pages_kit import (
     DATA,
@@ -135,6 +135,7 @@ def test_each_edge_has_a_panel_whose_labels_do_not_touch():
     assert sum(label.get_text().startswith("▸") for label in labels) == 1
 
 
+@settings(max_examples=50)
 @given(st.lists(st.floats(-50, 250), max_size=12), st.floats(1, 30), st.floats(20, 200))
 def test_labels_are_moved_apart_within_the_axes(wanted, gap, height):
     found = apart(sorted(wanted), gap, height)

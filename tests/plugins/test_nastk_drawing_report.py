@@ -9,15 +9,15 @@ from itertools import pairwise
 
 import pytest
 from cli_kit import called
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pages_kit import LIGHT, events, result, trained, write_full_run, write_study, write_training
 from run_kit import CONFIG, event
 
 from nastk import ConfigurationError, NastkError
-from nastk.cli import run_record
+from nastk.cli import run_record, run_records
 from nastk_drawing import write_report
-from nastk_drawing.report import headline, source, theme
+from nastk_drawing.report import headline, source, study, study_settings, theme
 from nastk_drawing.report.embedding import embedded
 
 VOID = {"meta", "link", "br", "img", "path", "use"}
@@ -170,6 +170,7 @@ def test_an_unfinished_run_has_a_report_of_what_there_is(tmp_path):
     assert "an earlier version of nastk" in page.text
 
 
+@pytest.mark.quick_cases(2)
 @pytest.mark.parametrize(
     "word", ["<script>alert(1)</script>", "a\x1b[31mb", "</style>", "\ud800", "$x$", "'\"&<"]
 )
@@ -215,6 +216,7 @@ def test_the_interval_of_an_accuracy_is_that_of_wilson():
     assert headline.interval(1.0, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
 
 
+@settings(max_examples=25)
 @given(st.floats(0, 1), st.integers(1, 10_000))
 def test_an_interval_holds_its_accuracy(accuracy, images):
     low, high = headline.interval(accuracy, images)
@@ -268,12 +270,48 @@ def test_a_model_of_a_space_that_is_not_installed_is_shown_without_its_cell(tmp_
 def test_a_study_has_the_means_of_its_runs_and_why_others_have_none(tmp_path):
     page = document(write_study(tmp_path / "study"))
     text = page.text
-    assert "gm has the highest table test accuracy: 61.00 ± 1.41 %; next is random" in text
+    assert (
+        "gm has the highest table test accuracy: 61.00 ± 1.41 %; next is random with 41.00 ± 1.41 %"
+        in text
+    )
     assert "With 2 seeds a deviation of so few is a guess" in text
     assert "gm-seed2 failed 1 of 2 The loss is not finite." in text
     assert "random-seed2 interrupted 1 of 2" in text
     assert "kendall by scores" in text and "scores low" not in text
     assert len(page.figures) == 3
+    assert "Each run can be repeated by its own settings" in text  # no study.json says how
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (["random", "gm(inner=darts, groups=2)"],
+         "--updater random --updater gm -u gm.inner=darts -u gm.groups=2 --seeds 0,1,2 --out"),
+        (["random", "gm(groups=[2, 3])"], "nastk search --config"),
+        (["random", 3], "nastk search --config"),
+        ([], "nastk search --config"),
+    ],
+)  # fmt: skip
+def test_a_study_says_how_to_make_it_again(labels, words, tmp_path):
+    folder = write_study(tmp_path / "study")
+    rows = [{"updater": label} for label in labels]
+    (folder / "study.json").write_text(json.dumps(rows))
+    parts = study_settings.sections(folder, run_records(folder))[0].parts
+    assert words in parts[1].text
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("test_accuracy", [0.5], "50.00 %"),
+        ("test_accuracy", [0.5, 0.52], "51.00 ± 1.41 %"),
+        ("rank", [12_904.0, 8_000.5], "10,452 ± 3,467"),
+        ("parameters", [587_386, 1_610_000], "1.10 ± 0.72 M"),
+        ("kendall_by_scores", [0.3, 0.3], "0.3000"),
+    ],
+)
+def test_means_and_deviations_have_one_unit_and_as_many_digits(name, values, words):
+    assert study.spread_words(name, values) == words
 
 
 # ---------------------------------------------------------------- the command

@@ -88,8 +88,8 @@ def _course(runs: Mapping[str, Sequence[RunRecord]], key: str, heading: str) -> 
     right = 12.0 + max(canvas.text_width(name, 7.5) for name in series)
     ends = ", ".join(f"{name} {metric(key, fmean(epochs[max(epochs)]))}"
                      for name, epochs in series.items())  # fmt: skip
-    return Panel(f"{heading}", f"{heading} in the last epoch, mean over runs: {ends}.", draw,
-                 width=240.0 + min(right, 120.0), right=min(right, 120.0))  # fmt: skip
+    return Panel(heading, f"{heading} in the last epoch, mean over runs: {ends}.", draw,
+                 width=326.0, height=170.0, right=min(right, 130.0))  # fmt: skip
 
 
 def _by_epoch(records: Sequence[RunRecord], key: str) -> dict[int, list[float]]:

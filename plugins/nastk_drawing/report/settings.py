@@ -14,7 +14,7 @@ COMPONENTS = ("space", "updater", "data")
 
 
 def sections(record: RunRecord) -> Iterator[Section]:
-    """Yields how to repeat the run, its settings, and where it was computed."""
+    """Yields three sections: how to repeat the run, its settings, and where it was computed."""
     yield Section("Repeat it", list(_repeat(record)))
     yield Section("Settings", list(_settings(record.config)))
     yield Section("Environment", list(_environment(record)))

@@ -1,27 +1,25 @@
 """The report of a study: every updater's results over its seeds, and the runs that failed."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
 from nastk import Cost
-from nastk.report import RunRecord, counted, data_name, metric
+from nastk.report import RunRecord, alike, counted, data_name, metric
 from nastk_drawing.charts import study as charts
+from nastk_drawing.report import study_settings
 from nastk_drawing.report.embedding import Embedder
-from nastk_drawing.report.parts import Code, Details, Grid, Page, Part, Section, Table, Text, Tile
+from nastk_drawing.report.parts import Details, Grid, Page, Part, Section, Table, Text, Tile
 from nastk_drawing.report.run import footer
-from nastk_drawing.report.settings import sections as settings_of
 
 SEED = re.compile(r"-seed\d+$")
 FEW = 5
 """From so many seeds on, a deviation is shown without a caution."""
 ENDS = ("_low", "_high")
 """Ends of intervals: their mean over runs has no meaning."""
-FIRST = ("test_accuracy", "valid_accuracy")
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,6 @@ def page(folder: Path, records: Sequence[RunRecord]) -> Page:
     found, embedder = groups(records), Embedder()
     names = _names(found)
     done = sum(len(group.finished) for group in found)
-    config = records[0].config
     sections = [Section("Results", list(_results(found, names, embedder)))]
     panels = charts.curves({group.name: group.runs for group in found})
     if panels:
@@ -85,12 +82,14 @@ def page(folder: Path, records: Sequence[RunRecord]) -> Page:
     if unfinished:
         sections.append(Section("Runs without a result", [_unfinished(unfinished)]))
     sections.append(Section("Architectures", [_architectures(found)]))
-    sections += _shared(records[0])
+    sections += study_settings.sections(folder, records)
+    config, seeds = records[0].config, {run.config["seed"] for run in records}
     return Page(
-        title=f"Study {folder.resolve().name}",
-        subtitle=f"{config['space']['name']} on {data_name(config['data'])}",
+        title=f"{counted(len(found), 'updater')}, {counted(len(seeds), 'seed')}",
+        subtitle=f"study {folder.resolve().name}: {config['space']['name']} on "
+        f"{data_name(config['data'])}",
         state="finished" if done == len(records) else f"unfinished: {done} of {len(records)} runs",
-        lead=[words for words in (_lead(found, names), _caution(found)) if words],
+        lead=[*_lead(found, names), *_caution(found)],
         tiles=list(_tiles(found, names)),
         warnings=[],
         sections=sections,
@@ -99,12 +98,18 @@ def page(folder: Path, records: Sequence[RunRecord]) -> Page:
 
 
 def _names(found: Sequence[Group]) -> list[str]:
-    """Returns the metrics of all runs: accuracies first."""
+    """Returns the metrics of all runs, accuracies first: those of the last evaluator, on test."""
     names = list(dict.fromkeys(name for group in found for run in group.finished
                                for name in metrics(run)))  # fmt: skip
-    first = [*FIRST, *(name for name in names if name.endswith("accuracy"))]
-    return [*dict.fromkeys(name for name in first if name in names),
-            *(name for name in names if name not in first)]  # fmt: skip
+    accuracies = [name for name in names if name.endswith("accuracy")]
+    order = {
+        name: -number
+        for run in [run for group in found for run in group.finished][:1]
+        for number, evaluation in enumerate(run.result["evaluations"])
+        for name in evaluation["metrics"]
+    }
+    accuracies.sort(key=lambda name: (order.get(name, 0), "test" not in name))
+    return [*accuracies, *(name for name in names if name not in accuracies)]
 
 
 def _best(found: Sequence[Group], name: str) -> Group:
@@ -113,30 +118,29 @@ def _best(found: Sequence[Group], name: str) -> Group:
                key=lambda group: fmean(group.values(name)))  # fmt: skip
 
 
-def _lead(found: Sequence[Group], names: Sequence[str]) -> str:
-    """Returns who is best by the first accuracy, and how sure that is."""
+def _lead(found: Sequence[Group], names: Sequence[str]) -> Iterator[str]:
+    """Yields who is best by each accuracy on test, else on valid, and who is next."""
     accuracies = [name for name in names if name.endswith("accuracy")]
-    if not accuracies:
-        return "No run of this study has an accuracy yet."
-    name = accuracies[0]
-    best = _best(found, name)
-    rest = [group for group in found if group is not best and group.values(name)]
-    said = (
-        f"{best.name} has the highest {name.replace('_', ' ')}: {_spread(name, best.values(name))}"
-    )
-    if not rest:
-        return f"{said}."
-    second = _best(rest, name)
-    return f"{said}; next is {second.name} with {_spread(name, second.values(name))}."
+    on_test = [name for name in accuracies if "test" in name] or accuracies
+    if not on_test:
+        yield "No run of this study has an accuracy yet."
+    for name in on_test[:2]:
+        best = _best(found, name)
+        rest = [group for group in found if group is not best and group.values(name)]
+        words = name.replace("_", " ")
+        said = f"{best.name} has the highest {words}: {spread_words(name, best.values(name))}"
+        if rest:
+            second = _best(rest, name)
+            said += f"; next is {second.name} with {spread_words(name, second.values(name))}"
+        yield f"{said}."
 
 
-def _caution(found: Sequence[Group]) -> str:
-    """Returns a caution about few seeds; empty where there are enough."""
+def _caution(found: Sequence[Group]) -> Iterator[str]:
+    """Yields a caution where there are few seeds."""
     seeds = min((len(group.finished) for group in found), default=0)
-    if seeds >= FEW:
-        return ""
-    spread = "no deviation is known" if seeds < 2 else "a deviation of so few is a guess"
-    return f"With {counted(seeds, 'seed')} {spread}: a difference may be chance."
+    if seeds < FEW:
+        spread = "no deviation is known" if seeds < 2 else "a deviation of so few is a guess"
+        yield f"With {counted(seeds, 'seed')} {spread}: a difference may be chance."
 
 
 def _tiles(found: Sequence[Group], names: Sequence[str]) -> Iterator[Tile]:
@@ -148,30 +152,33 @@ def _tiles(found: Sequence[Group], names: Sequence[str]) -> Iterator[Tile]:
     measured = [group for group in found if group.values(name)]
     for group in sorted(measured, key=lambda group: -fmean(group.values(name)))[:8]:
         values = group.values(name)
-        yield Tile(group.name, _spread(name, values), f"{name.replace('_', ' ')}, "
+        yield Tile(group.name, spread_words(name, values), f"{name.replace('_', ' ')}, "
                    f"{counted(len(values), 'seed')}")  # fmt: skip
 
 
-def _spread(name: str, values: Sequence[float]) -> str:
-    """Returns mean ± deviation of a metric, or its only value."""
-    mean = metric(name, fmean(values))
+def spread_words(name: str, values: Sequence[float], like: Sequence[float] = ()) -> str:
+    """Returns mean ± deviation of a metric, or its only value; in the form of the `like` values."""
+    words = alike(name, [*like, *values])
     if len(values) < 2 or not stdev(values):
-        return mean
-    if name.endswith("accuracy"):
-        return f"{100 * fmean(values):.2f} ± {100 * stdev(values):.2f} %"
-    return f"{mean} ± {metric(name, stdev(values))}"
+        return words(fmean(values))
+    mean, deviation = words(fmean(values)), words(stdev(values))
+    unit = mean.rpartition(" ")[2]
+    return (
+        f"{mean.removesuffix(f' {unit}')} ± {deviation}"
+        if unit in deviation
+        else (f"{mean} ± {deviation}")
+    )
 
 
 def _results(found: Sequence[Group], names: Sequence[str], embedder: Embedder) -> Iterator[Part]:
     """Yields the table of the study, and a chart of every accuracy."""
-    shown = [name for name in names if not _is_detail(name)]
-    rows = [
-        [group.name, f"{len(group.finished)}/{len(group.runs)}",
-         *(_spread(name, group.values(name)) if group.values(name) else "–" for name in shown)]
-        for group in found
-    ]  # fmt: skip
-    heads = ["updater", "runs", *(name.replace("_", " ") for name in shown)]
-    yield Table("Mean ± standard deviation over seeds", heads, rows, range(1, len(heads)))
+    same = {name: found[0].values(name)[0] for name in names if _is_constant(found, name)}
+    shown = [name for name in names if not _is_detail(name) and name not in same]
+    yield _table(found, shown)
+    if same:
+        words = ", ".join(f"{name.replace('_', ' ')} {metric(name, value)}"
+                          for name, value in same.items())  # fmt: skip
+        yield Text(f"The same in every run: {words}.")
     panels = [
         charts.dots(name, {group.name: group.values(name) for group in found})
         for name in names if name.endswith("accuracy")
@@ -179,13 +186,31 @@ def _results(found: Sequence[Group], names: Sequence[str], embedder: Embedder) -
     if panels:
         yield Text("A dot is a run, a line the mean of an updater:")
         yield Grid([embedder.panel(panel) for panel in panels])
-    details = [name for name in names if _is_detail(name)]
+    details = [name for name in names if _is_detail(name) and name not in same]
     if details:
-        heads = ["updater", *(name.replace("_", " ") for name in details)]
-        rows = [[group.name, *(_spread(name, group.values(name)) if group.values(name) else "–"
-                               for name in details)] for group in found]  # fmt: skip
-        yield Details("Ranking quality", [Table("Mean ± standard deviation over seeds", heads, rows,
-                                                range(1, len(heads)))])  # fmt: skip
+        yield Details("Ranking quality", [_table(found, details)])
+
+
+def _table(found: Sequence[Group], names: Sequence[str]) -> Table:
+    """Returns the means of metrics: a row for each updater, a column for each metric."""
+    columns = []
+    for name in names:
+        every = [value for group in found for value in group.values(name)]
+        columns.append([
+            spread_words(name, group.values(name), every) if group.values(name) else "–"
+            for group in found
+        ])  # fmt: skip
+    runs = [f"{len(group.finished)}/{len(group.runs)}" for group in found]
+    rows = [[group.name, *cells] for group, *cells in zip(found, runs, *columns, strict=True)]
+    heads = ["updater", "runs", *(name.replace("_", " ") for name in names)]
+    return Table("Mean ± standard deviation over seeds", heads, rows, range(1, len(heads)))
+
+
+def _is_constant(found: Sequence[Group], name: str) -> bool:
+    """True for a metric, no accuracy, that is the same in every run of several updaters."""
+    values = [group.values(name) for group in found]
+    every = {value for group in values for value in group}
+    return len(found) > 1 and len(every) == 1 and all(values) and not name.endswith("accuracy")
 
 
 def _is_detail(name: str) -> bool:
@@ -211,27 +236,3 @@ def _architectures(found: Sequence[Group]) -> Table:
         for group in found for run in group.finished
     ]  # fmt: skip
     return Table("What each run found", ["run", "identity", "text"], rows)
-
-
-def _shared(record: RunRecord) -> list[Section]:
-    """Returns the settings of one run; those of space, data and trainer are the same for all."""
-    settings, environment = list(settings_of(record))[1:]
-    first = Text(f"Those of {record.path.name}; space, data and trainer are the same in all runs.")
-    again: list[Part] = [
-        Text("The same command continues a study, and adds to it:"),
-        Code(_command(record)),
-    ]
-    return [
-        Section("Repeat it", again),
-        Section(settings.heading, [first, *settings.parts]),
-        environment,
-    ]
-
-
-def _command(record: RunRecord) -> str:
-    """Returns the command that makes such a study, with its places to fill in."""
-    config: Mapping[str, Any] = record.config
-    return (
-        f"nastk compare --space {config['space']['name']} --data {data_name(config['data'])} "
-        f"--updater NAME --seeds 0-N --out {record.path.parent}"
-    )

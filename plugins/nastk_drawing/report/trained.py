@@ -14,7 +14,7 @@ from nastk.base import UnreadableError, read_json, read_text
 from nastk.report import counted, metric, percent, seconds
 from nastk_drawing.charts import training as charts
 from nastk_drawing.report.embedding import Embedder
-from nastk_drawing.report.parts import Code, Grid, Part, Section, Table, Text
+from nastk_drawing.report.parts import Code, Grid, Heading, Pairs, Part, Section, Table, Text
 
 MODEL, LOG, CHECKPOINT = "model.json", "log.jsonl", "checkpoint.pt"
 METRICS = ("test_accuracy", "valid_accuracy")
@@ -130,9 +130,9 @@ def _parts(training: Training, embedder: Embedder) -> list[Part]:
     if panels:
         parts.append(Grid([embedder.panel(panel) for panel in panels], 256))
     for seed in training.finished[:1]:
-        parts.append(_recipe(seed.model))
+        parts += [Heading("recipe"), _recipe(seed.model)]
         if seed.model.get("command"):
-            parts.append(Code(str(seed.model["command"])))
+            parts += [Heading("command"), Code(str(seed.model["command"]))]
     return parts
 
 
@@ -181,10 +181,8 @@ def _mean(key: str, values: Sequence[float]) -> str:
     )
 
 
-def _recipe(model: Mapping[str, Any]) -> Table:
-    """Returns the recipe and the images of a trained model."""
-    recipe = model.get("recipe") if isinstance(model.get("recipe"), Mapping) else {}
-    rows = [
-        [str(key), "–" if value is None else str(value)] for key, value in (recipe or {}).items()
-    ]
-    return Table("Recipe", ["setting", "value"], rows)
+def _recipe(model: Mapping[str, Any]) -> Pairs:
+    """Returns the settings of a training that are set."""
+    recipe = model.get("recipe")
+    known = recipe.items() if isinstance(recipe, Mapping) else ()
+    return Pairs([(str(key), str(value)) for key, value in known if value is not None])

@@ -26,7 +26,7 @@ def page(found: Training, folder: Path) -> Page:
         sections.append(Section("Environment", [Pairs(_environment(model))]))
     done, seeds = len(found.finished), len(found.seeds)
     return Page(
-        title=f"Training {folder.name}",
+        title=f"Training: {folder.resolve().name}",
         subtitle=_subtitle(model),
         state="finished" if done == seeds else f"unfinished: {done} of {seeds} seeds",
         lead=[words for words in [_lead(found, model)] if words],
