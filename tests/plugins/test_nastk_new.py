@@ -66,7 +66,7 @@ def test_a_name_of_another_kind_is_free() -> None:
 
 
 def test_packages_offer_their_component_by_the_hook_of_its_kind() -> None:
-    assert writing.HOOKS == {kind: HOOKED[kind][0] for kind in KINDS}
+    assert {kind: HOOKED[kind][0] for kind in KINDS} == writing.HOOKS
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -425,13 +425,19 @@ def test_a_schedule_begins_rate_and_momentum_anew_and_leaves_the_weights(cosine,
     assert rates[1:] == [expected.rate(epoch) for epoch in range(1, 5)]
 
 
-@pytest.mark.parametrize(("fresh", "warmup"), [(True, 2), (False, 0)])
-def test_the_trainers_warmup_comes_before_the_schedule_of_fresh_weights_alone(fresh, warmup):
-    updater = continued(Continuation(FULL, fresh, CosineRestart(6)))
+@pytest.mark.parametrize(
+    ("fresh", "epochs", "warmup"),
+    # The last epoch of a schedule that is too short for the warm-up is not one of the warm-up.
+    [(True, 6, 2), (True, 3, 2), (True, 2, 1), (True, 1, 0), (False, 6, 0)],
+)
+def test_the_trainers_warmup_comes_before_the_schedule_of_fresh_weights_alone(
+    fresh, epochs, warmup
+):
+    updater = continued(Continuation(FULL, fresh, CosineRestart(epochs)))
     harness = small(updater, trainer_options={"epochs": 4, "warmup_epochs": 2})
     (branch,) = harness.until("epoch")
     harness.trainer._close_epoch(branch)
-    assert branch.schedule == Schedule(0.05, 0.001, 1, 7, warmup)
+    assert branch.schedule == Schedule(0.05, 0.001, 1, 1 + epochs, warmup)
 
 
 def test_where_the_cosine_begins_beside_the_warmup_is_the_trainers_option():

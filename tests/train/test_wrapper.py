@@ -3,10 +3,11 @@
 import re
 
 import pytest
+import torch
 
 from nastk import ConfigurationError, Mixture, Plan, Wrapper, catalogue
-from nastk.testing import Harness, fingerprint
-from nastk.train.wrapper import around, complete
+from nastk.testing import Harness, ToySpace, fingerprint
+from nastk.train.wrapper import around, as_weights, complete
 
 LEARN = {"learning_rate": 0.05}
 
@@ -76,3 +77,33 @@ def test_a_preset_says_all_options_of_what_is_installed_and_those_given_of_what_
     assert around("no-such", rate=1) == {"inner": "no-such", "inner_options": {"rate": 1}}
     with pytest.raises(ConfigurationError, match="'darts' has no preset 'paper' for any space"):
         complete("darts", {}, "paper")
+
+
+NAN, INF = float("nan"), float("inf")
+WITHOUT = ToySpace().full().drop(0, 1)
+"""The toy's five edges; on the first the operation 1 is dead, and the last two have no fourth."""
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "kept"),
+    [
+        ([1, 0, 0, 0], [1, 0, 0, 0], True),  # each edge sums to one, whatever a column sums to
+        ([0.2, 9, 0.3, 0.1], [0.25, 0.25, 0.5, 0], True),  # what is dead does not count
+        ([0.2, NAN, 0.3, 0.5], [0.25, 0.25, 0.5, 0], True),
+        ([0.2, 0, 0.3, 0], [0, 0.5, 0, 0], True),  # less than one
+        ([0, 0, 0, 0], [0, 0.5, 0, 0], True),
+        ([1 + 5e-5, 0, 0, 0], [1, 0, 0, 0], True),  # one, but for rounding
+        ([1 + 5e-4, 0, 0, 0], [1, 0, 0, 0], False),
+        ([0.6, 0, 0.6, 0], [1, 0, 0, 0], False),
+        ([0, 0, 0, 0], [0, 0, 0, 0], False),
+        ([-0.1, 0, 0.3, 0], [1, 0, 0, 0], False),
+        ([NAN, 0, 0, 0], [1, 0, 0, 0], False),
+        ([INF, 0, 0, 0], [1, 0, 0, 0], False),
+    ],
+)
+def test_scores_are_weights_where_they_can_be(first, others, kept):
+    scores = torch.tensor([first, *[others] * 4], dtype=torch.float64)
+    found = as_weights(scores, WITHOUT)
+    expected = scores.float().masked_fill(~WITHOUT.mask, 0.0)
+    assert torch.equal(found, expected if kept else Mixture.uniform(WITHOUT).weights)
+    assert torch.equal(as_weights(None, WITHOUT), Mixture.uniform(WITHOUT).weights)
