@@ -44,10 +44,10 @@ def runs(
 def watch(
     path: RUN,
     json: Annotated[
-        bool, typer.Option("--json", help="Print each event as a line of JSON on stdout.")
+        bool, typer.Option("--json", help="Print each event or epoch as a line of JSON on stdout.")
     ] = False,
 ) -> None:
-    """Follow a run that another process works on, until it ends."""
+    """Follow a search or a training that another process works on, until it ends."""
     from nastk.cli import watch as following
 
     following.watch(path, json)

@@ -46,11 +46,14 @@ class ProgressView:
         """Show one event."""
         if self._live:
             self.bars.move(event)
-        line = self._lines.line(event)
-        if line:
-            (self.bars.progress.console if self._live else self._console).print(
-                line, markup=False, soft_wrap=True, style="dim" if self._live else ""
-            )
+        if line := self._lines.line(event):
+            self.print(line)
+
+    def print(self, line: str) -> None:
+        """Print a line, above the bars if there are some."""
+        (self.bars.progress.console if self._live else self._console).print(
+            line, markup=False, soft_wrap=True, style="dim" if self._live else ""
+        )
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from nastk.runs.checkpoint import Checkpoint, newest
 from nastk.runs.config import component_use, merge
 from nastk.runs.evaluating import EvaluatorUses
 from nastk.runs.folder import RunFolder, means_a_run
+from nastk.runs.latest import Latest
 from nastk.runs.result import Result
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.supernet import Supernet
@@ -124,23 +125,34 @@ def subject_of(word: str, request: SubjectRequest) -> Subject:
 
 
 @contextmanager
-def at_work(subject: Subject, quiet: bool = False) -> Iterator[EvaluationContext]:
+def at_work(
+    subject: Subject, quiet: bool = False, folder: Path | None = None
+) -> Iterator[EvaluationContext]:
     """Context for long work: shows its progress, and stops at SIGINT and SIGTERM.
 
     The context that it gives has a run handle (`EvaluationContext.run`) for progress and for the
-    signal to stop; cost is the caller's to count.
+    signal to stop; cost is the caller's to count. `nastk watch` shows what it is at if `folder` is
+    where the work is kept.
 
     Example: `with at_work(subject) as context: Training(architecture, context, ...)`
     """
     stop = _Stop()
+    latest = None if folder is None else Latest(folder)
     show = nullcontext() if quiet else ProgressView(output.stderr())
     with subject.execution.settings(), stop_on_signals(stop), show as view:
 
         def tell(message: str, done: int, total: int) -> None:
+            event = EvaluatorWorking("0", 0, 0, message, done, total)
             if view is not None:
-                view(EvaluatorWorking("0", 0, 0, message, done, total))
+                view(event)
+            if latest is not None:
+                latest.write(event)
 
-        yield replace(subject.context, run=RunHandle(tell=tell, stopping=lambda: stop.stopping))
+        try:
+            yield replace(subject.context, run=RunHandle(tell=tell, stopping=lambda: stop.stopping))
+        finally:
+            if latest is not None:
+                latest.remove()
 
 
 class _Stop:

@@ -41,6 +41,8 @@ CONFIG, DATA, ENVIRONMENT, EVENTS, RESULT, ARCHITECTURE = (
     "architecture.json",
 )
 
+LOCK = "run.lock"
+
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 """The errors that code for showing a run raises where a value has an unexpected type."""
 
@@ -202,7 +204,7 @@ class RunFolder:
         """`running` (its lock is held), `finished`, `failed` (has an error), or `interrupted`."""
         if (self.path / RESULT).exists():
             return "finished"
-        if self.path.exists() and not self._lock_is_free():
+        if self.path.exists() and not is_free(self.path / LOCK):
             return "running"
         return "failed" if (self.path / "error.txt").exists() else "interrupted"
 
@@ -225,7 +227,7 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / "run.lock")
+            lock = FileLock(self.path / LOCK)
             lock.acquire(timeout=wait)
         except Timeout:
             raise NastkError(
@@ -239,20 +241,6 @@ class RunFolder:
             yield
         finally:
             lock.release()
-
-    def _lock_is_free(self) -> bool:
-        """True if no process holds the run's lock."""
-        if not (self.path / "run.lock").exists():
-            return True
-        lock = FileLock(self.path / "run.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        except OSError:
-            return True  # another user's folder, which this process may only read
-        lock.release()
-        return True
 
     def _read(self, name: str, form: type[BaseModel] | None = None) -> dict[str, Any]:
         """Returns the JSON object in the file called `name`, checked against `form`."""
@@ -348,6 +336,21 @@ class EventLog:
         """Close the file."""
         with contextlib.suppress(OSError):
             self._file.close()
+
+
+def is_free(path: Path) -> bool:
+    """True if no process holds the lock at `path`, or there is none."""
+    if not path.exists():
+        return True
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    except OSError:
+        return True  # another user's folder, which this process may only read
+    lock.release()
+    return True
 
 
 def find_runs(place: str | Path) -> list[RunFolder]:

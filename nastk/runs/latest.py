@@ -29,7 +29,7 @@ SHOWN: dict[str, type[Event]] = {
 
 @dataclass
 class Latest:
-    """The file with the newest transient event of the run in `folder`, for those who watch it.
+    """The file with the newest transient event of the work in `folder`, for those who watch it.
 
     Example: `Latest(folder.path).write(StepDone("0", 0, 12, 1.3, 0.4, 50))`
     """
@@ -37,10 +37,7 @@ class Latest:
     folder: Path
     began: float = field(default_factory=time.time)
     _written: float = float("-inf")
-    _place: tuple[int, int] | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._place = _identity(self.folder)
+    _place: tuple[int, int] | None = None
 
     def write(self, event: Event) -> None:
         """Called with every transient event: replaces the file at most once a second.
@@ -51,6 +48,7 @@ class Latest:
         if event.kind not in SHOWN or now - self._written < SECONDS:
             return
         self._written = now
+        self._place = self._place or _identity(self.folder)
         if self._place is None or _identity(self.folder) != self._place:
             return  # another folder stands where the run's was
         value = finite({**event.to_json(), "began": round(self.began, 3)})
@@ -61,7 +59,7 @@ class Latest:
 
     def remove(self) -> None:
         """Called when a process begins with the run and when it leaves it: removes the file."""
-        if self._place is not None and _identity(self.folder) == self._place:
+        if self._place in (None, _identity(self.folder)):
             with contextlib.suppress(OSError):
                 (self.folder / LATEST).unlink(missing_ok=True)
 

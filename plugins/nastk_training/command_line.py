@@ -115,7 +115,7 @@ def train(
                  "is a look in seconds")  # fmt: skip
     from nastk_training.trainings import summary, train_all
 
-    with at_work(subject, quiet) as context:
+    with at_work(subject, quiet, folder) as context:
         models = train_all(plan, numbers, context)
     if json:
         print_json(summary(folder, models))
