@@ -97,9 +97,15 @@ class SeedTraining:
         return model
 
     def check(self) -> None:
-        """Called before anything is trained: raises if the folder holds another training."""
-        if self.finished() is None:
-            checkpoint.read(self.folder, self.plan.origin, torch.device("cpu"))
+        """Called before anything is trained or written.
+
+        Raises:
+            ConfigurationError: the folder holds another training, or a fresh one could not begin
+                with the weights of the plan.
+        """
+        plan, cpu = self.plan, torch.device("cpu")
+        if self.finished() is None and checkpoint.read(self.folder, plan.origin, cpu) is None:
+            beginning(plan.source, plan.subject, plan.setup)
 
     def run(self, context: EvaluationContext) -> TrainedModel:
         """Trains to the end, from the checkpoint if there is one; returns the model.

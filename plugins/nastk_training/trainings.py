@@ -25,6 +25,9 @@ def train_all(plan: Plan, seeds: Sequence[int], context: EvaluationContext) -> l
         NastkError: another process trains in this folder.
         StopRequested: the user asked to stop; the state is kept.
     """
+    trainings = [SeedTraining(plan, seed, (n, len(seeds))) for n, seed in enumerate(seeds)]
+    for training in trainings:
+        training.check()
     plan.folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(plan.folder / "training.lock")
     try:
@@ -35,15 +38,15 @@ def train_all(plan: Plan, seeds: Sequence[int], context: EvaluationContext) -> l
             "--name or --out."
         ) from None
     try:
-        return _train_all(plan, seeds, context)
+        return _train_all(plan, trainings, context)
     finally:
         lock.release()
 
 
-def _train_all(plan: Plan, seeds: Sequence[int], context: EvaluationContext) -> list[TrainedModel]:
-    trainings = [SeedTraining(plan, seed, (n, len(seeds))) for n, seed in enumerate(seeds)]
-    for training in trainings:
-        training.check()
+def _train_all(
+    plan: Plan, trainings: Sequence[SeedTraining], context: EvaluationContext
+) -> list[TrainedModel]:
+    seeds = [training.seed for training in trainings]
     models = {training.seed: model for training in trainings if (model := training.finished())}
     for training in trainings:
         if training.seed in models:
