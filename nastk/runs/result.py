@@ -1,5 +1,6 @@
 """The result of a finished run, read from its folder: `Result`."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,12 +62,21 @@ class Result:
 
     @property
     def evaluation(self) -> dict[str, float | int]:
-        """The metrics of all evaluators together; of two with one name the later one's."""
-        return {
-            name: value
-            for evaluation in self.evaluations
-            for name, value in evaluation.metrics.items()
-        }
+        """The metrics of all evaluators together; of two with one name the later one's.
+
+        Metrics of a name that several evaluators use are there once more under names that do not
+        collide, such as `supernet.test_accuracy` beside `retrain.test_accuracy`.
+        """
+        evaluations = self.evaluations
+        used = Counter(name for evaluation in evaluations for name in evaluation.metrics)
+        together: dict[str, float | int] = {}
+        apart: dict[str, float | int] = {}
+        for evaluation in evaluations:
+            for name, value in evaluation.metrics.items():
+                together[name] = value
+                if used[name] > 1:
+                    apart[f"{evaluation.evaluator}.{name}"] = value
+        return {**together, **apart}
 
     @property
     def cost(self) -> Cost:

@@ -31,7 +31,9 @@ def test_what_is_stored_is_read_again(stored):
     assert stored.architecture == FOUND
     assert stored.text == "conv,skip,pool,conv,skip"
     assert stored.evaluations == JUDGED
-    assert stored.evaluation == {"parameters": 12.0, "shared": 2.0, "valid_accuracy": 0.5}
+    both = {"size.shared": 1.0, "supernet.shared": 2.0}  # the names that do not collide
+    flat = {"parameters": 12.0, "shared": 2.0, "valid_accuracy": 0.5}
+    assert stored.evaluation == {**flat, **both}
     assert stored.cost == COST
     assert stored.task == TASK
     assert stored.history == []
