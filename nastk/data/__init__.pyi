@@ -1,3 +1,4 @@
+from .balance import Balance as Balance
 from .channel_statistics import statistics as statistics
 from .image_size import ImageSize as ImageSize
 from .image_size import read_size as read_size

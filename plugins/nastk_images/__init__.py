@@ -16,9 +16,15 @@ stored.py      pictures that are files, and those inside a data set
 pictures.py    decodes pictures; levels.py scales grey ones with more than 8 bits, reading.py turns
                errors and warnings of PIL into ours
 presets.py     the preset that larger sources share
+command_line.py  `nastk data`, a look at any source
 """
 
+from typing import TYPE_CHECKING
+
 from nastk import Offer, hookimpl
+
+if TYPE_CHECKING:
+    import typer
 
 
 @hookimpl
@@ -81,3 +87,11 @@ def data_sources() -> list[Offer]:
             "nastk_images.torchvision_set:Torchvision",
         ),
     ]
+
+
+@hookimpl
+def commands(app: "typer.Typer") -> None:
+    """Called when the command line is built: adds `nastk data`."""
+    from nastk_images.command_line import add_to
+
+    add_to(app)
