@@ -15,6 +15,7 @@ from pages_kit import LIGHT, events, result, trained, write_full_run, write_stud
 from run_kit import CONFIG, event
 
 from nastk import ConfigurationError, NastkError
+from nastk.base import MissingExtraError
 from nastk.cli import run_record, run_records
 from nastk_drawing import write_report
 from nastk_drawing.report import headline, source, study, study_settings, theme
@@ -270,16 +271,24 @@ def test_a_model_of_a_space_that_is_not_installed_is_shown_without_its_cell(tmp_
 def test_a_study_has_the_means_of_its_runs_and_why_others_have_none(tmp_path):
     page = document(write_study(tmp_path / "study"))
     text = page.text
-    assert (
-        "gm has the highest table test accuracy: 61.00 ± 1.41 %; next is random with 41.00 ± 1.41 %"
-        in text
-    )
-    assert "With 2 seeds a deviation of so few is a guess" in text
+    assert "gm differs from random by +20.00 points" in text and "shows nothing" in text
+    assert "Difference to random" in text and "2:0" in text
     assert "gm-seed2 failed 1 of 2 The loss is not finite." in text
     assert "random-seed2 interrupted 1 of 2" in text
     assert "kendall by scores" in text and "scores low" not in text
-    assert len(page.figures) == 3
+    assert len(page.figures) == 4
     assert "Each run can be repeated by its own settings" in text  # no study.json says how
+
+
+def test_a_study_that_cannot_be_tested_has_its_means_and_says_why(tmp_path, monkeypatch):
+    def missing(groups):
+        raise MissingExtraError("It needs scipy: pip install 'nastk[studies]'.")
+
+    monkeypatch.setattr(study, "comparison", missing)
+    text = document(write_study(tmp_path / "study")).text
+    assert "gm has the highest table test accuracy: 61.00 ± 1.41 %; next is random with 41" in text
+    assert "With 2 seeds a deviation of so few is a guess" in text
+    assert "Differences are not tested" in text and "nastk[studies]" in text
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,39 @@ def dots(name: str, values: Mapping[str, Sequence[float]]) -> Panel:
     )  # fmt: skip
 
 
+def differences(comparison: Mapping[str, Any]) -> Panel:
+    """Returns a panel with a row for each updater: its difference to another, with the interval.
+
+    `comparison` is a `Comparison` as JSON. Intervals are missing where there is one seed.
+    """
+    rows = list(comparison["differences"].items())
+    share = "accuracy" in comparison["metric"]
+    scale = 100 if share else 1
+
+    def draw(axes: "Axes") -> None:
+        axes.grid(False)
+        axes.grid(True, axis="x", color=BORDER, linewidth=0.8)
+        axes.axvline(0.0, color=INK, lw=1.0, zorder=2)
+        for number, (_, found) in enumerate(rows):
+            colour = COLOURS[number % len(COLOURS)]
+            if found["low"] is not None:
+                ends = scale * found["low"], scale * found["high"]
+                axes.hlines(number, *ends, color=colour, lw=2.2, zorder=3)
+            axes.plot([scale * found["mean"]], [number], "o", ms=6.0, color=colour, zorder=4)
+        axes.set_yticks(range(len(rows)), [label for label, _ in rows])
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.margins(x=0.08)
+
+    parts = ", ".join(f"{label} {scale * found['mean']:+.2f}" for label, found in rows)
+    left = 12.0 + max((canvas.text_width(label, 8.0) for label, _ in rows), default=0.0)
+    heading = f"Difference to {comparison['to']}"
+    return Panel(
+        heading, f"{heading}, mean over seeds: {parts}.", draw, width=326.0,
+        height=52.0 + ROW * len(rows), left=min(left, 160.0),
+        below="percentage points" if share else "",
+    )  # fmt: skip
+
+
 def curves(runs: Mapping[str, Sequence[RunRecord]]) -> list[Panel]:
     """Returns loss and accuracy by epoch: the mean of an updater's runs, between its extremes."""
     found = [_course(runs, "loss", "Training loss"),

@@ -1,13 +1,15 @@
 """The report of a study: every updater's results over its seeds, and the runs that failed."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
-from nastk import Cost
+from nastk import Cost, NastkError
+from nastk.cli import comparison
 from nastk.report import RunRecord, alike, counted, data_name, metric
 from nastk_drawing.charts import study as charts
 from nastk_drawing.report import study_settings
@@ -72,9 +74,12 @@ def metrics(record: RunRecord) -> dict[str, float]:
 def page(folder: Path, records: Sequence[RunRecord]) -> Page:
     """Returns the report of a study, with those of its runs that failed or are unfinished."""
     found, embedder = groups(records), Embedder()
-    names = _names(found)
+    said, compared = _compared(found)
+    names = sorted(_names(found), key=lambda name: name != compared.get("metric"))
     done = sum(len(group.finished) for group in found)
     sections = [Section("Results", list(_results(found, names, embedder)))]
+    if compared.get("differences"):
+        sections.append(Section("Differences", list(_differences(compared, embedder))))
     panels = charts.curves({group.name: group.runs for group in found})
     if panels:
         sections.append(Section("Training", [Grid([embedder.panel(one) for one in panels])]))
@@ -89,11 +94,44 @@ def page(folder: Path, records: Sequence[RunRecord]) -> Page:
         subtitle=f"study {folder.resolve().name}: {config['space']['name']} on "
         f"{data_name(config['data'])}",
         state="finished" if done == len(records) else f"unfinished: {done} of {len(records)} runs",
-        lead=[*_lead(found, names), *_caution(found)],
+        lead=[said] if compared else [*_lead(found, names), *_caution(found), said],
         tiles=list(_tiles(found, names)),
         warnings=[],
         sections=sections,
         footer=footer(str(folder)),
+    )
+
+
+def _compared(found: Sequence[Group]) -> tuple[str, Mapping[str, Any]]:
+    """Returns what the study shows in a sentence, and its comparison; why there is none, and {}."""
+    try:
+        return comparison({group.name: group.runs for group in found})
+    except NastkError as error:
+        return f"Differences are not tested: {error}", {}
+
+
+def _differences(compared: Mapping[str, Any], embedder: Embedder) -> Iterator[Part]:
+    """Yields the differences to one updater, paired by seed: as a chart and as a table."""
+    name, to = str(compared["metric"]), compared["to"]
+    share = "accuracy" in name
+    scale = 100 if share else 1
+    unit = " points" if share else ""
+    rows = []
+    for label, found in compared["differences"].items():
+        ends = [found["low"], found["high"]]
+        between = "–" if None in ends else " to ".join(f"{scale * end:+.2f}" for end in ends)
+        p = "–" if found["corrected"] is None else f"{found['corrected']:.2g}"
+        difference = f"{scale * found['mean']:+.2f}{unit}"
+        rows.append([label, difference, between, f"{found['wins']}:{found['losses']}", p])
+    yield Grid([embedder.panel(charts.differences(compared))])
+    heads = ["updater", f"difference to {to}", "95 % interval", "seeds won and lost", "p"]
+    caption = (
+        f"{name.replace('_', ' ').capitalize()}, over {counted(len(compared['seeds']), 'seed')}"
+    )
+    yield Table(caption, heads, rows, range(1, len(heads)))
+    yield Text(
+        "Paired by seed: runs of one seed share initial weights and batches. Intervals by "
+        "bootstrap, p corrected for the number of comparisons (Holm)."
     )
 
 
