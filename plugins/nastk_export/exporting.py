@@ -55,20 +55,10 @@ def export(
     command: str = "",
     tell: Callable[[str], None] = quiet,
 ) -> Exported:
-    """Write a trained model in another format, and compare it with its network.
-
-    Args:
-        folder: a run's, a training's or a seed's (see `TrainedModel.load`).
-        format: safetensors, python, torch-export, onnx or executorch.
-        out: the folder to write; None: `exported/FORMAT` in the model's own folder.
-        real: images of the model's data that are compared beside random ones; 0: none.
-        license: the licence for the card, such as `cc-by-4.0`.
-        command: the command line for the card.
-        tell: is called with a line for each thing that takes long.
+    """Called by `nastk_export.export`, whose docstring it has.
 
     Raises:
-        ConfigurationError: there is no trained model, no such format, a library is missing, the
-            folder is taken, or the network cannot be traced.
+        ConfigurationError: nothing can be exported from `folder` in this format or to `out`.
         NastkError: the export differs from the network; nothing is left behind.
     """
     chosen = named(format)

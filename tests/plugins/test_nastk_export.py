@@ -60,7 +60,7 @@ def test_a_format_answers_like_the_network_and_predicts_without_nastk(format, tm
 
 @pytest.mark.slow
 @pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("format", ["torch-export", "onnx", "python"])
+@pytest.mark.parametrize("format", ["torch-export", "onnx"])
 def test_a_network_of_every_space_is_exported(format, space, tmp_path):
     needed(format)
     trained(tmp_path / "seed-0", space)

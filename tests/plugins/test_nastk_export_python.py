@@ -10,7 +10,7 @@ from export_kit import network_of, small
 from safetensors.torch import save_file
 from torch import nn
 
-from nastk import ConfigurationError, Task, catalogue
+from nastk import Choice, ConfigurationError, Task, catalogue, space_of
 from nastk.nn import pointwise
 from nastk.testing import ToySpace
 from nastk_export.python_classes import classes_of
@@ -108,6 +108,32 @@ def test_fast_forms_for_this_processor_are_not_exported():
     names = {str(node.target) for node in program.graph.nodes}
     assert "aten.conv2d.default" in names
     assert "aten.matmul.default" not in names
+
+
+class Chosen(nn.Module):
+    """A network of one's own with a layer that is still to be decided."""
+
+    def __init__(self, task):
+        super().__init__()
+        self.stem = nn.Conv2d(task.channels, 8, 3, padding=1)
+        self.layer = Choice(
+            plain=nn.Conv2d(8, 8, 3, padding=1),
+            deep=nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU()),
+            skip=nn.Identity(),
+        )
+        self.head = nn.Linear(8, task.classes)
+
+    def forward(self, images):
+        return self.head(self.layer(self.stem(images)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("chosen", ["plain", "deep", "skip"])
+def test_the_decided_network_of_ones_own_space_is_written(chosen):
+    space = space_of(Chosen)()
+    network = network_of(space, space.from_text(f"layer={chosen}"), TASK)
+    copy, _ = defined(network)
+    assert apart(network, copy, 2) <= 1e-6
+    assert set(copy.state_dict()) == set(network.state_dict())
 
 
 @pytest.mark.slow
