@@ -81,10 +81,8 @@ def changed(state, case):
         state["more"] = torch.zeros(1)
     elif case in {"shorter", "longer"}:
         state["head.bias"] = torch.zeros({"shorter": 2, "longer": 7}[case])
-    elif case in {"three", "five"}:
-        state |= {
-            f"more{number}": torch.zeros(1) for number in range({"three": 3, "five": 5}[case])
-        }
+    elif case in {"three", "six"}:
+        state |= {f"more{number}": torch.zeros(1) for number in range({"three": 3, "six": 6}[case])}
     return state
 
 
@@ -97,8 +95,8 @@ def changed(state, case):
         ("longer", r"it has in another shape head.bias\. Use"),
         ("three", r"it has, unknown to this supernet, more0, more1, more2\. Use the space"),
         (
-            "five",
-            r"it has, unknown to this supernet, more0, more1, more2 and 2 more\. Use the space",
+            "six",
+            r"it has, unknown to this supernet, more0, more1, more2 and 3 more\. Use the space",
         ),
     ],
 )
