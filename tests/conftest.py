@@ -19,6 +19,18 @@ for name in [name for name in os.environ if name.startswith("NASTK_") and name !
     del os.environ[name]
 
 
+# Modules that use torch to read files, to parse texts or to compare options: nothing of what they
+# compute depends on a processor.
+EXACT = (
+    "base/",
+    "cli/",
+    "report/",
+    "contract/test_presets",
+    "plugins/test_nastk_images",
+    "plugins/test_nastk_tables",
+    "plugins/test_spaces_texts",
+)
+
 settings.register_profile("suite", max_examples=40, deadline=None, derandomize=True, database=None)
 settings.load_profile("suite")
 
@@ -34,7 +46,7 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     cases = {}
     for item in items:
-        if computes(item.module):
+        if computes(item.module) and not item.nodeid.removeprefix("tests/").startswith(EXACT):
             item.add_marker("numeric")
         if mark := item.get_closest_marker("quick_cases"):
             cases.setdefault((item.parent, item.originalname, *mark.args), []).append(item)
