@@ -48,7 +48,10 @@ def evaluations(record: RunRecord) -> list[Mapping[str, Any]]:
 def lead(record: RunRecord, trainings: Sequence[Training]) -> list[str]:
     """Returns the headline in sentences."""
     sentences = [_state(record)]
-    words = [_trained(training) for training in trainings if training.finished]
+    words = [found for training in trainings if (found := _trained(training))]
+    classes = (record.result.get("task") or {}).get("classes")
+    if words and classes:
+        words[-1] += f" Guessing gives {percent(1 / classes)}."
     sentences += words or [_best_accuracy(record)]
     sentences += [*_places(record), _ranking(taus(record))]
     return [sentence for sentence in sentences if sentence]
@@ -143,7 +146,13 @@ def _ranking(found: Sequence[Tau]) -> str:
 
 def tiles(record: RunRecord, trainings: Sequence[Training]) -> list[Tile]:
     """Returns the numbers of the headline, the most telling ones first."""
-    found = [*_training_tiles(trainings), *_accuracy_tiles(record), *_ranking_tiles(record)]
+    trained = list(_training_tiles(trainings))
+    measured = [
+        tile
+        for tile in _accuracy_tiles(record)
+        if not (trained and tile.name.startswith("trained "))  # the same again, as an evaluation
+    ]
+    found = [*trained, *measured, *_ranking_tiles(record)]
     classes = (record.result.get("task") or {}).get("classes")
     if classes:
         place = min(len(found), sum("accuracy" in tile.name for tile in found))
@@ -184,7 +193,7 @@ def _ranking_tiles(record: RunRecord) -> Iterator[Tile]:
     found = last(taus(record))
     search = [tau for tau in found if tau.by in SEARCH]
     counts = [tau for tau in found if tau.by not in SEARCH]
-    for tau in search[:1] + counts[:0]:
+    for tau in search[:1]:
         trivial = max(counts, key=lambda one: one.value, default=None)
         beside = (
             f"; number of {trivial.by.replace('_', ' ')} {trivial.value:+.2f}" if trivial else ""

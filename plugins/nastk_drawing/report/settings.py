@@ -52,7 +52,7 @@ def _settings(config: Mapping[str, Any]) -> Iterator[Part]:
 
 def _pairs(values: Mapping[str, Any]) -> Part:
     """Returns the settings that are set."""
-    found = [(name, text) for name, text in _flat(values) if text != UNSET]
+    found = [(name, text) for name, text in flat(values) if text != UNSET]
     return Pairs(found) if found else Text("nothing is set")
 
 
@@ -63,16 +63,16 @@ def _are_components(value: Any) -> bool:
     )
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yields settings as (name, text); those within others as `outer.inner`."""
     for key, value in values.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{name}.")
+            yield from flat(value, f"{name}.")
         elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
             for number, one in enumerate(value, 1):
                 yield from (
-                    _flat(one, f"{name} {number}.") if isinstance(one, Mapping)
+                    flat(one, f"{name} {number}.") if isinstance(one, Mapping)
                     else [(f"{name} {number}", _text(one))]
                 )  # fmt: skip
         else:

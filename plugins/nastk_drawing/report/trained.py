@@ -15,6 +15,7 @@ from nastk.report import counted, metric, percent, seconds
 from nastk_drawing.charts import training as charts
 from nastk_drawing.report.embedding import Embedder
 from nastk_drawing.report.parts import Code, Grid, Heading, Pairs, Part, Section, Table, Text
+from nastk_drawing.report.settings import UNSET, flat
 
 MODEL, LOG, CHECKPOINT = "model.json", "log.jsonl", "checkpoint.pt"
 METRICS = ("test_accuracy", "valid_accuracy")
@@ -184,5 +185,5 @@ def _mean(key: str, values: Sequence[float]) -> str:
 def _recipe(model: Mapping[str, Any]) -> Pairs:
     """Returns the settings of a training that are set."""
     recipe = model.get("recipe")
-    known = recipe.items() if isinstance(recipe, Mapping) else ()
-    return Pairs([(str(key), str(value)) for key, value in known if value is not None])
+    known = flat(recipe) if isinstance(recipe, Mapping) else ()
+    return Pairs([(name, text) for name, text in known if text != UNSET])
