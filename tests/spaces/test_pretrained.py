@@ -81,8 +81,11 @@ def changed(state, case):
         state["more"] = torch.zeros(1)
     elif case in {"shorter", "longer"}:
         state["head.bias"] = torch.zeros({"shorter": 2, "longer": 7}[case])
-    elif case in {"three", "six"}:
-        state |= {f"more{number}": torch.zeros(1) for number in range({"three": 3, "six": 6}[case])}
+    elif case in {"three", "four", "six"}:
+        state |= {
+            f"more{number}": torch.zeros(1)
+            for number in range({"three": 3, "four": 4, "six": 6}[case])
+        }
     return state
 
 
@@ -94,6 +97,10 @@ def changed(state, case):
         ("shorter", r"it has in another shape head.bias\. Use"),
         ("longer", r"it has in another shape head.bias\. Use"),
         ("three", r"it has, unknown to this supernet, more0, more1, more2\. Use the space"),
+        (
+            "four",
+            r"it has, unknown to this supernet, more0, more1, more2 and 1 more\. Use the space",
+        ),
         (
             "six",
             r"it has, unknown to this supernet, more0, more1, more2 and 3 more\. Use the space",

@@ -225,6 +225,7 @@ def finished(branch):
         ([epoch("a"), seen("collapsed"), epoch("a"), seen()], []),
         ([epoch("a"), seen(), epoch("a"), seen("collapsed")], ["collapsed"]),
         ([*map(epoch, "abcde"), seen()], ["unsettled"]),
+        ([epoch(name, "0.1") for name in "abcde"] + [seen(branch="0.1")], ["unsettled"]),
         ([*map(epoch, "abcdd"), seen()], []),
         ([*map(epoch, "abc"), seen()], []),
         ([*map(epoch, "abcd"), seen()], []),
