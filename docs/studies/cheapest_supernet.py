@@ -2,11 +2,13 @@
 
     python docs/studies/cheapest_supernet.py time FOLDER
     python docs/studies/cheapest_supernet.py train RUNG FOLDER TABLE
+    python docs/studies/cheapest_supernet.py draw
 
 The first measures what a weight step of each setting takes (on an idle machine); the second trains
 every setting that is still in the race for the CPU seconds of that rung, each anew, so that its
 cosine ends with the budget, and ranks architectures by the supernet. Rows are appended to
-`cheapest_supernet.csv` as they come; what stands there is not measured again.
+`cheapest_supernet.csv` as they come; what stands there is not measured again. The third draws tau
+by setting and prints the page's table.
 """
 
 import csv
@@ -24,7 +26,7 @@ import typer
 import nastk
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "cheapest_supernet.csv"
+RESULTS, PICTURE = HERE / "cheapest_supernet.csv", HERE / "cheapest-supernet.svg"
 STEP_SECONDS = HERE / "cheapest_supernet_steps.json"
 RUNGS = {1: 150, 2: 450, 3: 1350}
 """CPU seconds of training in each rung."""
@@ -215,6 +217,38 @@ def train(rung: int, images: Path, table: Path, seed: int = 0) -> None:
                 writer.writeheader()
             writer.writerow(row)
         print(row, flush=True)
+
+
+@app.command()
+def draw() -> None:
+    """Draw tau with its interval for every row, the best setting on top; print them as Markdown."""
+    import matplotlib.pyplot as plt
+
+    ranked = sorted(rows(), key=lambda row: (int(row["rung"]), float(row["tau"])))
+    print("| setting | seed | CPU seconds | steps | tau [95 %] | two halves | best tenth | NDCG |")
+    print("|---|---|---|---|---|---|---|---|")
+    for row in reversed(ranked):
+        tau, low, high = (f"{float(row[key]):+.2f}" for key in ("tau", "tau_low", "tau_high"))
+        others = (f"{float(row[key]):+.2f}" for key in ("halves", "tau_best_tenth", "ndcg"))
+        first = (
+            row["setting"],
+            row["seed"],
+            str(RUNGS[int(row["rung"])]),
+            f"{int(row['steps']):,}",
+        )
+        print("| " + " | ".join((*first, f"{tau} [{low}, {high}]", *others)) + " |")
+    figure, axes = plt.subplots(figsize=(6.4, 0.8 + 0.22 * len(ranked)), layout="constrained")
+    for place, row in enumerate(ranked):
+        tau, low, high = (float(row[key]) for key in ("tau", "tau_low", "tau_high"))
+        axes.plot([low, high], [place, place], color="C0", linewidth=1)
+        axes.plot([tau], [place], "o", color="C0", markersize=4)
+    names = [f"{row['setting']}, seed {row['seed']}, {RUNGS[int(row['rung'])]} s" for row in ranked]
+    axes.set_yticks(range(len(ranked)), names, fontsize=8)
+    axes.axvline(0, color="tab:gray", linewidth=0.8)
+    axes.axvline(float(ranked[0]["tau_convolutions"]), color="tab:gray", linestyle=":")
+    axes.set_xlabel("Kendall's tau with the table (dotted: counting convolutions)")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    figure.savefig(PICTURE)
 
 
 if __name__ == "__main__":
