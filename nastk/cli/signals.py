@@ -3,9 +3,10 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Stoppable(Protocol):
     """Work that ends early when it is asked to, such as a run.
 

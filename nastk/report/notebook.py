@@ -90,11 +90,16 @@ class NotebookView:
 
 
 @contextmanager
-def shown(observers: list[Any], epochs: int, steps: int, title: str = "") -> Iterator[None]:
-    """Context in which a notebook shows a run, whose list of `observers` is given; else nothing."""
-    if not in_notebook():
+def shown(
+    observers: list[Any], epochs: int, steps_per_epoch: int, title: str = "", wanted: bool = True
+) -> Iterator[None]:
+    """Context in which a notebook shows a run, whose list of `observers` is given.
+
+    Does nothing anywhere else, or if it is not `wanted`.
+    """
+    if not wanted or not in_notebook():
         yield
         return
-    with NotebookView(epochs, steps, title) as view:
+    with NotebookView(epochs, steps_per_epoch, title) as view:
         observers.append(view)
         yield

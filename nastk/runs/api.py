@@ -6,7 +6,6 @@ All three drive a `Run` (`run.py`), as the command line does.
 import sys
 import weakref
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -71,8 +70,7 @@ def search(
 def _carry_out(run: Run, progress: bool) -> None:
     """Carry a run out; a notebook shows its `progress`."""
     plan = run.assembly.plan
-    view = shown(run.observers, plan.epochs, plan.steps_per_epoch) if progress else nullcontext()
-    with view:
+    with shown(run.observers, plan.epochs, plan.steps_per_epoch, wanted=progress):
         for _ in run.events():
             pass
 

@@ -9,8 +9,7 @@ import pytest
 import nastk
 from nastk.base.events import EpochDone, RunStarted, StepDone, UpdaterWorking
 from nastk.report import notebook
-from nastk.report.notebook import NotebookView, in_notebook
-from nastk.runs.api import _carry_out
+from nastk.report.notebook import NotebookView, in_notebook, shown
 
 
 @pytest.fixture
@@ -97,17 +96,17 @@ def test_a_study_shows_each_run_by_its_name(drawn, tmp_path):
     assert "epoch 1/1" in drawn[-1]["text/plain"]
 
 
-@pytest.mark.parametrize("progress", [True, False])
+@pytest.mark.parametrize("wanted", [True, False])
 @pytest.mark.parametrize("there", [True, False])
 def test_a_search_shows_itself_only_in_a_notebook_and_where_it_may(
-    drawn, monkeypatch, progress, there
+    drawn, monkeypatch, wanted, there
 ):
     if not there:
         monkeypatch.delitem(sys.modules, "IPython")
-    plan = SimpleNamespace(epochs=2, steps_per_epoch=50)
-    run = SimpleNamespace(assembly=SimpleNamespace(plan=plan), observers=[], events=list)
-    _carry_out(run, progress)
-    assert bool(drawn) is bool(run.observers) is (progress and there)
+    observers = []
+    with shown(observers, 2, 50, wanted=wanted):
+        assert bool(observers) is (wanted and there)
+    assert bool(drawn) is (wanted and there)
 
 
 CELL = """

@@ -191,6 +191,17 @@ def test_a_search_that_is_stopped_and_resumed_is_the_same_with_a_tracker(notes, 
     ]
 
 
+@pytest.mark.slow  # of two runs
+def test_each_run_of_a_study_has_its_own(notes, tmp_path):
+    nastk.compare(
+        "toy", ["darts"], "toy", seeds=[3], trainer={"epochs": 1}, out=tmp_path, trackers=["notes"]
+    )
+    began = [each for each in notes if isinstance(each, tuple) and each[0] == "begin"]
+    assert [(name, memory) for _, name, memory, _ in began] == [
+        ("darts-seed3", {}), ("random-seed3", {})
+    ]  # fmt: skip
+
+
 def test_the_command_line_turns_one_on(notes, workplace):
     words = ["search", "--space", "toy", "--updater", "random", "--data", "toy", "--epochs", "1"]
     Notes.failing.add("begin")
