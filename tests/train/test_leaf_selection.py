@@ -68,6 +68,12 @@ def test_the_judge_decides_and_the_first_of_equals_wins(leaves, said, place):
     }
 
 
+def test_a_single_leaf_is_the_best(leaves):
+    branches, trainer = leaves
+    best, values = Chooser(Judge([0.5])).choose(branches[1:], trainer)
+    assert best is branches[1] and values == {"valid": {best.name: 0.5}}
+
+
 class Contest(Judge):
     """Judges all at once, by a criterion that is not the accuracy; says more than that."""
 
