@@ -80,11 +80,13 @@ def test_a_dry_run_says_what_judging_takes(nastk):
     judges = ["-e", "retrain,epochs=3,batch_size=16", "-e", "size"]
     code, out, _ = nastk(*TOY, *judges, "--leaf-evaluator", judges[1], "--dry-run")
     assert code == 0
-    assert [line.strip() for line in out.splitlines()[5:9]] == [
+    lines = [line.strip() for line in out.splitlines()]
+    start = next(row for row, line in enumerate(lines) if line.startswith("evaluating"))
+    assert lines[start : start + 4] == [
         "evaluating   retrain: at most 240 images forward, 144 backward",
         "size: no images",
         "leaves: unknown (retrain evaluates each leaf of a run that splits)",
-        *[line.strip() for line in out.splitlines() if "without evaluation, if" in line],
+        *[line for line in lines if "without evaluation, if" in line],
     ]
 
 
