@@ -1,6 +1,7 @@
-"""The scripts that measure the authors' trained supernets: their arithmetic."""
+"""The scripts of the page "Official trained supernets": their arithmetic, and its figures."""
 
 import importlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "studies" / "official-supernets.md"
+WEIGHTS = Path(os.environ.get("NASTK_SHARED", ROOT.parent / "shared" / "data")) / "robustdarts"
 
 
 @pytest.fixture
@@ -55,17 +58,34 @@ def test_more_images_leave_a_higher_ceiling(report):
 
 
 def test_an_infinitely_flat_operation_is_as_bad_as_the_flattest_other(report):
-    scores = report.as_score("flatness", np.array([[np.inf, 1.0], [np.inf, np.e]]))
+    measures, errors = np.array([[np.inf, 1.0], [np.inf, np.e]]), np.full((2, 2), 0.1)
+    scores, relative = report.as_scores("flatness", measures, errors)
     np.testing.assert_allclose(scores, [[-1, 0], [-1, -1]])
+    np.testing.assert_allclose(relative[:, 1], [0.1, 0.1 / np.e])
 
 
 def test_an_edge_is_settled_by_a_lead_of_two_standard_errors(report):
     scores = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     errors = np.array([[0.3, 0.3], [0.4, 0.4], [0.0, 0.4]])
-    assert report.settled(scores, errors) == "2 of 3"
+    assert report.settled(scores, errors) == "2"
+    assert report.settled(scores, np.full((3, 2), np.nan)) == "–"
+
+
+def test_an_edge_agrees_where_the_same_operation_leads(report):
+    effects = np.array([[9.0, 1.0, 2.0], [9.0, 2.0, 1.0], [0.0, 1.0, 2.0]])
+    assert report.agreeing(effects, np.array([[0, 0, 1.0], [0, 0, 1.0], [0, 1.0, 1.0]])) == 1
 
 
 def test_a_difference_has_two_standard_errors_over_images(report):
     hits = np.array([[True, True, False, False], [True, False, True, False]])
     assert report.difference(hits, hits) == "+0.0 ± 0.0"
     assert report.difference(hits, np.array([[0.25], [0.25]])) == "+25.0 ± 40.8"
+
+
+@pytest.mark.slow
+def test_the_page_has_the_tables_that_the_script_makes(report):
+    if not WEIGHTS.exists():
+        pytest.skip("the folder robustdarts is not here (NASTK_SHARED, or ../shared/data)")
+    page = PAGE.read_text()
+    for lines in (report.accuracies, report.treatments, report.taus, report.matched):
+        assert "\n".join(lines(WEIGHTS)) in page

@@ -1,12 +1,12 @@
 """The measurements of the page "Official trained supernets", on the authors' S1 to S4.
 
-    python docs/studies/official_supernets.py WEIGHTS IMAGES [--minutes 60] [--passes 10]
+    python docs/studies/official_supernets.py WEIGHTS IMAGES [--minutes 60] [--what whole ...]
 
 WEIGHTS is the folder `robustdarts` (`sN_cifar10.safetensors` and `sN_cifar10_logged.csv.gz`),
 IMAGES a folder of the 10,000 test images of CIFAR-10, one folder a class. No supernet has seen
 them: 4,000 are the train split of the methods here, 4,000 the valid split. Nothing is trained.
 
-The work is cut into units of a minute or so (`UNITS`), and goes through them in passes, so that
+The work is cut into units of a minute or so (`UNITS`), and goes through them in rounds, so that
 every space and method has something early. Rows are appended to three CSVs beside this file as they
 come; units that stand in `official_supernets_runs.csv` are not measured again.
 `official_supernets_report.py` makes tables and pictures of them.
@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,6 @@ TREATMENT = nastk.Augmentation(
     flip=True,
 )
 """What the authors' code does to every image, of their held-out half too."""
-
-ARCHITECTURES, IMAGES = 20, 500
-"""Architectures of a unit, and the images that they are measured on."""
 
 
 def share(name: str, whole: int) -> int:
@@ -148,53 +146,58 @@ def table_of(architecture: str, shape: Sequence[int]) -> Tensor:
 Rows = Iterable[Mapping[str, Any]]
 
 
-def paths(
-    inputs: Inputs, name: str, number: int, what: str = "paths", running: bool = True
-) -> tuple[Bench, Rows]:
-    """Accuracies of the next architectures, in an order that is random and fixed.
-
-    The norms use the authors' running statistics, or else those of the batch, as in nastk's
-    rankings. `hits` says which images are classified correctly, a bit each, in base 64.
-    """
-    bench = inputs.bench(name, 0, "random")
-    order = np.random.default_rng(0).permutation(1_000)
-    size = share(name, ARCHITECTURES)
+def paths(inputs: Inputs, name: str, number: int) -> tuple[Bench, Rows]:
+    """Accuracies of the next architectures of the log, in an order that is random and fixed."""
+    order, size = np.random.default_rng(0).permutation(1_000), share(name, 20)
     rows = order[number * size : (number + 1) * size].tolist()
-    view = bench.probe.valid.view("paths", batch_size=100)
-    batches = list(islice(view.epoch(0), IMAGES // 100))
-    logged, shape = inputs.logged(name), bench.branch.subspace.mask.shape
-
-    def measured() -> Iterator[Mapping[str, Any]]:
-        for row in rows:
-            active = table_of(logged[row]["architecture"], shape)
-            with bench.frozen.applied() if running else nullcontext():
-                hits = bench.probe.correct(Mixture(active.float(), active), batches).numpy()
-            yield {
-                "what": what,
-                "row": row,
-                "images": len(hits),
-                "accuracy": round(100 * float(hits.mean()), 3),
-                "hits": base64.b64encode(np.packbits(hits).tobytes()).decode(),
-            }
-
-    return bench, measured()
+    bench = inputs.bench(name, 0, "random")
+    return bench, accuracies(bench, inputs.logged(name), rows, "paths", images=500)
 
 
-def paths_by_batch(inputs: Inputs, name: str, number: int) -> tuple[Bench, Rows]:
-    """The same architectures, normalised by the statistics of the batch."""
-    return paths(inputs, name, number, "paths by batch", running=False)
+def whole(inputs: Inputs, name: str, number: int, what: str = "whole") -> tuple[Bench, Rows]:
+    """Accuracies of the ten architectures that the authors measured on their whole valid half.
 
-
-def paths_of_copies(inputs: Inputs, name: str, number: int) -> tuple[Bench, Rows]:
-    """The same architectures and images, which went through JPEG once more: what does once cost?"""
+    Images and norms as in the log, or differently, as `what` says: see `UNITS`.
+    """
     valid = inputs.splits.valid
-    copies = replace(valid, images=compressed(valid.images))
-    return paths(
-        replace(inputs, splits=replace(inputs.splits, valid=copies)),
-        name,
-        number,
-        "paths of copies",
-    )
+    if what == "whole of copies":
+        valid = replace(valid, images=compressed(valid.images))
+    seen = replace(inputs, splits=replace(inputs.splits, valid=valid))
+    bench, logged = seen.bench(name, 0, "random"), inputs.logged(name)
+    rows = [number for number, row in enumerate(logged) if row["valid_accuracy_whole"]]
+    return bench, accuracies(bench, logged, rows, what, images=share(name, 1_000))
+
+
+def mixture(inputs: Inputs, name: str, number: int) -> tuple[Bench, Rows]:
+    """The accuracy of the supernet that methods ask: all operations at equal weights."""
+    bench = inputs.bench(name, 0, "random")
+    batches = list(islice(bench.probe.valid.view("paths").epoch(0), 4))
+    hits = bench.probe.correct(Mixture.uniform(bench.probe.subspace), batches).numpy()
+    return bench, [recorded("mixture", -1, hits)]
+
+
+def accuracies(
+    bench: Bench, logged: Sequence[Mapping[str, str]], rows: Iterable[int], what: str, images: int
+) -> Iterator[Mapping[str, Any]]:
+    """Yields a row for each architecture, whose norms use the authors' running statistics."""
+    view = bench.probe.valid.view("paths", batch_size=100, augment=what != "whole plain")
+    batches = list(islice(view.epoch(0), images // 100))
+    for row in rows:
+        active = table_of(logged[row]["architecture"], bench.branch.subspace.mask.shape)
+        with nullcontext() if what == "whole by batch" else bench.frozen.applied():
+            hits = bench.probe.correct(Mixture(active.float(), active), batches).numpy()
+        yield recorded(what, row, hits)
+
+
+def recorded(what: str, row: int, hits: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """A row of the CSV of accuracies: `hits` has a bit an image, in base 64."""
+    return {
+        "what": what,
+        "row": row,
+        "images": len(hits),
+        "accuracy": round(100 * float(hits.mean()), 3),
+        "hits": base64.b64encode(np.packbits(hits).tobytes()).decode(),
+    }
 
 
 def compressed(images: Tensor) -> Tensor:
@@ -283,16 +286,23 @@ def scored(place: tuple[int, int], value: Any, error: Any = float("nan")) -> dic
 # ---------------------------------------------------------------------- units of work
 
 UNITS: dict[str, tuple[Callable[[Inputs, str, int], tuple[Bench, Rows]], int, Path]] = {
+    "mixture": (mixture, 1, PATHS),
     "flatness": (flatness, 3, SCORES),
     "game of paths": (game_of_paths, 20, SCORES),
     "perturbation": (perturbation, 4, SCORES),
     "paths": (paths, 50, PATHS),
+    "whole": (whole, 1, PATHS),
+    "whole of copies": (partial(whole, what="whole of copies"), 1, PATHS),
     "game of mixtures": (game_of_mixtures, 10, SCORES),
-    "paths of copies": (paths_of_copies, 2, PATHS),
     "matching": (matching, 3, SCORES),
-    "paths by batch": (paths_by_batch, 2, PATHS),
+    "whole plain": (partial(whole, what="whole plain"), 1, PATHS),
+    "whole by batch": (partial(whole, what="whole by batch"), 1, PATHS),
 }
-"""The units, the most rounds of each, and where their rows go."""
+"""The units, the most rounds of each, and where their rows go.
+
+Of the ten `whole` ones: as in the log; images that went through JPEG once more (what does once
+cost?); images that are not cropped and mirrored; norms by the statistics of the batch.
+"""
 
 
 def done() -> set[tuple[str, str, int]]:
@@ -335,17 +345,25 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def measure(weights: Path, images: Path, minutes: float = 60.0, passes: int = 50) -> None:
+def measure(
+    weights: Path,
+    images: Path,
+    minutes: float = 60.0,
+    space: list[str] | None = None,
+    what: list[str] | None = None,
+    rounds: int = 50,
+) -> None:
     """Measure what is not there yet, for so many minutes of the processor."""
     inputs = Inputs.opened(weights, images)
-    for number in range(passes):
-        for what, (_, most, _) in UNITS.items():
-            for name in SPACES:
-                if number >= most or (name, what, number) in done():
+    for number in range(rounds):
+        for unit_name, (_, most, _) in UNITS.items():
+            for name in space or SPACES:
+                wanted = number < most and (not what or unit_name in what)
+                if not wanted or (name, unit_name, number) in done():
                     continue
                 if time.process_time() > 60 * minutes:
                     return
-                unit(inputs, name, what, number)
+                unit(inputs, name, unit_name, number)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,23 @@
-"""Tables and pictures of the page "Official trained supernets", from the CSVs beside this file.
+"""Tables of the page "Official trained supernets", from the CSVs beside this file.
 
-    python docs/studies/official_supernets_report.py table WEIGHTS
-    python docs/studies/official_supernets_report.py draw WEIGHTS
+    python docs/studies/official_supernets_report.py WEIGHTS
 
-WEIGHTS is the folder `robustdarts`, for the log of accuracies and the parameters of operations.
-`official_supernets.py` wrote the CSVs.
+WEIGHTS is the folder `robustdarts`, for the authors' log. `official_supernets.py` wrote the CSVs,
+`official_supernets_pictures.py` draws.
 """
 
 import base64
 import csv
 import math
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import typer
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from official_supernets import PATHS, RUNS, SCORES, SPACES, TASK, Inputs, table_of
 from scipy.stats import kendalltau
 
@@ -38,7 +35,6 @@ METHODS = {
 }
 LOG_IMAGES = 640
 """Images of an accuracy in the log: ten batches of 64."""
-PICTURES = Path(__file__).parent.parent / "images"
 
 
 def rows_of(path: Path, **wanted: str) -> list[dict[str, str]]:
@@ -71,33 +67,35 @@ def operations(space: str) -> tuple[Numbers, Numbers]:
 
 
 def measured(space: str, what: str) -> tuple[Numbers, Numbers, int]:
-    """Returns the scores of a method and their standard errors over its rounds, and the rounds."""
-    rounds: dict[str, tuple[Numbers, Numbers]] = {}
+    """Returns the scores of a method, their standard errors, and the number of its rounds.
+
+    The errors are those of the mean over rounds; of a single round, its own.
+    """
     shape = operations(space)[0].shape
+    rounds: dict[str, Numbers] = {}  # 2 x edges x operations: values, standard errors
     for row in rows_of(SCORES, space=space, what=what):
-        values, errors = rounds.setdefault(
-            row["round"], (np.full(shape, np.nan), np.full(shape, np.nan))
-        )
+        found = rounds.setdefault(row["round"], np.full((2, *shape), np.nan))
         place = int(row["edge"]), int(row["operation"])
-        values[place], errors[place] = float(row["value"]), float(row["standard_error"])
+        found[:, *place] = float(row["value"]), float(row["standard_error"])
     if not rounds:
         return np.full(shape, np.nan), np.full(shape, np.nan), 0
-    values = np.stack([as_score(what, values) for values, _ in rounds.values()])
-    if len(values) == 1:
-        return values[0], next(iter(rounds.values()))[1], 1
-    return values.mean(0), values.std(0, ddof=1) / math.sqrt(len(values)), len(values)
+    scores, errors = zip(*(as_scores(what, *found) for found in rounds.values()), strict=True)
+    if len(scores) == 1:
+        return scores[0], errors[0], 1
+    spread = np.std(scores, axis=0, ddof=1) / math.sqrt(len(scores))
+    return np.mean(scores, axis=0), spread, len(scores)
 
 
-def as_score(what: str, values: Numbers) -> Numbers:
-    """Returns a method's values as scores, larger where it would keep the operation.
+def as_scores(what: str, values: Numbers, errors: Numbers) -> tuple[Numbers, Numbers]:
+    """Returns a method's values as scores, larger where it would keep the operation; their errors.
 
     `isdarts` removes the flattest: minus the logarithm of its measure, which keeps the order and
     lets no single edge decide a mean; `none`, infinitely flat, is as bad as the worst of the rest.
     """
     if what != "flatness":
-        return values
+        return values, errors
     scores = -np.log(values)
-    return np.where(np.isneginf(scores), scores[np.isfinite(scores)].min(), scores)
+    return np.where(np.isneginf(scores), scores[np.isfinite(scores)].min(), scores), errors / values
 
 
 def additive(tables: Numbers, truth: Numbers, folds: int = 10) -> tuple[Numbers, Numbers]:
@@ -120,17 +118,34 @@ def additive(tables: Numbers, truth: Numbers, folds: int = 10) -> tuple[Numbers,
     return predicted, fitted(fold >= 0).reshape(tables.shape[1:])
 
 
-def rankers(weights: Path, space: str) -> Iterator[tuple[str, Numbers]]:
-    """Yields what ranks the architectures of the log: its name, and a number for each of them."""
+@dataclass(frozen=True)
+class Ranker:
+    """What ranks the architectures of the log: a number for each, and the table it comes from."""
+
+    name: str
+    predicted: Numbers
+    table: Numbers
+    what: str = ""
+
+
+def rankers(weights: Path, space: str) -> Iterator[Ranker]:
+    """Yields the rankers of a space: the log itself, methods, counts."""
     tables, truth = log(weights, space)
-    convolutions, parameters = operations(space)
-    yield "additive fit to the log", additive(tables, truth)[0]
+    yield Ranker("additive fit to the log", *additive(tables, truth))
     for what, called in METHODS.items():
         scores, _, rounds = measured(space, what)
         if rounds:
-            yield called, (tables * scores).sum((1, 2)) / tables.sum((1, 2))
-    yield "convolutions", (tables * convolutions).sum((1, 2))
-    yield "parameters", (tables * parameters).sum((1, 2))
+            means = (tables * scores).sum((1, 2)) / tables.sum((1, 2))
+            yield Ranker(called, means, scores, what)
+    for name, counts in zip(("convolutions", "parameters"), operations(space), strict=True):
+        yield Ranker(name, (tables * counts).sum((1, 2)), counts)
+
+
+def agreeing(effects: Numbers, table: Numbers) -> int:
+    """Returns on how many edges a table prefers the same one of the last two operations."""
+    return int(
+        (np.sign(effects[:, -1] - effects[:, -2]) == np.sign(table[:, -1] - table[:, -2])).sum()
+    )
 
 
 def spent(space: str, what: str) -> str:
@@ -146,10 +161,12 @@ def spent(space: str, what: str) -> str:
 
 def settled(scores: Numbers, errors: Numbers) -> str:
     """Returns on how many edges the best operation leads by two standard errors."""
+    if not np.isfinite(errors).any():
+        return "–"  # a single round, of a method that knows no errors
     order = np.argsort(-scores, axis=1)
     best, next_best = (np.take_along_axis(table, order, 1)[:, :2] for table in (scores, errors))
     leads, noise = best[:, 0] - best[:, 1], np.hypot(next_best[:, 0], next_best[:, 1])
-    return f"{int((leads > 2 * noise).sum())} of {len(scores)}"
+    return str(int((leads > 2 * noise).sum()))
 
 
 # ---------------------------------------------------------------------- tables
@@ -196,40 +213,47 @@ def accuracies(weights: Path) -> Iterator[str]:
     """Yields the table of accuracies, a line a space."""
     yield (
         "| space | architectures × images | tau with the log | halves | ceiling | log, mean | "
-        "ours less the log |"
+        "ours less the log | all at equal weights |"
     )
-    yield "|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|"
     for space in sorted(SPACES):
         hits, rows = hits_of(space, "paths")
+        if not rows:
+            continue
         logged = log(weights, space)[1]
         found = measured_agreement(hits, logged[rows].tolist())
         yield (
             f"| {space.upper()} | {hits.shape[0]} × {hits.shape[1]} | {interval(found.kendall)} | "
             f"{found.halves:.2f} | {ceiling(logged, hits.shape[1]):.2f} | "
-            f"{100 * logged[rows].mean():.1f} % | {difference(hits, logged[rows, None])} |"
+            f"{100 * logged[rows].mean():.1f} % | {difference(hits, logged[rows, None])} | "
+            f"{100 * hits_of(space, 'mixture')[0].mean():.1f} % |"
         )
 
 
 def treatments(weights: Path) -> Iterator[str]:
-    """Yields the table of other treatments, on the same architectures and images."""
-    yield "| space | what is changed | architectures | accuracy, points | tau before | tau after |"
-    yield "|---|---|---|---|---|---|"
-    changes = {
-        "paths of copies": "images compressed once more",
-        "paths by batch": "norms by the batch's statistics",
-    }
+    """Yields the table of the ten architectures whose accuracy on 25,000 images is logged."""
+    yield (
+        "| space | log, ten batches | log, 25,000 images | ours less that | compressed once more | "
+        "neither cropped nor mirrored | norms by the batch |"
+    )
+    yield "|---|---|---|---|---|---|---|"
     for space in sorted(SPACES):
-        before = dict(zip(*reversed(hits_of(space, "paths")), strict=True))
-        for what, change in changes.items():
-            after, rows = hits_of(space, what)
-            if not rows:
-                continue
-            same, truth = np.stack([before[row] for row in rows]), log(weights, space)[1][rows]
-            each = [kendalltau(hits.mean(1), truth).statistic for hits in (same, after)]
-            yield (
-                f"| {space.upper()} | {change} | {len(rows)} | {difference(after, same)} | "
-                f"{each[0]:+.2f} | {each[1]:+.2f} |"
-            )
+        hits, rows = hits_of(space, "whole")
+        if not rows:
+            continue
+        logged = Inputs(weights, None).logged(space)
+        few, whole = (
+            np.array([float(logged[row][f"valid_accuracy_{name}"]) / 100 for row in rows])
+            for name in ("10_batches", "whole")
+        )
+        changed = [
+            difference(other, hits) if (other := hits_of(space, f"whole {name}")[0]).size else "–"
+            for name in ("of copies", "plain", "by batch")
+        ]
+        yield (
+            f"| {space.upper()} | {100 * few.mean():.1f} % | {100 * whole.mean():.1f} % | "
+            f"{difference(hits, whole[:, None])} | {' | '.join(changed)} |"
+        )
 
 
 def interval(estimate: Any) -> str:
@@ -240,27 +264,31 @@ def interval(estimate: Any) -> str:
 def taus(weights: Path) -> Iterator[str]:
     """Yields the table of rankers, a line a ranker and space."""
     yield (
-        "| space | ranker | tau with the log | best tenth | regret of ten | edges settled | "
-        "minutes | images |"
+        "| space | ranker | tau with the log | best tenth | regret of ten | edges as the log | "
+        "edges settled | minutes | images |"
     )
-    yield "|---|---|---|---|---|---|---|---|"
-    called = {value: key for key, value in METHODS.items()}
+    yield "|---|---|---|---|---|---|---|---|---|"
     for space in sorted(SPACES):
         _, truth = log(weights, space)
-        for name, predicted in rankers(weights, space):
-            found = nastk.agreement(predicted.tolist(), truth.tolist())
+        fit = None
+        for ranker in rankers(weights, space):
+            found = nastk.agreement(ranker.predicted.tolist(), truth.tolist())
+            fit, same = (ranker.table, "") if fit is None else (fit, agreeing(fit, ranker.table))
             cost = " |  | "
-            if what := called.get(name):
-                scores, errors, _ = measured(space, what)
-                cost = f"{settled(scores, errors)} | {spent(space, what)}"
+            if ranker.what:
+                scores, errors, _ = measured(space, ranker.what)
+                cost = f"{settled(scores, errors)} | {spent(space, ranker.what)}"
             yield (
-                f"| {space.upper()} | {name} | {interval(found.kendall)} | "
-                f"{found.best_kendall:+.2f} | {100 * found.regret['10']:.1f} | {cost} |"
+                f"| {space.upper()} | {ranker.name} | {interval(found.kendall)} | "
+                f"{found.best_kendall:+.2f} | {100 * found.regret['10']:.1f} | {same} | {cost} |"
             )
 
 
-def pairs(weights: Path, space: str) -> tuple[Numbers, Numbers]:
-    """Returns, for every two operations of an edge, `gm`'s distance and the log's difference."""
+def pairs(weights: Path, space: str) -> tuple[Numbers, Numbers, Hits]:
+    """Returns `gm`'s distance and the log's difference of every two operations of an edge.
+
+    Then: is the edge one of the normal cell?
+    """
     effects = additive(*log(weights, space))[1]
     distances: dict[tuple[int, str], list[float]] = {}
     for row in rows_of(SCORES, space=space, what="matching"):
@@ -270,112 +298,34 @@ def pairs(weights: Path, space: str) -> tuple[Numbers, Numbers]:
         abs(float(np.subtract(*effects[edge, [int(part) for part in names.split("|")]])))
         for edge, names in distances
     ]
-    return np.array([np.mean(values) for values in distances.values()]), np.array(differences)
+    means = np.array([np.mean(values) for values in distances.values()])
+    return means, np.array(differences), np.array([edge < 14 for edge, _ in distances])
 
 
 def matched(weights: Path) -> Iterator[str]:
     """Yields the table of `gm`, a line a space."""
-    yield "| space | pairs | distances | tau with the difference in the log | minutes | images |"
-    yield "|---|---|---|---|---|---|"
+    yield (
+        "| space | pairs | distances | tau with the difference in the log | normal cell | "
+        "reduction cell | minutes | images |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
     for space in sorted(SPACES):
-        distances, differences = pairs(weights, space)
+        distances, differences, normal = pairs(weights, space)
         if not len(distances):
             continue
         found = nastk.agreement(distances.tolist(), differences.tolist())
+        cells = " | ".join(
+            f"{kendalltau(distances[rows], differences[rows]).statistic:+.2f}"
+            for rows in (normal, ~normal)
+        )
         yield (
             f"| {space.upper()} | {len(distances)} | {distances.min():.2f} to "
-            f"{distances.max():.2f} | {interval(found.kendall)} | {spent(space, 'matching')} |"
+            f"{distances.max():.2f} | {interval(found.kendall)} | {cells} | "
+            f"{spent(space, 'matching')} |"
         )
-
-
-# ---------------------------------------------------------------------- pictures
-
-
-def draw_accuracies(weights: Path, space: str, axes: Axes) -> None:
-    """Our accuracy of each architecture over the log's."""
-    hits, rows = hits_of(space, "paths")
-    logged = 100 * log(weights, space)[1][rows]
-    axes.plot([0, 100], [0, 100], color="0.7", linewidth=0.8)
-    axes.scatter(logged, 100 * hits.mean(1), s=9, color="#0072b2", alpha=0.6, linewidths=0)
-    low, high = logged.min() - 4, logged.max() + 4
-    axes.set(xlim=(low, high), ylim=(low, high), title=space.upper())
-    axes.set_aspect("equal")
-    axes.set(xlabel="the authors' log, %", ylabel="here, %")
-
-
-def draw_taus(weights: Path, space: str, axes: Axes) -> None:
-    """Tau of each ranker, with its interval."""
-    _, truth = log(weights, space)
-    found = {
-        name: nastk.agreement(predicted.tolist(), truth.tolist()).kendall
-        for name, predicted in rankers(weights, space)
-    }
-    for place, (name, tau) in enumerate(reversed(found.items())):
-        colour = "#d55e00" if "`" in name else "0.45"
-        axes.plot([tau.low, tau.high], [place, place], color=colour)
-        axes.plot([tau.value], [place], "o", color=colour, markersize=4)
-    axes.axvline(0, color="0.8", linewidth=0.8, zorder=0)
-    axes.set_yticks(range(len(found)), [name.replace("`", "") for name in reversed(found)])
-    axes.set(title=space.upper(), xlim=(-0.6, 1), xlabel="Kendall's tau with the log")
-
-
-def draw_scores(weights: Path, space: str, axes: Axes) -> None:
-    """On each edge, by how much the last operation leads the one before: the log, the values."""
-    effects = 100 * additive(*log(weights, space))[1]
-    for what, colour in (("game of paths", "#0072b2"), ("game of mixtures", "#d55e00")):
-        scores, errors, rounds = measured(space, what)
-        if not rounds:
-            continue
-        leads, noise = 100 * (scores[:, -1] - scores[:, -2]), 200 * np.hypot(*errors[:, -2:].T)
-        axes.errorbar(
-            effects[:, -1] - effects[:, -2],
-            leads,
-            noise,
-            fmt="o",
-            color=colour,
-            markersize=3,
-            elinewidth=0.6,
-            label=METHODS[what].replace("`", ""),
-        )
-    for line in (axes.axhline, axes.axvline):
-        line(0, color="0.8", linewidth=0.8, zorder=0)
-    axes.set(title=space.upper(), xlabel="difference in the log, points", ylabel="in value, points")
-
-
-Draw = Callable[[Path, str, Axes], None]
-DRAWN: Mapping[str, tuple[Draw, tuple[float, float], tuple[int, int]]] = {
-    "accuracies": (draw_accuracies, (9, 2.7), (1, 4)),
-    "taus": (draw_taus, (9, 4.6), (2, 2)),
-    "scores": (draw_scores, (9, 6), (2, 2)),
-}
-"""The pictures: what draws a panel, the size in inches, rows and columns of panels."""
-
-app = typer.Typer(add_completion=False)
-
-
-@app.command("table")
-def tables(weights: Path) -> None:
-    """Print the tables of the page."""
-    for lines in (accuracies, treatments, taus, matched):
-        print("\n".join(lines(weights)), end="\n\n")
-
-
-@app.command("draw")
-def pictures(weights: Path, suffix: str = "svg") -> None:
-    """Draw the pictures of the page into docs/images."""
-    style = {"svg.hashsalt": "nastk", "svg.fonttype": "path", "font.size": 8}
-    for name, (draw, size, panels) in DRAWN.items():
-        with rc_context(style):
-            figure = Figure(size, layout="constrained")
-            for space, axes in zip(sorted(SPACES), figure.subplots(*panels).flat, strict=True):
-                draw(weights, space, axes)
-            handles, labels = axes.get_legend_handles_labels()
-            if handles:
-                figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-            where = PICTURES / f"official-supernets-{name}.{suffix}"
-            metadata = {"Date": None} if suffix == "svg" else None
-            figure.savefig(where, metadata=metadata, dpi=120)
 
 
 if __name__ == "__main__":
-    app()
+    folder = Path(sys.argv[1])
+    for lines in (accuracies, treatments, taus, matched):
+        print("\n".join(lines(folder)), end="\n\n")

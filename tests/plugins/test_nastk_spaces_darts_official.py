@@ -118,7 +118,7 @@ AS_LOGGED = Augmentation(
 )
 """What the images of the log went through: the held-out half was cropped and mirrored too."""
 
-COMPARED = {"s1": (20, 0.5), "s2": (20, 0.6), "s3": (20, 0.7), "s4": (100, 0.5)}
+COMPARED = {"s1": (25, 0.5), "s2": (25, 0.6), "s3": (25, 0.7), "s4": (100, 0.5)}
 """For each space: every how many architectures of the log one is measured, and the least tau."""
 
 
