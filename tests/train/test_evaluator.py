@@ -45,6 +45,7 @@ def test_seconds_are_written_where_there_are_any_and_compare_nothing(seconds, mo
     found = Evaluation("x", {"a": 1}, ("a note",), seconds)
     assert found.to_json() == {"evaluator": "x", "metrics": {"a": 1}, "notes": ["a note"], **more}
     assert found == Evaluation("x", {"a": 1}, ("a note",)) != Evaluation("x", {"a": 2})
+    assert "seconds" not in Evaluation("x", {"a": 1}).to_json()
 
 
 def test_a_run_that_is_asked_to_stop_ends_what_is_measured():

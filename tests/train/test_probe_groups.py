@@ -126,6 +126,7 @@ def test_an_inner_clock_counts_from_its_own_first_epoch():
     assert (probe.epoch, probe.step, probe.epochs) == (2, 7, 4)
     inner = probe.with_clock(begin=1, epochs=3, ahead=2)
     assert (inner.epoch, inner.step, inner.epochs, inner.progress) == (1, 6, 3, 6 / 9)
+    assert probe.with_clock(begin=1, epochs=3).step == 4
     within = inner.with_clock(begin=1, epochs=2, ahead=3)
     assert (within.epoch, within.step, within.epochs) == (0, 6, 2)
     assert (probe.epoch, probe.step, probe.epochs) == (2, 7, 4)

@@ -75,8 +75,11 @@ def test_a_preset_says_all_options_of_what_is_installed_and_those_given_of_what_
     known = catalogue().load("updater", "random").Options.model_fields
     assert set(around("random", candidates=7)["inner_options"]) == set(known)
     assert around("no-such", rate=1) == {"inner": "no-such", "inner_options": {"rate": 1}}
-    with pytest.raises(ConfigurationError, match="'darts' has no preset 'paper' for any space"):
-        complete("darts", {}, "paper")
+    for preset in ("paper", "thorough"):
+        with pytest.raises(
+            ConfigurationError, match=f"'darts' has no preset '{preset}' for any sp"
+        ):
+            complete("darts", {}, preset)
 
 
 NAN, INF = float("nan"), float("inf")
