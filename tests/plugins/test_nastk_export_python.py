@@ -127,6 +127,7 @@ class Chosen(nn.Module):
         return self.head(self.layer(self.stem(images)).mean((2, 3)))
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize("chosen", ["plain", "deep", "skip"])
 def test_the_decided_network_of_ones_own_space_is_written(chosen):
     space = space_of(Chosen)()
@@ -222,6 +223,7 @@ def test_long_lines_are_broken_where_python_allows_it(line, expected):
     assert broken(line, 0) == expected
 
 
+@pytest.mark.slow
 def test_the_toy_space_is_written_too():
     space = ToySpace()
     architecture = space.sample(space.full(), torch.Generator().manual_seed(0))
