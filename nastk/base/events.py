@@ -166,7 +166,7 @@ class Watched(Event):
     warnings: Sequence[Mapping[str, str]] = ()
 
 
-ANOTHER_TRAINING = "another_training"
+ONE_TRAINING = "one_training"
 """The ranking by one training of each architecture, whose truth is the mean of the others."""
 
 

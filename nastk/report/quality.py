@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nastk.base.events import ANOTHER_TRAINING
+from nastk.base.events import ONE_TRAINING
 from nastk.report.curves import sparkline
 from nastk.report.numbers import percent
 from nastk.train.diagnostic import branch_of, changes_of, warnings_of
@@ -79,9 +79,9 @@ def rankings(history: History) -> RenderableType | None:
     )
     note += "best: tau among the truly best tenth; top 10 and regret in %"
     notes = [Text(note, "dim")]
-    if ANOTHER_TRAINING in ranked[-1]["by"]:
-        text = "by one training, against the mean of the others: what is possible"
-        notes.append(Text(f"{ANOTHER_TRAINING.replace('_', ' ')}: {text}", "dim"))
+    if ONE_TRAINING in ranked[-1]["by"]:
+        text = "of each architecture, against the mean of the others: what is possible"
+        notes.append(Text(f"{ONE_TRAINING.replace('_', ' ')}: {text}", "dim"))
     supernet = ranked[-1]["by"].get("supernet") or {}
     if (halves := supernet.get("halves")) is not None:
         text = f"accuracies on two halves of the {supernet['images']:,} images agree with tau "

@@ -33,7 +33,7 @@ from nastk.base.correlation import (
     measured_agreement,
 )
 from nastk.base.errors import ConfigurationError, DataError
-from nastk.base.events import ANOTHER_TRAINING, Ranked
+from nastk.base.events import ONE_TRAINING, Ranked
 from nastk.base.failures import blamed
 from nastk.base.seeds import generator
 from nastk.base.values import number
@@ -233,7 +233,7 @@ class Ranking:
         if any(len(known.trainings) < 2 for known in self.known):
             return {}
         pairs = [(known.trainings[0], fmean(known.trainings[1:])) for known in self.known]
-        return {ANOTHER_TRAINING: self._agreement(pairs)}
+        return {ONE_TRAINING: self._agreement(pairs)}
 
     def _agreement(self, pairs: Sequence[tuple[float, float]]) -> dict[str, object] | None:
         """Returns the agreement of (prediction, truth) pairs; None if it is not defined."""

@@ -35,7 +35,7 @@ def read(folder: Path, origin: Mapping[str, Any], device: torch.device) -> dict[
 
     Raises:
         CheckpointError: the file is damaged, or of another version.
-        ConfigurationError: it belongs to another training; names the first difference.
+        ConfigurationError: it belongs to one training; names the first difference.
     """
     path = folder / NAME
     if not path.exists():
@@ -61,7 +61,7 @@ def check_origin(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]
     """Raises a `ConfigurationError` if a folder holds a training of another origin."""
     for name, old, new in _differences(before, now):
         raise ConfigurationError(
-            f"{folder} holds another training: {name} is {new!r}, was {old!r}. Ask for the same, "
+            f"{folder} holds one training: {name} is {new!r}, was {old!r}. Ask for the same, "
             "or name another place with --name or --out."
         )
 

@@ -81,7 +81,7 @@ class SeedTraining:
         """Returns the model of a training that is finished, else None.
 
         Raises:
-            ConfigurationError: the folder holds another training.
+            ConfigurationError: the folder holds one training.
         """
         if not (self.folder / MODEL).exists():
             return None
@@ -100,7 +100,7 @@ class SeedTraining:
         """Called before anything is trained or written.
 
         Raises:
-            ConfigurationError: the folder holds another training, or a fresh one could not begin
+            ConfigurationError: the folder holds one training, or a fresh one could not begin
                 with the weights of the plan.
         """
         plan, cpu = self.plan, torch.device("cpu")

@@ -233,7 +233,7 @@ def test_an_architecture_from_elsewhere_needs_images_and_no_name(tmp_path):
 def test_another_recipe_in_the_same_place_is_refused(run):
     called(run, *RECIPE)
     message = refused(run, *RECIPE, "-o", "ema=0.5")
-    assert "seed-0 holds another training: recipe.ema is 0.5, was None" in message
+    assert "seed-0 holds one training: recipe.ema is 0.5, was None" in message
     message = refused(run, "-d", "crop_padding=2", *RECIPE)
     assert "data.options.crop_padding is 2, was None" in message
 

@@ -124,7 +124,7 @@ def test_what_knows_one_training_ranks_against_the_mean_of_the_others(trainings)
     harness = Harness(loving("conv"), trainer_options={"epochs": 1}, watchers=[ranking])
     harness.run()
     (event,) = (each for each in harness.events if isinstance(each, Ranked))
-    found = event.by.get("another_training")
+    found = event.by.get("one_training")
     assert found is None if trainings == 1 else found["kendall"]["value"] == pytest.approx(-1)
 
 
