@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 import nastk
-from nastk import ArchitectureUpdater, DataSource, Evaluator, SearchSpace, Supernet
+from nastk import (
+    ArchitectureUpdater,
+    Continuation,
+    DataSource,
+    Evaluator,
+    Plan,
+    SearchSpace,
+    Subspace,
+    Supernet,
+)
 
 MUST = [
     (SearchSpace, "supernet network decide to_text from_text"),
@@ -27,6 +36,12 @@ def test_a_class_that_lacks_an_answer_cannot_be_made(interface, answers):
         with pytest.raises(TypeError, match=f"abstract method '?{missing}"):
             lacking()
     assert interface.__abstractmethods__ == set(names)
+
+
+def test_by_default_a_plan_decides_and_a_branch_keeps_its_weights():
+    subspace = Subspace(((True, False),))
+    assert Plan(3, 3, 16, 48, 48) == Plan(3, 3, 16, 48, 48, decides=True)
+    assert Continuation(subspace) == Continuation(subspace, fresh=False, schedule=None)
 
 
 CHANGES = ["Answers", "Tally", "Weights", "Branch", "Trainer"]
