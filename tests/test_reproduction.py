@@ -22,8 +22,8 @@ from nastk.runs.evaluating import evaluator_use
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CODE = re.compile(r"`(nastk (?:search|evaluate) [^`\n]+)`|^(nastk (?:search|evaluate) .+)$", re.M)
-# Placeholders, files that are the reader's, and the updater that a page has its readers write.
-OTHERS = re.compile(r"\.\.\.|…|RUN|PATH|PHOTOS|NAME|--config|--updater coin")
+# Placeholders, files that are the reader's, and the updaters that a page has its readers write.
+OTHERS = re.compile(r"\.\.\.|…|RUN|PATH|PHOTOS|NAME|--config|--updater (coin|my-method)")
 TASKS = {
     "cifar10": Task(10, 3, 32),
     "cifar100": Task(100, 3, 32),

@@ -1,5 +1,6 @@
 """`TableAccuracy`, the evaluator `table`, looks architectures up in a benchmark's table."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,7 @@ from nastk import (
     Evaluator,
     Probe,
 )
-from nastk_tables.column import dataset_name
+from nastk_tables.column import Column, dataset_name
 from nastk_tables.places import find, is_name
 from nastk_tables.storage import read
 
@@ -87,6 +88,8 @@ class TableAccuracy(Evaluator):
             and (column.dataset, column.epochs) == (dataset_name(options.dataset), self.epochs)
         }
 
+        self._runs = {split: self._runs_of(each.column) for split, each in self._accuracies.items()}
+
     def _most_epochs(self) -> int:
         """Returns the most epochs of the trainings on the data set, else `USUAL_EPOCHS`."""
         dataset = dataset_name(self.options.dataset)
@@ -149,22 +152,27 @@ class TableAccuracy(Evaluator):
             self.name, {**metrics, **costs}, self._notes(), trainings=self._trainings(index)
         )
 
+    def _runs_of(self, mean: Column) -> list[Float32[np.ndarray, "architectures"]]:
+        """Returns the accuracies (%) of the single runs that the table has of a mean."""
+        training = replace(mean, seeds=())
+        return [
+            self.table.numbers(column.name)
+            for column in self.table.columns
+            if column.seed is not None and replace(column, seed=None) == training
+        ]
+
     def _trainings(self, index: int) -> dict[str, tuple[float, ...]]:
-        """Returns the accuracies (0..1) of the single runs behind each mean, where they are known.
+        """Returns the accuracies (0..1) of single runs, where the table has several.
 
         Architectures of NAS-Bench-201 were trained one to three times.
         """
         found = {}
-        for split, scores in self._accuracies.items():
-            runs = (self._of_seed(str(split), seed)[index] for seed in scores.column.seeds)
-            accuracies = tuple(round(float(run) / 100, 6) for run in runs if run == run)
-            if len(accuracies) > 1:
-                found[f"table_{split}_accuracy"] = accuracies
+        for split, runs in self._runs.items():
+            accuracies = [float(values[index]) / 100 for values in runs]
+            known = tuple(round(accuracy, 6) for accuracy in accuracies if accuracy == accuracy)
+            if len(known) > 1:
+                found[f"table_{split}_accuracy"] = known
         return found
-
-    def _of_seed(self, split: str, seed: int) -> Float32[np.ndarray, "architectures"]:
-        """Returns the accuracies (%) of the runs with this seed; NaN where there is none."""
-        return self.table.scores(self.options.dataset, split, self.epochs, seed).values
 
     def _costs(self, text: str) -> dict[str, float]:
         """Returns the metrics of all costs that the table knows of an architecture."""

@@ -1,6 +1,6 @@
 """`nastk new`: names, files, and packages that work as they were written."""
 
-import importlib
+import importlib.util
 import inspect
 import os
 import shutil
@@ -117,12 +117,17 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: nastk-fresh\nVersion: 0.1.0\n")
         (info / "entry_points.txt").write_text("[nastk]\nnastk_fresh = nastk_fresh\n")
         monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.syspath_prepend(tmp_path / "tests")
         catalogue.cache_clear()
-        return importlib.import_module(f"test_{kind}")
+        # By its file: nastk has test modules of the same names.
+        file = tmp_path / "tests" / f"test_{kind}.py"
+        spec = importlib.util.spec_from_file_location(f"fresh_{file.stem}", file)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
 
     yield made
-    for name in [name for name in sys.modules if name.startswith(("nastk_fresh", "test_"))]:
+    for name in [name for name in sys.modules if name.startswith("nastk_fresh")]:
         file = getattr(sys.modules[name], "__file__", None) or ""
         if file.startswith(str(tmp_path)):
             del sys.modules[name]

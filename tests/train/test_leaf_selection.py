@@ -222,7 +222,7 @@ def test_a_choice_that_is_stopped_is_made_anew_to_the_same_end(straight, tmp_pat
     run.observers.append(stop)
     with pytest.raises(StopRequested, match="Continue with `nastk resume"):
         list(run.events())
-    assert working == ["training network 1 of 2, epoch 1/2"]
+    assert len(working) == 1 and working[0].startswith("training network 1 of 2, epoch 1/2, ")
     assert RunFolder.open(tmp_path / "cut").state() == "interrupted"
     again = nastk.resume(tmp_path / "cut")
     assert again.text == result.text
