@@ -48,7 +48,7 @@ def _by_step(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
     return _line(recipe.epochs, elapsed)
 
 
-def _line(epochs: int, elapsed: float) -> float:
+def _line(epochs: int, elapsed: float | int) -> float:
     """Returns the fraction of the rate after `elapsed` epochs, as PC-DARTS trains on ImageNet.
 
     The line would reach 0 at five epochs before the end. From its last positive value on, a line

@@ -342,5 +342,5 @@ def test_a_stored_training_goes_on_to_the_same_bits(options, stop, tmp_path):
     again.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     again.until(3)
     assert fingerprint(again.trained.state_dict()) == fingerprint(straight.trained.state_dict())
-    without_time = [replace(record, seconds=0) for record in again.records]
-    assert without_time == [replace(record, seconds=0) for record in straight.records]
+    without_time = [replace(record, seconds=0.0) for record in again.records]
+    assert without_time == [replace(record, seconds=0.0) for record in straight.records]

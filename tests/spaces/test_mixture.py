@@ -118,7 +118,8 @@ def test_terms_are_the_weights_of_what_is_computed():
 
 
 def test_terms_ask_for_tables_of_one_form():
-    with pytest.raises(ValueError, match="zip"):
+    # Where CI compares every call with its annotation, that refuses it before.
+    with pytest.raises((ValueError, TypeError), match=r"zip|Type-check error"):
         terms_of(torch.ones(3, 2), torch.ones(2, 2, dtype=torch.bool))
 
 

@@ -185,7 +185,9 @@ def test_scores_that_are_not_a_number_are_refused_by_their_edges(rows, message):
 
 @pytest.mark.parametrize("shape", [(3, 2), (2, 3), (9,), (3, 3, 1)])
 def test_scores_of_another_form_are_refused(shape):
-    with pytest.raises(PluginError, match=r"scores of shape \(3, 3\) .*, got \(" + str(shape[0])):
+    # Where CI compares every call with its annotation, that refuses some of them before.
+    message = rf"scores of shape \(3, 3\) .*, got \({shape[0]}|Type-check error"
+    with pytest.raises((PluginError, TypeError), match=message):
         SPACE.decide(torch.zeros(shape), FULL)
 
 
