@@ -97,6 +97,21 @@ def json_value(text: str) -> Any:
     return value
 
 
+def json_object_in(text: str) -> dict[str, Any] | None:
+    """Returns the JSON object that a text is; None for any other text.
+
+    >>> json_object_in('{"a": 1}'), json_object_in("[1]"), json_object_in("{a}")
+    ({'a': 1}, None, None)
+    """
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        value = json_value(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def check_plain(value: Any, most: int | None = None) -> None:
     """Refuse a value that is not a JSON value, is nested too deeply, or is too large.
 

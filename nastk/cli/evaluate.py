@@ -17,7 +17,7 @@ from nastk.base.seeds import seed_of
 from nastk.cli import output
 from nastk.cli.given import GivenArchitecture, given_architecture
 from nastk.cli.progress import ProgressView
-from nastk.cli.subject import check_images, final_branch
+from nastk.cli.subject import check_images, final_branch, refuse_for_run
 from nastk.data.augment import Augmentation
 from nastk.data.image_size import read_size
 from nastk.data.source import DataSource
@@ -98,13 +98,7 @@ def _of_run(
     folder: RunFolder, request: Request, specs: Sequence[ComponentSpec]
 ) -> list[Evaluation]:
     """Evaluate the architecture of a run in the run's context, and add that to the run's result."""
-    flags = {"--space": request.space, "-s": request.space_options, "--data": request.data}
-    for flag, value in flags.items():
-        if value:
-            raise ConfigurationError(
-                f"{flag} is for an architecture from elsewhere; {folder.path} is a run, which says "
-                "itself what it searched. Leave it out."
-            )
+    refuse_for_run(folder, request.space, request.space_options, request.data)
     result = Result(folder)
     architecture = result.architecture
     changed = assignments(request.data_options, "-d")

@@ -13,7 +13,7 @@ from typing import Any
 from nastk.base.component import assignments
 from nastk.base.errors import ConfigurationError, DataError, near_miss
 from nastk.base.plugins import catalogue
-from nastk.base.reading import json_value, read_text
+from nastk.base.reading import json_object_in, read_text
 from nastk.cli import output
 from nastk.runs.folder import CONFIG, RunFolder, is_one_word
 from nastk.spaces.architecture import Architecture
@@ -87,11 +87,8 @@ def own_json(word: str) -> tuple[Architecture, str] | None:
 
 def _stored_json(text: str) -> Mapping[str, Any] | None:
     """Returns the JSON object of an architecture that nastk wrote; None for any other text."""
-    if not text.lstrip().startswith("{"):
-        return None
-    try:
-        value = json_value(text)
-    except ValueError:
+    value = json_object_in(text)
+    if value is None:
         return None
     value = value.get("architecture", value)
     known = isinstance(value, Mapping) and {"schema", "space", "edges"} <= set(value)

@@ -165,15 +165,25 @@ class _Stop:
         self.stopping = True
 
 
-def _of_run(folder: RunFolder, request: SubjectRequest) -> Subject:
-    """Returns the architecture that a run found, with the run's space and images."""
-    flags = {"--space": request.space, "-s": request.space_options, "--data": request.data}
-    for flag, value in flags.items():
+def refuse_for_run(
+    folder: RunFolder, space: str | None, space_options: Sequence[str], data: str | None
+) -> None:
+    """Called where a run is named: raises an error for flags that only others need.
+
+    Raises:
+        ConfigurationError: one of the flags was typed.
+    """
+    for flag, value in {"--space": space, "-s": space_options, "--data": data}.items():
         if value:
             raise ConfigurationError(
                 f"{flag} is for an architecture from elsewhere; {folder.path} is a run, which says "
                 "itself what it searched. Leave it out."
             )
+
+
+def _of_run(folder: RunFolder, request: SubjectRequest) -> Subject:
+    """Returns the architecture that a run found, with the run's space and images."""
+    refuse_for_run(folder, request.space, request.space_options, request.data)
     architecture = Result(folder).architecture
     changed = assignments(request.data_options, "-d")
     layers = {"data": {"name": None, "options": changed}, "device": request.device}

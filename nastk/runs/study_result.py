@@ -33,6 +33,11 @@ class Cell:
     config: SearchConfig
     folder: RunFolder
 
+    @cached_property
+    def result(self) -> Result:
+        """The result of the finished run; its file is read once."""
+        return Result(self.folder)
+
 
 @dataclass(frozen=True)
 class Study:
@@ -105,14 +110,13 @@ class Study:
 
     def _metrics(self, cell: Cell) -> dict[str, float | int]:
         """Returns the metrics of a run and what its search cost."""
-        result = Result(cell.folder)
-        total = result.cost.search
+        total = cell.result.cost.search
         cost = {
             "images_forward": total.images_forward,
             "images_backward": total.images_backward,
             "seconds": total.seconds,
         }
-        return {**result.evaluation, **cost}
+        return {**cell.result.evaluation, **cost}
 
     def _row(self, label: str) -> dict[str, Any]:
         """Returns the entry of one updater in `rows`."""
@@ -124,7 +128,7 @@ class Study:
         return {
             "updater": label,
             "seeds": [cell.seed for cell in cells],
-            "architectures": [Result(cell.folder).text for cell in cells],
+            "architectures": [cell.result.text for cell in cells],
             "metrics": {name: _spread(numbers) for name, numbers in values.items()},
         }
 

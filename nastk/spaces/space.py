@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nastk.base.component import Component
 from nastk.base.errors import ConfigurationError, DataError, PluginError
-from nastk.base.reading import json_value
+from nastk.base.reading import json_object_in
 from nastk.base.renamed import RenamedMethods
 from nastk.data.task import Task
 from nastk.spaces.architecture import Architecture, Published
@@ -112,7 +112,7 @@ class SearchSpace(Component, RenamedMethods, ABC, renamed={"complaint": "why_emp
                 f"{text.strip()} is an id: it tells architectures apart and does not describe one. "
                 "Give the text, or the JSON, of the architecture."
             )
-        value = _json_object(text)
+        value = json_object_in(text)
         value = value.get("architecture", value) if value else None
         if not isinstance(value, Mapping) or not {"schema", "edges"} <= set(value):
             return None
@@ -277,14 +277,3 @@ class SingleChoiceSpace(SearchSpace):
         """
         if why := self.why_empty(subspace):
             raise PluginError(f"No architecture lies in this subspace: {why}.")
-
-
-def _json_object(text: str) -> Mapping[str, Any] | None:
-    """Returns the JSON object in `text`, or None if the text is not a JSON object."""
-    if not text.lstrip().startswith("{"):
-        return None
-    try:
-        value = json_value(text)
-    except ValueError:
-        return None
-    return value if isinstance(value, Mapping) else None

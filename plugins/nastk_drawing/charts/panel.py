@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#68717D")
+"""Colours of lines and dots that are told apart: updaters, seeds."""
 WIDTH, HEIGHT = 230.0, 146.0
 BOTTOM, TOP, RIGHT = 30.0, 10.0, 12.0
 """Room around the axes for tick labels and their title; the room on the left depends on labels."""

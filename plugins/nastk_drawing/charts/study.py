@@ -8,6 +8,7 @@ from nastk.report import Curves, RunRecord, metric
 from nastk_drawing import canvas
 from nastk_drawing.canvas import BORDER, INK
 from nastk_drawing.charts.panel import (
+    COLOURS,
     Panel,
     at_most,
     band,
@@ -21,7 +22,6 @@ from nastk_drawing.charts.panel import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#68717D")
 ROW = 24.0
 
 

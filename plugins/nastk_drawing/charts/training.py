@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from nastk.report import percent
 from nastk_drawing import canvas
 from nastk_drawing.charts.panel import (
+    COLOURS,
     Panel,
     by_epoch,
     end_labels,
@@ -17,7 +18,6 @@ from nastk_drawing.charts.panel import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#68717D")
 QUANTITIES = (
     (("loss", "train_loss"), "Training loss", False),
     (("train_accuracy", "accuracy"), "Training accuracy", True),
