@@ -139,7 +139,7 @@ class Ranking:
         self.options, self.space, self.evaluator, self.counter = options, space, evaluator, counter
         self.metric = options.metric
         self.known = self._sample()
-        self._counted: dict[str, dict[str, object] | None] | None = None
+        self._constant: dict[str, dict[str, object] | None] | None = None
 
     def __call__(self, epoch: FinishedEpoch) -> Ranked | None:
         """Called after every epoch of a branch: measures if it is due, else returns None."""
@@ -156,8 +156,7 @@ class Ranking:
             {
                 "scores": self._by_scores(epoch.scores),
                 "supernet": self._by_supernet(probe, inside),
-                **self._by_counts(probe),
-                **self._by_training(),
+                **self._without_search(probe),
             },
         )
 
@@ -202,27 +201,31 @@ class Ranking:
         mixtures = (Mixture.of(known.architecture) for known in announced)
         return np.stack([probe.correct(mixture, batches).numpy() for mixture in mixtures])
 
+    def _without_search(self, probe: Probe) -> dict[str, dict[str, object] | None]:
+        """Returns the agreement of rankers that ignore the search: the same after every epoch."""
+        if self._constant is None:
+            self._constant = {**self._by_counts(probe), **self._by_training()}
+        return self._constant
+
     def _by_counts(self, probe: Probe) -> dict[str, dict[str, object] | None]:
-        """Returns the agreement of the baselines, which is the same after every epoch."""
-        if self._counted is None:
-            free = parameter_free(self.space.edges, probe)
-            counts: dict[str, list[float]] = {CONVOLUTIONS: []}
-            for known in self.known:
-                links = known.architecture.links()
-                counts[CONVOLUTIONS].append(float(sum(link not in free for link in links)))
-                if self.counter is None:
-                    continue
-                evaluation = self._evaluation(self.counter, known.architecture)
-                for name, value in evaluation.metrics.items():
-                    counts.setdefault(name, []).append(float(value))
-            self._counted = {
-                name: self._agreement(
-                    [(value, known.truth) for value, known in zip(values, self.known, strict=True)]
-                )
-                for name, values in counts.items()
-                if len(values) == len(self.known)
-            }
-        return self._counted
+        """Returns the agreement of counts, which know nothing but the architecture."""
+        free = parameter_free(self.space.edges, probe)
+        counts: dict[str, list[float]] = {CONVOLUTIONS: []}
+        for known in self.known:
+            links = known.architecture.links()
+            counts[CONVOLUTIONS].append(float(sum(link not in free for link in links)))
+            if self.counter is None:
+                continue
+            evaluation = self._evaluation(self.counter, known.architecture)
+            for name, value in evaluation.metrics.items():
+                counts.setdefault(name, []).append(float(value))
+        return {
+            name: self._agreement(
+                [(value, known.truth) for value, known in zip(values, self.known, strict=True)]
+            )
+            for name, values in counts.items()
+            if len(values) == len(self.known)
+        }
 
     def _by_training(self) -> dict[str, dict[str, object] | None]:
         """Returns the agreement of the first training with the mean of the others.
