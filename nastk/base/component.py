@@ -313,6 +313,23 @@ def name_and_options(text: str, form: str) -> tuple[str, dict[str, Any]]:
     return name, options
 
 
+def named_spec(given: Any, form: str) -> ComponentSpec:
+    """Returns a component as `ComponentSpec.of` reads it; a text as `NAME[,OPTION=VALUE...]`.
+
+    Raises:
+        ConfigurationError: `given` has neither form; the message begins with `form`.
+
+    >>> named_spec("retrain,epochs=8", "An evaluator is NAME[,OPTION=VALUE...]").options
+    {'epochs': 8}
+    """
+    if not isinstance(given, str):
+        return ComponentSpec.of(given)
+    name, options = name_and_options(given, form)
+    if not name:
+        raise ConfigurationError(f"{form}; got {given!r}.")
+    return ComponentSpec(name, options)
+
+
 def comma_parts(text: str) -> list[str]:
     """Returns `text` split at its commas, except at commas inside the brackets or quotes of JSON.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nastk.base import defaults
-from nastk.base.component import Component, ComponentSpec, Preset, name_and_options, written
+from nastk.base.component import Component, ComponentSpec, Preset, named_spec, written
 from nastk.base.errors import ConfigurationError, near_miss
 from nastk.base.plugins import Catalogue, catalogue
 
@@ -25,16 +25,12 @@ def evaluator_use(given: Any) -> ComponentSpec:
     >>> evaluator_use("retrain,epochs=8,rungs=[1,2,4]").options
     {'epochs': 8, 'rungs': [1, 2, 4]}
     """
-    if not isinstance(given, str):
-        return ComponentSpec.of(given)
-    form = (
-        f"An evaluator is named as NAME[,OPTION=VALUE...], such as {defaults.EVALUATORS[0]} or "
-        f"{defaults.EVALUATORS[0]},batch_size=100"
+    example = defaults.EVALUATORS[0]
+    return named_spec(
+        given,
+        f"An evaluator is named as NAME[,OPTION=VALUE...], such as {example} or "
+        f"{example},batch_size=100",
     )
-    name, options = name_and_options(given, form)
-    if not name:
-        raise ConfigurationError(f"{form}; got {given!r}.")
-    return ComponentSpec(name, options)
 
 
 @dataclass(frozen=True)

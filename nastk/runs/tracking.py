@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from nastk.base.component import ComponentSpec, name_and_options, written
-from nastk.base.errors import ConfigurationError, NastkError, UnreadableError
+from nastk.base.component import ComponentSpec, named_spec, written
+from nastk.base.errors import NastkError, UnreadableError
 from nastk.base.events import Event, RunFinished
 from nastk.base.failures import RAISED, described
 from nastk.base.files import write_atomically
@@ -162,13 +162,7 @@ def tracker_use(given: Any) -> ComponentSpec:
     >>> tracker_use("mlflow,experiment=leaves").options
     {'experiment': 'leaves'}
     """
-    if not isinstance(given, str):
-        return ComponentSpec.of(given)
-    form = "A tracker is named as NAME[,OPTION=VALUE...]"
-    name, options = name_and_options(given, form)
-    if not name:
-        raise ConfigurationError(f"{form}; got {given!r}.")
-    return ComponentSpec(name, options)
+    return named_spec(given, "A tracker is named as NAME[,OPTION=VALUE...]")
 
 
 def _of_environment() -> list[str]:
