@@ -6,23 +6,22 @@ updater or seed adds runs. Runs of one seed share initial weights and batches. R
 always among the updaters.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from nastk.base import defaults
 from nastk.base.component import ComponentSpec
 from nastk.base.errors import ConfigurationError
-from nastk.report.notebook import shown
 from nastk.runs.assembly import assemble
 from nastk.runs.budget import Budget
 from nastk.runs.config import resolve
 from nastk.runs.evaluating import cheap
+from nastk.runs.executing import Around, execute, unfinished
 from nastk.runs.folder import CONFIG, RunFolder
 from nastk.runs.relay import Observer
 from nastk.runs.result import Result
-from nastk.runs.run import Run
 from nastk.runs.search_config import SearchConfig
 from nastk.runs.study_result import Cell, Study, file_name
 
@@ -42,7 +41,7 @@ def compare(
     out: str | Path = "runs/study",
     observers: Iterable[Observer] = (),
     trackers: Iterable[str | ComponentSpec | Mapping[str, Any]] = (),
-    around: Callable[[Cell, Run], AbstractContextManager[None]] = lambda cell, run: nullcontext(),
+    around: Around = lambda cell, run: nullcontext(),
     **request: Any,
 ) -> Study:
     """Search with every updater and every seed, one after the other, and tabulate the results.
@@ -67,23 +66,8 @@ def compare(
     Example: `nastk.compare("nasbench201", ["darts", "shapley"], seeds=range(4), out="runs/study")`
     """
     shared = {**request, "space": space, "data": data}
-    trackers = list(trackers)
     cells = plan(shared, updaters, list(seeds), Path(out), budget)
-    for cell in _unfinished(cells):
-        begun = (cell.folder.path / CONFIG).exists()
-        run = (
-            Run.resumed(cell.folder, observers=observers, trackers=trackers)
-            if begun
-            else Run.new(cell.config, cell.folder.path, observers=observers, trackers=trackers)
-        )
-        intended = run.assembly.plan
-        title = f"{cell.label}, seed {cell.seed}"
-        with (
-            around(cell, run),
-            shown(run.observers, intended.epochs, intended.steps_per_epoch, title),
-        ):
-            for _ in run.events():
-                pass
+    execute(cells, observers, list(trackers), around)
     study = Study(Path(out), cells)
     study.store()
     return study
@@ -130,7 +114,7 @@ def plan(
             config = resolve({**cell_request, "seed": seed})
             _check_kept(folder, config)
             cells.append(Cell(label, seed, config, folder))
-    for cell in _unfinished(cells):
+    for cell in unfinished(cells):
         # Under a budget every updater's run was assembled already, to find its epochs.
         if cell.seed == seeds[0] and budget is None:
             assemble(cell.config, begins=True)
@@ -194,11 +178,6 @@ def _within(request: Mapping[str, Any], budget: Budget, text: str, prefix: Path)
     if not epochs:
         epochs = [budget.epochs(assemble(resolve({**request, "trainer": _long(request)})))]
     return {**request, "budget": text, "trainer": {**trainer, "epochs": epochs[0]}}
-
-
-def _unfinished(cells: Sequence[Cell]) -> Iterator[Cell]:
-    """Returns the cells whose runs are not finished."""
-    return (cell for cell in cells if cell.folder.state() != "finished")
 
 
 def _check_kept(folder: RunFolder, config: SearchConfig) -> None:
