@@ -1,15 +1,17 @@
-"""Reads budgets as users write them: `spending` reads `images=400k` and `seconds=15m`."""
+"""Reads budgets as users write them: `spending` reads `images=400k` or `cpu_seconds=15m`."""
 
 import re
 from typing import Literal
 
 from nastk.base.errors import ConfigurationError
 
-Unit = Literal["images", "seconds"]
+Unit = Literal["images", "seconds", "cpu_seconds"]
 
-SCALES: dict[str, dict[str, float]] = {
+_TIME = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+SCALES: dict[Unit, dict[str, float]] = {
     "images": {"": 1.0, "k": 1e3, "M": 1e6},
-    "seconds": {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0},
+    "seconds": _TIME,
+    "cpu_seconds": _TIME,
 }
 """For each unit of a budget: the factor of each letter that may follow the number."""
 
@@ -26,11 +28,13 @@ def spending(text: str) -> tuple[Unit, float]:
     (('images', 400000.0), ('seconds', 5400.0))
     """
     name, _, value = text.partition("=")
-    scales, match = SCALES.get(name, {}), NUMBER.fullmatch(value)
+    unit = next((unit for unit in SCALES if unit == name), None)
+    match = NUMBER.fullmatch(value)
+    scales = SCALES[unit] if unit else {}
     amount = float(match[1]) * scales.get(match[2], 0.0) if match else 0.0
-    if not 0 < amount < float("inf"):
+    if unit is None or not 0 < amount < float("inf"):
         raise ConfigurationError(
-            "A budget is written as images=400k, images=2M, seconds=900 or seconds=2h; "
-            f"got {text!r}."
+            "A budget is written as images=400k, images=2M, seconds=900, seconds=2h or "
+            f"cpu_seconds=15m; got {text!r}."
         )
-    return ("images" if name == "images" else "seconds"), amount
+    return unit, amount

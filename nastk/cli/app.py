@@ -253,7 +253,7 @@ def compare(
     r: RANKING_OPTIONS = None,
     epochs: EPOCHS = None,
     budget: Annotated[
-        Text, typer.Option(help="What each run may spend: images=400k or seconds=15m.")
+        Text, typer.Option(help="What each run may spend: images=400k or cpu_seconds=15m.")
     ] = None,
     device: DEVICE = None,
     config: CONFIG = None,

@@ -1,14 +1,16 @@
-"""A budget in images or seconds, turned into the epochs of each method: `Budget`.
+"""A budget in images, seconds or CPU seconds, turned into the epochs of each method: `Budget`.
 
 Images are counted forward plus backward, in training and in measuring, as the run's cost counts
-them; an updater's `max_cost` says how many it will measure. Seconds are predicted from two weight
-steps and a forward pass timed on this machine (`preflight.py`). Either way the result is a whole
-number of epochs, so that schedules end where their methods expect it.
+them; an updater's `max_cost` says how many it will measure. Seconds are predicted from weight
+steps and forward passes timed on this machine (`preflight.py`), by a clock on the wall or by what
+this process computes on the CPU, which does not depend on what else the machine does. Either way
+the result is a whole number of epochs, so that schedules end where their methods expect it.
 """
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from time import perf_counter, process_time
 from typing import Self
 
 from nastk.base.cost import PhaseCost
@@ -23,11 +25,14 @@ from nastk.train.updater import Plan
 
 LONGEST = 1_000_000
 """A budget that allows more epochs than this is refused."""
+PATIENCE = 2.0
+"""Seconds over which weight steps are timed: the epochs of all runs follow from their mean."""
+CLOCKS = {"seconds": perf_counter, "cpu_seconds": process_time}
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The images or seconds that one run may spend on the search.
+    """The images, seconds or CPU seconds that one run may spend on the search.
 
     >>> Budget.parse("images=400k")
     Budget(unit='images', amount=400000.0)
@@ -38,7 +43,7 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads `images=400k`, `images=2.5M`, `seconds=900`, `seconds=15m` or `seconds=2h`.
+        """Reads `images=400k`, `images=2.5M`, `seconds=900`, `seconds=2h` or `cpu_seconds=15m`.
 
         Raises:
             ConfigurationError: the text has none of these forms.
@@ -99,8 +104,8 @@ class Budget:
                 "kept. Use --epochs, or a method that implements `max_cost`."
             )
         passes, forward, backward = len(trained(assembly, branch)), 1.0, 1.0
-        if self.unit == "seconds":
-            forecast = rehearse(assembly)
+        if self.unit != "images":
+            forecast = rehearse(assembly, clock=CLOCKS[self.unit], patience=PATIENCE)
             forward, backward = forecast.forward_seconds, forecast.backward_seconds
 
         def price(plan: Plan) -> float:

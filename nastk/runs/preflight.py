@@ -6,12 +6,14 @@ process which has done the steps that need the most memory once (`peak.py`). Not
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import repeat
 from typing import Any
 
 import torch
 
+from nastk.base.cost import PhaseCost
 from nastk.base.errors import ConfigurationError, NastkError
 from nastk.base.failures import RAISED, as_nastk_error, out_of_memory
 from nastk.base.plugins import catalogue
@@ -59,11 +61,21 @@ class Forecast:
         return asdict(self)
 
 
-def rehearse(assembly: Assembly, memory: bool = False) -> Forecast:
+Clock = Callable[[], float]
+
+
+def rehearse(
+    assembly: Assembly,
+    memory: bool = False,
+    clock: Clock = time.perf_counter,
+    patience: float = 0.0,
+) -> Forecast:
     """Take two weight steps, discard them, and return a forecast for the whole run.
 
     With `memory`, also do the later steps of a run that need the most memory, so that `peak_memory`
-    is the run's; without, it is that of the first steps.
+    is the run's; without, it is that of the first steps. `clock` gives the time: with
+    `time.process_time` the forecast's seconds are CPU seconds. With `patience` more steps are
+    taken, until that many seconds have passed by the clock or the epoch is over.
 
     Raises:
         ConfigurationError: with `memory`, the run needs more than the device has; says which
@@ -74,7 +86,7 @@ def rehearse(assembly: Assembly, memory: bool = False) -> Forecast:
         forecast = _within(assembly, available(assembly.execution.device)) if memory else None
         if memory and forecast is None:
             raise _too_large(assembly)
-        return forecast or _timed(assembly)
+        return forecast or _timed(assembly, clock, patience)
     except NastkError:
         raise
     except RAISED as error:
@@ -131,14 +143,14 @@ def _with_micro_batch(assembly: Assembly, size: int) -> Assembly:
     return replace(assembly, trainer=replace(assembly.trainer, options=options))
 
 
-def _timed(assembly: Assembly) -> Forecast:
-    """Returns the forecast from two weight steps and a forward pass."""
+def _timed(assembly: Assembly, clock: Clock = time.perf_counter, patience: float = 0.0) -> Forecast:
+    """Returns the forecast from weight steps and forward passes; arguments as for `rehearse`."""
     trainer, plan = assembly.trainer, assembly.plan
     branch = trainer.root()
     steps = plan.epochs * plan.steps_per_epoch
     mixtures = trained(assembly, branch)
-    weight_seconds, updater_seconds = _time_step(assembly, branch)
-    forward = _time_forward(assembly, branch, mixtures[0])
+    weight_seconds, updater_seconds = _time_step(assembly, branch, clock, patience)
+    forward = _time_forward(assembly, branch, mixtures[0], clock, patience)
     backward = max(weight_seconds / (plan.batch_size * len(mixtures)) - forward, 0.0)
     max_cost = branch.updater.max_cost(plan)
     if max_cost is None:
@@ -191,41 +203,52 @@ def trained(assembly: Assembly, branch: Branch) -> Sequence[Mixture]:
     return [mixture.detach() for mixture in mixtures]
 
 
-def _time_step(assembly: Assembly, branch: Branch) -> tuple[float, float]:
-    """Returns the seconds of the second weight step without the updater, and of the updater in it.
+def _time_step(
+    assembly: Assembly, branch: Branch, clock: Clock, patience: float
+) -> tuple[float, float]:
+    """Returns the mean seconds of a weight step without the updater, and of the updater in it.
 
     The first step warms up; where an epoch has only one step, that one is timed.
     """
-    trainer = assembly.trainer
+    trainer, timed = assembly.trainer, 0
     moments = trainer.run([branch])
     device = assembly.execution.device
     random_state = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
     with assembly.execution.settings(), random_state:
         if assembly.plan.steps_per_epoch > 1:
             next(moments)
-        before, started = _updater_seconds(assembly), time.perf_counter()
-        next(moments)
-        _wait(branch)
-        total = time.perf_counter() - started
-    updater_seconds = _updater_seconds(assembly) - before
-    return max(total - updater_seconds, 1e-9), updater_seconds
+            _wait(branch)
+        before, started = _updater_seconds(assembly, clock), clock()
+        while not timed or (
+            clock() - started < patience and timed + 1 < assembly.plan.steps_per_epoch
+        ):
+            next(moments)
+            _wait(branch)
+            timed += 1
+        total = clock() - started
+    updater_seconds = (_updater_seconds(assembly, clock) - before) / timed
+    return max(total / timed - updater_seconds, 1e-9), updater_seconds
 
 
-def _time_forward(assembly: Assembly, branch: Branch, mixture: Mixture) -> float:
-    """Returns the seconds of one image's forward pass, measured on one training batch."""
-    batch = assembly.trainer.train.at(0)
-    scores = assembly.trainer.probe(branch).scores(iter([mixture] * 2), [batch])
+def _time_forward(
+    assembly: Assembly, branch: Branch, mixture: Mixture, clock: Clock, patience: float
+) -> float:
+    """Returns the mean seconds of one image's forward pass, measured on one training batch."""
+    batch, timed = assembly.trainer.train.at(0), 0
+    scores = assembly.trainer.probe(branch).scores(repeat(mixture), [batch])
     with assembly.execution.settings():
         next(scores)
-        started = time.perf_counter()
-        next(scores)
-        return (time.perf_counter() - started) / len(batch.labels)
+        started = clock()
+        while not timed or clock() - started < patience:
+            next(scores)
+            timed += 1
+        return (clock() - started) / timed / len(batch.labels)
 
 
-def _updater_seconds(assembly: Assembly) -> float:
-    """Returns the seconds charged to the updater so far."""
-    phase = assembly.trainer.ledger.cost().phases.get("updater")
-    return phase.seconds if phase else 0.0
+def _updater_seconds(assembly: Assembly, clock: Clock) -> float:
+    """Returns the seconds charged to the updater so far, by the clock."""
+    phase = assembly.trainer.ledger.cost().phases.get("updater", PhaseCost())
+    return phase.cpu_seconds if clock is time.process_time else phase.seconds
 
 
 def _wait(branch: Branch) -> None:

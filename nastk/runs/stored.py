@@ -93,6 +93,7 @@ class _Phase(BaseModel):
     seconds: float = 0.0
     peak_memory: int = 0
     strategies: dict[str, int] = Field(default_factory=dict)
+    cpu_seconds: float = 0.0
 
 
 class StoredResult(_Open):

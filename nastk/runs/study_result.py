@@ -115,6 +115,7 @@ class Study:
             "images_forward": total.images_forward,
             "images_backward": total.images_backward,
             "seconds": total.seconds,
+            "cpu_seconds": total.cpu_seconds,
         }
         return {**cell.result.evaluation, **cost}
 

@@ -29,6 +29,7 @@ def clock(monkeypatch):
     """Time that passes only when it is told to."""
     now = [100.0]
     monkeypatch.setattr(module, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(module, "process_time", lambda: now[0] / 2)
 
     def wait(seconds):
         now[0] += seconds
@@ -98,4 +99,4 @@ def test_a_ledger_goes_on_from_a_stored_cost(clock):
     with ledger.phase("train"):
         clock(1.0)
         ledger.charge(forward=1)
-    assert ledger.cost().phases["train"] == PhaseCost(65, 64, 11.0, 5)
+    assert ledger.cost().phases["train"] == PhaseCost(65, 64, 11.0, 5, {}, 0.5)

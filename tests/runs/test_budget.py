@@ -28,6 +28,7 @@ def assembled(updater, epochs=1000, **changes):
         ("seconds=90", "seconds", 90.0),
         ("seconds=15m", "seconds", 900.0),
         ("seconds=2h", "seconds", 7200.0),
+        ("cpu_seconds=15m", "cpu_seconds", 900.0),
     ],
 )
 def test_a_budget_is_read(text, unit, amount):
@@ -37,7 +38,7 @@ def test_a_budget_is_read(text, unit, amount):
 @pytest.mark.parametrize(
     "text",
     ["", "images", "images=", "images=k", "images=0", "images=-3", "images=nan", "images=inf",
-     "images=3h", "seconds=3M", "epochs=3", "400k", "images=4 k k",
+     "images=3h", "seconds=3M", "cpu_seconds=3k", "epochs=3", "400k", "images=4 k k",
      "images=4_0", "images=\u0664", "images=1e999"],
 )  # fmt: skip
 def test_what_is_no_budget_is_refused(text):
