@@ -45,6 +45,8 @@ SMALL = {
 }
 SMALL |= dict.fromkeys(("s1", "s2", "s3", "s4"), SMALL["darts"])
 JUDGES = {"retrain": {"epochs": 1, "batch_size": 16}}
+ZERO_COST = ("gradient-norm", "snip", "zico", "jacobian-covariance", "naswot")
+JUDGES |= {name: {"batch_size": 16} for name in ZERO_COST}
 TASK = Task(classes=3, channels=3, size=8)
 
 
