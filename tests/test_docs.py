@@ -17,6 +17,7 @@ import nastk
 from nastk import catalogue, resolve
 from nastk.base import hookspecs
 from nastk.cli.app import build
+from nastk.runs.problem import problems
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -181,7 +182,13 @@ def test_python_in_pages_is_python_and_names_what_nastk_has(page):
 @pytest.mark.parametrize("page", PROGRAMS, ids=identify)
 def test_yaml_in_pages_is_a_configuration(page):
     for code in blocks(page, "yaml"):
-        assert resolve(yaml.safe_load(code))
+        request = yaml.safe_load(code)
+        own = request.pop("problems", None)
+        if own is None:
+            assert resolve(request)
+            continue
+        for problem in problems(request["space"], request["data"], own):
+            assert resolve({**problem.request(request), "updater": "random"})
 
 
 def commands(page):

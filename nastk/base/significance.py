@@ -8,7 +8,7 @@ of scikit-posthocs (extra `studies`).
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from math import inf, sqrt
+from math import ceil, inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,25 @@ def least_p(pairs: int) -> float:
     return min(1.0, 2.0 ** (1 - pairs))
 
 
+def fewest_blocks(labels: int) -> int:
+    """Returns how many blocks Nemenyi's test needs at least to show that two of `labels` differ.
+
+    With fewer, mean ranks that are as far apart as they can be (`labels` - 1) are not critical.
+
+    >>> fewest_blocks(3), fewest_blocks(6), fewest_blocks(12)
+    (3, 3, 3)
+    """
+    return ceil((_critical(labels, 1) / (labels - 1)) ** 2)
+
+
+def _critical(labels: int, blocks: int) -> float:
+    """Returns the difference of mean ranks at which two updaters differ by Nemenyi's test."""
+    from scipy import stats
+
+    quantile = float(stats.studentized_range.ppf(1 - LEVEL, labels, inf))
+    return quantile / sqrt(2) * sqrt(labels * (labels + 1) / (6 * blocks))
+
+
 def rank_test(values: Values) -> RankTest | None:
     """Returns Friedman's and Nemenyi's tests; None for fewer than three labels or two blocks.
 
@@ -141,12 +160,11 @@ def rank_test(values: Values) -> RankTest | None:
     pairwise = posthocs.posthoc_nemenyi_friedman(table).to_numpy()  # labels x labels
     of_block = stats.rankdata(-table, axis=1)  # blocks x labels
     count = len(labels)
-    quantile = float(stats.studentized_range.ppf(1 - LEVEL, count, inf))
     return RankTest(
         blocks,
         dict(zip(labels, of_block.mean(0).tolist(), strict=True)),
         float(stats.friedmanchisquare(*table.T).pvalue),
-        quantile / sqrt(2) * sqrt(count * (count + 1) / (6 * blocks)),
+        _critical(count, blocks),
         {
             (labels[one], labels[other]): float(pairwise[one, other])
             for one, other in combinations(range(count), 2)

@@ -30,6 +30,7 @@ from nastk.cli.parameters import (
     RANKING,
     RANKING_OPTIONS,
     RUN,
+    SEVERAL_DATA,
     SPACE_OPTIONS,
     TRACK,
     TRAINER_OPTIONS,
@@ -213,9 +214,9 @@ def search(
 @app.command()
 def compare(
     space: Annotated[
-        Text,
+        list[str] | None,
         typer.Option(
-            help=f"The search space, e.g. {defaults.STUDY_SPACE_EXAMPLE}.",
+            help=f"The search space, e.g. {defaults.STUDY_SPACE_EXAMPLE}; repeat it for several.",
             autocompletion=offered("names", "space"),
         ),
     ] = None,
@@ -226,7 +227,7 @@ def compare(
             autocompletion=offered("names", "updater"),
         ),
     ] = None,
-    data: DATA = None,
+    data: SEVERAL_DATA = None,
     seeds: Annotated[str, typer.Option(help="Seeds such as 0-3 or 0,2,5.")] = "0-1",
     preset: Annotated[
         Text,

@@ -87,12 +87,14 @@ def presets() -> Completer:
 def options(kind: str) -> Completer:
     """Returns the completer for options of the named component: `NAME=VALUE`.
 
-    Where several components are named, `COMPONENT.NAME=VALUE`.
+    Where several components are named, and for the updaters of a study, `COMPONENT.NAME=VALUE`.
     """
 
     def suggest(ctx: typer.Context, incomplete: str) -> Suggestions:
+        given = ctx.params.get(kind)
+        count = len(given) if isinstance(given, (list, tuple)) else 0
         # `-o` is for a single evaluator; options of several evaluators follow their names.
-        several = isinstance(ctx.params.get(kind), (list, tuple)) and kind != "evaluator"
+        several = kind != "evaluator" and count > (kind != "updater")
         for name in [kind] if kind in SECTIONS else _named(ctx.params, kind):
             for value, words in _options(kind, name):
                 yield f"{name}.{value}" if several else value, words

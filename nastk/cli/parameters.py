@@ -106,6 +106,14 @@ DATA = Annotated[
         autocompletion=offered("names", "data"),
     ),
 ]
+SEVERAL_DATA = Annotated[
+    list[str] | None,
+    typer.Option(
+        help=f"The images, e.g. {defaults.DATA_EXAMPLE}; repeat it for several data sets. "
+        f"Default: {defaults.DATA}.",
+        autocompletion=offered("names", "data"),
+    ),
+]
 SPACE_OPTIONS = Annotated[
     list[str] | None,
     typer.Option(

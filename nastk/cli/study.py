@@ -12,13 +12,13 @@ from nastk.base import defaults
 from nastk.base.component import ComponentSpec, assignments
 from nastk.base.errors import ConfigurationError, MissingExtraError
 from nastk.cli import output
+from nastk.cli.problems import problem_request
 from nastk.cli.progress import ProgressView
-from nastk.cli.run import request_of
 from nastk.cli.signals import stop_on_signals
 from nastk.report.comparison import comparison_table
+from nastk.report.overall import overall_table
 from nastk.report.study import study_table
-from nastk.runs.comparison import Comparison
-from nastk.runs.config import merge, read_config
+from nastk.runs.config import read_config
 from nastk.runs.run import Run
 from nastk.runs.study import compare
 from nastk.runs.study_result import Cell, Study
@@ -43,7 +43,8 @@ def run_study(
     """`nastk compare`: carry out the missing runs of a study, and show its tables."""
     section_options = dict(options)
     specs = _specs(updaters, section_options.pop("updater") or [])
-    request = merge(read_config(file) if file else {}, request_of(flags, section_options, epochs))
+    stored = read_config(file, "problems") if file else {}
+    request = problem_request(flags, section_options, epochs, stored)
     request.pop("updater", None)
     budget = budget or request.pop("budget", None)
     study = compare(
@@ -100,28 +101,47 @@ def show_study(study: Study, shown: Shown) -> None:
     if shown.form == "--csv":
         output.line(study.table().rstrip())
     elif shown.form == "--json":
-        comparison = _comparison(study, shown.metric)
-        rows = {"study": str(study.folder), "rows": study.rows}
-        output.print_json(rows | {"comparison": comparison and comparison.to_json()})
+        output.print_json({"study": str(study.folder), "rows": study.rows, **_said(study, shown)})
     elif shown.form is not None:
-        frame = study.comparison(shown.metric).frame()
+        several = len(study.problems) > 1
+        frame = (study.overall if several else study.comparison)(shown.metric).frame()
         write = frame.to_latex if shown.form == "--latex" else frame.to_markdown
         digits = {"float_format": "%.2f"} if shown.form == "--latex" else {"floatfmt": ".2f"}
         output.line(write(index=False, **digits).rstrip())
     else:
-        if comparison := _comparison(study, shown.metric):
-            output.show(comparison_table(comparison.to_json()))
+        said = _said(study, shown)
+        if found := said.get("comparison"):
+            output.show(comparison_table(found))
             output.line("")
-        output.show(study_table(study.rows, shown.every))
+        if found := said.get("overall"):
+            output.show(overall_table(found))
+        _show_metrics(study, shown.every)
 
 
-def _comparison(study: Study, metric: str | None) -> Comparison | None:
-    """Returns the comparison of a study; None, with a note, where its libraries are missing."""
+def _show_metrics(study: Study, every: bool) -> None:
+    """Show the metrics of every updater; of several problems only if all are asked for."""
+    if len(study.problems) == 1:
+        output.show(study_table(study.rows, every))
+        return
+    if not every:
+        output.note("The metrics of each problem are shown with --all.")
+    for problem in study.problems * every:
+        output.line(f"\n{problem}")
+        output.show(study_table([row for row in study.rows if row["problem"] == problem], every))
+
+
+def _said(study: Study, shown: Shown) -> dict[str, Any]:
+    """Returns the comparison of a study, of several problems the overall one, as JSON.
+
+    It is None, with a note, where its libraries are missing.
+    """
+    key = "comparison" if len(study.problems) == 1 else "overall"
     try:
-        return study.comparison(metric)
+        said = getattr(study, key)(shown.metric)
     except MissingExtraError as error:
         output.note(str(error))
-        return None
+        return {key: None}
+    return {key: said.to_json()}
 
 
 @contextmanager

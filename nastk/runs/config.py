@@ -50,7 +50,7 @@ def resolve(request: Mapping[str, Any], installed: Catalogue | None = None) -> S
     """
     installed, request = installed or catalogue(), with_present_names(request)
     check_keys(request)
-    specs = {section: _requested(section, request) for section in SECTIONS}
+    specs = {section: named_in(section, request.get(section)) for section in SECTIONS}
     classes = {section: _class(section, spec.name, installed) for section, spec in specs.items()}
     preset = _preset(request, specs["data"].name)
     fitting = presets(preset, specs, classes) if preset else []
@@ -121,8 +121,10 @@ def presets(
     return fitting
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path, *more: str) -> dict[str, Any]:
     """Returns the request in a YAML or JSON file; only its keys are checked.
+
+    `more` are keys that it may have beside those of `SearchConfig`.
 
     Raises:
         ConfigurationError: the file is missing, not readable as YAML or JSON, has a key twice, or
@@ -143,7 +145,8 @@ def read_config(path: Path) -> dict[str, Any]:
             f"got {type(request).__name__}."
         )
     request = with_present_names(request)
-    check_keys(request, f"The config file {path}")
+    known = {key: value for key, value in request.items() if key not in more}
+    check_keys(known, f"The config file {path}")
     return request
 
 
@@ -228,9 +231,12 @@ def _spec(section: str, value: Any, fallback: Any = None) -> ComponentSpec:
     return spec
 
 
-def _requested(section: str, request: Mapping[str, Any]) -> ComponentSpec:
-    """Returns the component that a request names for a section; the default for missing data."""
-    value = request.get(section)
+def named_in(section: str, value: Any) -> ComponentSpec:
+    """Returns the component that a request names for a section; the default for missing data.
+
+    Raises:
+        ConfigurationError: none is named, or `value` has no form of a component.
+    """
     if value is None and section == "data":
         value = defaults.DATA
     if value is None:

@@ -10,14 +10,16 @@ from statistics import fmean, stdev
 from typing import Any, Self
 
 from nastk.base import defaults
-from nastk.base.errors import ConfigurationError, UnreadableError
+from nastk.base.errors import ConfigurationError, UnreadableError, near_miss
 from nastk.base.extras import library
 from nastk.base.files import write_atomically
 from nastk.base.reading import read_json
 from nastk.base.values import document
+from nastk.report.names import data_name
 from nastk.runs.comparison import Comparison, compared
 from nastk.runs.config import resolve
 from nastk.runs.folder import RunFolder
+from nastk.runs.overall import Overall, over_problems
 from nastk.runs.result import Result
 from nastk.runs.search_config import SearchConfig
 
@@ -26,12 +28,16 @@ STUDY = "study.json"
 
 @dataclass(frozen=True)
 class Cell:
-    """A run of a study, of one updater and one seed; `label` names the updater with its options."""
+    """A run of a study, of one updater, one seed and one problem.
+
+    `label` names the updater with its options, `problem` the space and the data set.
+    """
 
     label: str
     seed: int
     config: SearchConfig
     folder: RunFolder
+    problem: str = ""
 
     @cached_property
     def result(self) -> Result:
@@ -43,22 +49,37 @@ class Cell:
 class Study:
     """The results of a study: `rows` has an entry for each updater, `table` the same as CSV.
 
+    In a study of several problems (spaces, data sets) it is an entry for each problem and updater.
+
     Example: `nastk.compare("toy", ["darts"], "toy", seeds=range(4)).rows[0]["metrics"]`
     """
 
     folder: Path
     cells: Sequence[Cell]
 
+    @property
+    def problems(self) -> list[str]:
+        """The labels of the problems, such as `nasbench201 on digits`."""
+        return list(dict.fromkeys(cell.problem for cell in self.cells))
+
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """For each updater: its label, its seeds, and the spread of each metric over them.
+
+        `runs` are the names of its run folders, `problem` is there if the study has several.
 
         A spread is mean, standard deviation and values. The deviation is that of the sample
         (n - 1); None where there is one seed. The cost of the search (without evaluation) is among
         the metrics: `images_forward`, `images_backward`, `seconds`.
         """
-        labels = dict.fromkeys(cell.label for cell in self.cells)
-        return [self._row(label) for label in labels]
+        found: dict[tuple[str, str], list[Cell]] = {}
+        for cell in self.cells:
+            found.setdefault((cell.problem, cell.label), []).append(cell)
+        several = len(self.problems) > 1
+        return [
+            ({"problem": problem} if several else {}) | self._row(label, cells)
+            for (problem, label), cells in found.items()
+        ]
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -79,34 +100,62 @@ class Study:
             ) from None
         return cls(place, [cell for row in rows for cell in _stored_cells(place, row)])
 
-    def comparison(self, metric: str | None = None, to: str | None = None) -> Comparison:
+    def comparison(
+        self, metric: str | None = None, to: str | None = None, problem: str | None = None
+    ) -> Comparison:
         """Returns what the study says of its updaters by one metric, paired by seed.
 
         Args:
             metric: the metric; None: the test accuracy of trained networks, or what comes next.
             to: the label that the others are compared with; None: random search.
+            problem: the label of the problem; None: the only one.
 
         Raises:
-            ConfigurationError: no run has the metric, or no seed has it for all updaters.
+            ConfigurationError: no run has the metric, or no seed has it for all updaters; or the
+                study has several problems and none of them is named.
             MissingExtraError: the extra `studies` is not installed.
         """
+        problems = self.problems
+        if problem not in problems and (problem is not None or len(problems) > 1):
+            hint = "" if problem is None else near_miss(problem, problems)
+            named = "name one" if problem is None else f"got {problem!r}"
+            raise ConfigurationError(
+                f"A comparison is of one problem, {named}.{hint} There are: {', '.join(problems)}. "
+                "`overall()` is of all."
+            )
         runs: dict[str, dict[int, dict[str, float]]] = {}
         random = None
         for cell in self.cells:
-            runs.setdefault(cell.label, {})[cell.seed] = self._metrics(cell)
-            random = cell.label if cell.config.updater.name == defaults.BASELINE else random
+            if problem in (None, cell.problem):
+                runs.setdefault(cell.label, {})[cell.seed] = self._metrics(cell)
+                random = cell.label if cell.config.updater.name == defaults.BASELINE else random
         return compared(runs, to or random or next(iter(runs)), metric)
+
+    def overall(self, metric: str | None = None, to: str | None = None) -> Overall:
+        """Returns what the study says of its updaters over all its problems, by their ranks.
+
+        Arguments and errors are those of `comparison`; without a metric each problem has its own.
+        """
+        found = {name: self.comparison(metric, to, name) for name in self.problems}
+        return over_problems(found)
 
     def frame(self) -> Any:
         """Returns a pandas data frame with a row for each run: updater, seed and all metrics.
+
+        In a study of several problems the first column is `problem`.
 
         Raises:
             MissingExtraError: the extra `studies` is not installed.
         """
         pandas = library("pandas", "studies", "A study as a data frame")
-        return pandas.DataFrame(
-            {"updater": cell.label, "seed": cell.seed, **self._metrics(cell)} for cell in self.cells
-        )
+        several = len(self.problems) > 1
+        rows: list[dict[str, Any]] = [
+            {"problem": cell.problem, "updater": cell.label, "seed": cell.seed}
+            | self._metrics(cell)
+            for cell in self.cells
+        ]
+        frame = pandas.DataFrame(rows)
+        return frame if several else frame.drop(columns="problem")
 
     def _metrics(self, cell: Cell) -> dict[str, float | int]:
         """Returns the metrics of a run and what its search cost."""
@@ -119,9 +168,8 @@ class Study:
         }
         return {**cell.result.evaluation, **cost}
 
-    def _row(self, label: str) -> dict[str, Any]:
+    def _row(self, label: str, cells: Sequence[Cell]) -> dict[str, Any]:
         """Returns the entry of one updater in `rows`."""
-        cells = [cell for cell in self.cells if cell.label == label]
         values: dict[str, list[float | int]] = {}
         for cell in cells:
             for name, value in self._metrics(cell).items():
@@ -129,12 +177,13 @@ class Study:
         return {
             "updater": label,
             "seeds": [cell.seed for cell in cells],
+            "runs": [cell.folder.path.name for cell in cells],
             "architectures": [cell.result.text for cell in cells],
             "metrics": {name: _spread(numbers) for name, numbers in values.items()},
         }
 
     def table(self) -> str:
-        """Returns a line of CSV for each updater: mean, deviation and values of every metric.
+        """Returns a line of CSV for each entry of `rows`: mean, deviation and values of metrics.
 
         A cell holds the values of all seeds, separated by spaces, in the order of `seeds`.
         """
@@ -142,7 +191,8 @@ class Study:
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
         parts = [f"{name}_{part}" for name in names for part in ("mean", "std", "values")]
-        writer.writerow(["updater", "seeds", *parts])
+        keys = ["problem", "updater"] if len(self.problems) > 1 else ["updater"]
+        writer.writerow([*keys, "seeds", *parts])
         for row in self.rows:
             spreads = [row["metrics"].get(name, {}) for name in names]
             numbers = [
@@ -154,7 +204,8 @@ class Study:
                 )
             ]
             seeds = " ".join(map(str, row["seeds"]))
-            writer.writerow([row["updater"], seeds, *("" if n is None else n for n in numbers)])
+            first = [*(row[key] for key in keys), seeds]
+            writer.writerow([*first, *("" if n is None else n for n in numbers)])
         return file.getvalue()
 
     def store(self) -> None:
@@ -172,17 +223,22 @@ def file_name(label: str) -> str:
 def _stored_cells(place: Path, row: Mapping[str, Any]) -> Iterator[Cell]:
     """Yields the finished runs of one updater, as `study.json` lists them."""
     label = str(row["updater"])
-    for seed in row["seeds"]:
-        # A budget may have given random search other options than its folder's name says.
-        names = dict.fromkeys((file_name(label), label.partition("(")[0]))
-        folders = [RunFolder(place / f"{name}-seed{seed}") for name in names]
+    # Earlier versions did not write the folders. A budget may have given random search other
+    # options than its folder's name says.
+    names = dict.fromkeys((file_name(label), label.partition("(")[0]))
+    runs = row.get("runs")
+    for number, seed in enumerate(row["seeds"]):
+        known = [runs[number]] if runs else [f"{name}-seed{seed}" for name in names]
+        folders = [RunFolder(place / name) for name in known]
         found = next((folder for folder in folders if folder.state() == "finished"), None)
         if found is None:
             raise ConfigurationError(
                 f"{folders[0].path} is no finished run, though {place / STUDY} lists it. Bring the "
                 "folder back, or repeat the command that made the study."
             )
-        yield Cell(label, int(seed), resolve(found.config()), found)
+        config = resolve(found.config())
+        problem = f"{config.space.name} on {data_name(vars(config.data))}"
+        yield Cell(label, int(seed), config, found, str(row.get("problem", problem)))
 
 
 def _spread(values: Sequence[float | int]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from nastk import Result, assemble, resolve
 from nastk.base.events import EvaluatorWorking
 from nastk.report.progress import WorkLines
 from nastk.runs.folder import RunFolder
-from nastk.runs.study import plan
+from nastk.runs.study_plan import plan
 
 TOY = ["search", "--space", "toy", "--updater", "darts", "--data", "toy"]
 TOY += ["-t", "batch_size=16", "--epochs", "1", "--out", "a"]

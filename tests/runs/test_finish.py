@@ -12,7 +12,7 @@ from nastk.report.summary import summary
 from nastk.runs import checkpoint
 from nastk.runs.folder import RunFolder
 from nastk.runs.run import Run
-from nastk.runs.study import plan
+from nastk.runs.study_plan import plan
 
 WISHES = {
     "space": "toy",

@@ -15,7 +15,7 @@ from nastk.cli.study import _specs, seed_range
 from nastk.runs import checkpoint
 from nastk.runs.folder import RunFolder
 from nastk.runs.run import Run
-from nastk.runs.study import plan
+from nastk.runs.study_plan import plan
 from nastk.testing import fingerprint
 
 TOY = {"data": "toy", "trainer": {"epochs": 2, "batch_size": 16}}
