@@ -44,7 +44,8 @@ def compare(
             set is a problem of the study.
         seeds: every updater is run once with each.
         budget: what each run may spend, such as `images=400k` or `cpu_seconds=15m`: every
-            updater gets the most epochs that stay within it. None: the epochs of `request` or of the preset.
+            updater gets the most epochs that stay within it. None: the epochs of `request` or of
+            the preset.
         out: the study's folder. Finished runs in it are kept, unfinished ones are resumed.
         observers: functions that are called with the events of every run.
         trackers: tools that draw the numbers of every run, as for `nastk.search`.
