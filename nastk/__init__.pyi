@@ -38,9 +38,14 @@ from .runs.api import stream as stream
 from .runs.assembly import Assembly as Assembly
 from .runs.assembly import assemble as assemble
 from .runs.config import resolve as resolve
+from .runs.executor import Executor as Executor
+from .runs.executor import Workload as Workload
+from .runs.job import Job as Job
+from .runs.job import JobReport as JobReport
 from .runs.result import Result as Result
 from .runs.search_config import SearchConfig as SearchConfig
 from .runs.study import compare as compare
+from .runs.study_result import Failure as Failure
 from .runs.study_result import Study as Study
 from .runs.tracker import TrackedRun as TrackedRun
 from .runs.tracker import Tracker as Tracker

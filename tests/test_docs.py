@@ -28,6 +28,7 @@ FOLDERS = {
     "evaluator": "evaluators",
     "data": "data",
     "tracker": "trackers",
+    "executor": "executors",
 }
 # What is for tests alone is described in testing-a-plugin.md.
 OURS = [
@@ -79,8 +80,8 @@ def hooks():
     ]
 
 
-def test_there_are_eight_hooks():
-    assert len(hooks()) == 8
+def test_there_are_nine_hooks():
+    assert len(hooks()) == 9
 
 
 @pytest.mark.parametrize("signature", hooks())

@@ -41,6 +41,7 @@ OTHER_MEANING = {
     ("report/quality.py", "supernet"): "a kind of ranking",
     ("train/ranking.py", "supernet"): "a kind of ranking",
     ("train/branch.py", "supernet"): "a key of checkpoints",
+    ("train/options.py", "processes"): "those that load images",
 }
 
 

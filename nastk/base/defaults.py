@@ -45,5 +45,8 @@ NETWORK_EVALUATORS = ("size", "retrain")
 LATENCY_LIMIT_EXAMPLE = "latency=20ms:latency,table=cpu.json"
 """An example of a limit that names its evaluator and an option of the evaluator."""
 
+EXECUTOR_EXAMPLE = "processes,workers=2"
+"""The executor of studies in the examples of help texts."""
+
 TRACKER_EXAMPLE = "tensorboard"
 """The tracker in the examples of help texts."""

@@ -6,10 +6,12 @@
     │   └── MissingExtraError      an optional library is not installed; names what to install
     ├── DataError                  images or labels that cannot be used
     ├── PluginError                a plugin did not load, or returned what its contract forbids
+    │   └── ObserverError          a function that hears the events of a run failed
     ├── CheckpointError            a checkpoint that cannot be read, or is of another version
     ├── UnreadableError            a file that is missing, or has another content
     ├── WriteError                 a file that cannot be written: disk full, no permission
     ├── DivergenceError            a loss that is not finite; names branch, epoch and step
+    ├── BusyError                  another process works on a run, a training or a study
     └── StopRequested              exit code 130: the user stopped a run; its checkpoint is written
 
 A message says what was got, what was expected and what to do. The command line prints it as one
@@ -72,6 +74,10 @@ class PluginError(NastkError):
     """A plugin that did not load, or that returned what its contract forbids."""
 
 
+class ObserverError(PluginError):
+    """A function that was to hear the events of a run raised an error, which ended the run."""
+
+
 class CheckpointError(NastkError):
     """A checkpoint that cannot be read, is damaged, or has another version's format."""
 
@@ -100,6 +106,10 @@ class WriteError(NastkError):
 
 class DivergenceError(NastkError):
     """A loss that is not finite; the message names the branch, the epoch and the step."""
+
+
+class BusyError(NastkError):
+    """Another process holds the lock of what was asked for; nothing was changed."""
 
 
 class StopRequested(NastkError):

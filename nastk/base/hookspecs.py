@@ -1,4 +1,4 @@
-"""The hooks that plugins may implement (eight), and `Offer`, a light reference to a plugin's class.
+"""The hooks that plugins may implement (nine), and `Offer`, a light reference to a plugin's class.
 
 A package announces itself with an entry point in the group `nastk` that names a module with hook
 implementations. An offer names the module and the class without importing them, so that a list of
@@ -54,6 +54,11 @@ def data_sources() -> list[Offer]:  # type: ignore[empty-body]
 @hookspec
 def trackers() -> list[Offer]:  # type: ignore[empty-body]
     """Called when plugins are collected: returns offers of trackers."""
+
+
+@hookspec
+def executors() -> list[Offer]:  # type: ignore[empty-body]
+    """Called when plugins are collected: returns offers of executors of studies."""
 
 
 @hookspec

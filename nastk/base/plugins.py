@@ -30,6 +30,7 @@ KINDS = {
     "evaluator": ("evaluators", "evaluator"),
     "data": ("data_sources", "data source"),
     "tracker": ("trackers", "tracker"),
+    "executor": ("executors", "executor"),
 }
 """For each kind of component: the hook that offers it, and its name in messages."""
 
@@ -215,8 +216,8 @@ def register(component: Class) -> Class:
     first.
 
     Args:
-        component: a search space, updater, evaluator, data source or tracker, with `name` and
-            `summary`.
+        component: a search space, updater, evaluator, data source, tracker or executor, with
+            `name` and `summary`.
 
     Raises:
         ConfigurationError: it is no component, has abstract methods left or no name, or a package
@@ -295,8 +296,8 @@ def _checked(component: Any) -> tuple[type[Component], str]:
     if kind is None:
         raise ConfigurationError(
             f"{label} is no component class. Register a subclass of nastk.SearchSpace, "
-            "ArchitectureUpdater, Evaluator, DataSource or Tracker; nastk.space_of makes one of a "
-            "network with choices."
+            "ArchitectureUpdater, Evaluator, DataSource, Tracker or Executor; nastk.space_of makes "
+            "one of a network with choices."
         )
     if missing := [name for name in ("name", "summary") if not getattr(component, name, "")]:
         raise ConfigurationError(
@@ -317,6 +318,7 @@ def _base(kind: str) -> type[Component]:
         "evaluator": ("nastk.train.evaluator", "Evaluator"),
         "data": ("nastk.data.source", "DataSource"),
         "tracker": ("nastk.runs.tracker", "Tracker"),
+        "executor": ("nastk.runs.executor", "Executor"),
     }[kind]
     base: type[Component] = getattr(importlib.import_module(module), name)
     return base

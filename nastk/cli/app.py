@@ -21,6 +21,7 @@ from nastk.cli.parameters import (
     DEVICE,
     EPOCHS,
     EVALUATORS,
+    EXECUTOR,
     ITS_SPACE,
     JSON,
     LEAF_EVALUATOR,
@@ -262,6 +263,14 @@ def compare(
         "runs/study"
     ),
     track: TRACK = None,
+    executor: EXECUTOR = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Go on with runs that failed before.")
+    ] = False,
+    max_failures: Annotated[
+        int | None,
+        typer.Option(parser=whole, metavar="INTEGER", help="End once so many runs have failed."),
+    ] = None,
     show: Annotated[
         Path | None, typer.Option(help="Show the finished study in this folder; nothing is run.")
     ] = None,
@@ -297,7 +306,7 @@ def compare(
         seeds,
         budget,
         out,
-        track or [],
+        study.Work(executor, retry_failed, max_failures, track or []),
         quiet,
         shown,
     )

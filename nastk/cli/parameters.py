@@ -62,6 +62,14 @@ TRACK = Annotated[
         autocompletion=offered("names", "tracker"),
     ),
 ]
+EXECUTOR = Annotated[
+    Text,
+    typer.Option(
+        metavar="NAME[,OPTION=VALUE...]",
+        help=f"Who carries out the runs, e.g. {defaults.EXECUTOR_EXAMPLE}. Default: this process.",
+        autocompletion=offered("names", "executor"),
+    ),
+]
 LEAF_EVALUATOR = Annotated[
     Text,
     typer.Option(

@@ -1,9 +1,11 @@
-"""Signals that stop a run cleanly: `stop_on_signals`."""
+"""Signals that stop work cleanly: `stop_on_signals` a run, `ended_by_signals` a study."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
+
+from nastk.base.errors import StopRequested
 
 
 @runtime_checkable
@@ -29,6 +31,23 @@ def stop_on_signals(run: Stoppable) -> Iterator[None]:
         if run.stopping:
             raise KeyboardInterrupt
         run.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def ended_by_signals(place: object) -> Iterator[None]:
+    """Context in which SIGINT and SIGTERM raise `StopRequested` for the study in folder `place`."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise StopRequested(
+            f"Everything is kept in {place}. Type the same command to go on with the study."
+        )
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -3,19 +3,21 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from nastk.base import defaults
 from nastk.base.component import ComponentSpec, assignments
-from nastk.base.errors import ConfigurationError, MissingExtraError
+from nastk.base.errors import ConfigurationError, MissingExtraError, NastkError
 from nastk.cli import output
 from nastk.cli.problems import problem_request
 from nastk.cli.progress import ProgressView
-from nastk.cli.signals import stop_on_signals
+from nastk.cli.signals import ended_by_signals, stop_on_signals
+from nastk.cli.study_reports import Reports, failed_words
 from nastk.report.comparison import comparison_table
+from nastk.report.failures import failures_table
 from nastk.report.overall import overall_table
 from nastk.report.study import study_table
 from nastk.runs.config import read_config
@@ -36,7 +38,7 @@ def run_study(
     seeds: str,
     budget: str | None,
     out: Path,
-    track: Sequence[str],
+    work: "Work",
     quiet: bool,
     shown: "Shown",
 ) -> None:
@@ -47,23 +49,45 @@ def run_study(
     request = problem_request(flags, section_options, epochs, stored)
     request.pop("updater", None)
     budget = budget or request.pop("budget", None)
-    study = compare(
-        request.pop("space", None),
-        specs,
-        request.pop("data", None),
-        seeds=seed_range(seeds),
-        budget=budget,
-        out=out,
-        trackers=track,
-        around=_quietly if quiet else _with_progress,
-        **request,
-    )
+    reports = Reports(quiet)
+    with ended_by_signals(out) if work.executor else nullcontext():
+        study = compare(
+            request.pop("space", None),
+            specs,
+            request.pop("data", None),
+            seeds=seed_range(seeds),
+            budget=budget,
+            out=out,
+            trackers=work.track,
+            around=_quietly if quiet else _with_progress,
+            executor=work.executor,
+            retry_failed=work.retry_failed,
+            max_failures=work.max_failures,
+            hear=reports.of_executor if work.executor else reports.of_this_process,
+            wait=reports.wait,
+            **request,
+        )
     show_study(study, shown)
     if shown.form is None:
         output.line(
             f"\nThe study is in {out}: a run folder for each updater and seed, study.csv, "
             f"study.json. `nastk compare --show {shlex.quote(str(out))}` shows it again."
         )
+    if study.failures:
+        raise NastkError(failed_words(study))
+
+
+@dataclass(frozen=True)
+class Work:
+    """How the runs are carried out, as the command's flags say.
+
+    `track` names trackers, `executor` an executor; None: this process.
+    """
+
+    executor: str | None = None
+    retry_failed: bool = False
+    max_failures: int | None = None
+    track: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -116,18 +140,23 @@ def show_study(study: Study, shown: Shown) -> None:
         if found := said.get("overall"):
             output.show(overall_table(found))
         _show_metrics(study, shown.every)
+        if study.failures:
+            output.line("")
+            output.show(failures_table([vars(failure) for failure in study.failures]))
 
 
 def _show_metrics(study: Study, every: bool) -> None:
     """Show the metrics of every updater; of several problems only if all are asked for."""
+    rows = [row for row in study.rows if row["seeds"]]
     if len(study.problems) == 1:
-        output.show(study_table(study.rows, every))
+        if rows:
+            output.show(study_table(rows, every))
         return
     if not every:
         output.note("The metrics of each problem are shown with --all.")
     for problem in study.problems * every:
         output.line(f"\n{problem}")
-        output.show(study_table([row for row in study.rows if row["problem"] == problem], every))
+        output.show(study_table([row for row in rows if row["problem"] == problem], every))
 
 
 def _said(study: Study, shown: Shown) -> dict[str, Any]:
@@ -136,6 +165,8 @@ def _said(study: Study, shown: Shown) -> dict[str, Any]:
     It is None, with a note, where its libraries are missing.
     """
     key = "comparison" if len(study.problems) == 1 else "overall"
+    if not study.cells:
+        return {key: None}
     try:
         said = getattr(study, key)(shown.metric)
     except MissingExtraError as error:

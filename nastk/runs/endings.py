@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nastk.base.errors import DivergenceError, NastkError, PluginError, StopRequested, WriteError
+from nastk.base.errors import (
+    DivergenceError,
+    NastkError,
+    ObserverError,
+    PluginError,
+    StopRequested,
+    WriteError,
+)
 from nastk.base.failures import RAISED, TRACEBACK, culprit, described, out_of_memory
 from nastk.base.plugins import catalogue
 from nastk.base.wording import command
@@ -52,9 +59,9 @@ class Endings:
         """Returns the error for a run that was stopped by the user."""
         return StopRequested(f"Everything is kept in {self.path}. Continue with `{self.again()}`.")
 
-    def observer_failed(self, kind: str, error: BaseException) -> PluginError:
+    def observer_failed(self, kind: str, error: BaseException) -> ObserverError:
         """Returns the error for an observer that failed at an event of this kind."""
-        return PluginError(
+        return ObserverError(
             f"An observer of the run failed at {kind}: {described(error)}. "
             f"Set NASTK_TRACEBACK=1 to see which, mend it, then `{self.again()}`."
         )

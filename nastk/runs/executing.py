@@ -1,43 +1,107 @@
-"""Carries out the runs of a study that are not finished: `execute`, used by `compare`."""
+"""Carries out the runs of a study that are not done: `execute`, used by `compare`.
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+    while some run is neither finished nor failed:
+        hand those that nobody works on to the executor, or carry them out here
+        hear how they end
+        wait, if others work on the rest
+
+Any number of processes may do so with one study folder, see `job.py`.
+"""
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from nastk.report.notebook import shown
-from nastk.runs.folder import CONFIG
+from nastk.base.errors import NastkError
+from nastk.report.numbers import counted
+from nastk.runs.executor import Executor, Workload
+from nastk.runs.folder import ERROR, LOCK, RunFolder, is_free
+from nastk.runs.job import Around, Job, JobReport
 from nastk.runs.relay import Observer
-from nastk.runs.run import Run
 from nastk.runs.study_result import Cell
+from nastk.runs.tracking import Tracking
 
-Around = Callable[[Cell, Run], AbstractContextManager[None]]
-"""Makes a context for a run of a study, e.g. to show its progress."""
+PAUSE = 1.0
+"""Seconds between two looks at runs that other processes work on."""
 
 
-def execute(
-    cells: Sequence[Cell], observers: Iterable[Observer], trackers: Sequence[Any], around: Around
-) -> None:
-    """Begin or resume every run that is not finished, one after the other.
+@dataclass(frozen=True)
+class Manner:
+    """How the runs of a study are carried out; the fields are arguments of `compare`.
 
-    Arguments are those of `compare`.
+    Without an `executor` they are carried out in this process, one after the other. `hear` is
+    called with every report, `wait` with the number of runs that only other processes work on.
+
+    Example: `execute(cells, Path("runs/study"), Manner(max_failures=3))`
     """
-    for cell in unfinished(cells):
-        begun = (cell.folder.path / CONFIG).exists()
-        run = (
-            Run.resumed(cell.folder, observers=observers, trackers=trackers)
-            if begun
-            else Run.new(cell.config, cell.folder.path, observers=observers, trackers=trackers)
+
+    executor: Executor | None = None
+    retry_failed: bool = False
+    max_failures: int | None = None
+    observers: Sequence[Observer] = ()
+    trackers: Sequence[Any] = ()
+    around: Around = lambda cell, run: nullcontext()
+    hear: Callable[[JobReport], None] = lambda report: None
+    wait: Callable[[int], None] = lambda number: None
+
+
+def execute(cells: Sequence[Cell], out: Path, manner: Manner) -> None:
+    """Carry out every run that is neither finished nor failed, in the study's folder `out`.
+
+    Raises:
+        ConfigurationError: a tracker is unknown, or lacks its library; nothing has run.
+        StopRequested: the user stopped the study, whose runs can be resumed.
+        NastkError: `max_failures` runs of the study have failed.
+    """
+    Tracking.of(RunFolder(out), manner.trackers)  # refuses what no run could have
+    jobs = Job.of(cells, manner.trackers)
+    if manner.retry_failed:
+        _forget_failures(jobs)
+    while left := [job for job in jobs if not job.is_done()]:
+        _check_failures(jobs, manner)
+        free = [job for job in left if is_free(job.folder.path / LOCK)]
+        if not free:
+            manner.wait(len(left))
+            time.sleep(PAUSE)
+            continue
+        with closing(_reports(free, manner)) as reports:
+            for report in reports:
+                manner.hear(report)
+                if report.kind == "failed":
+                    _check_failures(jobs, manner)
+
+
+def _reports(jobs: Sequence[Job], manner: Manner) -> Generator[JobReport, None, None]:
+    """Yields the reports of all jobs."""
+    if manner.executor is None:
+        for job in jobs:
+            yield from job.carry_out(manner.observers, manner.around)
+        return
+    with closing(manner.executor.carry_out(Workload(jobs))) as reports:
+        for report in reports:
+            if report.event is not None:
+                for observer in manner.observers:
+                    observer(report.event)
+            yield report
+
+
+def _forget_failures(jobs: Sequence[Job]) -> None:
+    """Have the failed runs count as interrupted ones, which go on from their newest checkpoints."""
+    for job in jobs:
+        if job.folder.state() == "failed":
+            (job.folder.path / ERROR).unlink(missing_ok=True)
+
+
+def _check_failures(jobs: Sequence[Job], manner: Manner) -> None:
+    """Raises `NastkError` where as many runs have failed as may fail."""
+    failed = [job for job in jobs if job.folder.state() == "failed"]
+    if manner.max_failures is not None and len(failed) >= manner.max_failures:
+        raise NastkError(
+            f"The study was ended, as {counted(len(failed), 'run')} failed (--max-failures "
+            f"{manner.max_failures}), the last one, {failed[-1].title}, with: "
+            f"{failed[-1].folder.error()} What has run is kept; --retry-failed tries the failed "
+            "runs again, and more of them may fail with a larger --max-failures."
         )
-        intended = run.assembly.plan
-        title = f"{cell.label}, seed {cell.seed}"
-        with (
-            around(cell, run),
-            shown(run.observers, intended.epochs, intended.steps_per_epoch, title),
-        ):
-            for _ in run.events():
-                pass
-
-
-def unfinished(cells: Sequence[Cell]) -> Iterator[Cell]:
-    """Returns the cells whose runs are not finished."""
-    return (cell for cell in cells if cell.folder.state() != "finished")

@@ -7,6 +7,7 @@
     checkpoints/        the newest states, to resume from
     architecture.json   the architecture that the search chose
     result.json         architecture, evaluations and cost; present once the run is finished
+    error.txt           why the run failed, if it has
     run.lock            locked while a process works on the run
     latest.json         where that process is just now; for `nastk watch`
 
@@ -25,7 +26,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
-from nastk.base.errors import ConfigurationError, DataError, NastkError, UnreadableError
+from nastk.base.errors import BusyError, ConfigurationError, DataError, NastkError, UnreadableError
 from nastk.base.reading import read_json_object
 from nastk.base.values import finite
 from nastk.base.wording import command
@@ -41,7 +42,7 @@ CONFIG, DATA, ENVIRONMENT, EVENTS, RESULT, ARCHITECTURE = (
     "architecture.json",
 )
 
-LOCK = "run.lock"
+LOCK, ERROR = "run.lock", "error.txt"
 
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 """The errors that code for showing a run raises where a value has an unexpected type."""
@@ -206,16 +207,16 @@ class RunFolder:
             return "finished"
         if self.path.exists() and not is_free(self.path / LOCK):
             return "running"
-        return "failed" if (self.path / "error.txt").exists() else "interrupted"
+        return "failed" if (self.path / ERROR).exists() else "interrupted"
 
     def error(self) -> str | None:
         """Returns the message of the error that ended a failed run; None for other runs."""
         try:
-            text = (self.path / "error.txt").read_text(encoding="utf-8", errors="replace").strip()
+            text = (self.path / ERROR).read_text(encoding="utf-8", errors="replace").strip()
         except FileNotFoundError:
             return None
         except OSError as error:
-            return f"error.txt cannot be read: {error.strerror or error}."
+            return f"{ERROR} cannot be read: {error.strerror or error}."
         return text or "What it was could not be written; its disk may have been full."
 
     @contextlib.contextmanager
@@ -223,19 +224,24 @@ class RunFolder:
         """Lock the run for this process; waits up to `wait` seconds for another to unlock it.
 
         Raises:
-            NastkError: another process works on the run, or the folder cannot be written.
+            BusyError: another process works on the run.
+            NastkError: the folder cannot be written, or its file system has no locks.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / LOCK)
             lock.acquire(timeout=wait)
         except Timeout:
-            raise NastkError(
+            raise BusyError(
                 f"Another process works on {self.path}. Wait for it, or stop it first."
             ) from None
         except OSError as error:
             raise NastkError(
                 f"The run folder {self.path} cannot be written: {error.strerror or error}."
+            ) from None
+        except NotImplementedError:  # some versions of filelock, on some file systems
+            raise NastkError(
+                f"The file system of {self.path} has no locks. Choose another --out."
             ) from None
         try:
             yield

@@ -6,7 +6,7 @@ its folder holds what is needed to continue it.
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -40,7 +40,7 @@ from nastk.runs.assembly import Assembly, assemble
 from nastk.runs.checkpoint import Checkpoint
 from nastk.runs.config import to_json
 from nastk.runs.endings import Endings
-from nastk.runs.folder import CONFIG, DATA, ENVIRONMENT, EventLog, RunFolder
+from nastk.runs.folder import CONFIG, DATA, ENVIRONMENT, ERROR, EventLog, RunFolder
 from nastk.runs.relay import EventRelay, Observer
 from nastk.runs.result import Result
 from nastk.runs.search_config import SearchConfig
@@ -162,7 +162,7 @@ class Run:
 
     # ------------------------------------------------------------------ driving
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         """Train to the end, yielding every event as it happens.
 
         Raises:
@@ -176,7 +176,7 @@ class Run:
         with self.folder.locked(), random_state, self.assembly.execution.settings():
             if self.folder.state() == "finished":
                 return  # another process has finished the run while this one assembled it
-            (self.folder.path / "error.txt").unlink(missing_ok=True)
+            (self.folder.path / ERROR).unlink(missing_ok=True)
             sweep(self.folder.path, alone=True)
             self._describe()
             log = EventLog(self.folder, self.restored.events if self.restored else 0)
@@ -384,4 +384,4 @@ class Run:
         """
         with suppress(OSError, NastkError):
             log.check()
-            write_atomically(self.folder.path / "error.txt", f"{message}\n".encode())
+            write_atomically(self.folder.path / ERROR, f"{message}\n".encode())

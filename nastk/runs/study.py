@@ -6,13 +6,15 @@ calling `compare` again with another updater, seed or problem adds runs. Runs of
 initial weights and batches. Random search is always among the updaters.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from nastk.base.component import ComponentSpec
-from nastk.runs.executing import Around, execute
+from nastk.runs.executing import Manner, execute
+from nastk.runs.executor import made
+from nastk.runs.job import Around, JobReport
 from nastk.runs.relay import Observer
 from nastk.runs.study_plan import plan
 from nastk.runs.study_result import Study
@@ -33,9 +35,17 @@ def compare(
     trackers: Iterable[Use] = (),
     around: Around = lambda cell, run: nullcontext(),
     problems: Mapping[str, Mapping[str, Any]] | None = None,
+    executor: Use | None = None,
+    retry_failed: bool = False,
+    max_failures: int | None = None,
+    hear: Callable[[JobReport], None] = lambda report: None,
+    wait: Callable[[int], None] = lambda number: None,
     **request: Any,
 ) -> Study:
-    """Search with every updater and every seed, one after the other, and tabulate the results.
+    """Search with every updater and every seed, and tabulate the results.
+
+    Processes that are given the same study, here or on other machines, share its runs: each takes
+    the next that nobody works on. A run that fails is kept with its reason, and the others go on.
 
     Args:
         space: the search space, as for `nastk.search`; or a list of spaces.
@@ -49,21 +59,41 @@ def compare(
         out: the study's folder. Finished runs in it are kept, unfinished ones are resumed.
         observers: functions that are called with the events of every run.
         trackers: tools that draw the numbers of every run, as for `nastk.search`.
-        around: makes a context for each run from its cell and the run, e.g. to show progress.
+        around: makes a context for each run from its cell and the run, e.g. to show progress; not
+            called where an executor carries out the runs.
         problems: keys of `SearchConfig` for some of the problems, by the name of a space or a data
             set: `{"darts": {"trainer": {"epochs": 8}}}`. Evaluators and limits are added to those
             of all problems.
+        executor: who carries out the runs, such as `"processes"` or `nastk.use("processes",
+            workers=4)`; None: this process, one after the other. Observers then hear events in
+            this process, those that only show progress excepted.
+        retry_failed: go on with runs that failed before; else they stay as they are.
+        max_failures: end the study once so many of its runs have failed.
+        hear: called with every report of a run: that it began, its events, how it ended.
+        wait: called about every second with the number of runs that other processes work on, while
+            there is nothing else to do.
         **request: other keys of `SearchConfig`, the same for all: preset, trainer, evaluators ...
 
     Raises:
         ConfigurationError: a run cannot be assembled, or `out` holds one with other settings;
             nothing has run.
+        NastkError: `max_failures` runs have failed.
 
     Example: `nastk.compare("nasbench201", ["darts", "shapley"], seeds=range(4), out="runs/study")`
     """
     shared = {**request, "space": space, "data": data, "problems": problems}
     cells = plan(shared, updaters, list(seeds), Path(out), budget)
-    execute(cells, observers, list(trackers), around)
-    study = Study(Path(out), cells)
+    manner = Manner(
+        None if executor is None else made(executor),
+        retry_failed,
+        max_failures,
+        list(observers),
+        list(trackers),
+        around,
+        hear,
+        wait,
+    )
+    execute(cells, Path(out), manner)
+    study = Study.of(Path(out), cells)
     study.store()
     return study

@@ -16,7 +16,6 @@ from nastk.runs.assembly import assemble
 from nastk.runs.budget import Budget
 from nastk.runs.config import resolve
 from nastk.runs.evaluating import cheap
-from nastk.runs.executing import unfinished
 from nastk.runs.folder import CONFIG, RunFolder
 from nastk.runs.problem import Problem, folder_name, problems
 from nastk.runs.result import Result
@@ -64,7 +63,7 @@ def plan(
             problem.request(shared), seeds, budget
         )
     ]
-    for cell in unfinished(cells):
+    for cell in [cell for cell in cells if cell.folder.state() != "finished"]:
         # Under a budget every updater's run was assembled already, to find its epochs.
         if cell.seed == seeds[0] and cell.config.budget is None:
             assemble(cell.config, begins=True)

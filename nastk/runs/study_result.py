@@ -46,8 +46,26 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A run of a study that failed, and the `reason`: the message of the error that ended it.
+
+    `run` is the name of its folder.
+
+    Example: `nastk.Study.load("runs/study").failures[0].reason`
+    """
+
+    label: str
+    seed: int
+    problem: str
+    run: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Study:
     """The results of a study: `rows` has an entry for each updater, `table` the same as CSV.
+
+    `cells` are the finished runs, `failures` those that failed.
 
     In a study of several problems (spaces, data sets) it is an entry for each problem and updater.
 
@@ -56,11 +74,30 @@ class Study:
 
     folder: Path
     cells: Sequence[Cell]
+    failures: Sequence[Failure] = ()
+
+    @classmethod
+    def of(cls, folder: Path, cells: Sequence[Cell]) -> Self:
+        """Returns the study of these runs, of which each is finished or failed."""
+        states = {cell.folder: cell.folder.state() for cell in cells}
+        failures = [
+            Failure(
+                cell.label,
+                cell.seed,
+                cell.problem,
+                cell.folder.path.name,
+                cell.folder.error() or "",
+            )
+            for cell in cells
+            if states[cell.folder] == "failed"
+        ]
+        return cls(folder, [cell for cell in cells if states[cell.folder] == "finished"], failures)
 
     @property
     def problems(self) -> list[str]:
         """The labels of the problems, such as `nasbench201 on digits`."""
-        return list(dict.fromkeys(cell.problem for cell in self.cells))
+        every = [*(cell.problem for cell in self.cells), *(one.problem for one in self.failures)]
+        return list(dict.fromkeys(every))
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
@@ -70,14 +107,19 @@ class Study:
 
         A spread is mean, standard deviation and values. The deviation is that of the sample
         (n - 1); None where there is one seed. The cost of the search (without evaluation) is among
-        the metrics: `images_forward`, `images_backward`, `seconds`.
+        the metrics: `images_forward`, `images_backward`, `seconds`. Where runs failed, `failed` has
+        their seeds, folders and reasons.
         """
         found: dict[tuple[str, str], list[Cell]] = {}
         for cell in self.cells:
             found.setdefault((cell.problem, cell.label), []).append(cell)
+        for failure in self.failures:
+            found.setdefault((failure.problem, failure.label), [])
         several = len(self.problems) > 1
         return [
-            ({"problem": problem} if several else {}) | self._row(label, cells)
+            ({"problem": problem} if several else {})
+            | self._row(label, cells)
+            | self._failed(problem, label)
             for (problem, label), cells in found.items()
         ]
 
@@ -98,7 +140,14 @@ class Study:
                 f"{place} holds no finished study (no {STUDY}). Name the folder that `nastk "
                 "compare` wrote, or finish the study by the command that began it."
             ) from None
-        return cls(place, [cell for row in rows for cell in _stored_cells(place, row)])
+        cells = [cell for row in rows for cell in _stored_cells(place, row)]
+        only = cells[0].problem if cells else ""
+        failures = [
+            Failure(str(row["updater"]), problem=str(row.get("problem", only)), **each)
+            for row in rows
+            for each in row.get("failed", ())
+        ]
+        return cls(place, cells, failures)
 
     def comparison(
         self, metric: str | None = None, to: str | None = None, problem: str | None = None
@@ -181,6 +230,15 @@ class Study:
             "architectures": [cell.result.text for cell in cells],
             "metrics": {name: _spread(numbers) for name, numbers in values.items()},
         }
+
+    def _failed(self, problem: str, label: str) -> dict[str, Any]:
+        """Returns the key `failed` of an entry of `rows`; nothing where no run failed."""
+        failed = [
+            {"seed": one.seed, "run": one.run, "reason": one.reason}
+            for one in self.failures
+            if (one.problem, one.label) == (problem, label)
+        ]
+        return {"failed": failed} if failed else {}
 
     def table(self) -> str:
         """Returns a line of CSV for each entry of `rows`: mean, deviation and values of metrics.

@@ -13,6 +13,7 @@ from nastk import (
     DataSource,
     EvaluationContext,
     Evaluator,
+    Executor,
     Mixture,
     SearchSpace,
     Subspace,
@@ -28,6 +29,7 @@ BASES = {
     "evaluator": Evaluator,
     "data": DataSource,
     "tracker": Tracker,
+    "executor": Executor,
 }
 SMALL = {
     "darts": {"channels": 4, "cells": 3, "nodes": 2, "network_channels": 4, "network_cells": 3},
