@@ -6,7 +6,7 @@ the supernet.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from nastk.data.streams import Stream
 from nastk.data.task import Task
 from nastk.limits.space import ConstrainedSpace, LimitReport, LimitWatch
 from nastk.nn.execution import Execution
+from nastk.runs.evaluating import evaluator_use
 from nastk.runs.search_config import SearchConfig
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.pretrained import load_weights
@@ -104,7 +105,10 @@ def assemble(
     evaluation_context = replace(
         evaluation_context, space=space, run=_run_handle(context, plan.epochs)
     )
-    watchers = _watchers(installed, config, evaluation_context, limited)
+    # A ranking asks its evaluator for the truth.
+    watching = context.ledger.phase("watch") if config.ranking else nullcontext()
+    with watching:
+        watchers = _watchers(installed, config, evaluation_context, limited)
     trainer = Trainer(
         space,
         task,
@@ -196,9 +200,9 @@ def _watchers(
     if config.ranking is not None:
         options = dict(config.ranking.evaluator_options)
         evaluator = _evaluator(installed, config.ranking.evaluator, options, context)
-        counter = config.ranking.counter
-        counter_evaluator = None if counter is None else _evaluator(installed, counter, {}, context)
-        watchers.append(Ranking(config.ranking, context.space, evaluator, counter_evaluator))
+        named = [evaluator_use(each) for each in config.ranking.counters]
+        counters = [_evaluator(installed, spec.name, dict(spec.options), context) for spec in named]
+        watchers.append(Ranking(config.ranking, context.space, evaluator, *counters))
     return watchers
 
 

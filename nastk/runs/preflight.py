@@ -190,7 +190,11 @@ def _evaluating(assembly: Assembly) -> dict[str, dict[str, int] | None]:
     rankings = (watcher for watcher in assembly.trainer.watchers if isinstance(watcher, Ranking))
     for ranking in rankings:
         most = ranking.images(plan.epochs, plan.valid_images or plan.train_images)
-        images["ranking"] = {"images_forward": most, "images_backward": 0}
+        beside = ranking.max_cost_of_counters()
+        images["ranking"] = {
+            "images_forward": most + beside.images_forward,
+            "images_backward": beside.images_backward,
+        }
     return images
 
 

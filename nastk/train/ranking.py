@@ -3,7 +3,7 @@
 Two rankers use the search: `scores`, the mean score that the updater gives the chosen operations,
 and `supernet`, the accuracy of the architecture's path with the shared weights. Baselines that know
 nothing of the search stand beside them: the number of chosen operations with parameters, and the
-counts of an evaluator such as `size`. Where the true accuracy is a mean of several trainings, a
+metrics of evaluators such as `size`. Where the true accuracy is a mean of several trainings, a
 ranker that knows one of them shows what is possible. The truth comes from an evaluator that needs
 no supernet, such as a benchmark's table. The sample is the same for all runs with the same
 options, whatever their seed; the training is not affected.
@@ -11,6 +11,7 @@ options, whatever their seed; the training is not affected.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -32,6 +33,7 @@ from nastk.base.correlation import (
     halves_agreement,
     measured_agreement,
 )
+from nastk.base.cost import PhaseCost
 from nastk.base.errors import ConfigurationError, DataError
 from nastk.base.events import ONE_TRAINING, Ranked
 from nastk.base.failures import blamed
@@ -91,11 +93,18 @@ class RankingOptions(Options):
     batch_size: int = Field(
         250, ge=2, description="images in a batch; norms use the statistics of each batch"
     )
-    counter: str | None = Field(
+    counter: str | list[str] | None = Field(
         defaults.COUNTER,
-        description="evaluator whose counts rank beside the search, knowing nothing of it; null: "
-        "none",
+        description="evaluator whose metrics rank beside the search, knowing nothing of it, as "
+        "NAME[,OPTION=VALUE...], or a list of several; null: none",
     )
+
+    @property
+    def counters(self) -> list[str]:
+        """The evaluators of `counter`."""
+        if self.counter is None:
+            return []
+        return [self.counter] if isinstance(self.counter, str) else self.counter
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,7 @@ class Ranking:
         options: the options of the measurement.
         space: the space that is searched.
         evaluator: knows the true accuracy.
-        counter: an evaluator whose metrics serve as baselines; None: the only baseline is the
+        counters: evaluators whose metrics serve as baselines; without any the only baseline is the
             number of operations with parameters.
 
     Raises:
@@ -128,15 +137,17 @@ class Ranking:
         options: RankingOptions,
         space: SearchSpace,
         evaluator: Evaluator,
-        counter: Evaluator | None = None,
+        *counters: Evaluator,
     ) -> None:
-        if evaluator.needs_supernet:
-            raise ConfigurationError(
-                f"Ranking quality is measured against what is known without the supernet, and "
-                f"evaluator {evaluator.name!r} needs it. Use one that does not, such as "
-                f"{defaults.RANKING_EVALUATOR}."
-            )
-        self.options, self.space, self.evaluator, self.counter = options, space, evaluator, counter
+        for one in (evaluator, *counters):
+            if one.needs_supernet:
+                raise ConfigurationError(
+                    f"Ranking quality is measured against what is known without the supernet, and "
+                    f"evaluator {one.name!r} needs it. Use one that does not, such as "
+                    f"{defaults.RANKING_EVALUATOR}."
+                )
+        self.options, self.space, self.evaluator = options, space, evaluator
+        self.counters = counters
         self.metric = options.metric
         self.known = self._sample()
         self._constant: dict[str, dict[str, object] | None] | None = None
@@ -168,6 +179,12 @@ class Ranking:
         every = self.options.every
         times = 1 if every == 0 else epochs // every + bool(epochs % every)
         return times * len(self.known) * min(self.options.images or held_out, held_out)
+
+    def max_cost_of_counters(self) -> PhaseCost:
+        """Returns the most images of the evaluators that rank beside the search, in all."""
+        one = sum((each.max_cost() or PhaseCost() for each in self.counters), PhaseCost())
+        networks = len(self.known)
+        return PhaseCost(networks * one.images_forward, networks * one.images_backward)
 
     # ------------------------------------------------------------------ the rankers
 
@@ -214,11 +231,11 @@ class Ranking:
         for known in self.known:
             links = known.architecture.links()
             counts[CONVOLUTIONS].append(float(sum(link not in free for link in links)))
-            if self.counter is None:
-                continue
-            evaluation = self._evaluation(self.counter, known.architecture)
-            for name, value in evaluation.metrics.items():
-                counts.setdefault(name, []).append(float(value))
+            for counter in self.counters:
+                with suppress(DataError):  # of this architecture it knows nothing
+                    metrics = self._evaluation(counter, known.architecture).metrics
+                    for name, value in metrics.items():
+                        counts.setdefault(name, []).append(float(value))
         return {
             name: self._agreement(
                 [(value, known.truth) for value, known in zip(values, self.known, strict=True)]

@@ -110,6 +110,34 @@ def test_what_knows_nothing_ranks_beside_the_search():
     assert event.by["skips"]["kendall"]["value"] < 0 and event.by["of_one"] is None
 
 
+def test_several_evaluators_rank_beside_the_search_and_one_that_knows_too_little_is_left_out():
+    class Skips(Everything):
+        def evaluate(self, architecture, probe):
+            skips = [name for _, name in architecture.links()].count("skip")
+            return nastk.Evaluation("skips", {"skips": skips})
+
+        def max_cost(self):
+            return nastk.PhaseCost(8, 4)
+
+    class Picky(Sizes):
+        name, summary = "picky", "knows some"
+
+        def evaluate(self, architecture, probe):
+            if architecture.links()[0][1] == "conv":
+                raise nastk.DataError("unknown")
+            return nastk.Evaluation("picky", {"picked": 1.0})
+
+    options = RankingOptions(**{**SMALL, "metric": None})
+    ranking = Ranking(options, SPACE, Everything(), Skips(), Picky())
+    assert ranking.max_cost_of_counters() == nastk.PhaseCost(30 * 8, 30 * 4)
+    harness = Harness(loving("conv"), trainer_options={"epochs": 1}, watchers=[ranking])
+    harness.run()
+    (event,) = (each for each in harness.events if isinstance(each, Ranked))
+    assert list(event.by) == ["scores", "supernet", "convolutions", "skips"]
+    assert RankingOptions(counter=["size", "skips"]).counters == ["size", "skips"]
+    assert (RankingOptions(counter=None).counters, RankingOptions().counters) == ([], ["size"])
+
+
 @pytest.mark.parametrize("trainings", [1, 3])
 def test_what_knows_one_training_ranks_against_the_mean_of_the_others(trainings):
     class Trained(Everything):
