@@ -1,4 +1,4 @@
-"""Benchmark tables: the evaluator `table`, and `nastk table import`, which makes the file it reads.
+"""Benchmark tables: the evaluator and the space `table`, and `nastk table import`.
 
 importing.py     reads a benchmark's files into a table: an import starts here
 spreadsheet.py   CSV files
@@ -9,6 +9,9 @@ sheet.py         the content of one file; sheets are merged into a table
 table.py         a table in memory, made of column.py
 storage.py       a table on disk, in the folder that places.py names
 evaluator.py     looks architectures up in a table
+space.py         the space `table`: another space with a supernet that looks its accuracies up
+supernet.py      that supernet; answers.py makes an array of a table's accuracies for it
+numbered.py      its images, the data `numbered`
 command_line.py  `nastk table import` and `nastk table info`
 """
 
@@ -28,6 +31,30 @@ def evaluators() -> list[Offer]:
             "table",
             "accuracy and rank in a benchmark's table; trains nothing",
             "nastk_tables.evaluator:TableAccuracy",
+        )
+    ]
+
+
+@hookimpl
+def search_spaces() -> list[Offer]:
+    """Returns the offer of the space `table`."""
+    return [
+        Offer(
+            "table",
+            "another space whose supernet looks its accuracies up in a table, with noise",
+            "nastk_tables.space:TableSpace",
+        )
+    ]
+
+
+@hookimpl
+def data_sources() -> list[Offer]:
+    """Returns the offer of the images for the space `table`."""
+    return [
+        Offer(
+            "numbered",
+            "images that hold only a class and a number; for the space `table`",
+            "nastk_tables.numbered:Numbered",
         )
     ]
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from test_installed import SMALL
+from test_installed import SMALL, SPACES
 from torch import nn
 
 import nastk
@@ -17,7 +17,6 @@ from nastk.runs.folder import RunFolder
 from nastk.runs.run import Run
 from nastk.testing import Harness, SearchSpaceContract, fingerprint
 
-NAMES = catalogue().names("space")
 FORMS = {"grey, wide": (1, 20, 28), "five channels, tall": (5, 28, 20)}
 CHECKS = [
     "test_supernet_keeps_nothing_of_a_forward_pass",
@@ -67,7 +66,7 @@ def sets(form):
 @pytest.mark.quick_cases(6)
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-@pytest.mark.parametrize("name", [*NAMES, "marked"])
+@pytest.mark.parametrize("name", [*SPACES, "marked"])
 def test_a_space_holds_its_contract_on_rectangles(name, form, check):
     options = SMALL.get(name, {})
     channels, *size = form
@@ -84,7 +83,7 @@ def slope(network, images, mixture):
 
 @pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-@pytest.mark.parametrize("name", [*NAMES, "marked"])
+@pytest.mark.parametrize("name", [*SPACES, "marked"])
 def test_gradients_are_those_of_finite_differences(name, form):
     """What is computed by kernels of our own has no side that it takes for the other."""
     space, task = made(name), Task(3, form[0], form[1:])
@@ -111,7 +110,7 @@ def test_gradients_are_those_of_finite_differences(name, form):
 
 @pytest.mark.quick_cases(3)
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SPACES)
 def test_a_search_on_rectangles_is_stopped_resumed_and_trained(name, form, tmp_path):
     request = {
         "space": {"name": name, "options": SMALL.get(name, {})},
@@ -134,7 +133,7 @@ def test_a_search_on_rectangles_is_stopped_resumed_and_trained(name, form, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SPACES)
 def test_a_search_on_rectangles_resumes_to_the_bits_of_an_undisturbed_one(name, tmp_path):
     form = (5, 9, 14)
     options = {"label_smoothing": 0.1, "class_weights": [1, 3]}
@@ -190,7 +189,7 @@ def counted(network, task):
 
 @pytest.mark.quick_cases(4)
 @pytest.mark.parametrize("form", [*FORMS.values(), (3, 36, 17)])
-@pytest.mark.parametrize("name", [*NAMES, "marked"])
+@pytest.mark.parametrize("name", [*SPACES, "marked"])
 def test_multiply_adds_are_those_of_the_rectangle(name, form):
     space, task = made(name), Task(4, form[0], form[1:])
     nowhere = Splits(nothing(), nothing(), nothing())

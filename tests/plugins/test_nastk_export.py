@@ -22,8 +22,10 @@ from nastk_export.formats import FORMATS, Format
 
 LIBRARY = {"onnx": "onnxruntime", "executorch": "executorch"}
 SPACES = [
-    name for name in catalogue().names("space") if name != "s4" and not name.startswith("toy")
-]  # s4 has noise
+    name
+    for name in catalogue().names("space")
+    if name != "s4" and not name.startswith(("toy", "table"))
+]  # s4 has noise, and the networks of `table` are those of another space
 
 
 def needed(format):
