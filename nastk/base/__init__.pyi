@@ -6,6 +6,7 @@ from .errors import MissingExtraError as MissingExtraError
 from .errors import UnreadableError as UnreadableError
 from .errors import near_miss as near_miss
 from .events import EpochDone as EpochDone
+from .events import EvaluationReport as EvaluationReport
 from .events import SplitReport as SplitReport
 from .events import table_to_json as table_to_json
 from .extras import library as library

@@ -132,17 +132,53 @@ class SplitReport:
 
 
 @dataclass(frozen=True)
+class EvaluationReport:
+    """A report of an updater on an evaluated architecture: values of a report on `evaluation`.
+
+    `number` counts the evaluations of the run from 1. `value` is the `metric` of `evaluator` that
+    is searched by (larger is better; None where the evaluation failed), `best` the largest so far.
+    `repeats` counts the proposals just before that were known already and cost nothing.
+    `individuals` are the evaluated architecture and the best so far as a population (see
+    `nastk draw --lineage`): mappings with `number`, `parents`, `fresh`, `fitness`, `architecture`.
+
+    Example: `probe.report(EvaluationReport.topic, **asdict(EvaluationReport(1, "a|b", "table")))`
+    """
+
+    topic: ClassVar[str] = "evaluation"
+
+    number: int
+    architecture: str
+    evaluator: str
+    metric: str = ""
+    value: float | None = None
+    best: float | None = None
+    repeats: int = 0
+    individuals: Sequence[Mapping[str, Any]] = ()
+
+    @classmethod
+    def read(cls, event: Mapping[str, Any]) -> "EvaluationReport | None":
+        """Returns the report in a line of `events.jsonl`; None if it is no such report."""
+        values = event.get("values")
+        if event.get("kind") != UpdaterReported.kind or event.get("topic") != cls.topic:
+            return None
+        if not isinstance(values, Mapping) or not {"number", "metric", "value"} <= set(values):
+            return None
+        return cls(**{name: values[name] for name in cls.__dataclass_fields__ if name in values})
+
+
+@dataclass(frozen=True)
 class EpochDone(Event):
     """An epoch of a branch is finished.
 
-    `loss` and `accuracy` (0..1) are means over the training images of the epoch; `architecture` is
-    the present decision.
+    `loss` and `accuracy` (0..1) are means over the training images of the epoch; they and
+    `learning_rate` are None for an updater that trains no supernet. `architecture` is the present
+    decision.
     """
 
     kind: ClassVar[str] = "epoch-done"
-    loss: float = 0.0
-    accuracy: float = 0.0
-    learning_rate: float = 0.0
+    loss: float | None = 0.0
+    accuracy: float | None = 0.0
+    learning_rate: float | None = 0.0
     architecture: str = ""
     images_forward: int = 0
     images_backward: int = 0

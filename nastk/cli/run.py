@@ -76,8 +76,9 @@ def resume(path: Path, finish: bool, track: Sequence[str], quiet: bool, json: bo
         run = Run.resumed(folder, finish=finish, trackers=track)
     output.warn(run.notices)
     if not quiet:
+        counter = "step" if run.assembly.plan.steps_per_epoch else "epoch"
         at = (
-            f"step {run.restored.branches[0]['step']}"
+            f"{counter} {run.restored.branches[0][counter]}"
             if run.restored
             else "the start (it has no checkpoint yet)"
         )

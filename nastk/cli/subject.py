@@ -102,7 +102,12 @@ class Subject:
         stored = newest(folder.checkpoints)
         if stored is None:
             raise ConfigurationError(f"{self.folder} has no checkpoint, so its supernet is lost.")
-        return final_branch(folder, self._assembly, *stored).supernet
+        branch = final_branch(folder, self._assembly, *stored)
+        if not branch.updater.trains_supernet:
+            raise ConfigurationError(
+                f"{self.folder} has no supernet: its updater {branch.updater.name!r} trains none."
+            )
+        return branch.supernet
 
     def add(self, evaluation: Evaluation, cost: Cost) -> None:
         """Adds an evaluation and its cost to the run's result; nothing without a run."""

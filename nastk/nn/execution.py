@@ -97,7 +97,7 @@ class Execution:
     def sgd(self, weights: Iterable[nn.Parameter], options: Descent) -> torch.optim.SGD:
         """Returns the optimiser of weight steps on this device, at its initial learning rate."""
         return torch.optim.SGD(
-            weights,
+            [{"params": list(weights)}],  # a group, because a run may have no weights at all
             options.learning_rate,
             momentum=options.momentum,
             nesterov=options.nesterov,

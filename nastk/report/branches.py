@@ -204,8 +204,12 @@ def _add_epochs(records: dict[str, BranchRecord], history: Sequence[Event]) -> N
         record = records.get(str(event.get("branch")))
         if event.get("kind") == "epoch-done" and record is not None:
             first = record.first if record.first is not None else int(event["epoch"])
+            accuracy = event["accuracy"]
             records[record.name] = replace(
-                record, first=first, last=int(event["epoch"]), train=float(event["accuracy"])
+                record,
+                first=first,
+                last=int(event["epoch"]),
+                train=None if accuracy is None else float(accuracy),
             )
 
 

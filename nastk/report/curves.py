@@ -44,7 +44,8 @@ class Curves:
     def __init__(self, history: Sequence[Mapping[str, Any]]) -> None:
         self.branches: dict[str, list[Mapping[str, Any]]] = {}
         for event in history:
-            if event.get("kind", "epoch-done") == "epoch-done":
+            # An updater without a supernet has neither loss nor accuracy of a training.
+            if event.get("kind", "epoch-done") == "epoch-done" and event["loss"] is not None:
                 self.branches.setdefault(str(event["branch"]), []).append(event)
 
     def __rich_console__(

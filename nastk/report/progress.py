@@ -20,13 +20,15 @@ from nastk.base.events import (
     BranchContinued,
     EpochDone,
     Evaluated,
+    EvaluationReport,
     EvaluatorWorking,
     Event,
     RunStarted,
     StepDone,
+    UpdaterReported,
     UpdaterWorking,
 )
-from nastk.report.numbers import counted, seconds
+from nastk.report.numbers import counted, metric, seconds
 
 PAUSE, LONG_PAUSE = 10.0, 60.0
 """Least seconds between two lines about an evaluator's work: with a new message, with the same."""
@@ -36,7 +38,7 @@ class Bars:
     """The bar of a run's training, and below it that of the work of an updater or an evaluator.
 
     `progress` is what rich draws. `epochs` and `steps_per_epoch` come from the plan; without them
-    only the second bar is shown.
+    only the second bar is shown. Without steps the first bar counts epochs.
 
     Example: `bars = Bars(console, 10, 50); bars.move(event); console.print(bars.progress)`
     """
@@ -54,14 +56,18 @@ class Bars:
         )
         self._epochs, self._steps = epochs, steps_per_epoch
         self._training = self.progress.add_task(
-            "training", total=epochs * steps_per_epoch, note="", visible=epochs > 0
+            "training" if steps_per_epoch else "searching",
+            total=epochs * (steps_per_epoch or 1),
+            note="",
+            visible=epochs > 0,
         )
         self._work = self.progress.add_task("updater", total=None, note="", visible=False)
 
     def plan(self, epochs: int, steps_per_epoch: int) -> None:
         """Called where the plan is known only later: shows the training bar."""
         self._epochs, self._steps = epochs, steps_per_epoch
-        self.progress.update(self._training, total=epochs * steps_per_epoch, visible=epochs > 0)
+        total = epochs * (steps_per_epoch or 1)
+        self.progress.update(self._training, total=total, visible=epochs > 0)
 
     def began(self, moment: float) -> None:
         """Called by those who come later: the training began at this time of `time.time`."""
@@ -90,6 +96,11 @@ class Bars:
             )
         elif isinstance(event, EpochDone):
             self.progress.update(self._work, visible=False)
+            if event.loss is None:
+                done, words = event.epoch, f"evaluation {event.epoch}/{self._epochs}"
+                self.progress.update(self._training, completed=done, description=words)
+        elif (report := reported(event)) is not None and report.best is not None:
+            self.progress.update(self._training, note=f"best {metric(report.metric, report.best)}")
 
 
 class TimeColumn(ProgressColumn):
@@ -117,14 +128,18 @@ class Lines:
     def line(self, event: Event) -> str | None:
         """Returns the line to print for an event, or None."""
         if isinstance(event, RunStarted):
+            if not event.steps_per_epoch:
+                return f"{counted(event.epochs, 'evaluation')}, no supernet"
             steps = counted(event.steps_per_epoch, "step")
             return f"{counted(event.epochs, 'epoch')} of {steps}"
-        if isinstance(event, EpochDone):
+        if (report := reported(event)) is not None:
+            return self._evaluation(report)
+        if isinstance(event, EpochDone) and event.loss is not None:
             branch = f"branch {event.branch}  " if event.branch != "0" else ""
             return (
                 f"epoch {event.epoch}/{self.epochs}  {branch}"
                 f"loss {event.loss:.3f}  accuracy {event.accuracy:.1%}  "
-                f"learning rate {event.learning_rate:.4f}  images {event.images_forward:,}"
+                f"learning rate {event.learning_rate or 0.0:.4f}  images {event.images_forward:,}"
             )
         if isinstance(event, BranchContinued):
             children = ", ".join(event.children) or "none: it ended"
@@ -134,6 +149,24 @@ class Lines:
         if isinstance(event, EvaluatorWorking) and self._work is not None:
             return self._work.line(event)
         return None
+
+    def _evaluation(self, report: EvaluationReport) -> str:
+        """Returns the line for an evaluated architecture."""
+        value, best = (
+            "none" if number is None else metric(report.metric, number)
+            for number in (report.value, report.best)
+        )
+        return (
+            f"evaluation {report.number}/{self.epochs}  {report.metric} {value}  best {best}  "
+            f"{report.architecture}"
+        )
+
+
+def reported(event: Event) -> EvaluationReport | None:
+    """Returns the report on an evaluated architecture that an event is; None for any other."""
+    if not isinstance(event, UpdaterReported) or event.topic != EvaluationReport.topic:
+        return None
+    return EvaluationReport.read(event.to_json())
 
 
 class WorkLines:

@@ -16,6 +16,7 @@ from nastk.base.cost import Cost, PhaseCost
 from nastk.report.ascii import Plain
 from nastk.report.branches import lineage
 from nastk.report.curves import Curves
+from nastk.report.evaluations import searched
 from nastk.report.numbers import count, counted, metric, percent, seconds, size
 from nastk.report.quality import decisions, rankings
 from nastk.report.terminal import cell
@@ -51,6 +52,8 @@ def summary(result: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> 
     curves = Curves(history)
     if curves.branches:
         parts += _section("Training", curves)
+    if (section := searched(history)) is not None:
+        parts += _section("Search", section)
     branches = lineage(history, result.get("architecture"))
     if branches is not None:
         parts += _section("Branches", Tree(branches))
@@ -207,7 +210,10 @@ def _cost(cost: Mapping[str, Mapping[str, Any]]) -> RenderableType:
         table.add_row(name, *_phase(phase))
     if len(phases.phases) > 1:
         table.add_row("total", *_phase(phases.total), style="bold")
-    return table
+    if not (recorded := phases.total.recorded_seconds):
+        return table
+    words = f"of the time, {seconds(recorded)} were recorded where results were looked up"
+    return Group(table, Text(words, "dim"))
 
 
 def _phase(phase: PhaseCost) -> tuple[str, str, str, str]:

@@ -8,6 +8,7 @@ the supernet.
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from nastk.data.streams import Stream
 from nastk.data.task import Task
 from nastk.limits.space import ConstrainedSpace, LimitReport, LimitWatch
 from nastk.nn.execution import Execution
+from nastk.runs.criterion import check_without_supernet, criterion_of, left_out
 from nastk.runs.evaluating import evaluator_use
 from nastk.runs.search_config import SearchConfig
 from nastk.spaces.mixture import Mixture
@@ -33,6 +35,7 @@ from nastk.spaces.space import SearchSpace
 from nastk.train.context import RunContext
 from nastk.train.diagnostics import Diagnostics
 from nastk.train.evaluator import EvaluationContext, Evaluator, RunHandle, evaluated
+from nastk.train.evaluator_metric import EvaluatorMetric
 from nastk.train.leaf_selection import Chooser
 from nastk.train.ranking import Ranking
 from nastk.train.trainer import Trainer, UpdaterFactory
@@ -45,8 +48,9 @@ class Assembly:
     """The parts of a run, ready to be driven.
 
     `trainer` trains, `evaluators` evaluate the decision, `plan` holds the epochs, steps and images
-    that are intended. `notes` are remarks of the data source for the user; `weight_bytes` is the
-    size of one supernet's weights; `chooser` chooses among the leaves of a run that split.
+    that are intended. `notes` are remarks for the user, of the data source and on what is left out
+    of a run without a supernet; `weight_bytes` is the size of one supernet's weights; `chooser`
+    chooses among the leaves of a run that split.
     """
 
     config: SearchConfig
@@ -96,19 +100,24 @@ def assemble(
     space = limited or space
     train = _stream(splits, "train", config, execution)
     valid = _stream(splits, "valid", config, execution) if len(splits.valid) else None
-    plan = _plan(config, splits, train)
-    with blamed(installed.called("updater", config.updater.name), "it was made and shown the plan"):
-        _check_plan(make_updater(space, generator(config.seed, "check"), torch.device("cpu")), plan)
-    space_name = installed.called("space", config.space.name)
-    weight_bytes = _rehearse(space, task, space_name, config.weights if begins else None)
-
     evaluation_context = replace(
-        evaluation_context, space=space, run=_run_handle(context, plan.epochs)
+        evaluation_context, space=space, run=_run_handle(context, config.trainer.epochs)
     )
+    with blamed(installed.called("updater", config.updater.name), "it was made and shown the plan"):
+        updater = make_updater(space, generator(config.seed, "check"), torch.device("cpu"))
+        criterion = criterion_of(updater, evaluation_context, partial(_evaluator, installed))
+        plan = _plan(config, splits, train, updater, criterion)
+        _check_plan(updater, plan)
+    check_without_supernet(updater, config)
+    weight_bytes = 0
+    if updater.trains_supernet:
+        space_name = installed.called("space", config.space.name)
+        weight_bytes = _rehearse(space, task, space_name, config.weights if begins else None)
+
     # A ranking asks its evaluator for the truth.
     watching = context.ledger.phase("watch") if config.ranking else nullcontext()
     with watching:
-        watchers = _watchers(installed, config, evaluation_context, limited)
+        watchers = _watchers(installed, config, evaluation_context, limited, updater)
     trainer = Trainer(
         space,
         task,
@@ -120,8 +129,12 @@ def assemble(
         config.seed,
         context,
         watchers,
+        criterion,
     )
     evaluators = _evaluators(installed, config, evaluation_context, limited)
+    notes = [*source.notes, *left_out(updater, evaluators, config)]
+    if not updater.trains_supernet:
+        evaluators = [one for one in evaluators if not one.needs_supernet]
     chooser = _chooser(installed, config, evaluation_context)
     return Assembly(
         config,
@@ -132,7 +145,7 @@ def assemble(
         evaluators,
         plan,
         execution,
-        source.notes,
+        notes,
         weight_bytes,
         chooser,
     )
@@ -178,14 +191,22 @@ def _updater_factory(config: SearchConfig, splits: Splits, installed: Catalogue)
     return lambda space, rng, device: updater(space, options, rng, device)
 
 
-def _plan(config: SearchConfig, splits: Splits, train: Stream) -> Plan:
+def _plan(
+    config: SearchConfig,
+    splits: Splits,
+    train: Stream,
+    updater: ArchitectureUpdater,
+    criterion: EvaluatorMetric | None,
+) -> Plan:
     """Returns the epochs, steps and images that the run intends, for checks and forecasts."""
+    evaluator = None if criterion is None else criterion.evaluator
     return Plan(
         config.trainer.epochs,
-        len(train),
+        len(train) if updater.trains_supernet else 0,
         config.trainer.batch_size,
         len(splits.train),
         len(splits.valid),
+        evaluation=None if evaluator is None else evaluator.max_cost(),
     )
 
 
@@ -194,9 +215,16 @@ def _watchers(
     config: SearchConfig,
     context: EvaluationContext,
     limited: ConstrainedSpace | None,
+    updater: ArchitectureUpdater,
 ) -> list[Watcher]:
-    """Returns the watchers of each branch: diagnostics, limits, ranking quality."""
-    watchers: list[Watcher] = [Diagnostics(), *([LimitWatch(limited)] if limited else [])]
+    """Returns the watchers of each branch: diagnostics, limits, ranking quality.
+
+    Without a supernet there are only limits to watch.
+    """
+    watchers: list[Watcher] = [LimitWatch(limited)] if limited else []
+    if not updater.trains_supernet:
+        return watchers
+    watchers.insert(0, Diagnostics())
     if config.ranking is not None:
         options = dict(config.ranking.evaluator_options)
         evaluator = _evaluator(installed, config.ranking.evaluator, options, context)
@@ -228,7 +256,7 @@ def _run_handle(context: RunContext, epochs: int) -> RunHandle:
     def tell(message: str, done: int, total: int) -> None:
         context.emit(EvaluatorWorking("0", epochs, 0, message, done, total))
 
-    return RunHandle(context.ledger.charge, tell, context.stopping)
+    return RunHandle(context.ledger.charge, tell, context.stopping, context.ledger.record)
 
 
 def _component(installed: Catalogue, kind: str, name: str, options: dict[str, Any]) -> Any:

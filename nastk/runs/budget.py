@@ -103,7 +103,9 @@ class Budget:
                 f"Updater {updater.name!r} does not forecast what it measures, so no budget can be "
                 "kept. Use --epochs, or a method that implements `max_cost`."
             )
-        passes, forward, backward = len(trained(assembly, branch)), 1.0, 1.0
+        trains = updater.trains_supernet
+        passes = len(trained(assembly, branch)) if trains else 0
+        forward, backward = 1.0, 1.0
         if self.unit != "images":
             forecast = rehearse(assembly, clock=CLOCKS[self.unit], patience=PATIENCE)
             forward, backward = forecast.forward_seconds, forecast.backward_seconds
@@ -115,8 +117,15 @@ class Budget:
                 images + measuring.images_forward,
                 images + measuring.images_backward,
             )
-            return forward * images_forward + backward * images_backward
+            # Recorded seconds passed elsewhere, on a clock on the wall.
+            recorded = measuring.seconds if self.unit == "seconds" else 0.0
+            return forward * images_forward + backward * images_backward + recorded
 
+        if not trains and not price(assembly.plan):
+            raise ConfigurationError(
+                f"The evaluations of updater {updater.name!r} cost no {self.unit} here, so no "
+                f"budget of {self.unit} ends them. Say how many with --epochs."
+            )
         return price
 
 

@@ -31,7 +31,12 @@ STILL = 1.01
 
 
 def exercise_peak(assembly: Assembly) -> None:
-    """Do everything that may need the most memory; the assembled run is unchanged afterwards."""
+    """Do everything that may need the most memory; the assembled run is unchanged afterwards.
+
+    A run without a supernet has no pass of one: nothing is done.
+    """
+    if not assembly.plan.steps_per_epoch:
+        return
     branch = assembly.trainer.root()
     epochs, steps = assembly.plan.epochs, assembly.plan.steps_per_epoch
     _measure_first(assembly, branch)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import repeat
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from nastk.base.errors import ConfigurationError, NastkError
 from nastk.base.failures import RAISED, as_nastk_error, out_of_memory
 from nastk.base.plugins import catalogue
 from nastk.base.renamed import renamed_fields
+from nastk.base.seeds import generator
 from nastk.nn.memory import available, memory_limit, peak_memory
 from nastk.runs.assembly import Assembly
 from nastk.runs.endings import raised_by
@@ -146,6 +148,8 @@ def _with_micro_batch(assembly: Assembly, size: int) -> Assembly:
 def _timed(assembly: Assembly, clock: Clock = time.perf_counter, patience: float = 0.0) -> Forecast:
     """Returns the forecast from weight steps and forward passes; arguments as for `rehearse`."""
     trainer, plan = assembly.trainer, assembly.plan
+    if not plan.steps_per_epoch:
+        return _of_evaluations(assembly, clock, patience)
     branch = trainer.root()
     steps = plan.epochs * plan.steps_per_epoch
     mixtures = trained(assembly, branch)
@@ -176,12 +180,71 @@ def _timed(assembly: Assembly, clock: Clock = time.perf_counter, patience: float
     )
 
 
+def _of_evaluations(assembly: Assembly, clock: Clock, patience: float) -> Forecast:
+    """Returns the forecast of a run that evaluates architectures and trains no supernet.
+
+    The images are timed on the network of a random architecture; recorded seconds are added.
+    """
+    plan, device = assembly.plan, assembly.execution.device
+    cost = assembly.trainer.root().updater.max_cost(plan)
+    forward = backward = 0.0
+    if cost is None or cost.images_forward:
+        forward, backward = _time_network(assembly, clock, patience)
+    images = (0, 0) if cost is None else (cost.images_forward, cost.images_backward)
+    return Forecast(
+        plan.epochs,
+        0,
+        0,
+        0,
+        None if cost is None else images[0],
+        None if cost is None else images[1],
+        images[0] * forward + images[1] * backward + (0.0 if cost is None else cost.seconds),
+        peak_memory(device),
+        None,
+        str(device),
+        0,
+        forward,
+        backward,
+        _evaluating(assembly),
+    )
+
+
+def _time_network(assembly: Assembly, clock: Clock, patience: float) -> tuple[float, float]:
+    """Returns the seconds of an image forward, and backward, in a random architecture's network."""
+    space, trainer, execution = assembly.space, assembly.trainer, assembly.execution
+    device = execution.device
+    batch = trainer.train.at(0)
+    random_state = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    with execution.settings(), random_state:
+        architecture = space.sample(space.full(), generator(trainer.seed, "check"))
+        network = execution.place(space.network(architecture, assembly.task)).train()
+        began = clock()
+        times: list[tuple[float, float]] = []
+        while len(times) < 2 or clock() - began < patience:
+            started = clock()
+            with execution.autocast():
+                outputs = network(batch.images)
+            logits = outputs[0] if isinstance(outputs, tuple) else outputs
+            float(logits.float().sum())  # waits for the device
+            middle = clock()
+            loss = trainer.task.objective.loss(logits.float(), batch.labels)
+            gradients = torch.autograd.grad(loss, list(network.parameters()), allow_unused=True)
+            sum(float(one.sum()) for one in gradients if one is not None)
+            times.append((middle - started, clock() - middle))
+    # The first pass warmed up.
+    forward, backward = (fmean(part) for part in zip(*times[1:], strict=True))
+    return forward / len(batch.labels), backward / len(batch.labels)
+
+
 def _evaluating(assembly: Assembly) -> dict[str, dict[str, int] | None]:
     """Returns the most images of each requested evaluator; None where it does not say."""
     images: dict[str, dict[str, int] | None] = {}
-    for spec, evaluator in zip(assembly.config.evaluators, assembly.evaluators, strict=False):
+    requested = {spec.name for spec in assembly.config.evaluators}
+    for evaluator in assembly.evaluators:
+        if evaluator.name not in requested:
+            continue
         cost = evaluator.max_cost()
-        images[spec.name] = (
+        images[evaluator.name] = (
             None
             if cost is None
             else {"images_forward": cost.images_forward, "images_backward": cost.images_backward}

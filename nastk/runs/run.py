@@ -367,7 +367,8 @@ class Run:
         log.check()
         for branch in branches:
             self.assembly.trainer.check(branch)
-        steps = sum(branch.step for branch in branches)
+        # Checkpoints are named by their progress; without a supernet no weight step counts it.
+        steps = sum(branch.step or branch.epoch for branch in branches)
         # An updater's state may hold anything; values that cannot be stored show only now.
         with blamed(self.endings.updater, "its state was stored", self.endings.kept):
             states = [branch.state_dict() for branch in branches]

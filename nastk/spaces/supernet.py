@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from nastk.base.errors import ConfigurationError
 from nastk.spaces.mixture import Mixture
 
 Measure = Callable[[Sequence[Mixture]], Sequence[Float[Tensor, "batch classes"]]]
@@ -85,6 +86,30 @@ class Supernet(nn.Module, ABC):
 
         Every cell that shares an edge has its own modules, so a pair may occur several times.
         """
+
+
+class NoSupernet(Supernet):
+    """Stands where a run has no supernet, because its updater trains none: it has no weights.
+
+    Example: `NoSupernet().state_dict()` is empty.
+    """
+
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"], mixture: Mixture
+    ) -> Float[Tensor, "batch classes"]:
+        """Called by mistake only.
+
+        Raises:
+            ConfigurationError: always, as there is nothing to compute with.
+        """
+        raise ConfigurationError(
+            "This run has no supernet, because its updater trains none. Name an evaluator that "
+            "needs none, or an updater that trains one; `nastk plugins` lists both."
+        )
+
+    def operations(self) -> Iterator[tuple[int, int, nn.Module]]:
+        """Yields nothing."""
+        return iter(())
 
 
 def recomputed(part: nn.Module, *inputs: Any) -> Any:

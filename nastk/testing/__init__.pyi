@@ -1,9 +1,9 @@
 from .contracts import DataSourceContract as DataSourceContract
 from .contracts import EvaluatorContract as EvaluatorContract
 from .contracts import SearchSpaceContract as SearchSpaceContract
-from .contracts import UpdaterContract as UpdaterContract
-from .contracts import check_component as check_component
 from .harness import Harness as Harness
 from .harness import fingerprint as fingerprint
 from .toy import ToyData as ToyData
 from .toy import ToySpace as ToySpace
+from .updater_contract import UpdaterContract as UpdaterContract
+from .updater_contract import check_component as check_component

@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 
 from nastk.base.events import Event
+from nastk.base.plugins import catalogue
 from nastk.data.opening import stream
 from nastk.data.source import DataSource
 from nastk.nn.execution import Execution
+from nastk.runs.criterion import criterion_of
 from nastk.spaces.space import SearchSpace
 from nastk.testing.toy import ToyData, ToySpace
 from nastk.train.branch import Branch
 from nastk.train.context import RunContext
+from nastk.train.evaluator import EvaluationContext, Evaluator, RunHandle
 from nastk.train.options import TrainerOptions
 from nastk.train.trainer import Moment, Trainer
 from nastk.train.updater import ArchitectureUpdater, Plan
@@ -58,6 +61,9 @@ class Harness:
                 else None
             )
 
+        self.context = RunContext(emit=self.events.append)
+        asked = self.updater(self.space, parsed, torch.Generator())
+        self.criterion = criterion_of(asked, self._evaluation_context(execution), _evaluator)
         self.trainer = Trainer(
             self.space,
             self.data.task_of(self.splits),
@@ -67,16 +73,27 @@ class Harness:
             options,
             execution,
             self.seed,
-            RunContext(emit=self.events.append),
+            self.context,
             self.watchers,
+            self.criterion,
         )
+
+    def _evaluation_context(self, execution: Execution) -> EvaluationContext:
+        """Returns what the evaluator that the updater searches by is made with."""
+        ledger = self.context.ledger
+        run = RunHandle(ledger.charge, record=ledger.record)
+        task = self.data.task_of(self.splits)
+        return EvaluationContext(self.space, task, self.splits, self.seed, execution.device, run)
 
     @property
     def plan(self) -> Plan:
         """The plan of this run, for the updater's `incompatibility` and `max_cost`."""
         options = self.trainer.options
         sizes = len(self.splits.train), len(self.splits.valid)
-        return Plan(options.epochs, len(self.trainer.train), options.batch_size, *sizes)
+        steps = len(self.trainer.train) if self.updater.trains_supernet else 0
+        evaluator = None if self.criterion is None else self.criterion.evaluator
+        evaluation = None if evaluator is None else evaluator.max_cost()
+        return Plan(options.epochs, steps, options.batch_size, *sizes, evaluation=evaluation)
 
     def run(self, branches: list[Branch] | None = None, steps: int | None = None) -> list[Branch]:
         """Train `branches` (None: a new root) to the end, or for `steps` steps; returns them."""
@@ -99,6 +116,12 @@ class Harness:
     def resumed(self, branches: list[Branch]) -> list[Branch]:
         """Returns branches that are rebuilt from the states of these, as in a resumed run."""
         return [self.trainer.restore(branch.state_dict()) for branch in branches]
+
+
+def _evaluator(name: str, options: dict[str, Any], context: EvaluationContext) -> Evaluator:
+    """Returns the installed evaluator of this name."""
+    evaluator: type[Evaluator] = catalogue().load("evaluator", name)
+    return evaluator(context, evaluator.parse_options(options))
 
 
 def fingerprint(value: Any) -> str:

@@ -30,7 +30,9 @@ class Evaluation:
     are better when larger come first in `metrics`; `notes` are sentences that qualify the metrics.
     `seconds` is the duration of the evaluation, or 0 if it is not worth reporting; comparisons
     ignore it. `trainings` has the values of the single trainings for a metric that is their mean,
-    so that others can tell what one training says of another.
+    so that others can tell what one training says of another. `recorded_seconds` is the time that
+    the result had taken where it was measured, if it is only looked up here (a table knows how long
+    its trainings took); searches that evaluate book it as a cost.
     """
 
     evaluator: str
@@ -38,6 +40,7 @@ class Evaluation:
     notes: tuple[str, ...] = field(default=())
     seconds: float = field(default=0.0, compare=False)
     trainings: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    recorded_seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON object, without `seconds` and `trainings` if there are none."""
@@ -56,7 +59,8 @@ class RunHandle:
     """The run on whose behalf an evaluator works: receives its cost and progress, can stop it.
 
     `charge(forward, backward)` counts images, `tell(message, done, total)` shows progress, and
-    `stopping` returns True if the user has asked the run to stop. The defaults do nothing.
+    `stopping` returns True if the user has asked the run to stop. `record(seconds)` is called by
+    the run itself for a result that was looked up. The defaults do nothing.
 
     Example: `context.run.tell("retraining, epoch 1 of 8", done=20, total=400)`
     """
@@ -64,6 +68,7 @@ class RunHandle:
     charge: Callable[[int, int], None] = lambda forward, backward: None
     tell: Callable[[str, int, int], None] = lambda message, done, total: None
     stopping: Callable[[], bool] = lambda: False
+    record: Callable[[float], None] = lambda seconds: None
 
     def check(self) -> None:
         """Called by evaluators between two pieces of long work.
@@ -123,7 +128,10 @@ class Evaluator(Component, RenamedMethods, ABC, renamed={"forecast": "max_cost"}
         return None
 
     def max_cost(self) -> PhaseCost | None:
-        """Called by `--dry-run`: returns the most images that `evaluate` takes; None if unknown."""
+        """Called by `--dry-run`: returns the most images that `evaluate` takes; None if unknown.
+
+        The `seconds` of the answer are the most `recorded_seconds` of an evaluation.
+        """
         return None if self.needs_images else PhaseCost()
 
     def advice(self, run: str) -> tuple[tuple[str, str], ...]:
@@ -205,7 +213,8 @@ def checked(evaluator: Evaluator, answer: Any) -> Evaluation:
         str(name): tuple(float(_metric(evaluator, name, value)) for value in values)
         for name, values in answer.trainings.items()
     }
-    return Evaluation(str(answer.evaluator), metrics, notes, seconds, trainings)
+    recorded = float(_metric(evaluator, "recorded_seconds", answer.recorded_seconds))
+    return Evaluation(str(answer.evaluator), metrics, notes, seconds, trainings, recorded)
 
 
 def _metric(evaluator: Evaluator, name: object, value: object) -> float | int:

@@ -14,12 +14,12 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from nastk.base import defaults
 from nastk.base.errors import ConfigurationError
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.mixture import Mixture
 from nastk.train.branch import Branch
 from nastk.train.evaluator import Evaluator, evaluated_all
+from nastk.train.evaluator_metric import EvaluatorMetric
 from nastk.train.probe import Probe
 from nastk.train.racing import doubling, race
 from nastk.train.trainer import Trainer
@@ -71,9 +71,9 @@ class Chooser:
         criterion = names[0]
         best = max(range(len(leaves)), key=lambda row: measured[row][names[row]])
         shown = [criterion]
-        if self._criteria() is not None:
+        if self._by.criteria is not None:
             others = [name for name in measured[best] if name != criterion]
-            shown += [name for name in others if not self._of_test(name)]
+            shown += [name for name in others if not self._by.of_test(name)]
         values = {
             name: {
                 leaf.name: float(metrics[name])
@@ -90,43 +90,14 @@ class Chooser:
         Raises:
             ConfigurationError: there is none, or it is of the test split.
         """
-        reported, criteria = list(metrics), self._criteria()
-        if criteria is None:
-            allowed = [name for name in reported if not self._of_test(name)]
-        else:
-            allowed = [name for name in criteria if name in reported]
-        name = self.metric or next(iter(allowed), "")
-        if name not in allowed:
-            raise ConfigurationError(self._refusal(name, name in reported, allowed))
-        return name
+        return self._by.named(metrics)
 
-    def _refusal(self, name: str, reported: bool, allowed: Sequence[str]) -> str:
-        """Returns the error message for a metric that cannot decide."""
-        evaluator = defaults.LEAF_EVALUATOR if self.evaluator is None else self.evaluator.name
-        if not allowed:
-            return (
-                f"Evaluator {evaluator!r} measures nothing to choose among leaves by: that takes "
-                "images which neither train the network nor are of the test split. Hold some out "
-                "with -d train_fraction=0.5, or name another evaluator."
-            )
-        reason = "does not exist" if self._criteria() is None else "is none that it can choose by"
-        if reported and self._of_test(name):
-            reason = (
-                "is of the test split, which chooses nothing: its accuracy would mean nothing any "
-                "more"
-            )
-        return (
-            f"The metric {name!r} of {evaluator!r}, to choose among leaves by, {reason}. "
-            f"Set leaf_metric to one of: {', '.join(allowed)}."
+    @property
+    def _by(self) -> EvaluatorMetric:
+        """The metric that chooses."""
+        return EvaluatorMetric(
+            self.evaluator, self.metric, "to choose among leaves by", "leaf_metric"
         )
-
-    def _criteria(self) -> tuple[str, ...] | None:
-        """Returns the criteria of the evaluator; None if it has none, or there is no evaluator."""
-        return None if self.evaluator is None else self.evaluator.criteria
-
-    def _of_test(self, metric: str) -> bool:
-        """True if a metric is of the test split."""
-        return "test" in metric if self.evaluator is None else self.evaluator.of_test(metric)
 
     def _metrics(
         self, leaves: Sequence[Branch], probes: Sequence[Probe]

@@ -20,16 +20,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from nastk.base.errors import ConfigurationError, StopRequested
+from nastk.base.errors import ConfigurationError, PluginError, StopRequested
 from nastk.base.events import UpdaterReported, UpdaterWorking
 from nastk.base.seeds import seeded
 from nastk.base.values import as_json
 from nastk.data.streams import Batch, Stream
 from nastk.nn.norms import Frozen
+from nastk.spaces.architecture import Architecture
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.subspace import Subspace
 from nastk.spaces.supernet import Answers, Measure
 from nastk.train.context import RunContext
+from nastk.train.criterion import Valued
 from nastk.train.weights import NamedWeights, Weights
 
 Item = TypeVar("Item")
@@ -59,16 +61,14 @@ class Probe:
         context: RunContext,
         measuring: Callable[[Tensor], Answers] | None = None,
         updater: str = "",
+        criterion: Callable[[Architecture, "Probe"], Valued] | None = None,
     ) -> None:
-        self._branch = branch
-        self._train = train
-        self._valid = valid
+        self._branch, self._train, self._valid = branch, train, valid
         self._ledger, self._emit = context.ledger, context.emit
         self._stopping = context.stopping
         self._measuring = measuring or branch.measuring
-        self._updater = updater
-        self._begin = self._ahead = 0
-        self.epochs = epochs
+        self._updater, self._criterion = updater, criterion
+        self._begin, self._ahead, self.epochs = 0, 0, epochs
 
     def with_clock(self, begin: int, epochs: int, ahead: int = 0) -> Self:
         """Returns a probe for an inner updater, whose epochs and steps count from epoch `begin`.
@@ -154,7 +154,8 @@ class Probe:
         `exact` avoids reduced precision, for differences of nearly equal numbers. If all `weights`
         are in double precision, the whole pass is computed in double precision.
         """
-        (logits,) = self._compute(self._one_by_one(images, weights, exact), [mixture], images)
+        answers = self._branch.one_by_one(images, weights, exact)
+        (logits,) = self._compute(answers, [mixture], images)
         if logits.requires_grad:
             # The caller runs the backward pass, so a hook charges its cost.
             logits.register_hook(self._charge_backward)  # type: ignore[no-untyped-call]
@@ -300,7 +301,7 @@ class Probe:
         """Returns a function from mixtures to their logits on the images of `batch`."""
         branch, images = self._branch, batch.images
         frozen = Frozen(branch.supernet) if norms == "frozen" else None
-        inner = self._one_by_one(images, weights)
+        inner = branch.one_by_one(images, weights)
         if caching:
             # A CUDA graph would use the statistics of the captured pass, not the frozen ones.
             inner = branch.measuring(images) if frozen else self._measuring(images)
@@ -312,15 +313,15 @@ class Probe:
 
         return measure
 
-    def _one_by_one(
-        self,
-        images: Float[Tensor, "batch channels height width"],
-        weights: NamedWeights | None = None,
-        exact: bool = False,
-    ) -> Answers:
-        """Returns a function from mixtures to logits that runs a forward pass for each mixture."""
-        logits = self._branch.logits
-        return Answers(lambda mixtures: [logits(mix, images, weights, exact) for mix in mixtures])
+    def evaluate(self, architecture: Architecture) -> Valued:
+        """Returns what the evaluator of the updater's `criterion` says of an architecture.
+
+        Its images are charged like the probe's own, and it has no test images.
+        """
+        if self._criterion is None:
+            raise PluginError(f"{self._updater} evaluates and names no evaluator by `criterion`.")
+        self._check_stop()
+        return self._criterion(architecture, self)
 
     def announced(
         self, items: Iterable[Item], message: str, total: int | None = None, done: int = 0
@@ -360,8 +361,7 @@ class Probe:
         remark: str = "",
     ) -> Sequence[Float[Tensor, "batch classes"]]:
         """Returns `answers(mixtures)` and charges its cost; `remark` extends the strategy."""
-        if self._stopping():
-            raise StopRequested("The run was asked to stop while its updater was measuring.")
+        self._check_stop()
         # Operations that draw (noise) get the same random numbers for every mixture of a step, from
         # a stream of their own.
         with seeded(self.step, images.device):
@@ -372,6 +372,10 @@ class Probe:
         strategy = ", ".join(parts) or "plain"
         self._ledger.charge(forward=len(mixtures) * len(images), strategy=strategy)
         return logits
+
+    def _check_stop(self) -> None:
+        if self._stopping():
+            raise StopRequested("The run was asked to stop while its updater was measuring.")
 
     def _gradients(
         self,

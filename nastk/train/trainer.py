@@ -26,11 +26,14 @@ from nastk.base.seeds import generator, seed_of, seeded, set_seed
 from nastk.data.streams import Batch, Stream
 from nastk.data.task import Task
 from nastk.nn.execution import Execution
-from nastk.spaces.mixture import Mixture
+from nastk.spaces.architecture import Architecture
 from nastk.spaces.space import SearchSpace
+from nastk.spaces.supernet import NoSupernet
 from nastk.train.branch import Branch, Tally
 from nastk.train.context import RunContext
+from nastk.train.criterion import Valued
 from nastk.train.graphs import Measuring, fastest, measuring
+from nastk.train.mixtures import checked_mixtures
 from nastk.train.options import Schedule, TrainerOptions
 from nastk.train.passes import Pass, mean_gradient
 from nastk.train.probe import Probe
@@ -55,6 +58,7 @@ class Trainer:
         options, execution, seed: training settings, device and precision, seed of all streams.
         context: the ledger, event receiver and stop signal of the run.
         watchers: called after every epoch of a branch; they change nothing.
+        criterion: what `probe.evaluate` asks; None: no updater of the run evaluates.
 
     Example:
         branches = [trainer.root()]
@@ -72,6 +76,7 @@ class Trainer:
     seed: int = 0
     context: RunContext = field(default_factory=RunContext)
     watchers: Sequence[Watcher] = ()
+    criterion: Callable[[Architecture, Probe], Valued] | None = None
     _pass: Pass = field(init=False, repr=False)
     _measuring: Measuring = field(init=False, repr=False)
 
@@ -96,14 +101,15 @@ class Trainer:
 
     def _fresh(self, name: str, epoch: int) -> Branch:
         """Returns a branch with fresh weights and a schedule over the epochs that are left."""
+        rng = generator(self.seed, "updater", name)
+        updater = self.make_updater(self.space, rng, self.execution.device)
         stream = ("weights", *(() if epoch == 0 else (name, epoch)))
         with seeded(seed_of(self.seed, *stream), torch.device("cpu")):
-            supernet = self.space.supernet(self.task)
+            trains = updater.trains_supernet
+            supernet = self.space.supernet(self.task) if trains else NoSupernet()
         self.execution.place(supernet)
         optimizer = self.execution.sgd(supernet.parameters(), self.options)
         schedule = self._schedule(epoch, CosineRestart(self.options.epochs - epoch), fresh=True)
-        rng = generator(self.seed, "updater", name)
-        updater = self.make_updater(self.space, rng, self.execution.device)
         return Branch(
             name,
             self.space.full(),
@@ -146,6 +152,7 @@ class Trainer:
             replace(self.context, stopping=stopping),
             lambda images: self._measuring(branch, images),
             branch.updater.name,
+            self.criterion,
         )
 
     # ------------------------------------------------------------------ the loop
@@ -172,7 +179,9 @@ class Trainer:
         return min(alive, key=lambda branch: branch.epoch, default=None)
 
     def _steps(self, branch: Branch) -> Iterator[Moment]:
-        """Take the remaining weight steps of the branch's present epoch."""
+        """Take the weight steps left in the branch's present epoch; none without a supernet."""
+        if not branch.updater.trains_supernet:
+            return
         probe = self.probe(branch)
         branch.supernet.train()
         for group in branch.optimizer.param_groups:
@@ -201,7 +210,7 @@ class Trainer:
         set_seed(seed_of(self.seed, "noise", branch.name, branch.step), self.execution.device)
         with self.ledger.phase("updater"):
             branch.updater.before_step(probe, batch)
-            mixtures = self._mixtures(branch, probe)
+            mixtures = checked_mixtures(branch, probe)
         branch.optimizer.zero_grad(set_to_none=True)
         loss, hits = mean_gradient(
             branch, mixtures, batch, self.ledger, self.options.micro_batch, self._pass
@@ -217,9 +226,10 @@ class Trainer:
 
     def _close_epoch(self, branch: Branch) -> list[Branch]:
         """Record the epoch, and return the branches that continue this one."""
+        trains = branch.updater.trains_supernet
         loss, accuracy = self.check(branch)
-        branch.tally = Tally.empty(self.execution.device)
         rate = branch.schedule.rate(branch.epoch)
+        branch.tally = Tally.empty(self.execution.device)
         branch.epoch += 1
         probe = self.probe(branch, self.context.stopping)
         with self.ledger.phase("updater"):
@@ -232,9 +242,9 @@ class Trainer:
                 branch.name,
                 branch.epoch,
                 branch.step,
-                loss,
-                accuracy,
-                rate,
+                loss if trains else None,
+                accuracy if trains else None,
+                rate if trains else None,
                 text,
                 spent.images_forward,
                 spent.images_backward,
@@ -330,42 +340,6 @@ class Trainer:
                     f"{rates.minimum:g} over {cosine.epochs} epochs. It needs an epoch or more, a "
                     "base above 0, and a minimum from 0 to it."
                 )
-
-    def _mixtures(self, branch: Branch, probe: Probe) -> Sequence[Mixture]:
-        """Returns the updater's mixtures, with checked shapes; their values show in the loss."""
-        mixtures = branch.updater.mixtures(probe)
-        try:
-            count = len(mixtures)
-        except TypeError:
-            # A generator could be iterated only once.
-            raise PluginError(
-                f"{branch.updater.name} answered its mixtures as {mixtures!r}; it must answer a "
-                "list of them."
-            ) from None
-        if not count:
-            raise PluginError(
-                f"{branch.updater.name} answered no mixture to train; it needs at least one."
-            )
-        alive = branch.subspace.mask
-        for mixture in mixtures:
-            if mixture.weights.shape != alive.shape or mixture.active.shape != alive.shape:
-                raise PluginError(
-                    f"{branch.updater.name} answered a mixture "
-                    f"of shape {tuple(mixture.weights.shape)} "
-                    f"(active: {tuple(mixture.active.shape)}); "
-                    f"this space has {tuple(alive.shape)} (edges x operations)."
-                )
-            if bool((mixture.active & ~alive).any()):
-                raise PluginError(
-                    f"{branch.updater.name} answered a mixture with operations that are not alive."
-                )
-            # In later steps diverged weights may be the cause; in the first nothing is trained yet.
-            if branch.step == 0 and not bool(torch.isfinite(mixture.weights).all()):
-                raise PluginError(
-                    f"{branch.updater.name} answered a mixture with weights that are not finite, "
-                    "in the first step of the run."
-                )
-        return mixtures
 
     def check(self, branch: Branch) -> tuple[float, float]:
         """Returns mean loss and accuracy of the present epoch.

@@ -23,6 +23,7 @@ from nastk.spaces.architecture import Architecture
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.space import SearchSpace
 from nastk.spaces.subspace import Subspace
+from nastk.train.criterion import CriterionSpec
 from nastk.train.probe import Probe
 
 
@@ -64,7 +65,8 @@ class Plan:
     """The size of a run, for checks and cost estimates: epochs, steps per epoch, images by split.
 
     `decides` is False for an updater that only trains the weights while another one decides; its
-    `after_epoch` is then not called in the last epoch.
+    `after_epoch` is then not called in the last epoch. `steps_per_epoch` is 0 for an updater that
+    trains no supernet. `evaluation` is the most that one `probe.evaluate` costs; None if unknown.
     """
 
     epochs: int
@@ -73,6 +75,7 @@ class Plan:
     train_images: int
     valid_images: int
     decides: bool = True
+    evaluation: PhaseCost | None = None
 
 
 class ArchitectureUpdater(
@@ -108,6 +111,10 @@ class ArchitectureUpdater(
     needs: ClassVar[frozenset[str]] = frozenset()
     """Splits that the method learns from, e.g. {"valid"}; checked when the run is assembled."""
 
+    trains_supernet: ClassVar[bool] = True
+    """False if the method never asks a supernet: then no run of it has one, and its epochs have no
+    weight steps. `mixtures`, `before_step` and `after_step` are not called."""
+
     def __init__(
         self,
         space: SearchSpace,
@@ -127,6 +134,13 @@ class ArchitectureUpdater(
         """Called when a run is assembled: returns the reason why the plan cannot work, or None.
 
         An example is a plan with too few epochs for the milestones of the method.
+        """
+        return None
+
+    def criterion(self) -> CriterionSpec | None:
+        """Called when a run is assembled: the evaluator and the metric of `probe.evaluate`.
+
+        None if the updater evaluates no architecture outside of a supernet.
         """
         return None
 

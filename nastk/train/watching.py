@@ -40,9 +40,11 @@ class FinishedEpoch:
         Those of the last step would be outdated, since the updater may have learned from it, and
         unknown to a run that is resumed here. `mixtures` may change an updater (a wrapper may start
         a new phase), so they come from a copy, made like every resume; the state of the random
-        stream is restored.
+        stream is restored. There are none if the updater trains no supernet.
         """
         updater, state = self.branch.updater, self.probe.rng.get_state()
+        if not updater.trains_supernet:
+            return ()
         duplicate = type(updater)(updater.space, updater.options, torch.Generator(), updater.device)
         duplicate.load_state_dict(copied(updater.state_dict()))
         try:

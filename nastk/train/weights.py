@@ -85,6 +85,16 @@ class Weights:
 
         return Answers(measure, self.supernet.strategy)
 
+    def one_by_one(
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        weights: NamedWeights | None = None,
+        exact: bool = False,
+    ) -> Answers:
+        """Returns a function from mixtures to logits that runs a forward pass for each mixture."""
+        logits = self.logits
+        return Answers(lambda mixtures: [logits(mix, images, weights, exact) for mix in mixtures])
+
     def stepped(
         self, gradients: Mapping[str, Tensor], weights: NamedWeights | None = None
     ) -> dict[str, Tensor]:

@@ -27,12 +27,18 @@ from nastk.train.updater import ArchitectureUpdater, Continuation, Plan
 
 
 def updater_class(name: str) -> type[ArchitectureUpdater]:
-    """Returns the installed updater with this name.
+    """Returns the installed updater with this name, to be used inside another one.
 
     Raises:
         UnknownNameError: no plugin offers it; the message suggests a similar name.
+        ConfigurationError: it trains no supernet, which another updater would need.
     """
     updater: type[ArchitectureUpdater] = catalogue().load("updater", name)
+    if not updater.trains_supernet:
+        raise ConfigurationError(
+            f"Updater {name!r} trains no supernet, so it cannot train or search inside another "
+            f"updater. Name one that does, such as {defaults.BASELINE}."
+        )
     return updater
 
 

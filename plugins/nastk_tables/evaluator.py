@@ -16,6 +16,7 @@ from nastk import (
     Evaluation,
     EvaluationContext,
     Evaluator,
+    PhaseCost,
     Probe,
 )
 from nastk_tables.column import Column, dataset_name
@@ -130,6 +131,12 @@ class TableAccuracy(Evaluator):
         """See `Evaluator.of_test`: `rank` is of the test split if the option `split` is."""
         return super().of_test(metric) or (metric == "rank" and self.options.split == "test")
 
+    def max_cost(self) -> PhaseCost:
+        """See `Evaluator.max_cost`: no image, and the seconds of the longest recorded training."""
+        return PhaseCost(
+            seconds=self.table.most_simulated_seconds(self.options.dataset, self.epochs)
+        )
+
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
         """Called once at the end of a search, and by `nastk evaluate`: looks the architecture up.
 
@@ -149,7 +156,11 @@ class TableAccuracy(Evaluator):
         metrics["architectures"] = self.scores.count()
         costs = self._costs(text)
         return Evaluation(
-            self.name, {**metrics, **costs}, self._notes(), trainings=self._trainings(index)
+            self.name,
+            {**metrics, **costs},
+            self._notes(),
+            trainings=self._trainings(index),
+            recorded_seconds=costs.get("table_simulated_seconds", 0.0),
         )
 
     def _runs_of(self, mean: Column) -> list[Float32[np.ndarray, "architectures"]]:

@@ -123,6 +123,20 @@ class Table:
             return None
         return known["train_seconds"] + known["pass_seconds"]
 
+    def most_simulated_seconds(self, dataset: str, epochs: int) -> float:
+        """Returns the largest of all `simulated_seconds`; 0 if none is known."""
+        training = (dataset_name(dataset), "valid", epochs)
+        parts = {
+            column.quantity: self.values[row].astype(np.float64)
+            for row, column in enumerate(self.columns)
+            if column.seed is None and column.fits(*training)
+        }
+        if not {"train_seconds", "pass_seconds"} <= set(parts):
+            return 0.0
+        seconds = parts["train_seconds"] + parts["pass_seconds"]
+        known = seconds[~np.isnan(seconds)]
+        return float(known.max()) if len(known) else 0.0
+
     def trainings(self) -> Iterator[Column]:
         """Returns the accuracy columns that are means over runs."""
         return (

@@ -1,7 +1,7 @@
 """The lineage of an evolving population: who came from whom, and how fit each was.
 
 Read from an updater's reports that hold `individuals`, a list for each generation: `number`,
-`parents` (numbers of the generation before), `fresh` (edges that were drawn anew) and `fitness`.
+`parents` (numbers of earlier individuals), `fresh` (edges that were drawn anew) and `fitness`.
 An individual with the same number in a later generation lived on.
 """
 
@@ -61,7 +61,9 @@ class Population:
             for one in generation:
                 sources = [one.number] if one.number in before else dict.fromkeys(one.parents)
                 pairs += [(before[number], one) for number in sources if number in before]
-            before = {one.number: one for one in generation}
+            # Not the last generation alone: an evolution that evaluates one architecture at a time
+            # reports only that one and the best, and the parent may be older.
+            before |= {one.number: one for one in generation}
         return pairs
 
     def ancestors(self) -> set[tuple[int, int]]:
