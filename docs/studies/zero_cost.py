@@ -49,7 +49,7 @@ METRICS = {
     "multiply_adds": "flops",
 }
 """Our metrics, and NASLib's names of them."""
-FIELDS = ("cell", "accuracy", *METRICS, "cpu_seconds")
+FIELDS = ("cell", *METRICS, "cpu_seconds")
 BEST = 0.1
 """The share of the cells that are the best ones."""
 RESAMPLES = 1000
@@ -110,8 +110,7 @@ def score(images: Path, scores: Path, cells: int = 491, seed: int = 0) -> None:
     for cell in order[:cells]:
         if cell in done:
             continue
-        row = {"cell": cell, "accuracy": known[cell]["val_accuracy"]}
-        row |= scored(space.from_text(cell), uses)
+        row = {"cell": cell, **scored(space.from_text(cell), uses)}
         new = not RESULTS.exists()
         with RESULTS.open("a", newline="") as file:
             writer = csv.DictWriter(file, FIELDS)
@@ -156,14 +155,13 @@ def draw(scores: Path) -> None:
     import matplotlib.pyplot as plt
 
     known, found = published(scores), rows()
-    accuracies = np.array([float(row["accuracy"]) for row in found])
+    accuracies = np.array([known[row["cell"]]["val_accuracy"] for row in found])
     best = accuracies >= np.quantile(accuracies, 1 - BEST)
     print(
         f"{len(found)} cells, {best.sum()} best, "
         f"{sum(float(row['cpu_seconds']) for row in found) / 60:.1f} CPU minutes\n"
     )
-    print("| score | tau here | tau of NASLib's | difference | rank agreement | best tenth |")
-    print("|---|---|---|---|---|---|")
+    table = []
     figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
     for place, (metric, theirs) in enumerate(reversed(METRICS.items())):
         ours = np.array([float(row[metric]) for row in found])
@@ -178,7 +176,10 @@ def draw(scores: Path) -> None:
             axes.plot([low, high], [place + shift] * 2, color=colour, linewidth=1)
             axes.plot([tau], [place + shift], "o", color=colour, markersize=4)
         among = f"{kendalltau(ours[best], accuracies[best]).statistic:+.3f}"
-        print("| " + " | ".join((f"`{metric}`", written(lines[0][0]), *cells, among)) + " |")
+        table.append((f"`{metric}`", written(lines[0][0]), *cells, among))
+    print("| score | tau here | tau of NASLib's | difference | tau of both | best tenth |")
+    print("|---|---|---|---|---|---|")
+    print("\n".join("| " + " | ".join(line) + " |" for line in reversed(table)))
     names = [metric.replace("_", " ") for metric in reversed(METRICS)]
     axes.set_yticks(range(len(names)), names)
     axes.plot([], [], "o-", color="C0", markersize=4, linewidth=1, label="nastk")

@@ -8,7 +8,6 @@ import torch
 from evaluators_kit import Even
 from torch import nn
 
-import nastk
 import nastk_zero_cost
 from nastk import (
     Batch,
@@ -328,23 +327,6 @@ def test_synflow_needs_no_images():
     context = setting(splits=Splits(empty, empty, empty))
     assert judged(Synflow, CONVOLUTIONS, context) == judged(Synflow, CONVOLUTIONS)
     assert not Synflow.needs_images
-
-
-def test_a_search_is_ranked_by_a_score_and_beside_others(tmp_path):
-    result = nastk.search(
-        "toy",
-        "random",
-        "toy",
-        trainer={"epochs": 1},
-        ranking={"evaluator": "synflow", "sample": 12, "counter": ["size", "snip,batch_size=8"]},
-        evaluators=["naswot,batch_size=8"],
-        out=tmp_path / "run",
-    )
-    (event,) = (each for each in result.history if each["kind"] == "ranked")
-    assert event["metric"] == "synflow" and {"parameters", "snip"} <= set(event["by"])
-    assert "naswot" in result.evaluation
-    assert result.cost.phases["watch"].images_backward >= 12 + 12 * 8
-    assert result.cost.phases["evaluate"].images_forward == 8
 
 
 def test_the_offers_load_without_torch_in_the_package():
