@@ -24,6 +24,10 @@ RUNS = {
     "first_search": (["--space", "toy", "--data", "toy", "--epochs", "4"], "parameters     "),
     "own_images": (["--space", "toy", "--count", "80", "--epochs", "2"], "valid_accuracy"),
     "own_space": (["--updater", "random", "--data", "toy", "--epochs", "2"], "parameters  "),
+    "own_table": (
+        ["build", "--table", "own.table", "--epochs", "1", "--sample", "10", "--seeds", "0"],
+        "the best      first=",
+    ),
     "line_space": (["--updater", "random", "--data", "toy", "--epochs", "2"], "|"),
     "write_an_updater": (["--epochs", "1"], "as a path of the supernet"),
     "nastk_in_one_file": (["--epochs", "1"], "trained from scratch"),
@@ -39,6 +43,14 @@ def test_an_example_runs(name, capsys, workplace):
     arguments, words = RUNS[name]
     importlib.import_module(name).main(arguments)
     assert words in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_search_is_held_against_a_table_of_ones_own(capsys, workplace):
+    own_table = importlib.import_module("own_table")
+    own_table.main(RUNS["own_table"][0])
+    own_table.main(["search", "--table", "own.table", "--epochs", "1", "--seeds", "0"])
+    assert "tau supernet" in capsys.readouterr().out
 
 
 @pytest.mark.slow

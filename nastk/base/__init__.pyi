@@ -1,5 +1,7 @@
+from .claim import claimed as claimed
 from .component import EXPERIMENTAL as EXPERIMENTAL
 from .component import assignments as assignments
+from .component import named_spec as named_spec
 from .component import parse as parse
 from .environment import environment as environment
 from .errors import MissingExtraError as MissingExtraError

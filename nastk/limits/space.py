@@ -4,7 +4,7 @@
 result of a run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -141,6 +141,14 @@ class ConstrainedSpace(SearchSpace):
     def from_text(self, text: str) -> Architecture:
         """Returns the architecture that `to_text` wrote, within the limits or not."""
         return self.inner.from_text(text)
+
+    def canonical(self, architecture: Architecture) -> str:
+        """Called to recognise duplicates: as the wrapped space answers."""
+        return self.inner.canonical(architecture)
+
+    def architectures(self) -> Iterator[Architecture]:
+        """Called to enumerate: yields the architectures of the wrapped space within the limits."""
+        return filter(self.keeps, self.inner.architectures())
 
     def keeps(self, architecture: Architecture) -> bool:
         """True if the architecture keeps all limits; exact additive models are trusted."""

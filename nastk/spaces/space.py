@@ -7,7 +7,8 @@ in `subspace.py` and `architecture.py`.
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any, ClassVar
 
 import torch
@@ -86,6 +87,24 @@ class SearchSpace(Component, RenamedMethods, ABC, renamed={"complaint": "why_emp
         Raises:
             DataError: the text is no architecture of this space; the message says where it fails.
         """
+
+    def canonical(self, architecture: Architecture) -> str:
+        """Called to recognise duplicates: equal texts are architectures of one network.
+
+        Spaces in which several architectures describe one network override it.
+        """
+        return self.to_text(self.check(architecture))
+
+    def architectures(self) -> Iterator[Architecture]:
+        """Called to enumerate the space: yields every architecture, one after the other.
+
+        Raises:
+            ConfigurationError: this space cannot list its architectures, only draw them.
+        """
+        raise ConfigurationError(
+            f"Space {self.name!r} cannot list its architectures. Draw a sample of them (--sample "
+            "200), or name them in a file."
+        )
 
     @classmethod
     def options_for(cls, text: str) -> dict[str, Any]:
@@ -262,6 +281,14 @@ class SingleChoiceSpace(SearchSpace):
                     f"got {len(chosen)}{': ' if chosen else ''}{', '.join(chosen)}."
                 )
         return architecture
+
+    def architectures(self) -> Iterator[Architecture]:
+        """Called to enumerate the space: yields every architecture, the last edge changing fastest.
+
+        Isomorphic architectures are included; `canonical` tells which these are.
+        """
+        for columns in product(*(range(len(edge.operations)) for edge in self.edges)):
+            yield self.chosen(columns)
 
     def chosen(self, columns: Iterable[int]) -> Architecture:
         """Returns the architecture with the operation of the given column on each edge."""

@@ -3,6 +3,7 @@ from .criterion import SearchedBy as SearchedBy
 from .criterion import Valued as Valued
 from .criterion import criterion_spec as criterion_spec
 from .criterion import evaluator_option as evaluator_option
+from .evaluator import evaluated as evaluated
 from .probe import NormMode as NormMode
 from .racing import Hits as Hits
 from .racing import Standing as Standing

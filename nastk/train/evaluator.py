@@ -134,6 +134,14 @@ class Evaluator(Component, RenamedMethods, ABC, renamed={"forecast": "max_cost"}
         """
         return None if self.needs_images else PhaseCost()
 
+    def known(self) -> Sequence[Architecture] | None:
+        """Called by those who draw architectures to evaluate: returns all that it knows.
+
+        None if that is any architecture of the space. An evaluator that looks up a sample of a
+        large space lists it, since random architectures would not hit it.
+        """
+        return None
+
     def advice(self, run: str) -> tuple[tuple[str, str], ...]:
         """Called after an evaluation: (command, purpose) to suggest next for the run folder `run`.
 

@@ -279,6 +279,8 @@ class Ranking:
                 evaluation = self._evaluation(self.evaluator, architecture)
             except DataError:
                 continue  # the evaluator does not know this architecture
+            if not evaluation.metrics:
+                continue  # nor does one that is not surprised
             truth = self._truth(evaluation.metrics)
             trainings = tuple(evaluation.trainings.get(str(self.metric), ()))
             sample[architecture.id] = Known(architecture, truth, trainings)
@@ -298,10 +300,14 @@ class Ranking:
             return evaluated(evaluator, architecture, None)
 
     def _candidates(self) -> Iterator[Architecture]:
-        """Yields the architectures of the file, or random ones without end."""
+        """Yields the architectures of the file, or random ones, without end if all are known."""
         path = self.options.architectures
         if path is None:
             rng = generator(self.options.sample_seed, "ranking")
+            if (known := self.evaluator.known()) is not None:
+                order = torch.randperm(len(known), generator=rng).tolist()
+                yield from (known[place] for place in order)
+                return
             while True:
                 yield self.space.sample(self.space.full(), rng)
         try:

@@ -7,8 +7,7 @@ and the stand-alone network.
 """
 
 import re
-from collections.abc import Iterator
-from itertools import islice, product
+from itertools import islice
 
 from pydantic import Field
 from torch import nn
@@ -146,8 +145,3 @@ class MacroSpace(SingleChoiceSpace):
             blocks = [digit for digit in islice(digits, depth - 1) if digit != "0"]
             moved += [*blocks, *"0" * (depth - 1 - len(blocks))]
         return "".join(moved)
-
-    def architectures(self) -> Iterator[Architecture]:
-        """Called to enumerate the space: yields all 6,561, the last layer changing fastest."""
-        for columns in product(range(len(OPERATIONS)), repeat=len(self.edges)):
-            yield self.chosen(columns)

@@ -5,8 +5,6 @@ The rows of all tables are these six edges node by node, in the order of the ben
 """
 
 import re
-from collections.abc import Iterator
-from itertools import product
 
 import torch
 from torch import nn
@@ -115,14 +113,6 @@ class NasBench201Space(SingleChoiceSpace):
         if (architecture := self.own(text)) is not None:
             return architecture
         return self.architecture((name,) for name in read(text, self.edges[0].operations))
-
-    def architectures(self) -> Iterator[Architecture]:
-        """Called to enumerate the space: yields every architecture, the last edge changing fastest.
-
-        Isomorphic architectures are included: 15,625 in all, or 4,096 without `none`.
-        """
-        for names in product(*(edge.operations for edge in self.edges)):
-            yield self.architecture((name,) for name in names)
 
     def canonical(self, architecture: Architecture) -> str:
         """Called to recognise duplicates: equal texts are one architecture to the benchmark."""

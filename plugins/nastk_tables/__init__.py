@@ -1,4 +1,4 @@
-"""Benchmark tables: the evaluator and the space `table`, and `nastk table import`.
+"""Benchmark tables: the evaluator and the space `table`, and the commands that make tables.
 
 importing.py     reads a benchmark's files into a table: an import starts here
 spreadsheet.py   CSV files
@@ -13,6 +13,14 @@ space.py         the space `table`: another space with a supernet that looks its
 supernet.py      that supernet; answers.py makes an array of a table's accuracies for it
 numbered.py      its images, the data `numbered`
 command_line.py  `nastk table import` and `nastk table info`
+
+For `nastk table build`, a benchmark of one's own:
+
+build_command.py the command; request.py has what it was asked for
+networks.py      the networks of a space, a sample or a file, each once
+building.py      trains them; trainings.py keeps what is trained, for several processes
+collecting.py    makes a table of it
+expecting.py     what it will cost
 """
 
 from typing import TYPE_CHECKING, Any
@@ -61,7 +69,7 @@ def data_sources() -> list[Offer]:
 
 @hookimpl
 def commands(app: "typer.Typer") -> None:
-    """Called when the command line is built: adds `nastk table import` and `nastk table info`."""
+    """Called when the command line is built: adds `nastk table` with its commands."""
     from nastk_tables.command_line import add_to
 
     add_to(app)

@@ -38,7 +38,7 @@ class Column:
         parts = (self.dataset, self.split, quantity, self.epochs, seed)
         return "_".join(str(part) for part in parts if part is not None)
 
-    def fits(self, dataset: str, split: str, epochs: int) -> bool:
+    def fits(self, dataset: str, split: str, epochs: int | None) -> bool:
         """True if this column is of that training, or of every training."""
         pairs = ((self.dataset, dataset), (self.split, split), (self.epochs, epochs))
         return all(known is None or known == wanted for known, wanted in pairs)

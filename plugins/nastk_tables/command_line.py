@@ -1,11 +1,13 @@
 """`nastk table import` and `nastk table info`; numpy and torch are imported when they run."""
 
 import json as json_module
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nastk_tables.build_command import build
 from nastk_tables.places import KNOWN, default_path, find
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ table = typer.Typer(
     help="Tables of benchmarks, for the evaluator `table`.",
     no_args_is_help=True,
 )
+
+table.command()(build)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -75,7 +79,7 @@ def import_table(
     write(path, imported.table)
     for note in imported.notes:
         stderr.print(note, markup=False, soft_wrap=True)
-    _show(path, read(path), json)
+    show_table(path, read(path), json)
 
 
 @table.command()
@@ -87,10 +91,10 @@ def info(
     from nastk_tables.storage import read
 
     path = find(name)
-    _show(path, read(path), json)
+    show_table(path, read(path), json)
 
 
-def _show(path: Path, table: "Table", json: bool) -> None:
+def show_table(path: Path, table: "Table", json: bool) -> None:
     """Prints the content of a table on stdout, as text or as JSON."""
     rows = [_row(table, number) for number in range(len(table.columns))]
     if json:
@@ -102,14 +106,41 @@ def _show(path: Path, table: "Table", json: bool) -> None:
             "sha256": table.digest,
             "sources": list(table.sources),
             "columns": rows,
+            "provenance": dict(table.provenance),
         }
         print(json_module.dumps(content, indent=2))
         return
     print(f"{path}: {len(table):,} architectures of {table.space}, {path.stat().st_size:,} bytes")
     print(f"sha256 {table.digest}; made from {', '.join(table.sources)}")
+    for text in _provenance(table):
+        print(text)
     for row in rows:
         known = f"{row['known']:,} values"
         print(f"  {row['name']:<34}{row['unit'] or '-':<4}{known:<15}{_span(row)}")
+
+
+def _provenance(table: "Table") -> list[str]:
+    """Returns in words how the networks of a table of one's own were trained."""
+    found = table.provenance
+    if not found:
+        return []
+    recipe, data, failed = found["evaluator"], found["data"], len(found["failed"])
+    return [
+        f"{found['architectures']}: {found['networks']:,} different networks, seeds "
+        f"{', '.join(map(str, found['seeds']))}, {found['seconds'] / 3600:.2f} hours of training"
+        + (f"; {failed} trainings failed" if failed else ""),
+        f"on {data['name']} {_pairs(data['options'])}".rstrip(),
+        f"by {recipe['name']} {_pairs(recipe['options'])}".rstrip(),
+    ]
+
+
+def _pairs(options: Mapping[str, Any]) -> str:
+    """Returns options that are set as text: `epochs=20 batch_size=32`."""
+    return " ".join(
+        f"{name}={json_module.dumps(value) if not isinstance(value, str) else value}"
+        for name, value in options.items()
+        if value is not None
+    )
 
 
 def _row(table: "Table", number: int) -> dict[str, Any]:

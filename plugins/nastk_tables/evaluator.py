@@ -1,6 +1,8 @@
 """`TableAccuracy`, the evaluator `table`, looks architectures up in a benchmark's table."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +31,9 @@ LOOKED_AT = 100
 USUAL_EPOCHS = 200
 """The epochs of the benchmark's trainings, for tables that list no training on the data set."""
 
+DATASET = "cifar10"
+"""The data set of most benchmarks."""
+
 
 class TableAccuracy(Evaluator):
     """Evaluates an architecture by the accuracy that the benchmark's authors measured for it.
@@ -53,7 +58,9 @@ class TableAccuracy(Evaluator):
             None, description="name of an imported table, or its path; unset: the space's name"
         )
         dataset: str = Field(
-            "cifar10", description="data set of the benchmark: cifar10, cifar100, imagenet16"
+            DATASET,
+            description="data set of the benchmark: cifar10, cifar100, imagenet16; a table "
+            "of one's own (`nastk table build`) needs no name",
         )
         split: Literal["test", "valid"] = Field(
             "test", description="split whose accuracy ranks the architectures"
@@ -79,25 +86,35 @@ class TableAccuracy(Evaluator):
         except DataError as error:
             raise ConfigurationError(str(error)) from error
         self._check_space(str(path))
-        options = self.options
-        self.epochs = options.epochs or self._most_epochs()
-        self.scores = self.table.scores(options.dataset, options.split, self.epochs)
+        self.dataset = self._dataset()
+        self.epochs = self.options.epochs or self._most_epochs()
+        self.scores = self.table.scores(self.dataset, self.options.split, self.epochs)
         self._accuracies = {
-            column.split: self.table.scores(options.dataset, str(column.split), self.epochs)
+            column.split: self.table.scores(self.dataset, str(column.split), self.epochs)
             for column in self.table.trainings()
             if column.split != "train"
-            and (column.dataset, column.epochs) == (dataset_name(options.dataset), self.epochs)
+            and (column.dataset, column.epochs) == (self.dataset, self.epochs)
         }
-
         self._runs = {split: self._runs_of(each.column) for split, each in self._accuracies.items()}
 
-    def _most_epochs(self) -> int:
-        """Returns the most epochs of the trainings on the data set, else `USUAL_EPOCHS`."""
-        dataset = dataset_name(self.options.dataset)
-        return max(
-            (column.epochs or 0 for column in self.table.trainings() if column.dataset == dataset),
-            default=USUAL_EPOCHS,
-        )
+    def _dataset(self) -> str:
+        """Returns the name of the data set; where none was named, that of a table of one's own."""
+        named = dataset_name(self.options.dataset)
+        known = {str(column.dataset) for column in self.table.trainings()}
+        one = named == DATASET and len(known) == 1 and self.table.provenance
+        return known.pop() if one else named
+
+    def _most_epochs(self) -> int | None:
+        """Returns the most epochs of the trainings on the data set, else `USUAL_EPOCHS`.
+
+        None for a table of one's own whose evaluator trains without epochs.
+        """
+        found = [
+            column.epochs for column in self.table.trainings() if column.dataset == self.dataset
+        ]
+        if found and None in found and self.table.provenance:
+            return None
+        return max((epochs or 0 for epochs in found), default=USUAL_EPOCHS)
 
     def _check_space(self, path: str) -> None:
         """Raises a ConfigurationError for a table of another space, or with other text forms."""
@@ -140,11 +157,14 @@ class TableAccuracy(Evaluator):
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
         """Called once at the end of a search, and by `nastk evaluate`: looks the architecture up.
 
+        There is no metric, and a note, where the table is a sample without the architecture.
+
         Raises:
-            DataError: the architecture is of another space, or the table does not hold it.
+            DataError: the architecture is of another space, or a whole table does not hold it.
         """
-        space = self.context.space
-        text = space.to_text(space.check(architecture))
+        text = self._text(architecture)
+        if self.table.is_sample and text not in self.table:
+            return Evaluation(self.name, {}, (self._not_in_sample(),))
         index = self.table.index_of(text)
         accuracies = {
             f"table_{split}_accuracy": float(scores.values[index]) / 100
@@ -161,6 +181,42 @@ class TableAccuracy(Evaluator):
             self._notes(),
             trainings=self._trainings(index),
             recorded_seconds=costs.get("table_simulated_seconds", 0.0),
+        )
+
+    def known(self) -> Sequence[Architecture] | None:
+        """See `Evaluator.known`: those of a table that was built of a sample of its space."""
+        if not self.table.is_sample:
+            return None
+        values = zip(self.table.texts, self.scores.values.tolist(), strict=True)
+        return [
+            self.context.space.from_text(text)
+            for text, value in values
+            if value == value and self._reads(text)
+        ]
+
+    def _text(self, architecture: Architecture) -> str:
+        """Returns the text of an architecture in the table, else of another of the same network.
+
+        Only tables of one's own say that such architectures were trained as one.
+        """
+        space = self.context.space
+        text = space.to_text(space.check(architecture))
+        if text in self.table or not self.table.provenance:
+            return text
+        return self._networks.get(space.canonical(architecture), text)
+
+    @cached_property
+    def _networks(self) -> dict[str, str]:
+        """The text of an architecture of each network in the table."""
+        space = self.context.space
+        texts = filter(self._reads, self.table.texts)
+        return {space.canonical(space.from_text(text)): text for text in texts}
+
+    def _not_in_sample(self) -> str:
+        """Returns the note on an architecture that a sample lacks: a search may find any."""
+        return (
+            f"The table is of {self.table.provenance['architectures']}, without this architecture. "
+            "`nastk table build` with --architectures trains more."
         )
 
     def _runs_of(self, mean: Column) -> list[Float32[np.ndarray, "architectures"]]:
@@ -187,24 +243,23 @@ class TableAccuracy(Evaluator):
 
     def _costs(self, text: str) -> dict[str, float]:
         """Returns the metrics of all costs that the table knows of an architecture."""
-        options = self.options
         units = {column.quantity: column.unit for column in self.table.columns}
-        known = self.table.others(text, options.dataset, options.split, self.epochs)
+        known = self.table.others(text, self.dataset, self.options.split, self.epochs)
         costs = {
             f"table_{quantity}": _in_metrics(value, units[quantity])
             for quantity, value in known.items()
         }
-        seconds = self.table.simulated_seconds(text, options.dataset, self.epochs)
+        seconds = self.table.simulated_seconds(text, self.dataset, self.epochs)
         return costs if seconds is None else {**costs, "table_simulated_seconds": round(seconds, 3)}
 
     def _notes(self) -> tuple[str, ...]:
         """Returns the notes that explain the metrics."""
         seeds = self.scores.column.seeds
         runs = f", mean over the runs with seeds {', '.join(map(str, seeds))}" if seeds else ""
-        options = self.options
+        after = "" if self.epochs is None else f" after {self.epochs} epochs"
         return (
-            f"`rank` counts the architectures of the table with a higher {options.split} accuracy "
-            f"on {dataset_name(options.dataset)} after {self.epochs} epochs{runs}.",
+            f"`rank` counts the architectures of the table with a higher {self.options.split} "
+            f"accuracy on {self.dataset}{after}{runs}.",
             "The numbers are of the benchmark's own networks and training, whatever this search "
             "used.",
         )

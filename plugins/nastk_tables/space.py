@@ -1,6 +1,6 @@
 """`TableSpace`, the space `table`: another space whose supernet looks up how accurate it is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -173,6 +173,14 @@ class TableSpace(SearchSpace):
     def from_text(self, text: str) -> Architecture:
         """Returns the architecture that the space inside reads."""
         return self.inner.from_text(text)
+
+    def canonical(self, architecture: Architecture) -> str:
+        """Called to recognise duplicates: as the space inside answers."""
+        return self.inner.canonical(architecture)
+
+    def architectures(self) -> Iterator[Architecture]:
+        """Called to enumerate: yields the architectures of the space inside."""
+        return self.inner.architectures()
 
     def check(self, architecture: Architecture) -> Architecture:
         """Returns `architecture` itself if it belongs to the space inside."""

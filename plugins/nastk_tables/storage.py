@@ -2,7 +2,8 @@
 
     8 bytes    NASTKTAB
     8 bytes    length of the header, little-endian
-    header     JSON: format, space, architectures, columns, sources; blanks up to 64 bytes
+    header     JSON: format, space, architectures, columns, sources, in a table of one's own also
+               provenance; blanks up to 64 bytes
     values     float32, little-endian, one column after the other
     texts      the architectures in UTF-8, one per line
     32 bytes   sha256 of all bytes before
@@ -70,6 +71,7 @@ def write(path: Path, table: Table) -> int:
             "architectures": len(table),
             "columns": [column.to_json() for column in table.columns],
             "sources": list(table.sources),
+            **({"provenance": table.provenance} if table.provenance else {}),
         }
     ).encode()
     header += b" " * (-(START + len(header)) % 64)
@@ -86,9 +88,9 @@ def _check_readable(path: Path, content: bytes, table: Table) -> None:
     """Raises a DataError if reading `content` does not give `table`."""
     try:
         again = _parse(path, content, "")
-        same = (again.space, again.texts, again.columns, again.sources) == (
-            (table.space, table.texts, table.columns, table.sources)
-        ) and np.array_equal(again.values, np.asarray(table.values, "<f4"), equal_nan=True)
+        same = _described(again) == _described(table) and np.array_equal(
+            again.values, np.asarray(table.values, "<f4"), equal_nan=True
+        )
     except UNREADABLE as error:
         raise DataError(f"The table for {path} could not be read back: {error}.") from None
     if not same:
@@ -96,6 +98,11 @@ def _check_readable(path: Path, content: bytes, table: Table) -> None:
             f"The table for {path} would not be read back as it is: an architecture or a name in "
             "it has a line break, or the like. Nothing was written."
         )
+
+
+def _described(table: Table) -> tuple[Any, ...]:
+    """Returns all of a table but its numbers."""
+    return (table.space, table.texts, table.columns, table.sources, dict(table.provenance))
 
 
 def _mapped(path: Path) -> mmap.mmap:
@@ -129,7 +136,10 @@ def _parse(path: Path, content: mmap.mmap | bytes, digest: str) -> Table:
     lines = tuple(texts.split("\n")) if texts else ()
     if len(lines) != shape[1]:
         raise ValueError(f"{len(lines)} architectures, expected {shape[1]}")
-    return Table(header["space"], lines, columns, values, tuple(header["sources"]), digest)
+    sources, provenance = tuple(header["sources"]), header.get("provenance", {})
+    if not isinstance(provenance, dict):
+        raise ValueError("its provenance is no JSON object")
+    return Table(header["space"], lines, columns, values, sources, digest, provenance)
 
 
 def _damaged(path: Path, reason: str) -> DataError:

@@ -1,8 +1,9 @@
 """`Table` is a benchmark's table in memory; `Scores` ranks architectures by one column of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -17,7 +18,9 @@ class Table:
     """The measured results of training the architectures of a space.
 
     `values` is columns x architectures, NaN for unknown values; `texts` are the architectures in
-    the space's text form. `nastk_tables.storage.read` reads a table from a file.
+    the space's text form. `provenance` says how the networks of a table of one's own were trained
+    (`nastk table build`); it is empty for a benchmark's. `nastk_tables.storage.read` reads a table
+    from a file.
 
     Example:
         table = read(find("nasbench201"))
@@ -32,9 +35,15 @@ class Table:
     values: Float32[np.ndarray, "columns architectures"]
     sources: tuple[str, ...] = ()
     digest: str = field(default="")
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def is_sample(self) -> bool:
+        """True if it is known that the space has other architectures than those in the table."""
+        return not self.provenance.get("whole", True)
 
     @cached_property
     def _indices(self) -> dict[str, int]:
@@ -83,7 +92,7 @@ class Table:
         self,
         dataset: str = "cifar10",
         split: str = "test",
-        epochs: int = 200,
+        epochs: int | None = 200,
         seed: int | None = None,
     ) -> "Scores":
         """Returns the accuracies (%) of a training: means over its runs, or those of one `seed`.
@@ -96,7 +105,7 @@ class Table:
         values = self.numbers(column.name)
         return Scores(self, self.columns[self._rows[column.name]], values)
 
-    def others(self, text: str, dataset: str, split: str, epochs: int) -> dict[str, float]:
+    def others(self, text: str, dataset: str, split: str, epochs: int | None) -> dict[str, float]:
         """Returns an architecture's costs and latencies by quantity, in the columns' units.
 
         Columns of other trainings and of single runs are left out, and so are unknown values.
@@ -111,7 +120,7 @@ class Table:
         return {quantity: value for quantity, value in costs.items() if value == value}
 
     def simulated_seconds(
-        self, text: str, dataset: str = "cifar10", epochs: int = 200
+        self, text: str, dataset: str = "cifar10", epochs: int | None = 200
     ) -> float | None:
         """Returns the seconds to train `text` and validate it once, or None if unknown.
 
