@@ -17,10 +17,11 @@ from nastk.cli.progress import ProgressView
 from nastk.cli.signals import ended_by_signals, stop_on_signals
 from nastk.cli.study_reports import Reports, failed_words
 from nastk.report.comparison import comparison_table
-from nastk.report.failures import failures_table
 from nastk.report.overall import overall_table
+from nastk.report.protocol import failures_table, protocol_notes
 from nastk.report.study import study_table
 from nastk.runs.config import read_config
+from nastk.runs.protocol import study_standing
 from nastk.runs.run import Run
 from nastk.runs.study import compare
 from nastk.runs.study_result import Cell, Study
@@ -65,6 +66,7 @@ def run_study(
             max_failures=work.max_failures,
             hear=reports.of_executor if work.executor else reports.of_this_process,
             wait=reports.wait,
+            metric=shown.metric,
             **request,
         )
     show_study(study, shown)
@@ -125,7 +127,14 @@ def show_study(study: Study, shown: Shown) -> None:
     if shown.form == "--csv":
         output.line(study.table().rstrip())
     elif shown.form == "--json":
-        output.print_json({"study": str(study.folder), "rows": study.rows, **_said(study, shown)})
+        output.print_json(
+            {
+                "study": str(study.folder),
+                "rows": study.rows,
+                **_said(study, shown),
+                "protocol": study_standing(study),
+            }
+        )
     elif shown.form is not None:
         several = len(study.problems) > 1
         frame = (study.overall if several else study.comparison)(shown.metric).frame()
@@ -143,6 +152,9 @@ def show_study(study: Study, shown: Shown) -> None:
         if study.failures:
             output.line("")
             output.show(failures_table([vars(failure) for failure in study.failures]))
+        if standing := study_standing(study):
+            output.line("")
+            output.show(protocol_notes(standing, shown.metric))
 
 
 def _show_metrics(study: Study, every: bool) -> None:

@@ -18,6 +18,7 @@ from nastk.base.events import EvaluatorWorking
 from nastk.base.failures import RAISED, as_nastk_error, blamed, out_of_memory
 from nastk.base.plugins import Catalogue, catalogue
 from nastk.base.seeds import generator, seed_of
+from nastk.data.inventory import Inventory
 from nastk.data.opening import stream
 from nastk.data.pair import PairSource
 from nastk.data.source import DataSource
@@ -181,6 +182,16 @@ def _open_data(
         source = _source(config, data, installed)
         splits = source.splits(seed_of(config.seed, "data"))
         return source, splits, source.task_of(splits)
+
+
+def inventory_of(config: SearchConfig) -> Inventory:
+    """Returns the inventory of the images that a run of this configuration would have.
+
+    Raises:
+        DataError: the images cannot be used.
+    """
+    _, splits, task = _open_data(config, None, catalogue())
+    return Inventory.of(splits, task)
 
 
 def _updater_factory(config: SearchConfig, splits: Splits, installed: Catalogue) -> UpdaterFactory:

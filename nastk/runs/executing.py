@@ -12,17 +12,15 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from nastk.base.errors import NastkError
 from nastk.report.numbers import counted
 from nastk.runs.executor import Executor, Workload
-from nastk.runs.folder import ERROR, LOCK, RunFolder, is_free
+from nastk.runs.folder import ERROR, LOCK, is_free
 from nastk.runs.job import Around, Job, JobReport
 from nastk.runs.relay import Observer
 from nastk.runs.study_result import Cell
-from nastk.runs.tracking import Tracking
 
 PAUSE = 1.0
 """Seconds between two looks at runs that other processes work on."""
@@ -35,7 +33,7 @@ class Manner:
     Without an `executor` they are carried out in this process, one after the other. `hear` is
     called with every report, `wait` with the number of runs that only other processes work on.
 
-    Example: `execute(cells, Path("runs/study"), Manner(max_failures=3))`
+    Example: `execute(cells, Manner(max_failures=3))`
     """
 
     executor: Executor | None = None
@@ -48,15 +46,13 @@ class Manner:
     wait: Callable[[int], None] = lambda number: None
 
 
-def execute(cells: Sequence[Cell], out: Path, manner: Manner) -> None:
-    """Carry out every run that is neither finished nor failed, in the study's folder `out`.
+def execute(cells: Sequence[Cell], manner: Manner) -> None:
+    """Carry out every run of a study that is neither finished nor failed.
 
     Raises:
-        ConfigurationError: a tracker is unknown, or lacks its library; nothing has run.
         StopRequested: the user stopped the study, whose runs can be resumed.
         NastkError: `max_failures` runs of the study have failed.
     """
-    Tracking.of(RunFolder(out), manner.trackers)  # refuses what no run could have
     jobs = Job.of(cells, manner.trackers)
     if manner.retry_failed:
         _forget_failures(jobs)

@@ -14,10 +14,13 @@ from typing import Any
 from nastk.base.component import ComponentSpec
 from nastk.runs.executing import Manner, execute
 from nastk.runs.executor import made
+from nastk.runs.folder import RunFolder
 from nastk.runs.job import Around, JobReport
+from nastk.runs.protocol import registered
 from nastk.runs.relay import Observer
 from nastk.runs.study_plan import plan
 from nastk.runs.study_result import Study
+from nastk.runs.tracking import Tracking
 
 Use = str | ComponentSpec | Mapping[str, Any]
 """A component as a user names it."""
@@ -38,6 +41,7 @@ def compare(
     executor: Use | None = None,
     retry_failed: bool = False,
     max_failures: int | None = None,
+    metric: str | None = None,
     hear: Callable[[JobReport], None] = lambda report: None,
     wait: Callable[[int], None] = lambda number: None,
     **request: Any,
@@ -69,6 +73,8 @@ def compare(
             this process, those that only show progress excepted.
         retry_failed: go on with runs that failed before; else they stay as they are.
         max_failures: end the study once so many of its runs have failed.
+        metric: the metric that the study is to be decided by, which is registered before its first
+            run; None: the usual one.
         hear: called with every report of a run: that it began, its events, how it ended.
         wait: called about every second with the number of runs that other processes work on, while
             there is nothing else to do.
@@ -82,7 +88,6 @@ def compare(
     Example: `nastk.compare("nasbench201", ["darts", "shapley"], seeds=range(4), out="runs/study")`
     """
     shared = {**request, "space": space, "data": data, "problems": problems}
-    cells = plan(shared, updaters, list(seeds), Path(out), budget)
     manner = Manner(
         None if executor is None else made(executor),
         retry_failed,
@@ -93,7 +98,10 @@ def compare(
         hear,
         wait,
     )
-    execute(cells, Path(out), manner)
+    cells = plan(shared, updaters, list(seeds), Path(out), budget)
+    Tracking.of(RunFolder(Path(out)), manner.trackers)  # refuses what no run could have
+    cells = registered(cells, Path(out), metric)
+    execute(cells, manner)
     study = Study.of(Path(out), cells)
     study.store()
     return study
