@@ -150,9 +150,7 @@ class TableAccuracy(Evaluator):
 
     def max_cost(self) -> PhaseCost:
         """See `Evaluator.max_cost`: no image, and the seconds of the longest recorded training."""
-        return PhaseCost(
-            seconds=self.table.most_simulated_seconds(self.options.dataset, self.epochs)
-        )
+        return PhaseCost(seconds=self.table.most_simulated_seconds(self.dataset, self.epochs))
 
     def evaluate(self, architecture: Architecture, probe: Probe | None) -> Evaluation:
         """Called once at the end of a search, and by `nastk evaluate`: looks the architecture up.

@@ -125,14 +125,15 @@ class Table:
         """Returns the seconds to train `text` and validate it once, or None if unknown.
 
         These are the training seconds on the images outside of the valid split, plus one pass over
-        that split: the cost with which NATS-Bench (Dong et al. 2022) simulates searches.
+        that split: the cost with which NATS-Bench (Dong et al. 2022) simulates searches. In a table
+        of one's own the seconds of a training hold its measurements.
         """
         known = self.others(text, dataset, "valid", epochs)
-        if not {"train_seconds", "pass_seconds"} <= set(known):
+        if not self._parts <= set(known):
             return None
-        return known["train_seconds"] + known["pass_seconds"]
+        return sum(known[part] for part in self._parts)
 
-    def most_simulated_seconds(self, dataset: str, epochs: int) -> float:
+    def most_simulated_seconds(self, dataset: str, epochs: int | None) -> float:
         """Returns the largest of all `simulated_seconds`; 0 if none is known."""
         training = (dataset_name(dataset), "valid", epochs)
         parts = {
@@ -140,11 +141,16 @@ class Table:
             for row, column in enumerate(self.columns)
             if column.seed is None and column.fits(*training)
         }
-        if not {"train_seconds", "pass_seconds"} <= set(parts):
+        if not self._parts <= set(parts):
             return 0.0
-        seconds = parts["train_seconds"] + parts["pass_seconds"]
+        seconds = np.sum([parts[part] for part in self._parts], axis=0)
         known = seconds[~np.isnan(seconds)]
         return float(known.max()) if len(known) else 0.0
+
+    @property
+    def _parts(self) -> set[str]:
+        """The columns that are the cost of an architecture together."""
+        return {"train_seconds"} if self.provenance else {"train_seconds", "pass_seconds"}
 
     def trainings(self) -> Iterator[Column]:
         """Returns the accuracy columns that are means over runs."""

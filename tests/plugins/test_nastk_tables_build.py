@@ -398,6 +398,7 @@ def test_a_table_of_ones_own_is_looked_up_without_naming_data_or_epochs(tmp_path
     assert found.trainings["table_valid_accuracy"] == pytest.approx((0.6, 0.61))
     assert found.metrics["table_multiply_adds"] == 9 * 9 * 64 + 9
     assert "on toy after 7 epochs, mean over the runs with seeds 0, 1" in found.notes[0]
+    assert found.recorded_seconds == table.max_cost().seconds == 2.0
     assert table.known() is None
     with pytest.raises(ConfigurationError, match="no column 'cifar100_test"):
         looked_up(path, dataset="cifar100")
