@@ -27,7 +27,8 @@ COMPONENTS = {
     if any(one.distribution == "nastk" for one in installed)
 }
 ENGLISH = {
-    "csv", "digits", "fair", "folder", "latency", "random", "size", "smooth", "supernet", "table"
+    "csv", "digits", "fair", "folder", "latency", "processes", "random", "size", "smooth",
+    "supernet", "table",
 }  # fmt: skip
 EXAMPLE = r"(?:such as|e\.g\.|Default:|one that does not, as|--\w+|-e) "
 OTHER_MEANING = {
@@ -41,7 +42,7 @@ OTHER_MEANING = {
     ("report/quality.py", "supernet"): "a kind of ranking",
     ("train/ranking.py", "supernet"): "a kind of ranking",
     ("train/branch.py", "supernet"): "a key of checkpoints",
-    ("train/options.py", "processes"): "those that load images",
+    ("runs/describing.py", "processes"): "the number of those that compute a run",
 }
 
 

@@ -12,6 +12,7 @@
     ├── WriteError                 a file that cannot be written: disk full, no permission
     ├── DivergenceError            a loss that is not finite; names branch, epoch and step
     ├── BusyError                  another process works on a run, a training or a study
+    ├── LostProcessError           another process of the same run has ended
     └── StopRequested              exit code 130: the user stopped a run; its checkpoint is written
 
 A message says what was got, what was expected and what to do. The command line prints it as one
@@ -110,6 +111,17 @@ class DivergenceError(NastkError):
 
 class BusyError(NastkError):
     """Another process holds the lock of what was asked for; nothing was changed."""
+
+
+class LostProcessError(NastkError):
+    """Another process of a run on several devices has ended, so this one cannot go on.
+
+    It is `explained` once the message says what is kept of the run, and how to continue.
+    """
+
+    def __init__(self, message: str, explained: bool = False) -> None:
+        super().__init__(message)
+        self.explained = explained
 
 
 class StopRequested(NastkError):

@@ -46,9 +46,20 @@ def _run_command() -> Any:
         if os.environ.get("NASTK_TRACEBACK"):
             raise
         code, message = _code_and_message(error)
+        if not _speaks():
+            return code
         _to_stderr(f"{'stopped' if code == 130 else 'error'}: {message}")
         return code
     return 0
+
+
+def _speaks() -> bool:
+    """True if this process says why it failed: of several of a run only the first that fails."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return True
+    from nastk.base.processes import speaks
+
+    return speaks()
 
 
 def _code_and_message(error: NastkError | OSError) -> tuple[int, str]:

@@ -6,6 +6,7 @@ to stderr are ignored.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ from rich.spinner import Spinner
 from nastk.base.values import finite
 from nastk.base.wording import printable
 
+_muted = False
+
 UNLIMITED = 10_000
 """Columns of output that does not go to a terminal."""
 
@@ -30,7 +33,17 @@ def stdout() -> Console:
 
 def stderr() -> Console:
     """Returns the console for progress, notes and warnings, which ignores errors in writing."""
-    return Visible(file=cast(IO[str], Lenient(sys.stderr)), highlight=False)
+    return Visible(file=cast(IO[str], Lenient(sys.stderr)), highlight=False, quiet=_muted)
+
+
+def mute() -> None:
+    """Print nothing from here on: of several processes of a run the first one prints.
+
+    Errors are still printed.
+    """
+    global _muted
+    _muted = True
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (open until the end)
 
 
 class Visible(Console):

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from nastk.base.component import assignments
+from nastk.base.errors import ConfigurationError
 from nastk.base.plugins import catalogue
+from nastk.base.processes import Processes
 from nastk.base.wording import command
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
@@ -41,10 +43,13 @@ def search(
     json: bool,
 ) -> None:
     """`nastk search`: resolve the request, check it, train, and show the result."""
+    quiet = _share_out() or quiet
     output.warn(catalogue().problems)
     request = merge(read_config(file) if file else {}, request_of(flags, options, epochs))
     config = resolve(request)
     if dry_run:
+        if Processes.started().size > 1:
+            raise ConfigurationError("--dry-run forecasts one process. Use it without torchrun.")
         RunFolder.new(out, "check")
         forecast(config, json)
         return
@@ -65,6 +70,7 @@ def search(
 
 def resume(path: Path, finish: bool, track: Sequence[str], quiet: bool, json: bool) -> None:
     """`nastk resume`: continue from the newest checkpoint, or show a finished run."""
+    quiet = _share_out() or quiet
     folder = RunFolder.open(path)
     if folder.state() == "finished":
         early = early_words(folder.result())
@@ -85,6 +91,14 @@ def resume(path: Path, finish: bool, track: Sequence[str], quiet: bool, json: bo
         doing = f"finishing {path} as it is at" if finish else f"resuming {path} from"
         output.note(f"{doing} {at}")
     _drive(run, quiet, json)
+
+
+def _share_out() -> bool:
+    """Find the other processes of a run under torchrun; returns True if another one prints."""
+    prints = Processes.started().rank == 0
+    if not prints:
+        output.mute()
+    return not prints
 
 
 def forecast(config: SearchConfig, json: bool) -> None:

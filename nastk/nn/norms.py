@@ -4,7 +4,7 @@ Measuring therefore changes nothing in a supernet. `Frozen` uses the statistics 
 in the next ones, so that mixtures that are compared do not differ in normalisation too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -16,6 +16,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from nastk.nn.batch_moments import Statistics, statistics
 
 State = Float[Tensor, "batch channels _height _width"]
+
+Normalise = Callable[[Tensor, Tensor | None, Tensor | None, float], Tensor]
+"""Returns a map normalised, given (map, scale, shift, epsilon); see `synchronised.py`."""
 
 FrozenStatistics = dict[nn.Module, Statistics]
 """The frozen statistics of each norm of a network."""
@@ -36,6 +39,8 @@ class BatchNorm(nn.BatchNorm2d):
     def __init__(self, channels: int, affine: bool = False, epsilon: float = 1e-5) -> None:
         super().__init__(channels, eps=epsilon, affine=affine, track_running_stats=False)
         self._shared: FrozenStatistics | None = None  # set while a `Frozen` is applied
+        self._of_all: Normalise | None = None  # set by `synchronise`
+        self._statistics: Callable[[Tensor], Statistics] = Statistics.of
 
     @property
     def frozen(self) -> Statistics | None:
@@ -55,12 +60,25 @@ class BatchNorm(nn.BatchNorm2d):
         if self._shared is not None:
             self._shared[self] = statistics
 
+    @property
+    def synchronised(self) -> bool:
+        """True if the statistics are those of the images of several processes."""
+        return self._of_all is not None
+
+    def synchronise(
+        self, statistics: Callable[[Tensor], Statistics], normalise: "Normalise"
+    ) -> None:
+        """Called by `synchronise`: use these functions, which see the images of all processes."""
+        self._statistics, self._of_all = statistics, normalise
+
     def forward(self, input: State) -> State:
         """Called in every forward pass."""
         if self._shared is not None:
             if self.frozen is None:
-                self.keep(Statistics.of(input))
+                self.keep(self._statistics(input))
             return self._normalised(input, self._shared[self])
+        if self._of_all is not None:
+            return self._of_all(input, self.weight, self.bias, self.eps)
         positions = input.shape[0] * input.shape[2] * input.shape[3]
         if positions > 1:
             if not _loses_digits(input, positions):
@@ -133,12 +151,16 @@ class Frozen:
         """Called after the forward pass of a torch norm: stores its statistics, or applies them."""
         assert isinstance(norm, _BatchNorm)
         if norm not in self.kept:
-            self.kept[norm] = Statistics.of(inputs[0])
+            # `synchronise` gives a norm statistics of the images of all processes.
+            self.kept[norm] = getattr(norm, "_statistics", Statistics.of)(inputs[0])
             return None
         mean, variance = self.kept[norm]
         return F.batch_norm(inputs[0], mean, variance, norm.weight, norm.bias, False, 0.0, norm.eps)
 
 
 def parameter_free(norm: nn.Module) -> bool:
-    """True if `norm` is a `BatchNorm` without scale and shift, which the sum at a node may fuse."""
-    return isinstance(norm, BatchNorm) and not norm.affine
+    """True if the sum at a node may fuse `norm`: a `BatchNorm` without scale and shift.
+
+    One whose statistics are those of several processes is not fused.
+    """
+    return isinstance(norm, BatchNorm) and not norm.affine and not norm.synchronised

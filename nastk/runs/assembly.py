@@ -90,7 +90,7 @@ def assemble(
     installed, context = installed or catalogue(), context or RunContext()
     execution = Execution.choose(
         config.device, config.precision, config.deterministic, config.trainer.threads
-    )
+    ).shared(context.processes)
     space: SearchSpace = _component(installed, "space", config.space.name, config.space.options)
     source, splits, task = _open_data(config, data, installed)
     make_updater = _updater_factory(config, splits, installed)

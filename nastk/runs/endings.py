@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nastk.base.errors import (
     DivergenceError,
+    LostProcessError,
     NastkError,
     ObserverError,
     PluginError,
@@ -28,12 +29,15 @@ from nastk.train.trainer import Trainer
 class Endings:
     """Makes the errors of one run in the folder `path`; `finishing` as in `Run`.
 
+    `processes` is the number of those that compute it.
+
     Example: `raise Endings(folder.path, config).stopped()`
     """
 
     path: Path
     config: SearchConfig
     finishing: bool = False
+    processes: int = 1
 
     @property
     def updater(self) -> str:
@@ -53,11 +57,20 @@ class Endings:
     def again(self) -> str:
         """Returns the command that continues this run."""
         options = ("--finish",) if self.finishing else ()
-        return command("nastk", "resume", self.path, *options)
+        return command(*launched(self.processes), "resume", self.path, *options)
 
     def stopped(self) -> StopRequested:
         """Returns the error for a run that was stopped by the user."""
         return StopRequested(f"Everything is kept in {self.path}. Continue with `{self.again()}`.")
+
+    def lost(self, error: LostProcessError) -> LostProcessError:
+        """Returns the error for a run of which another process has ended."""
+        return LostProcessError(
+            f"{error} What the run had come to at its newest checkpoint is kept in {self.path}. "
+            f"Continue with `{self.again()}`, with any number of processes, or with "
+            f"`{command('nastk', 'resume', self.path)}` in one.",
+            explained=True,
+        )
 
     def observer_failed(self, kind: str, error: BaseException) -> ObserverError:
         """Returns the error for an observer that failed at an event of this kind."""
@@ -121,6 +134,13 @@ class Endings:
             if culprit == called
             else f"{culprit}, asked for {called[0].lower()}{called[1:]},"
         )
+
+
+def launched(processes: int) -> tuple[str, ...]:
+    """Returns the words that begin a command of nastk in one process or in several."""
+    if processes == 1:
+        return ("nastk",)
+    return ("torchrun", "--standalone", "--nproc-per-node", str(processes), "-m", "nastk")
 
 
 def raised_by(

@@ -34,6 +34,11 @@ class EventRelay:
     _waiting: deque[Event] = field(default_factory=deque)
     _latest: Latest | None = None
 
+    @property
+    def notices(self) -> list[str]:
+        """What the trackers have to say when a run is resumed."""
+        return [] if self.tracking is None else self.tracking.notices
+
     @contextmanager
     def logging_to(self, log: EventLog) -> Iterator[None]:
         """Context in which events are passed on, and all but transient ones written to `log`."""

@@ -4,7 +4,7 @@ Between two weight steps a run can write checkpoints, pass events on, and stop. 
 its folder holds what is needed to continue it.
 """
 
-import threading
+import json
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
@@ -18,7 +18,6 @@ import torch
 
 from nastk.base import defaults
 from nastk.base.cost import Ledger
-from nastk.base.environment import environment
 from nastk.base.errors import ConfigurationError, NastkError, StopRequested
 from nastk.base.events import (
     CheckpointSaved,
@@ -31,19 +30,20 @@ from nastk.base.events import (
 )
 from nastk.base.failures import RAISED, blamed
 from nastk.base.files import sweep, write_atomically
-from nastk.base.values import document
+from nastk.base.processes import ALONE, Processes
 from nastk.base.wording import command
 from nastk.data.inventory import Inventory
 from nastk.nn.memory import check_disk, peak_memory
 from nastk.runs import checkpoint, continuing
 from nastk.runs.assembly import Assembly, assemble
 from nastk.runs.checkpoint import Checkpoint
-from nastk.runs.config import to_json
+from nastk.runs.describing import describe
 from nastk.runs.endings import Endings
-from nastk.runs.folder import CONFIG, DATA, ENVIRONMENT, ERROR, EventLog, RunFolder
+from nastk.runs.folder import ERROR, EventLog, RunFolder
 from nastk.runs.relay import EventRelay, Observer
 from nastk.runs.result import Result
 from nastk.runs.search_config import SearchConfig
+from nastk.runs.together import RunStop, begin_together, explained
 from nastk.runs.tracking import Tracking
 from nastk.spaces.pretrained import load_weights
 from nastk.train.branch import Branch
@@ -57,6 +57,7 @@ class Run:
     """A run in progress. Make it with `new` or `resumed`, then iterate over `events()`.
 
     A run that is `finishing` is trained no further: it ends with the decision of its checkpoint.
+    Of several `processes` the first one writes; the others compute with it.
 
     Example: `for event in Run.new(resolve({"space": "darts", "updater": "random"})).events(): ...`
     """
@@ -68,7 +69,8 @@ class Run:
     restored: Checkpoint | None
     finishing: bool
     notices: list[str] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
+    processes: Processes = ALONE
+    _stop: RunStop = field(default_factory=RunStop)
     _origin: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -84,9 +86,7 @@ class Run:
         folder = RunFolder.new(
             out, "-".join((config.space.name, config.updater.name, config.data.name))
         )
-        tracking = Tracking.of(folder, trackers)
-        run = cls._assembled(folder, config, data, observers)
-        run.relay.tracking = tracking
+        run = cls._assembled(folder, config, data, observers, trackers)
         # The disk must hold weights and momentum (a factor of 2) in the checkpoints that are kept
         # and in the one that is being written.
         check_disk(folder.path, (checkpoint.KEPT + 1) * 2 * run.assembly.weight_bytes)
@@ -114,12 +114,10 @@ class Run:
                 f"Train it on with `{command('nastk', 'resume', folder.path)}`; a checkpoint is "
                 "written when it is stopped, after each epoch, and every few minutes."
             )
-        tracking = Tracking.of(folder, trackers)
         newest, messages = checkpoint.newest(folder.checkpoints) or (None, [])
         config = continuing.configuration(folder, newest)
-        run = cls._assembled(folder, config, data, observers, newest, finish)
-        run.relay.tracking = tracking
-        run.notices += [*messages, *folder.complaints(), *tracking.notices]
+        run = cls._assembled(folder, config, data, observers, trackers, newest, finish)
+        run.notices += [*messages, *folder.complaints(), *run.relay.notices]
         if newest:
             run.notices += continuing.images(folder, run.assembly, newest)
         return run
@@ -131,16 +129,21 @@ class Run:
         config: SearchConfig,
         data: Any,
         observers: Iterable[Observer],
+        trackers: Iterable[Any],
         restored: Checkpoint | None = None,
         finishing: bool = False,
     ) -> "Run":
         """Returns the run, after making its context first and then its parts with that context."""
-        endings = Endings(folder.path, config, finishing)
+        processes = Processes.started()
+        endings = Endings(folder.path, config, finishing, processes.size)
         relay = EventRelay(endings, list(observers))
-        stop = threading.Event()
-        context = RunContext(Ledger(), relay.emit, stop.is_set)
+        if processes.rank == 0:
+            relay.tracking = Tracking.of(folder, trackers)
+        stop = RunStop(processes)
+        context = RunContext(Ledger(), relay.emit, stop.is_set, processes)
         assembly = assemble(config, data, context=context, begins=restored is None)
-        return cls(folder, assembly, endings, relay, restored, finishing, _stop=stop)
+        begin_together(processes, config, restored)
+        return cls(folder, assembly, endings, relay, restored, finishing, [], processes, stop)
 
     @property
     def observers(self) -> list[Observer]:
@@ -149,12 +152,12 @@ class Run:
 
     def stop(self) -> None:
         """Ask the run to stop after this weight step; `events` then raises `StopRequested`."""
-        self._stop.set()
+        self._stop.ask()
 
     @property
     def stopping(self) -> bool:
         """True if the run was asked to stop."""
-        return self._stop.is_set()
+        return self._stop.asked
 
     def result(self) -> Result:
         """Returns the result of the finished run."""
@@ -173,19 +176,29 @@ class Run:
         device = self.assembly.execution.device
         # Training seeds torch at every step, so the caller's random state is restored afterwards.
         random_state = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-        with self.folder.locked(), random_state, self.assembly.execution.settings():
+        with random_state, self.assembly.execution.settings(), explained(self.endings):
+            yield from self._written() if self.processes.rank == 0 else self._unwritten()
+
+    def _unwritten(self) -> Iterator[Event]:
+        """Carry the run out with another process, which writes it; there are no events here."""
+        self._note_origin()
+        yield from self._drive(None)
+
+    def _written(self) -> Iterator[Event]:
+        """Carry the run out, and write it into its folder; yields its events."""
+        with self.folder.locked():
             if self.folder.state() == "finished":
                 return  # another process has finished the run while this one assembled it
             (self.folder.path / ERROR).unlink(missing_ok=True)
             sweep(self.folder.path, alone=True)
-            self._describe()
+            describe(self.folder, self.assembly, self._note_origin(), self.restored is not None)
             log = EventLog(self.folder, self.restored.events if self.restored else 0)
             with self.relay.logging_to(log):
                 if self.relay.tracking is not None:
                     config = self.assembly.config.model_dump(mode="json")
                     self.relay.tracking.begin(config, self.assembly.space.edges)
                 try:
-                    with self.endings.writing():
+                    with self.endings.writing(), explained(self.endings):
                         yield from self._drive(log)
                 except StopRequested:
                     raise
@@ -193,35 +206,22 @@ class Run:
                     self._note_error(str(error), log)
                     raise
 
-    def _describe(self) -> None:
-        """Write the run's configuration and the inventory of its images."""
-        config, path = self.assembly.config, self.folder.path
+    def _note_origin(self) -> Inventory:
+        """Note what the run's states belong to, the same in all processes; returns its images."""
         inventory = Inventory.of(self.assembly.splits, self.assembly.task)
-        self._origin = continuing.origin(config, inventory)
-        write_atomically(path / CONFIG, to_json(config).encode())
-        if not self.restored or not (path / DATA).exists():
-            write_atomically(path / DATA, document(inventory.to_json()))
-        self._describe_environment()
+        self._origin = continuing.origin(self.assembly.config, inventory)
+        self.processes.agree("images and versions", json.dumps(self._origin, sort_keys=True))
+        return inventory
 
-    def _describe_environment(self) -> None:
-        """Write down versions and machine; a resumed run adds them where they are others."""
-        execution = self.assembly.execution
-        cuda = execution.device.type == "cuda"
-        here = {
-            **environment(),
-            "device": torch.cuda.get_device_name(execution.device) if cuda else "cpu",
-            "precision": "bf16" if execution.bf16 else "fp32",
-        }
-        before = self.folder.environments() if self.restored else []
-        if here not in before[-1:]:
-            content = document({"environments": [*before, here]})
-            write_atomically(self.folder.path / ENVIRONMENT, content)
+    def _drive(self, log: EventLog | None) -> Iterator[Event]:
+        """Restore or make the branches, train them, then decide and evaluate; yields events.
 
-    def _drive(self, log: EventLog) -> Iterator[Event]:
-        """Restore or make the branches, train them, then decide and evaluate; yields events."""
+        Without a `log` nothing is written: another process does so.
+        """
         trainer = self.assembly.trainer
         if self.restored:
-            checkpoint.set_aside(self.folder.checkpoints, self.restored.path)
+            if log is not None:
+                checkpoint.set_aside(self.folder.checkpoints, self.restored.path)
             trainer.ledger.restore(self.restored.cost)
             restore = partial(continuing.restored, trainer, self.restored, self.assembly.config)
             branches = [restore(state) for state in self.restored.branches]
@@ -242,7 +242,7 @@ class Run:
         except StopRequested:
             raise self.endings.stopped() from None
 
-    def _train(self, branches: list[Branch], log: EventLog) -> Iterator[Event]:
+    def _train(self, branches: list[Branch], log: EventLog | None) -> Iterator[Event]:
         """Train `branches` to the end, writing checkpoints when they are due; yields events."""
         trainer = self.assembly.trainer
         moments = trainer.run(branches)
@@ -262,6 +262,7 @@ class Run:
                 raise self.endings.failed(error, trainer, branches) from error
             if moment is None:
                 return
+            self._stop.hear()
             due = moment != "step" or time.monotonic() - saved > pause or self._stop.is_set()
             if due:
                 self._save(branches, log)
@@ -321,16 +322,18 @@ class Run:
                 total.seconds,
             )
         )
-        Result.store(
-            self.folder,
-            architecture,
-            text,
-            evaluations,
-            cost,
-            branch.name,
-            self.assembly.task,
-            self._early(branches, branch),
-        )
+        if self.processes.rank == 0:
+            Result.store(
+                self.folder,
+                architecture,
+                text,
+                evaluations,
+                cost,
+                branch.name,
+                self.assembly.task,
+                self._early(branches, branch),
+            )
+        self.processes.agree("the result", text)
         yield from self.relay.waiting()
 
     def _early(self, branches: list[Branch], chosen: Branch) -> dict[str, int] | None:
@@ -362,8 +365,10 @@ class Run:
 
     # ------------------------------------------------------------------ files
 
-    def _save(self, branches: list[Branch], log: EventLog) -> None:
+    def _save(self, branches: list[Branch], log: EventLog | None) -> None:
         """Check the branches and write a checkpoint of them."""
+        if log is None:
+            return
         log.check()
         for branch in branches:
             self.assembly.trainer.check(branch)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nastk.base.events import Event
 from nastk.base.plugins import catalogue
+from nastk.base.processes import ALONE, Processes
 from nastk.data.opening import stream
 from nastk.data.source import DataSource
 from nastk.nn.execution import Execution
@@ -44,12 +45,13 @@ class Harness:
     device: str = "cpu"
     events: list[Event] = field(default_factory=list)
     watchers: Sequence[Watcher] = ()
+    processes: Processes = ALONE
 
     def __post_init__(self) -> None:
         options = TrainerOptions(
             **{"epochs": 3, "batch_size": 16, "learning_rate": 0.05, **self.trainer_options}
         )
-        execution = Execution(torch.device(self.device))
+        execution = Execution(torch.device(self.device), processes=self.processes)
         self.splits = self.data.splits(self.seed)
         parsed = self.updater.parse_options(self.options)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from nastk.base.cost import Ledger
 from nastk.base.events import Event
+from nastk.base.processes import ALONE, Processes
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,7 @@ class RunContext:
 
     A run makes its context first and passes it to the assembly, trainer, probes and evaluators. By
     default costs are summed, events are dropped, and the run never stops early. `stopping` returns
-    True once the user has asked the run to stop.
+    True once the user has asked the run to stop. `processes` are those that compute the run.
 
     Example: `nastk.assemble(config, context=RunContext(emit=print))`
     """
@@ -21,3 +22,4 @@ class RunContext:
     ledger: Ledger = field(default_factory=Ledger)
     emit: Callable[[Event], None] = lambda event: None
     stopping: Callable[[], bool] = lambda: False
+    processes: Processes = ALONE

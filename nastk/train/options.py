@@ -82,6 +82,13 @@ class TrainerOptions(Options):
             "what is faster (never on a CPU)"
         ),
     )
+    synchronised_norms: bool = Field(
+        False,
+        description=(
+            "of several processes: norms use the statistics of the whole batch, as one process "
+            "does; false: each those of its own share of the images, which is faster"
+        ),
+    )
     threads: int = Field(
         0, ge=0, le=1024, description="CPU threads of torch; 0 is torch's own choice"
     )

@@ -53,8 +53,12 @@ def mean_gradient(
 
     Passes run one after the other, so memory holds a single autograd graph, of at most
     `micro_batch` images if that is set. Pieces are weighted by their images, so the gradient is
-    that of the whole batch, except that norms use the statistics of a piece.
+    that of the whole batch, except that norms use the statistics of a piece. Several processes
+    share the images of each pass, and the gradients of their shares are added up at the end.
     """
+    processes = branch.execution.processes
+    if micro_batch is not None:
+        micro_batch *= processes.size  # each process has `micro_batch` images of a piece
     total = hits = torch.zeros((), device=batch.images.device)
     leaves = [
         Mixture(
@@ -68,6 +72,11 @@ def mean_gradient(
             loss, correct = run(branch, leaf, piece, parts)
             total, hits = total + loss, hits + correct / len(leaves)
             ledger.charge(forward=len(piece.labels), backward=len(piece.labels))
+    if branch.shares:
+        gradients = [weight.grad for weight in branch.supernet.parameters()]
+        reached = [gradient for gradient in gradients if gradient is not None]
+        for gradient, whole in zip(reached, processes.summed(reached), strict=True):
+            gradient.copy_(whole)
     _backpropagate(mixtures, leaves)
     return total, hits
 

@@ -394,7 +394,7 @@ class Probe:
         names = list(parameters) if of is None else list(of)
         loss = self.loss(mixture.detach(), batch, None if weights is None else at)
         gradients = torch.autograd.grad(loss, [at[name] for name in names], allow_unused=True)
-        return dict(zip(names, gradients, strict=True))
+        return self._branch.added_up(dict(zip(names, gradients, strict=True)), weights is None)
 
     def _charge_backward(self, gradient: Tensor) -> None:
         self._ledger.charge(backward=len(gradient))

@@ -29,6 +29,7 @@ from nastk.nn.execution import Execution
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.space import SearchSpace
 from nastk.spaces.supernet import NoSupernet
+from nastk.train.agreeing import agree_on_epoch, agree_on_step, check_graphs
 from nastk.train.branch import Branch, Tally
 from nastk.train.context import RunContext
 from nastk.train.criterion import Valued
@@ -81,6 +82,7 @@ class Trainer:
     _measuring: Measuring = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        check_graphs(self.options.cuda_graphs, self.execution)
         settings = (self.options.cuda_graphs, self.execution, self.context.emit)
         self._pass, self._measuring = fastest(*settings), measuring(*settings)
 
@@ -107,7 +109,7 @@ class Trainer:
         with seeded(seed_of(self.seed, *stream), torch.device("cpu")):
             trains = updater.trains_supernet
             supernet = self.space.supernet(self.task) if trains else NoSupernet()
-        self.execution.place(supernet)
+        self.execution.place(supernet, self.options.synchronised_norms)
         optimizer = self.execution.sgd(supernet.parameters(), self.options)
         schedule = self._schedule(epoch, CosineRestart(self.options.epochs - epoch), fresh=True)
         return Branch(
@@ -205,12 +207,12 @@ class Trainer:
 
     def _weight_step(self, branch: Branch, probe: Probe, batch: Batch) -> None:
         """Take a weight step on the mean loss of the updater's mixtures."""
-        # Operations that draw (noise, dropout) use a stream derived from the step, so that a resume
-        # needs no saved state.
+        # Operations that draw use a stream derived from the step: a resume needs no saved state.
         set_seed(seed_of(self.seed, "noise", branch.name, branch.step), self.execution.device)
         with self.ledger.phase("updater"):
             branch.updater.before_step(probe, batch)
             mixtures = checked_mixtures(branch, probe)
+        agree_on_step(branch, mixtures)
         branch.optimizer.zero_grad(set_to_none=True)
         loss, hits = mean_gradient(
             branch, mixtures, batch, self.ledger, self.options.micro_batch, self._pass
@@ -236,6 +238,7 @@ class Trainer:
             continuations = list(branch.updater.after_epoch(probe))
             architecture = branch.updater.architecture(probe)
             text = self.space.to_text(architecture)
+        agree_on_epoch(branch, text, continuations)
         spent = self.ledger.cost().search
         self.context.emit(
             EpochDone(

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from nastk.data.objective import Objective
 from nastk.nn.execution import Execution
+from nastk.nn.sharing import NOT_SHARED, Sharing
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.subspace import Subspace
-from nastk.spaces.supernet import Answers, Supernet
+from nastk.spaces.supernet import Answers, Supernet, has_hooks
 
 NamedWeights = Mapping[str, Tensor]
 """The parameters of a supernet by name, as returned by `Probe.weights`."""
@@ -45,6 +46,18 @@ class Weights:
     resting: bool = True
     objective: Objective = field(default_factory=Objective)
 
+    @property
+    def shares(self) -> bool:
+        """True if several processes share the images of a pass, each with gradients of its share.
+
+        Hooks on modules must see all images, so with hooks each process computes all of them.
+        """
+        several = self.execution.processes.size > 1
+        return several and not any(map(has_hooks, self.supernet.modules()))
+
+    def _sharing(self, images: Float[Tensor, "batch channels height width"]) -> Sharing:
+        return Sharing(self.execution.processes, len(images)) if self.shares else NOT_SHARED
+
     def logits(
         self,
         mixture: Mixture,
@@ -63,25 +76,29 @@ class Weights:
             if dtype != images.dtype:
                 exact, images, on_device = True, images.to(dtype), on_device.to(dtype)
                 weights = {**self._buffers(dtype), **weights}
+        sharing = self._sharing(images)
+        part, on_device = sharing.images(images), _entering(sharing, on_device)
         with nullcontext() if exact else self.execution.autocast():
             if weights is None:
-                logits: Tensor = self.supernet(images, on_device)
+                logits: Tensor = self.supernet(part, on_device)
             else:
-                inputs = (images, on_device)
-                logits = torch.func.functional_call(self.supernet, dict(weights), inputs)
-        return _upcast(logits)
+                inputs = (part, on_device)
+                weights = sharing.inputs(weights)
+                logits = torch.func.functional_call(self.supernet, weights, inputs)
+        return sharing.leave(_upcast(logits))
 
     def measuring(self, images: Float[Tensor, "batch channels height width"]) -> Answers:
         """Returns a function from mixtures to the logits of `images`, without gradient.
 
         It computes in the run's precision and may cache values that mixtures share.
         """
-        supernet_measure = self.supernet.measuring(images)
+        sharing = self._sharing(images)
+        supernet_measure = self.supernet.measuring(sharing.images(images))
 
         def measure(mixtures: Sequence[Mixture]) -> list[Tensor]:
             on_device = [mixture.to(self.execution.device) for mixture in mixtures]
             with self.execution.autocast():
-                return [_upcast(logits) for logits in supernet_measure(on_device)]
+                return [sharing.leave(_upcast(logits)) for logits in supernet_measure(on_device)]
 
         return Answers(measure, self.supernet.strategy)
 
@@ -123,6 +140,21 @@ class Weights:
             after[name] = weight - group["lr"] * step
         return after
 
+    def added_up(
+        self, gradients: Mapping[str, Tensor | None], own: bool
+    ) -> dict[str, Tensor | None]:
+        """Returns the sums over the processes of gradients of the supernet's `own` weights.
+
+        Those of other weights, which were inputs of the pass, are summed already.
+        """
+        summed = dict(gradients)
+        if not own or not self.shares:
+            return summed
+        reached = {name: value for name, value in gradients.items() if value is not None}
+        sums = self.execution.processes.summed(list(reached.values()))
+        summed.update(zip(reached, sums, strict=True))
+        return summed
+
     def move_on(self) -> None:
         """Called before the optimiser step: with `resting=False`, sets missing gradients to zero.
 
@@ -147,6 +179,13 @@ class Weights:
         """Returns the momentum buffer of a weight; None if no step has trained the weight."""
         buffer: Tensor | None = self.optimizer.state.get(weight, {}).get("momentum_buffer")
         return buffer
+
+
+def _entering(sharing: Sharing, mixture: Mixture) -> Mixture:
+    """Returns the mixture so that its gradient is summed over the processes."""
+    if sharing is NOT_SHARED:
+        return mixture
+    return Mixture(sharing.inputs({"weights": mixture.weights})["weights"], mixture.active)
 
 
 def _upcast(logits: Float[Tensor, "batch classes"]) -> Float[Tensor, "batch classes"]:

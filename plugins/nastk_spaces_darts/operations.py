@@ -79,7 +79,7 @@ class Operation(nn.Module):
         self.reads = reads
         self.stages = nn.ModuleList(stages)
         last = stages[-1] if stages else None
-        self._folds = isinstance(last, Separable | Halve) and last.foldable
+        self._has_norm = isinstance(last, Separable | Halve)
 
     @property
     def is_identity(self) -> bool:
@@ -100,9 +100,11 @@ class Operation(nn.Module):
 
         If a hook is registered on the operation, its output is computed in full for the hook.
         """
-        if not self._folds or has_hooks(self):
+        if not self._has_norm or has_hooks(self):
             return Term(self(view))
         last = cast(Separable | Halve, self.stages[-1])
+        if not last.foldable:
+            return Term(self(view))
         return last.term(self._before_last(view))
 
     def _before_last(self, x: State) -> State:

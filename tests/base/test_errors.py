@@ -15,6 +15,7 @@ EXIT_CODES = {
     "UnreadableError": 1,
     "WriteError": 1,
     "DivergenceError": 1,
+    "LostProcessError": 1,
     "ObserverError": 1,
     "BusyError": 1,
     "StopRequested": 130,
