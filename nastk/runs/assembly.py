@@ -5,7 +5,6 @@ which the method needs are not empty, shows the plan to the updater, and runs a 
 the supernet.
 """
 
-from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,11 +16,8 @@ from nastk.base.errors import ConfigurationError, DataError, NastkError
 from nastk.base.events import EvaluatorWorking
 from nastk.base.failures import RAISED, as_nastk_error, blamed, out_of_memory
 from nastk.base.plugins import Catalogue, catalogue
-from nastk.base.seeds import generator, seed_of
-from nastk.data.inventory import Inventory
+from nastk.base.seeds import generator
 from nastk.data.opening import stream
-from nastk.data.pair import PairSource
-from nastk.data.source import DataSource
 from nastk.data.splits import Splits
 from nastk.data.streams import Stream
 from nastk.data.task import Task
@@ -29,6 +25,7 @@ from nastk.limits.space import ConstrainedSpace, LimitReport, LimitWatch
 from nastk.nn.execution import Execution
 from nastk.runs.criterion import check_without_supernet, criterion_of, left_out
 from nastk.runs.evaluating import evaluator_use
+from nastk.runs.images import open_data
 from nastk.runs.search_config import SearchConfig
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.pretrained import load_weights
@@ -92,7 +89,7 @@ def assemble(
         config.device, config.precision, config.deterministic, config.trainer.threads
     ).shared(context.processes)
     space: SearchSpace = _component(installed, "space", config.space.name, config.space.options)
-    source, splits, task = _open_data(config, data, installed)
+    source, splits, task = open_data(config, data, installed)
     make_updater = _updater_factory(config, splits, installed)
     evaluation_context = EvaluationContext(space, task, splits, config.seed, execution.device)
 
@@ -172,26 +169,6 @@ def evaluator(
         _run_handle(context or assembly.trainer.context, assembly.plan.epochs),
     )
     return _evaluator(installed or catalogue(), name, options, evaluation_context)
-
-
-def _open_data(
-    config: SearchConfig, data: Any, installed: Catalogue
-) -> tuple[DataSource, Splits, Task]:
-    """Opens the images: returns their source, its splits, and the task that they pose."""
-    with blamed(installed.called("data", config.data.name), "opening the images"):
-        source = _source(config, data, installed)
-        splits = source.splits(seed_of(config.seed, "data"))
-        return source, splits, source.task_of(splits)
-
-
-def inventory_of(config: SearchConfig) -> Inventory:
-    """Returns the inventory of the images that a run of this configuration would have.
-
-    Raises:
-        DataError: the images cannot be used.
-    """
-    _, splits, task = _open_data(config, None, catalogue())
-    return Inventory.of(splits, task)
 
 
 def _updater_factory(config: SearchConfig, splits: Splits, installed: Catalogue) -> UpdaterFactory:
@@ -327,19 +304,6 @@ def _limited(
             )
         limits.append((limit, evaluators[key]))
     return ConstrainedSpace(context.space, limits) if limits else None
-
-
-def _source(config: SearchConfig, data: Any, installed: Catalogue) -> DataSource:
-    """Returns the source of images: a component, or the data sets given in Python."""
-    if config.data.name != PairSource.name:
-        return _component(installed, "data", config.data.name, config.data.options)  # type: ignore[no-any-return]
-    if not isinstance(data, Sequence) or not 1 <= len(data) <= 3:
-        raise ConfigurationError(
-            "This run's data sets were given in Python, and only Python can give them again: "
-            "use nastk.search(data=(train, valid)) or nastk.resume(path, data=(train, valid))."
-        )
-    train, valid, test = (*data, None, None)[:3]
-    return PairSource(train, valid, test, PairSource.parse_options(config.data.options))
 
 
 def _stream(splits: Splits, name: str, config: SearchConfig, execution: Execution) -> Stream:

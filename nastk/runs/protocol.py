@@ -19,10 +19,10 @@ from nastk.base.errors import ConfigurationError, UnreadableError
 from nastk.base.files import write_atomically
 from nastk.base.reading import read_json_object
 from nastk.base.values import document
-from nastk.runs.assembly import inventory_of
 from nastk.runs.config import resolve
 from nastk.runs.continuing import MAY_DIFFER_IN
 from nastk.runs.folder import CONFIG
+from nastk.runs.images import inventory_of
 from nastk.runs.study_result import Cell, Study
 
 PROTOCOL, LOCK = "protocol.json", "protocol.lock"
