@@ -153,3 +153,38 @@ def write_study(path):
     (failed / "error.txt").write_text("The loss is not finite.")
     write_full_run(path / "random-seed2", LIGHT[:1], False, {**CONFIG, "seed": 2})
     return path
+
+
+def write_problems(path, problems=2, seeds=2, epochs=3):
+    """A study of four updaters on several problems, each epoch looked up and ranked."""
+    skills = {"random": 0.0, "gm(inner=darts)": 0.02, "fair": 0.05, "shapley": 0.06}
+    rows = []
+    for number in range(problems):
+        data = {"name": "folder", "options": {"path": f"photos/place{number}"}}
+        for place, (label, skill) in enumerate(skills.items()):
+            folder = label.replace("(", "-").replace(")", "")
+            runs = []
+            for seed in range(seeds):
+                config = {**CONFIG, "data": data, "seed": seed}
+                config["updater"] = {"name": label.partition("(")[0], "options": {}}
+                last = 0.6 + skill + 0.01 * seed + 0.02 * ((place + number) % 2)
+                lines = []
+                for epoch in range(1, epochs + 1):
+                    reached = last - 0.1 / epoch**2 + 0.1 / epochs**2
+                    spent = {"images_forward": 100 * epoch * (1 + place), "seconds": 2.0 * epoch}
+                    spent |= {"images_backward": 100 * epoch, "cpu_seconds": epoch * (1 + seed)}
+                    lines.append({**trained("0", epoch), **spent})
+                    lines.append(ranked(epoch, reached - 0.2))
+                    known = {"table_test_accuracy": reached, "regret": 0.75 - reached}
+                    lines.append(event("looked-up", "0", epoch, evaluator="table", metrics=known))
+                size = {"parameters": 300_000 + 100_000 * ((seed + place) % 4)}
+                evaluations = [
+                    {"evaluator": "table", "metrics": {**known, **size}, "notes": []},
+                ]
+                outcome = result(evaluations=evaluations)
+                runs.append(f"nasbench201-on-folder-place{number}--{folder}-seed{seed}")
+                write_full_run(path / runs[-1], lines, outcome, config)
+            rows.append({"problem": f"nasbench201 on folder:place{number}", "updater": label,
+                         "seeds": list(range(seeds)), "runs": runs})  # fmt: skip
+    (path / "study.json").write_text(json.dumps(rows))
+    return path

@@ -172,7 +172,8 @@ class EpochDone(Event):
 
     `loss` and `accuracy` (0..1) are means over the training images of the epoch; they and
     `learning_rate` are None for an updater that trains no supernet. `architecture` is the present
-    decision.
+    decision. Images and seconds are those of the search so far, `cpu_seconds` those that the CPU
+    computed.
     """
 
     kind: ClassVar[str] = "epoch-done"
@@ -183,6 +184,7 @@ class EpochDone(Event):
     images_forward: int = 0
     images_backward: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,18 @@ class Watched(Event):
     entropy: float | None = None
     scores: Sequence[Sequence[float | None]] | None = None
     warnings: Sequence[Mapping[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class LookedUp(Event):
+    """What an evaluator that only looks architectures up says of the decision after an epoch.
+
+    `metrics` are those of its evaluation, such as the accuracy in a benchmark's table.
+    """
+
+    kind: ClassVar[str] = "looked-up"
+    evaluator: str = ""
+    metrics: Mapping[str, float | int] = field(default_factory=dict)
 
 
 ONE_TRAINING = "one_training"

@@ -1,8 +1,9 @@
+from .comparing import comparison as comparison
+from .comparing import overall as overall
 from .entry import main as main
 from .look import architecture_in_space as architecture_in_space
 from .look import architecture_of as architecture_of
 from .look import branches_of as branches_of
-from .look import comparison as comparison
 from .look import reading as reading
 from .look import run_record as run_record
 from .look import run_records as run_records

@@ -4,12 +4,11 @@
 such a command, or one of a plugin, shows.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nastk.base import defaults
 from nastk.base.component import assignments
 from nastk.base.errors import ConfigurationError, NastkError, UnknownNameError
 from nastk.base.plugins import KINDS, catalogue
@@ -74,40 +73,6 @@ def run_records(place: str | Path) -> list[RunRecord]:
         NastkError: a file of one of the runs is damaged; says how.
     """
     return [_record(folder) for folder in find_runs(place)]
-
-
-def comparison(groups: Mapping[str, Sequence[RunRecord]]) -> tuple[str, dict[str, Any]]:
-    """Returns what the finished runs of a study show: a sentence, and a `Comparison` as JSON.
-
-    `groups` are the runs of each updater by its label. The others are compared with random search,
-    where there is none with the first.
-
-    Raises:
-        ConfigurationError: no metric or no seed is common to all updaters.
-        MissingExtraError: the extra `studies` is not installed.
-    """
-    from nastk.report.comparison import headline
-    from nastk.runs.comparison import compared
-
-    measured = {
-        label: {int(run.config["seed"]): _metrics(run) for run in runs if run.result}
-        for label, runs in groups.items()
-    }
-    if not all(any(seeds.values()) for seeds in measured.values()):
-        raise ConfigurationError("An updater of the study has no finished run with a metric yet.")
-    baselines = [
-        label
-        for label, runs in groups.items()
-        if any(run.config["updater"]["name"] == defaults.BASELINE for run in runs)
-    ]
-    found = compared(measured, next(iter([*baselines, *measured]))).to_json()
-    return headline(found), found
-
-
-def _metrics(record: RunRecord) -> dict[str, float]:
-    """Returns all metrics of a finished run."""
-    evaluations = record.result.get("evaluations") or ()
-    return {name: value for each in evaluations for name, value in each["metrics"].items()}
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from nastk.base.events import (
     BranchContinued,
     EpochDone,
     Evaluated,
+    LookedUp,
     Ranked,
     RunFinished,
     UpdaterReported,
@@ -94,7 +95,7 @@ def _epoch(line: Mapping[str, Any], edges: Sequence[Edge]) -> Named:
 
 
 def _cost(line: Mapping[str, Any]) -> Named:
-    for name in ("images_forward", "images_backward", "seconds"):
+    for name in ("images_forward", "images_backward", "seconds", "cpu_seconds"):
         yield f"cost/{name}", line.get(name)
 
 
@@ -132,6 +133,11 @@ def _evaluated(line: Mapping[str, Any], edges: Sequence[Edge]) -> Named:
         yield f"evaluation/{line.get('evaluator')}/{name}", value
 
 
+def _looked_up(line: Mapping[str, Any], edges: Sequence[Edge]) -> Named:
+    for name, value in (line.get("metrics") or {}).items():
+        yield f"decision/{line.get('evaluator')}/{name}", value
+
+
 def _finished(line: Mapping[str, Any], edges: Sequence[Edge]) -> Named:
     yield "architecture", str(line.get("architecture", ""))
     yield "architecture_id", str(line.get("architecture_id", ""))
@@ -145,5 +151,6 @@ MAKERS: dict[str, Callable[[Mapping[str, Any], Sequence[Edge]], Named]] = {
     Ranked.kind: _ranked,
     BranchContinued.kind: _continued,
     Evaluated.kind: _evaluated,
+    LookedUp.kind: _looked_up,
     RunFinished.kind: _finished,
 }

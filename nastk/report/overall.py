@@ -36,13 +36,15 @@ def overall_headline(overall: Values) -> str:
         return f"{problems}: fewer than three updaters are on all of them, so none are ranked."
     order = by_rank(overall)
     best, worst = order[0], order[-1]
-    said = f"{best} has the best mean rank over {problems}, {ranks['ranks'][best]:.2f}"
+    first = [label for label in order if ranks["ranks"][label] == ranks["ranks"][best]]
+    who = f"{best} has" if len(first) == 1 else f"{' and '.join(first)} have"
+    said = f"{who} the best mean rank over {problems}, {ranks['ranks'][best]:.2f}"
     shown = [[one, other] for one, other, p in ranks["pairs"] if p <= LEVEL]
     beaten = [label for label in order if [best, label] in shown or [label, best] in shown]
     if beaten:
-        return f"{said}; by Nemenyi's test it differs from {', '.join(beaten)}."
+        return f"{said}; by Nemenyi's test {best} differs from {', '.join(beaten)}."
     if shown:
-        return f"{said}; it is not shown to differ from any other, though others differ."
+        return f"{said}; {best} is not shown to differ from any other, though others differ."
     span = f"the last is {worst} with {ranks['ranks'][worst]:.2f}"
     return f"{said}; {span}. No difference is shown (Friedman's p = {ranks['p']:.2g})."
 

@@ -21,24 +21,22 @@ from nastk.data.opening import stream
 from nastk.data.splits import Splits
 from nastk.data.streams import Stream
 from nastk.data.task import Task
-from nastk.limits.space import ConstrainedSpace, LimitReport, LimitWatch
+from nastk.limits.space import ConstrainedSpace, LimitReport
 from nastk.nn.execution import Execution
 from nastk.runs.criterion import check_without_supernet, criterion_of, left_out
-from nastk.runs.evaluating import evaluator_use
 from nastk.runs.images import open_data
 from nastk.runs.search_config import SearchConfig
+from nastk.runs.watchers import watchers_of
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.pretrained import load_weights
 from nastk.spaces.space import SearchSpace
 from nastk.train.context import RunContext
-from nastk.train.diagnostics import Diagnostics
 from nastk.train.evaluator import EvaluationContext, Evaluator, RunHandle, evaluated
 from nastk.train.evaluator_metric import EvaluatorMetric
 from nastk.train.leaf_selection import Chooser
-from nastk.train.ranking import Ranking
+from nastk.train.look_up import LookUp
 from nastk.train.trainer import Trainer, UpdaterFactory
 from nastk.train.updater import ArchitectureUpdater, Plan
-from nastk.train.watching import Watcher
 
 
 @dataclass
@@ -113,9 +111,9 @@ def assemble(
         weight_bytes = _rehearse(space, task, space_name, config.weights if begins else None)
 
     # A ranking asks its evaluator for the truth.
-    watching = context.ledger.phase("watch") if config.ranking else nullcontext()
-    with watching:
-        watchers = _watchers(installed, config, evaluation_context, limited, updater)
+    with context.ledger.phase("watch") if config.ranking else nullcontext():
+        make = partial(_evaluator, installed)
+        watchers = watchers_of(config, evaluation_context, limited, updater, make)
     trainer = Trainer(
         space,
         task,
@@ -133,6 +131,7 @@ def assemble(
     notes = [*source.notes, *left_out(updater, evaluators, config)]
     if not updater.trains_supernet:
         evaluators = [one for one in evaluators if not one.needs_supernet]
+    watchers += [LookUp(evaluator) for evaluator in evaluators if evaluator.looks_up]
     chooser = _chooser(installed, config, evaluation_context)
     return Assembly(
         config,
@@ -196,30 +195,6 @@ def _plan(
         len(splits.valid),
         evaluation=None if evaluator is None else evaluator.max_cost(),
     )
-
-
-def _watchers(
-    installed: Catalogue,
-    config: SearchConfig,
-    context: EvaluationContext,
-    limited: ConstrainedSpace | None,
-    updater: ArchitectureUpdater,
-) -> list[Watcher]:
-    """Returns the watchers of each branch: diagnostics, limits, ranking quality.
-
-    Without a supernet there are only limits to watch.
-    """
-    watchers: list[Watcher] = [LimitWatch(limited)] if limited else []
-    if not updater.trains_supernet:
-        return watchers
-    watchers.insert(0, Diagnostics())
-    if config.ranking is not None:
-        options = dict(config.ranking.evaluator_options)
-        evaluator = _evaluator(installed, config.ranking.evaluator, options, context)
-        named = [evaluator_use(each) for each in config.ranking.counters]
-        counters = [_evaluator(installed, spec.name, dict(spec.options), context) for spec in named]
-        watchers.append(Ranking(config.ranking, context.space, evaluator, *counters))
-    return watchers
 
 
 def _evaluators(

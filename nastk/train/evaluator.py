@@ -106,6 +106,12 @@ class Evaluator(Component, RenamedMethods, ABC, renamed={"forecast": "max_cost"}
     needs_images: ClassVar[bool] = True
     """True if `evaluate` needs images; if False, it also works for runs whose images are gone."""
 
+    looks_up: ClassVar[bool] = False
+    """True if `evaluate` only looks architectures up: then every epoch's decision is looked up.
+
+    It must take no time worth mentioning, and neither supernet nor images.
+    """
+
     def __init__(self, context: EvaluationContext, options: Any = None) -> None:
         self.context = context
         self.options = self.parse_options() if options is None else options

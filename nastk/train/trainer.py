@@ -252,6 +252,7 @@ class Trainer:
                 spent.images_forward,
                 spent.images_backward,
                 spent.seconds,
+                spent.cpu_seconds,
             )
         )
         last = branch.epoch >= self.options.epochs or not continuations

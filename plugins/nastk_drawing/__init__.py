@@ -5,6 +5,7 @@ cell.py          the picture of an architecture, a panel for each cell; `layout.
                  positions
 tree_picture.py  the picture of a run's branches; `tree_layout.py` computes the positions,
                  `tree_cards.py` texts and sizes, `heat.py` draws tables of distances
+study_runs.py    the runs of a study by problem and updater
 canvas.py        the page that pictures are drawn on: colours, font, files
 charts/          curves, scores, lineages, rank correlations
 report/          the page of a run, a training or a study, with pictures in it
@@ -115,6 +116,23 @@ def draw_lineage(record: "RunRecord", path: "str | Path") -> "Path":
     from nastk_drawing.charts import files
 
     return files.lineage(record, path)
+
+
+def draw_ranks(folder: "str | Path", path: "str | Path") -> "Path":
+    """Draw the mean ranks of a study's updaters, and which are not told apart; returns the path.
+
+    Over problems where the study has several, else over seeds (Demšar, JMLR 2006).
+
+    Raises:
+        ConfigurationError: the suffix is of no known format, `folder` holds no study, or there are
+            fewer than three updaters or two problems or seeds to rank.
+        MissingExtraError: the extra `studies` is not installed.
+
+    Example: `draw_ranks("runs/study", "ranks.svg")`
+    """
+    from nastk_drawing.charts import study_files
+
+    return study_files.ranks(folder, path)
 
 
 def write_report(folder: "str | Path", path: "str | Path | None" = None) -> "Path":

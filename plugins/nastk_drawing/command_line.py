@@ -46,11 +46,15 @@ def draw(
     lineage: Annotated[
         bool, typer.Option("--lineage", help="Draw who came from whom in a run that evolved.")
     ] = False,
+    ranks: Annotated[
+        bool, typer.Option("--ranks", help="Draw the mean ranks of a study's updaters.")
+    ] = False,
     space: ITS_SPACE = None,
     s: SPACE_OPTIONS = None,
 ) -> None:
     """Draw the architecture that a run found, or one from elsewhere; or what happened in a run."""
     asked = {"branches": branches, "curves": curves, "scores": scores, "lineage": lineage}
+    asked |= {"ranks": ranks}
     flags = [f"--{name}" for name, flag in asked.items() if flag]
     if len(flags) > 1:
         raise ConfigurationError(f"A picture shows one thing, got {', '.join(flags)}. Choose one.")
@@ -133,16 +137,31 @@ def _draw_lineage(path: Path, out: Path | None) -> None:
     _draw_file(path, out, "lineage", draw_lineage)
 
 
+def _draw_ranks(path: Path, out: Path | None) -> None:
+    """Draw the mean ranks of a study's updaters as a picture in `out`."""
+    from nastk_drawing import draw_ranks
+
+    target = _named(path, out, "ranks")
+    draw_ranks(path, target)
+    note(f"drawn to {target}")
+
+
 def _draw_file(
     path: Path, out: Path | None, name: str, picture: Callable[[RunRecord, Path], Path]
 ) -> None:
     """Draw with `picture` into `out`, which must be given."""
     record = run_record(path)
+    target = _named(path, out, name)
+    picture(record, target)
+    note(f"drawn to {target}")
+
+
+def _named(path: Path, out: Path | None, name: str) -> Path:
+    """Returns the file of a picture, which must be given."""
     if out is None:
         asked = command("nastk", "draw", path, f"--{name}", "-o", f"{name}.svg")
         raise ConfigurationError(f"--{name} is drawn as a picture, so name a file: `{asked}`.")
-    picture(record, out)
-    note(f"drawn to {out}")
+    return out
 
 
 EXTRAS = {
@@ -150,5 +169,6 @@ EXTRAS = {
     "--curves": _draw_curves,
     "--scores": _draw_scores,
     "--lineage": _draw_lineage,
+    "--ranks": _draw_ranks,
 }
 """What draws a run instead of its architecture, by the option that asks for it."""

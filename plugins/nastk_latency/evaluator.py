@@ -30,6 +30,7 @@ class Latency(Evaluator):
     name = "latency"
     summary = "seconds of a forward pass, from a table timed by `nastk latency build`"
     needs_images = False
+    looks_up = True
 
     class Options(nastk.Options):
         """The options of the evaluator: the latency table."""

@@ -40,7 +40,8 @@ class TableAccuracy(Evaluator):
 
     The table is read and checked when the evaluator is made. Metrics: `table_test_accuracy` and
     `table_valid_accuracy` (0..1, if the table has them), `rank` (the number of architectures that
-    are better in the chosen split; 0 is the best), `architectures` (the number of ranked ones), and
+    are better in the chosen split; 0 is the best), `regret` (0..1, the accuracy that the best one
+    has more in that split), `architectures` (the number of ranked ones), and
     every cost in the table (`table_parameters` and `table_multiply_adds` as counts; in seconds
     `table_train_seconds`, `table_simulated_seconds` and `table_latency_<device>`).
 
@@ -50,6 +51,7 @@ class TableAccuracy(Evaluator):
     name = "table"
     summary = "accuracy and rank in a benchmark's table; trains nothing"
     needs_images = False
+    looks_up = True
 
     class Options(nastk.Options):
         """The options of the evaluator: the table, and which of its trainings to use."""
@@ -141,12 +143,14 @@ class TableAccuracy(Evaluator):
 
     @property
     def criteria(self) -> tuple[str, ...]:
-        """See `Evaluator.criteria`: the valid accuracy, but not `rank`, which may be of test."""
+        """See `Evaluator.criteria`: the valid accuracy, but not `rank` or `regret` of test."""
         return tuple(f"table_{split}_accuracy" for split in self._accuracies if split == "valid")
 
     def of_test(self, metric: str) -> bool:
-        """See `Evaluator.of_test`: `rank` is of the test split if the option `split` is."""
-        return super().of_test(metric) or (metric == "rank" and self.options.split == "test")
+        """See `Evaluator.of_test`: `rank` and `regret` are of the option `split`."""
+        return super().of_test(metric) or (
+            metric in ("rank", "regret") and self.options.split == "test"
+        )
 
     def max_cost(self) -> PhaseCost:
         """See `Evaluator.max_cost`: no image, and the seconds of the longest recorded training."""
@@ -171,6 +175,7 @@ class TableAccuracy(Evaluator):
         # Table values are float32; more digits, here and in costs, would only look precise.
         metrics = {name: round(value, 6) for name, value in accuracies.items() if value == value}
         metrics["rank"] = self.scores.rank(text)
+        metrics["regret"] = round((self.scores.best()[1] - self.scores.of(text)) / 100, 6)
         metrics["architectures"] = self.scores.count()
         costs = self._costs(text)
         return Evaluation(

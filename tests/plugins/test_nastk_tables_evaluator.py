@@ -47,6 +47,8 @@ def evaluator(space=None, **options):
     [
         ("rank", "test", True),
         ("rank", "valid", False),
+        ("regret", "test", True),
+        ("regret", "valid", False),
         ("table_test_accuracy", "valid", True),
         ("table_valid_accuracy", "test", False),
         ("table_parameters", "test", False),
@@ -62,6 +64,7 @@ def test_evaluator_says_accuracy_rank_and_costs():
         "table_test_accuracy": 0.673,
         "table_valid_accuracy": 0.4865,
         "rank": 2.0,
+        "regret": 0.002,
         "architectures": 576.0,
         "table_parameters": 101306.0,
         "table_simulated_seconds": 1575.5,
@@ -89,6 +92,7 @@ def test_evaluator_takes_another_data_set_and_schedule():
     assert metrics == {
         "table_test_accuracy": 0.3991,
         "rank": 9.0,
+        "regret": 0.0009,
         "architectures": 576.0,
         "table_parameters": 200000.0,
     }

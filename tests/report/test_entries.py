@@ -43,6 +43,8 @@ CASES = [
      {"branches": "branch 0 goes on as none: it ended"}),
     ({"kind": "evaluated", "evaluator": "size", "metrics": {"parameters": 703, "share": 0.5}},
      {"evaluation/size/parameters": 703.0, "evaluation/size/share": 0.5}, {}),
+    ({"kind": "looked-up", "evaluator": "table", "metrics": {"table_test_accuracy": 0.5}},
+     {"decision/table/table_test_accuracy": 0.5}, {}),
     ({"kind": "run-finished", "architecture": "a|b", "architecture_id": "27a3", "seconds": 2.5},
      {"cost/seconds": 2.5}, {"architecture": "a|b", "architecture_id": "27a3"}),
 ]  # fmt: skip

@@ -11,10 +11,10 @@ from nastk.runs.overall import over_problems
 
 
 def overall(problems, **means):
-    """A study with two seeds, where each updater's means on the problems are given."""
+    """A study with one seed, where each updater's means on the problems are given."""
     comparisons = {
         f"problem {number}": compared(
-            {label: {0: {"accuracy": each[number]}, 1: {"accuracy": each[number]}}
+            {label: {0: {"accuracy": each[number]}}
              for label, each in means.items()}, "random")
         for number in range(problems)
     }  # fmt: skip
@@ -28,7 +28,7 @@ MIXED = {"a": [0.9, 0.7] * 4, "b": [0.8] * 8, "random": [0.7, 0.9] * 4}
 @pytest.mark.parametrize(
     ("problems", "means", "words"),
     [
-        (8, ORDERED, "a has the best mean rank over 8 problems, 1.00; by Nemenyi's test it differs "
+        (8, ORDERED, "a has the best mean rank over 8 problems, 1.00; by Nemenyi's test a differs "
          "from random."),
         (8, MIXED, "is shown (Friedman's p = 1)."),
         (2, ORDERED, "the last is random with 3.00. No difference is shown (Friedman's p = 0.14)."),

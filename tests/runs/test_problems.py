@@ -86,6 +86,7 @@ def test_a_problem_has_its_own_options_in_its_runs(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_problem_may_have_a_budget_of_its_own(tmp_path):
     request = {**TOY, "trainer": {"batch_size": 16}, "space": [SMALL, LARGE], "problems": {
         "toy(channels=6) on toy": {"budget": "images=2k"}}}  # fmt: skip
@@ -139,6 +140,7 @@ def test_a_comparison_is_of_one_problem(finished):
     assert found.to_json() == finished.overall().comparisons["toy(channels=6) on toy"].to_json()
 
 
+@pytest.mark.quick_cases(1)
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -246,6 +248,7 @@ def test_folders_of_problems_have_no_two_hyphens(text):
     assert name and "--" not in name and "/" not in name
 
 
+@pytest.mark.slow
 def test_the_command_takes_several_data_sets(workplace):
     words = "compare --space toy --data toy --data digits --updater random --seeds 0 --epochs 1 -q"
     more = ["-t", "batch_size=16", "-u", "random.candidates=1", "-d", "digits.limit=60",

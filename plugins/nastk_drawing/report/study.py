@@ -1,105 +1,76 @@
 """The report of a study: every updater's results over its seeds, and the runs that failed."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from nastk import Cost, NastkError
+from nastk import NastkError
 from nastk.cli import comparison
-from nastk.report import RunRecord, alike, counted, data_name, metric
+from nastk.report import RunRecord, alike, counted, metric
 from nastk_drawing.charts import study as charts
-from nastk_drawing.report import study_settings
+from nastk_drawing.charts.ranks import ranks
+from nastk_drawing.report import study_problems, study_settings
 from nastk_drawing.report.embedding import Embedder
 from nastk_drawing.report.parts import Details, Grid, Page, Part, Section, Table, Text, Tile
 from nastk_drawing.report.run import footer
+from nastk_drawing.study_runs import Group, by_problem, groups, metrics
 
-SEED = re.compile(r"-seed\d+$")
 FEW = 5
 """From so many seeds on, a deviation is shown without a caution."""
-ENDS = ("_low", "_high")
-"""Ends of intervals: their mean over runs has no meaning."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """The runs of one updater with its options.
-
-    Example: `groups(run_records(Path("runs/study")))[0].values("valid_accuracy")`
-    """
-
-    name: str
-    runs: Sequence[RunRecord]
-
-    @property
-    def finished(self) -> list[RunRecord]:
-        """The runs that have a result."""
-        return [run for run in self.runs if run.result]
-
-    def values(self, name: str) -> list[float]:
-        """Returns the values of a metric, one for each finished run that has it."""
-        found = [metrics(run).get(name) for run in self.finished]
-        return [float(value) for value in found if value is not None and isfinite(value)]
-
-
-def groups(records: Sequence[RunRecord]) -> list[Group]:
-    """Returns the runs of a study by updater, each with its seeds in order."""
-    found: dict[str, list[RunRecord]] = {}
-    for record in records:
-        found.setdefault(SEED.sub("", record.path.name), []).append(record)
-    return [
-        Group(name, sorted(runs, key=lambda run: run.config["seed"]))
-        for name, runs in found.items()
-    ]
-
-
-def metrics(record: RunRecord) -> dict[str, float]:
-    """Returns all metrics of a finished run, and the seconds and images of its search."""
-    found = {
-        name: value
-        for evaluation in record.result.get("evaluations") or ()
-        for name, value in evaluation["metrics"].items()
-        if not name.endswith(ENDS)
-    }
-    if record.result.get("cost"):
-        spent = Cost.from_json(record.result["cost"]).search
-        found["search_seconds"] = spent.seconds
-        found["images_forward"] = spent.images_forward
-    return found
 
 
 def page(folder: Path, records: Sequence[RunRecord]) -> Page:
     """Returns the report of a study, with those of its runs that failed or are unfinished."""
-    found, embedder = groups(records), Embedder()
+    problems, embedder = by_problem(folder, records), Embedder()
+    if len(problems) > 1:
+        found = {name: groups(runs) for name, runs in problems.items()}
+        lead, tiles, sections = study_problems.parts(found, embedder, _sections)
+    else:
+        lead, tiles, sections = _single(groups(records), embedder)
+    done = sum(bool(run.result) for run in records)
+    unfinished = [run for run in records if not run.result]
+    if unfinished:
+        sections.append(Section("Runs without a result", [_unfinished(unfinished)]))
+    sections.append(Section("Architectures", [_architectures(records)]))
+    sections += study_settings.sections(folder, records)
+    labels = dict.fromkeys(group.name for group in groups(records))
+    seeds = {run.config["seed"] for run in records}
+    names = list(problems)
+    on = names[0] if len(names) == 1 else counted(len(names), "problem")
+    return Page(
+        title=f"{counted(len(labels), 'updater')}, {counted(len(seeds), 'seed')}",
+        subtitle=f"study {folder.resolve().name}: {on}",
+        state="finished" if done == len(records) else f"unfinished: {done} of {len(records)} runs",
+        lead=lead,
+        tiles=tiles,
+        warnings=[],
+        sections=sections,
+        footer=footer(str(folder)),
+    )
+
+
+def _single(
+    found: Sequence[Group], embedder: Embedder
+) -> tuple[list[str], list[Tile], list[Section]]:
+    """Returns lead, tiles and first sections of a study of one problem."""
     said, compared = _compared(found)
     names = sorted(_names(found), key=lambda name: name != compared.get("metric"))
-    done = sum(len(group.finished) for group in found)
+    lead = [said] if compared else [*_lead(found, names), *_caution(found), said]
+    return lead, list(_tiles(found, names)), _sections(found, embedder)
+
+
+def _sections(found: Sequence[Group], embedder: Embedder) -> list[Section]:
+    """Returns results, differences and training of the updaters on one problem."""
+    _, compared = _compared(found)
+    names = sorted(_names(found), key=lambda name: name != compared.get("metric"))
     sections = [Section("Results", list(_results(found, names, embedder)))]
     if compared.get("differences"):
         sections.append(Section("Differences", list(_differences(compared, embedder))))
     panels = charts.curves({group.name: group.runs for group in found})
     if panels:
         sections.append(Section("Training", [Grid([embedder.panel(one) for one in panels])]))
-    unfinished = [run for run in records if not run.result]
-    if unfinished:
-        sections.append(Section("Runs without a result", [_unfinished(unfinished)]))
-    sections.append(Section("Architectures", [_architectures(found)]))
-    sections += study_settings.sections(folder, records)
-    config, seeds = records[0].config, {run.config["seed"] for run in records}
-    return Page(
-        title=f"{counted(len(found), 'updater')}, {counted(len(seeds), 'seed')}",
-        subtitle=f"study {folder.resolve().name}: {config['space']['name']} on "
-        f"{data_name(config['data'])}",
-        state="finished" if done == len(records) else f"unfinished: {done} of {len(records)} runs",
-        lead=[said] if compared else [*_lead(found, names), *_caution(found), said],
-        tiles=list(_tiles(found, names)),
-        warnings=[],
-        sections=sections,
-        footer=footer(str(folder)),
-    )
+    return sections
 
 
 def _compared(found: Sequence[Group]) -> tuple[str, Mapping[str, Any]]:
@@ -124,6 +95,8 @@ def _differences(compared: Mapping[str, Any], embedder: Embedder) -> Iterator[Pa
         difference = f"{scale * found['mean']:+.2f}{unit}"
         rows.append([label, difference, between, f"{found['wins']}:{found['losses']}", p])
     yield Grid([embedder.panel(charts.differences(compared))])
+    if compared["ranks"] is not None:
+        yield embedder.panel(ranks(compared["ranks"], "seed"))
     heads = ["updater", f"difference to {to}", "95 % interval", "seeds won and lost", "p"]
     caption = (
         f"{name.replace('_', ' ').capitalize()}, over {counted(len(compared['seeds']), 'seed')}"
@@ -267,10 +240,10 @@ def _unfinished(runs: Sequence[RunRecord]) -> Table:
     return Table("They are not in the means", ["run", "state", "epochs", "why"], rows)
 
 
-def _architectures(found: Sequence[Group]) -> Table:
+def _architectures(records: Sequence[RunRecord]) -> Table:
     """Returns the architecture of every finished run."""
     rows = [
         [run.path.name, run.result["architecture"]["id"], str(run.result["text"])]
-        for group in found for run in group.finished
+        for run in records if run.result
     ]  # fmt: skip
     return Table("What each run found", ["run", "identity", "text"], rows)

@@ -1,0 +1,71 @@
+"""What the finished runs of a study show, for reports and pictures: `comparison`, `overall`."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nastk.base import defaults
+from nastk.base.errors import ConfigurationError
+from nastk.report.record import RunRecord
+
+if TYPE_CHECKING:
+    from nastk.runs.comparison import Comparison
+
+Groups = Mapping[str, Sequence[RunRecord]]
+"""The runs of each updater by its label."""
+
+
+def comparison(groups: Groups) -> tuple[str, dict[str, Any]]:
+    """Returns what the finished runs of a study show: a sentence, and a `Comparison` as JSON.
+
+    `groups` are the runs of each updater by its label. The others are compared with random search,
+    where there is none with the first.
+
+    Raises:
+        ConfigurationError: no metric or no seed is common to all updaters.
+        MissingExtraError: the extra `studies` is not installed.
+    """
+    from nastk.report.comparison import headline
+
+    found = _compared(groups).to_json()
+    return headline(found), found
+
+
+def overall(problems: Mapping[str, Groups]) -> tuple[str, Sequence[str], dict[str, Any]]:
+    """Returns what the finished runs of a study of several problems show together.
+
+    `problems` are the runs by problem and updater. The answer is a sentence, further sentences on
+    what it means, and an `Overall` as JSON.
+
+    Raises:
+        ConfigurationError: as for `comparison`, or no updater is on every problem.
+        MissingExtraError: the extra `studies` is not installed.
+    """
+    from nastk.report.overall import overall_headline, overall_notes
+    from nastk.runs.overall import over_problems
+
+    found = over_problems({name: _compared(groups) for name, groups in problems.items()}).to_json()
+    return overall_headline(found), list(overall_notes(found)), found
+
+
+def _compared(groups: Groups) -> "Comparison":
+    """Returns the comparison of the finished runs of one problem."""
+    from nastk.runs.comparison import compared
+
+    measured = {
+        label: {int(run.config["seed"]): _metrics(run) for run in runs if run.result}
+        for label, runs in groups.items()
+    }
+    if not all(any(seeds.values()) for seeds in measured.values()):
+        raise ConfigurationError("An updater of the study has no finished run with a metric yet.")
+    baselines = [
+        label
+        for label, runs in groups.items()
+        if any(run.config["updater"]["name"] == defaults.BASELINE for run in runs)
+    ]
+    return compared(measured, next(iter([*baselines, *measured])))
+
+
+def _metrics(record: RunRecord) -> dict[str, float]:
+    """Returns all metrics of a finished run."""
+    evaluations = record.result.get("evaluations") or ()
+    return {name: value for each in evaluations for name, value in each["metrics"].items()}

@@ -1,0 +1,95 @@
+"""Pictures and reports of studies, of several problems too: what they say, and what is refused."""
+
+import pytest
+from cli_kit import called
+from pages_kit import write_problems, write_study
+
+from nastk.cli import run_records
+from nastk_drawing import study_runs, write_report
+from nastk_drawing.charts import ranks
+from nastk_drawing.charts.panel import single
+
+
+def texts(figure):
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The folder of a study of two problems."""
+    return write_problems(tmp_path_factory.mktemp("studies") / "s")
+
+
+# ---------------------------------------------------------------- problems
+
+
+def test_runs_are_sorted_by_problem_with_and_without_the_list(study, tmp_path):
+    records = run_records(study)
+    listed = study_runs.by_problem(study, records)
+    assert list(listed) == ["nasbench201 on folder:place0", "nasbench201 on folder:place1"]
+    assert study_runs.by_problem(tmp_path, records) == listed
+    names = [group.name for group in study_runs.groups(records[:8])]
+    assert names == ["fair", "gm-inner=darts", "random", "shapley"]
+
+
+@pytest.mark.slow
+def test_the_report_has_ranks_over_all_and_a_section_for_each_problem(study, tmp_path):
+    text = write_report(study, tmp_path / "a.html").read_text(encoding="utf-8")
+    for words in ("study s: 2 problems", "best mean rank over 2 problems", "Over all problems",
+                  "nasbench201 on folder:place1", "2 problems cannot tell two of 4 updaters",
+                  "Mean ranks over 2 problems", "Difference to random"):  # fmt: skip
+        assert words in text, words
+    assert text.count("<h2") > 4
+
+
+# ---------------------------------------------------------------- ranks
+
+
+@pytest.mark.parametrize(
+    ("places", "critical", "expected"),
+    [
+        ([1.0, 2.0, 3.0], 3.0, [(0, 2)]),
+        ([1.0, 2.0, 3.0], 1.0, []),
+        ([1.0, 1.0, 3.0, 3.5], 1.0, [(0, 1), (2, 3)]),
+        ([1.0, 1.5, 2.5, 4.0], 1.2, [(0, 1), (1, 2)]),
+    ],
+)
+def test_bars_join_ranks_that_are_not_told_apart(places, critical, expected):
+    assert ranks.together(places, critical) == expected
+
+
+@pytest.mark.parametrize(("critical", "shown"), [(1.9, ""), (2.5, ": longer than the axis")])
+def test_a_diagram_of_ranks_says_what_it_shows(critical, shown):
+    found = {"blocks": 8, "critical": critical, "ranks": {"fair": 2.0, "gm": 1.0, "random": 3.0}}
+    panel = ranks.ranks(found, "problem")
+    assert "Mean ranks over 8 problems: gm 1.00, fair 2.00, random 3.00." in panel.words
+    assert "Not told apart: gm to fair; fair to random." in panel.words or shown
+    written = texts(single(panel))
+    assert f"critical difference {critical:.2f}{shown}" in written
+    assert {"gm  1.00", "fair  2.00", "3.00  random"} <= set(written)
+
+
+def test_ranks_are_drawn_into_a_file(study, tmp_path):
+    code, _, said = called("draw", study, "--ranks", "-o", tmp_path / "a.svg")
+    assert code == 0 and "drawn to" in said and (tmp_path / "a.svg").stat().st_size > 1_000
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--ranks"], "drawn as a picture, so name a file"),
+        (["--ranks", "-o", "a.txt"], "A picture is written as svg, png, pdf"),
+        (["--ranks", "--curves"], "got --curves, --ranks. Choose one"),
+    ],
+)
+def test_a_wrong_request_is_said(flags, words, study):
+    code, _, said = called("draw", study, *flags)
+    assert code == 2 and words in said
+
+
+def test_what_has_no_ranks_is_said(tmp_path):
+    folder = write_study(tmp_path / "study")
+    code, _, said = called("draw", folder, "--ranks", "-o", tmp_path / "a.svg")
+    assert code == 2 and "has no ranks: they take at least three updaters and two seeds" in said
+    code, _, said = called("draw", tmp_path / "nowhere", "--ranks", "-o", tmp_path / "a.svg")
+    assert code == 2 and "holds no study" in said
