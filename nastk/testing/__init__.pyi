@@ -5,5 +5,6 @@ from .harness import Harness as Harness
 from .harness import fingerprint as fingerprint
 from .toy import ToyData as ToyData
 from .toy import ToySpace as ToySpace
+from .tracker_contract import TrackerContract as TrackerContract
 from .updater_contract import UpdaterContract as UpdaterContract
 from .updater_contract import check_component as check_component

@@ -31,5 +31,7 @@ class LookUp:
                 evaluation = evaluated(self.evaluator, epoch.architecture, None)
         except DataError:
             return None  # the table does not hold this architecture
+        if not evaluation.metrics:
+            return None  # nor does a table of a sample
         probe = epoch.probe
         return LookedUp(epoch.branch.name, probe.epoch, probe.step, name, evaluation.metrics)

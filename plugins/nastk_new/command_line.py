@@ -14,7 +14,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def new(
-    kind: Annotated[str, typer.Argument(help="updater, space, evaluator or data.")],
+    kind: Annotated[str, typer.Argument(help="updater, space, evaluator, data or tracker.")],
     name: Annotated[str, typer.Argument(help="The component's name, such as my-method.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The folder. Default: nastk-NAME.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import nastk
 from nastk import ConfigurationError, catalogue
 
-KINDS = ("updater", "space", "evaluator", "data")
+KINDS = ("updater", "space", "evaluator", "data", "tracker")
 PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST = 30
 """The most characters of a name, so that the lines of a new package keep within 100 columns."""

@@ -18,6 +18,7 @@ HOOKS = {
     "space": "search_spaces",
     "evaluator": "evaluators",
     "data": "data_sources",
+    "tracker": "trackers",
 }
 
 

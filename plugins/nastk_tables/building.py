@@ -120,6 +120,16 @@ class Building:
         """
         self.trainings.check()
         self.trainings.begin()
+        while self._pass(context, most_failures):
+            pass  # another process may have been killed meanwhile, which leaves its training free
+        last = self.progress()
+        if last.failed > most_failures:
+            raise self._too_many(last)
+        return last
+
+    def _pass(self, context: EvaluationContext, most_failures: int) -> int:
+        """Goes through all trainings once; returns how many of them this process did."""
+        done = 0
         for network, seed in self.pieces:
             context.run.check()
             if self.trainings.of(network.key, seed) is not None:
@@ -132,10 +142,8 @@ class Building:
                     raise self._too_many(now)
                 content = self._trained(network, seed, _telling(context, now, seed))
                 self.trainings.keep(network.key, seed, content)
-        last = self.progress()
-        if last.failed > most_failures:
-            raise self._too_many(last)
-        return last
+                done += 1
+        return done
 
     def retry(self) -> int:
         """Called before `train` to train again what failed: returns how many trainings that is."""

@@ -8,6 +8,7 @@ import pytest
 
 import nastk
 from nastk.report.entries import entry, settings
+from nastk.testing import TrackerContract
 
 pytestmark = [
     pytest.mark.slow,  # the libraries take seconds to load, and MLflow to make a database
@@ -55,6 +56,10 @@ def curves(told, names=lambda name: name):
         for name, number in each.numbers.items():
             found.setdefault(names(name), []).append((each.step, pytest.approx(number, rel=1e-6)))
     return found
+
+
+class TestTensorBoard(TrackerContract):
+    tracker = nastk.catalogue().load("tracker", "tensorboard")
 
 
 @pytest.mark.parametrize("name", NAMES)
