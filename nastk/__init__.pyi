@@ -44,6 +44,8 @@ from .runs.job import Job as Job
 from .runs.job import JobReport as JobReport
 from .runs.result import Result as Result
 from .runs.search_config import SearchConfig as SearchConfig
+from .runs.session import Session as Session
+from .runs.session import session as session
 from .runs.study import compare as compare
 from .runs.study_result import Failure as Failure
 from .runs.study_result import Study as Study

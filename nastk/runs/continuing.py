@@ -47,7 +47,7 @@ def configuration(folder: RunFolder, checkpoint: Checkpoint | None) -> SearchCon
     before = (checkpoint.origin.get("config") if checkpoint else None) or _begun_with(folder)
     # Before anything is trained, any configuration is consistent.
     begun = checkpoint is not None or folder.state() == "finished"
-    if begun and before and (change := _change(before, config)):
+    if begun and before and (change := changed_setting(before, config)):
         raise ConfigurationError(
             f"{folder.path / CONFIG} was changed after its run began: {change}. Put it back, or "
             "start a new search with `nastk search --config`."
@@ -167,8 +167,8 @@ def _begun_with(folder: RunFolder) -> Mapping[str, Any] | None:
     return None
 
 
-def _change(before: Mapping[str, Any], config: SearchConfig) -> str | None:
-    """Returns the first setting that has changed, in words; None where none has."""
+def changed_setting(before: Mapping[str, Any], config: SearchConfig) -> str | None:
+    """Returns the first setting that has changed since `before`, in words; None where none has."""
     now = config.model_dump(mode="json")
     for key, old in before.items():
         if key in MAY_DIFFER or key not in now:

@@ -49,6 +49,7 @@ from nastk.spaces.pretrained import load_weights
 from nastk.train.branch import Branch
 from nastk.train.context import RunContext
 from nastk.train.evaluator import Evaluation, evaluated
+from nastk.train.leaf_selection import leaves_of
 from nastk.train.ranking import summary
 
 
@@ -345,9 +346,9 @@ class Run:
 
     def _best(self, branches: list[Branch]) -> Branch:
         """Returns the branch of the run's decision: of several leaves the chooser picks one."""
-        leaves = [branch for branch in branches if not branch.ended] or branches
+        leaves = leaves_of(branches)
         trainer, chooser = self.assembly.trainer, self.assembly.chooser
-        if len(leaves) == 1 or (trainer.valid is None and chooser.evaluator is None):
+        if not chooser.may_choose(leaves, trainer):
             return leaves[0]
         evaluator = defaults.LEAF_EVALUATOR if chooser.evaluator is None else chooser.evaluator.name
         with trainer.ledger.phase("evaluate"), self.endings.evaluating(evaluator):

@@ -84,6 +84,10 @@ class Chooser:
         }
         return leaves[best], values
 
+    def may_choose(self, leaves: Sequence[Branch], trainer: Trainer) -> bool:
+        """True if there are several leaves, and something to choose by; else the first is taken."""
+        return len(leaves) > 1 and (trainer.valid is not None or self.evaluator is not None)
+
     def named(self, metrics: Iterable[str]) -> str:
         """Returns the deciding metric out of the `metrics` of an evaluation.
 
@@ -134,6 +138,11 @@ class Chooser:
         }
         in_order = {leaf.name: accuracies[leaf.name] for leaf in leaves}
         return leaves[standings[0].number], {"valid_accuracy": in_order}
+
+
+def leaves_of(branches: Sequence[Branch]) -> list[Branch]:
+    """Returns the branches that a run may end with: those not ended early, or else all."""
+    return [branch for branch in branches if not branch.ended] or list(branches)
 
 
 def _decided(leaves: Sequence[Branch], probes: Sequence[Probe]) -> list[Architecture]:

@@ -17,7 +17,6 @@ from math import inf, isfinite
 from typing import Literal
 
 import torch
-from torch import nn
 
 from nastk.base.cost import Ledger
 from nastk.base.errors import DivergenceError, PluginError
@@ -28,16 +27,16 @@ from nastk.data.task import Task
 from nastk.nn.execution import Execution
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.space import SearchSpace
-from nastk.spaces.supernet import NoSupernet
+from nastk.spaces.supernet import NoSupernet, Supernet
 from nastk.train.agreeing import agree_on_epoch, agree_on_step, check_graphs
 from nastk.train.branch import Branch, Tally
 from nastk.train.context import RunContext
 from nastk.train.criterion import Valued
 from nastk.train.graphs import Measuring, fastest, measuring
-from nastk.train.mixtures import checked_mixtures
 from nastk.train.options import Schedule, TrainerOptions
 from nastk.train.passes import Pass, mean_gradient
 from nastk.train.probe import Probe
+from nastk.train.step import asked, descend, told
 from nastk.train.updater import ArchitectureUpdater, Continuation, CosineRestart
 from nastk.train.watching import FinishedEpoch, Watcher
 
@@ -60,6 +59,7 @@ class Trainer:
         context: the ledger, event receiver and stop signal of the run.
         watchers: called after every epoch of a branch; they change nothing.
         criterion: what `probe.evaluate` asks; None: no updater of the run evaluates.
+        make_supernet: makes the supernet of a branch; None: the space does.
 
     Example:
         branches = [trainer.root()]
@@ -78,6 +78,7 @@ class Trainer:
     context: RunContext = field(default_factory=RunContext)
     watchers: Sequence[Watcher] = ()
     criterion: Callable[[Architecture, Probe], Valued] | None = None
+    make_supernet: Callable[[Task], Supernet] | None = None
     _pass: Pass = field(init=False, repr=False)
     _measuring: Measuring = field(init=False, repr=False)
 
@@ -108,7 +109,8 @@ class Trainer:
         stream = ("weights", *(() if epoch == 0 else (name, epoch)))
         with seeded(seed_of(self.seed, *stream), torch.device("cpu")):
             trains = updater.trains_supernet
-            supernet = self.space.supernet(self.task) if trains else NoSupernet()
+            make = self.make_supernet or self.space.supernet
+            supernet = make(self.task) if trains else NoSupernet()
         self.execution.place(supernet, self.options.synchronised_norms)
         optimizer = self.execution.sgd(supernet.parameters(), self.options)
         schedule = self._schedule(epoch, CosineRestart(self.options.epochs - epoch), fresh=True)
@@ -165,15 +167,15 @@ class Trainer:
         Yields `step` after every weight step, `epoch` after the steps of an epoch and before its
         `after_epoch`, and `end`. Branches may be stored at any of these moments.
         """
-        while branch := self._next(branches):
+        while branch := self.next_branch(branches):
             yield from self._steps(branch)
             yield "epoch"
-            children = self._close_epoch(branch)
+            children = self.close_epoch(branch)
             position = branches.index(branch)
             branches[position : position + 1] = children
         yield "end"
 
-    def _next(self, branches: Sequence[Branch]) -> Branch | None:
+    def next_branch(self, branches: Sequence[Branch]) -> Branch | None:
         """Returns the branch with the fewest epochs: all finish an epoch before the next begins."""
         alive = [
             branch for branch in branches if not branch.ended and branch.epoch < self.options.epochs
@@ -185,49 +187,45 @@ class Trainer:
         if not branch.updater.trains_supernet:
             return
         probe = self.probe(branch)
-        branch.supernet.train()
-        for group in branch.optimizer.param_groups:
-            group["lr"] = branch.schedule.rate(branch.epoch)
+        self.begin_epoch(branch)
         first = branch.step - branch.epoch * len(self.train)
         for index, batch in enumerate(self.train.epoch(branch.epoch, first), first + 1):
             self._weight_step(branch, probe, batch)
-            if (
-                index % self.options.log_every == 0
-                or index == len(self.train)
-                or branch.execution.device.type == "cpu"
-            ):
-                loss, accuracy = self.check(branch)
-                if index % self.options.log_every == 0 or index == len(self.train):
-                    self.context.emit(
-                        StepDone(
-                            branch.name, branch.epoch, branch.step, loss, accuracy, len(self.train)
-                        )
-                    )
+            self.note_step(branch, index)
             yield "step"
+
+    def begin_epoch(self, branch: Branch) -> None:
+        """Called before the steps of an epoch, and where a branch goes on within one."""
+        branch.supernet.train()
+        for group in branch.optimizer.param_groups:
+            group["lr"] = branch.schedule.rate(branch.epoch)
+
+    def note_step(self, branch: Branch, index: int) -> None:
+        """Called after step `index` (from 1) of an epoch: checks the loss, and tells of it."""
+        shown = index % self.options.log_every == 0 or index == len(self.train)
+        if shown or branch.execution.device.type == "cpu":
+            loss, accuracy = self.check(branch)
+            if shown:
+                steps = len(self.train)
+                self.context.emit(
+                    StepDone(branch.name, branch.epoch, branch.step, loss, accuracy, steps)
+                )
 
     def _weight_step(self, branch: Branch, probe: Probe, batch: Batch) -> None:
         """Take a weight step on the mean loss of the updater's mixtures."""
         # Operations that draw use a stream derived from the step: a resume needs no saved state.
         set_seed(seed_of(self.seed, "noise", branch.name, branch.step), self.execution.device)
-        with self.ledger.phase("updater"):
-            branch.updater.before_step(probe, batch)
-            mixtures = checked_mixtures(branch, probe)
+        mixtures = asked(branch, probe, batch, self.ledger)
         agree_on_step(branch, mixtures)
         branch.optimizer.zero_grad(set_to_none=True)
         loss, hits = mean_gradient(
             branch, mixtures, batch, self.ledger, self.options.micro_batch, self._pass
         )
-        branch.move_on()
-        if self.options.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(branch.supernet.parameters(), self.options.gradient_clip)
-        branch.optimizer.step()
-        branch.step += 1
-        branch.tally.add(loss, hits, len(batch.images))
-        with self.ledger.phase("updater"):
-            branch.updater.after_step(probe)
+        descend(branch, self.options.gradient_clip)
+        told(branch, probe, (loss, hits, len(batch.images)), self.ledger)
 
-    def _close_epoch(self, branch: Branch) -> list[Branch]:
-        """Record the epoch, and return the branches that continue this one."""
+    def close_epoch(self, branch: Branch) -> list[Branch]:
+        """Called after the steps of an epoch: returns the branches that continue this one."""
         trains = branch.updater.trains_supernet
         loss, accuracy = self.check(branch)
         rate = branch.schedule.rate(branch.epoch)

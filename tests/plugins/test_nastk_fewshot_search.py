@@ -75,7 +75,7 @@ def test_without_splits_it_is_the_inner_updater_bit_for_bit(updater, name):
     assert fingerprint(state) == fingerprint(other)
     heard = [
         [
-            {key: value for key, value in event.to_json().items() if key != "seconds"}
+            {key: value for key, value in event.to_json().items() if "seconds" not in key}
             for event in harness.events
         ]
         for harness in (plain, wrapped)
@@ -143,7 +143,7 @@ def at_split(**changes):
     harness = Harness(Gm, options(**changes), trainer_options={"epochs": 3})
     (parent,) = harness.until("epoch")
     before = copied(parent.state_dict())
-    return harness, before, harness.trainer._close_epoch(parent)
+    return harness, before, harness.trainer.close_epoch(parent)
 
 
 def test_a_child_that_inherits_is_its_parent_in_a_part():
@@ -378,10 +378,10 @@ def test_the_learning_rate_of_published_searches_is_the_closed_form_in_every_epo
         trainer_options={key: preset.trainer_options[key] for key in names},
     )
     trainer, branches = harness.trainer, [harness.trainer.root()]
-    while branch := trainer._next(branches):  # epochs without steps
+    while branch := trainer.next_branch(branches):  # epochs without steps
         branch.updater.mixtures(trainer.probe(branch))
         place = branches.index(branch)
-        branches[place : place + 1] = trainer._close_epoch(branch)
+        branches[place : place + 1] = trainer.close_epoch(branch)
     epochs, (first, last) = trainer.options.epochs, preset.updater_options["splits"]
     length, end = LEAVES[name]
 

@@ -117,7 +117,7 @@ def test_the_first_round_begins_sgd_anew(tuning: dict[str, Any], rates: list[flo
     (branch,) = harness.until("epoch")
     trained = fingerprint(branch.supernet.state_dict())
     assert branch.optimizer.state
-    harness.trainer._close_epoch(branch)
+    harness.trainer.close_epoch(branch)
     assert undecided(branch.subspace) == 3 and branch.updater.tuning
     assert fingerprint(branch.supernet.state_dict()) == trained
     assert bool(branch.optimizer.state) == (rates is None)
@@ -152,7 +152,7 @@ def test_a_search_that_is_tuned_goes_on_as_it_was() -> None:
     for state in kept:
         harness = Harness(DartsPt, options, **settings)
         restored = harness.trainer.restore(state)
-        (branch,) = harness.trainer._close_epoch(restored)
+        (branch,) = harness.trainer.close_epoch(restored)
         (branch,) = harness.run([branch])
         assert fingerprint(branch.state_dict()) == expected
 

@@ -413,7 +413,7 @@ def test_a_schedule_begins_rate_and_momentum_anew_and_leaves_the_weights(cosine,
     (branch,) = harness.until("epoch")
     before = copied(branch.state_dict())
     assert before["optimizer"]["state"]
-    assert harness.trainer._close_epoch(branch) == [branch]
+    assert harness.trainer.close_epoch(branch) == [branch]
     state = branch.state_dict()
     assert branch.schedule == expected and state["optimizer"]["state"] == {}
     assert (fingerprint(state["supernet"]) == fingerprint(before["supernet"])) != fresh
@@ -436,7 +436,7 @@ def test_the_trainers_warmup_comes_before_the_schedule_of_fresh_weights_alone(
     updater = continued(Continuation(FULL, fresh, CosineRestart(epochs)))
     harness = small(updater, trainer_options={"epochs": 4, "warmup_epochs": 2})
     (branch,) = harness.until("epoch")
-    harness.trainer._close_epoch(branch)
+    harness.trainer.close_epoch(branch)
     assert branch.schedule == Schedule(0.05, 0.001, 1, 1 + epochs, warmup)
 
 
