@@ -135,6 +135,23 @@ def draw_ranks(folder: "str | Path", path: "str | Path") -> "Path":
     return study_files.ranks(folder, path)
 
 
+def draw_anytime(folder: "str | Path", path: "str | Path") -> "Path":
+    """Draw what the decisions of a study's searches were worth at every cost; returns the path.
+
+    True accuracy and regret by a table, and rank correlation, over images and seconds: the mean
+    of an updater's runs, between its extremes.
+
+    Raises:
+        ConfigurationError: the suffix is of no known format, `folder` holds no study, or its runs
+            recorded none of these.
+
+    Example: `draw_anytime("runs/study", "anytime.svg")`
+    """
+    from nastk_drawing.charts import study_files
+
+    return study_files.anytime(folder, path)
+
+
 def write_report(folder: "str | Path", path: "str | Path | None" = None) -> "Path":
     """Write a report as one HTML file, by default `report.html` in the folder; returns the path.
 

@@ -49,12 +49,15 @@ def draw(
     ranks: Annotated[
         bool, typer.Option("--ranks", help="Draw the mean ranks of a study's updaters.")
     ] = False,
+    anytime: Annotated[
+        bool, typer.Option("--anytime", help="Draw what a study's decisions were worth over cost.")
+    ] = False,
     space: ITS_SPACE = None,
     s: SPACE_OPTIONS = None,
 ) -> None:
     """Draw the architecture that a run found, or one from elsewhere; or what happened in a run."""
     asked = {"branches": branches, "curves": curves, "scores": scores, "lineage": lineage}
-    asked |= {"ranks": ranks}
+    asked |= {"ranks": ranks, "anytime": anytime}
     flags = [f"--{name}" for name, flag in asked.items() if flag]
     if len(flags) > 1:
         raise ConfigurationError(f"A picture shows one thing, got {', '.join(flags)}. Choose one.")
@@ -146,6 +149,15 @@ def _draw_ranks(path: Path, out: Path | None) -> None:
     note(f"drawn to {target}")
 
 
+def _draw_anytime(path: Path, out: Path | None) -> None:
+    """Draw the worth of a study's decisions over their cost as a picture in `out`."""
+    from nastk_drawing import draw_anytime
+
+    target = _named(path, out, "anytime")
+    draw_anytime(path, target)
+    note(f"drawn to {target}")
+
+
 def _draw_file(
     path: Path, out: Path | None, name: str, picture: Callable[[RunRecord, Path], Path]
 ) -> None:
@@ -170,5 +182,6 @@ EXTRAS = {
     "--scores": _draw_scores,
     "--lineage": _draw_lineage,
     "--ranks": _draw_ranks,
+    "--anytime": _draw_anytime,
 }
 """What draws a run instead of its architecture, by the option that asks for it."""

@@ -6,7 +6,7 @@ from pages_kit import write_problems, write_study
 
 from nastk.cli import run_records
 from nastk_drawing import study_runs, write_report
-from nastk_drawing.charts import ranks
+from nastk_drawing.charts import anytime, ranks
 from nastk_drawing.charts.panel import single
 
 
@@ -93,3 +93,45 @@ def test_what_has_no_ranks_is_said(tmp_path):
     assert code == 2 and "has no ranks: they take at least three updaters and two seeds" in said
     code, _, said = called("draw", tmp_path / "nowhere", "--ranks", "-o", tmp_path / "a.svg")
     assert code == 2 and "holds no study" in said
+
+
+# ---------------------------------------------------------------- at every cost
+
+
+Course = anytime.Course
+
+
+@pytest.mark.parametrize(
+    ("series", "expected"),
+    [
+        ([Course([1.0, 2.0], [0.5, 0.7])], [(1.0, 0.5, 0.5, 0.5), (2.0, 0.7, 0.7, 0.7)]),
+        ([Course([1.0, 3.0], [0.5, 0.75]), Course([2.0], [0.25])],
+         [(2.0, 0.375, 0.25, 0.5), (3.0, 0.5, 0.25, 0.75)]),
+        ([Course([1.0, 1.0], [0.5, 0.75])], [(1.0, 0.75, 0.75, 0.75)]),
+    ],
+)  # fmt: skip
+def test_a_band_holds_each_value_until_the_next(series, expected):
+    assert anytime.band(series) == expected
+
+
+def test_every_quantity_has_a_panel_for_images_and_one_for_seconds(study):
+    (runs, _) = study_runs.by_problem(study, run_records(study)).values()
+    by_updater = {group.name: group.runs for group in study_runs.groups(runs)}
+    found = anytime.panels(by_updater, "digits")
+    assert len(found) == 8 and found[0].heading == "True accuracy: digits"
+    assert found[0].below == "images forward and backward" and found[1].below == "CPU seconds"
+    assert "random 60.50 % after 600" in found[0].words
+    lines = single(found[0]).axes[0].lines
+    # Two seeds of `fair`: 400 images an epoch, the first decision is looked up after them.
+    assert list(lines[0].get_xdata()) == [400.0, 800.0, 1200.0]
+    earlier = [dict(runs[0].history[0], cpu_seconds=0.0), *runs[0].history[1:]]
+    by_updater["random"] = [type(runs[0])(runs[0].path, "finished", runs[0].config, earlier)]
+    assert anytime.panels(by_updater)[1].below == "seconds"
+
+
+def test_curves_at_every_cost_are_drawn_into_a_file(study, tmp_path):
+    code, _, said = called("draw", study, "--anytime", "-o", tmp_path / "a.svg")
+    assert code == 0 and "drawn to" in said and (tmp_path / "a.svg").stat().st_size > 1_000
+    folder = write_study(tmp_path / "study")
+    code, _, said = called("draw", folder, "--anytime", "-o", tmp_path / "b.svg")
+    assert code == 2 and "With `-e table` each epoch's decision is looked up" in said

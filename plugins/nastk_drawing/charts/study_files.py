@@ -1,4 +1,4 @@
-"""Charts of a study as files: what `nastk draw STUDY --ranks` writes."""
+"""Charts of a study as files: what `nastk draw STUDY --ranks` and `--anytime` write."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ from nastk import ConfigurationError
 from nastk.cli import comparison, overall, run_records
 from nastk.report import counted
 from nastk_drawing import canvas
+from nastk_drawing.charts.anytime import panels as anytime_panels
 from nastk_drawing.charts.panel import Panel, picture
 from nastk_drawing.charts.ranks import ranks as ranks_panel
 from nastk_drawing.study_runs import Group, by_problem, groups
@@ -31,6 +32,27 @@ def ranks(folder: str | Path, path: str | Path) -> Path:
             "and values that are not all equal."
         )
     return _saved(folder, problems, [ranks_panel(found["ranks"], noun)], 1, path)
+
+
+def anytime(folder: str | Path, path: str | Path) -> Path:
+    """Draw the worth of a study's decisions over their cost; see `nastk_drawing.draw_anytime`."""
+    canvas.checked_format(path, "anytime")
+    folder = Path(folder)
+    problems = study(folder)
+    panels = [
+        panel
+        for name, found in problems.items()
+        for panel in anytime_panels(
+            {group.name: group.runs for group in found}, name if len(problems) > 1 else ""
+        )
+    ]
+    if not panels:
+        raise ConfigurationError(
+            f"The runs of the study {folder} recorded neither the true accuracy of their decisions "
+            "nor a ranking. With `-e table` each epoch's decision is looked up, with `--ranking "
+            "table -r every=1` ranking quality is measured after each epoch."
+        )
+    return _saved(folder, problems, panels, 2, path)
 
 
 def study(folder: Path) -> Problems:

@@ -8,6 +8,7 @@ from typing import Any
 from nastk import NastkError
 from nastk.cli import comparison
 from nastk.report import RunRecord, alike, counted, metric
+from nastk_drawing.charts import anytime
 from nastk_drawing.charts import study as charts
 from nastk_drawing.charts.ranks import ranks
 from nastk_drawing.report import study_problems, study_settings
@@ -67,7 +68,12 @@ def _sections(found: Sequence[Group], embedder: Embedder) -> list[Section]:
     sections = [Section("Results", list(_results(found, names, embedder)))]
     if compared.get("differences"):
         sections.append(Section("Differences", list(_differences(compared, embedder))))
-    panels = charts.curves({group.name: group.runs for group in found})
+    runs = {group.name: group.runs for group in found}
+    if panels := anytime.panels(runs):
+        words = "The present decision after each epoch, mean of an updater's runs between extremes."
+        grid = Grid([embedder.panel(one) for one in panels])
+        sections.append(Section("At every cost", [Text(words), grid]))
+    panels = charts.curves(runs)
     if panels:
         sections.append(Section("Training", [Grid([embedder.panel(one) for one in panels])]))
     return sections
@@ -183,8 +189,9 @@ def spread_words(name: str, values: Sequence[float], like: Sequence[float] = ())
 
 def _results(found: Sequence[Group], names: Sequence[str], embedder: Embedder) -> Iterator[Part]:
     """Yields the table of the study, and a chart of every accuracy."""
-    same = {name: found[0].values(name)[0] for name in names if _is_constant(found, name)}
-    shown = [name for name in names if not _is_detail(name) and name not in same]
+    plain = [name for name in names if not _is_detail(name)]
+    same = {name: found[0].values(name)[0] for name in plain if _is_constant(found, name)}
+    shown = [name for name in plain if name not in same]
     yield _table(found, shown)
     if same:
         words = ", ".join(f"{name.replace('_', ' ')} {metric(name, value)}"
@@ -197,7 +204,7 @@ def _results(found: Sequence[Group], names: Sequence[str], embedder: Embedder) -
     if panels:
         yield Text("A dot is a run, a line the mean of an updater:")
         yield Grid([embedder.panel(panel) for panel in panels])
-    details = [name for name in names if _is_detail(name) and name not in same]
+    details = [name for name in names if _is_detail(name)]
     if details:
         yield Details("Ranking quality", [_table(found, details)])
 
