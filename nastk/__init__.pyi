@@ -51,6 +51,7 @@ from .runs.study_result import Failure as Failure
 from .runs.study_result import Study as Study
 from .runs.tracker import TrackedRun as TrackedRun
 from .runs.tracker import Tracker as Tracker
+from .runs.trackers import Trackers as Trackers
 from .spaces.architecture import Architecture as Architecture
 from .spaces.architecture import Published as Published
 from .spaces.inheritance import Inheritance as Inheritance

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from core_kit import ShortContract
 
-from nastk import Task
+from nastk import Task, space_of
 from nastk.base.plugins import collect
 from nastk.testing import SearchSpaceContract
+from nastk_tables.storage import read
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PLUGIN = EXAMPLES / "third_party_plugin"
@@ -43,6 +44,15 @@ def test_an_example_runs(name, capsys, workplace):
     arguments, words = RUNS[name]
     importlib.import_module(name).main(arguments)
     assert words in capsys.readouterr().out
+
+
+def test_the_table_of_ones_own_is_of_the_whole_space():
+    table, own_table = read(EXAMPLES / "own_table.table"), importlib.import_module("own_table")
+    space = space_of(own_table.Chain)()
+    assert table.texts == tuple(space.to_text(each) for each in space.architectures())
+    assert not table.is_sample and not table.provenance["failed"]
+    assert table.scores("digits", "valid", 30).column.seeds == (0, 1)
+    assert table.scores("digits", "valid", 30).count() == 256
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from .parameters import ITS_SPACE as ITS_SPACE
 from .parameters import JSON as JSON
 from .parameters import QUIET as QUIET
 from .parameters import SPACE_OPTIONS as SPACE_OPTIONS
+from .parameters import TRACK as TRACK
 from .study import seed_range as seed_range
 from .subject import Subject as Subject
 from .subject import SubjectRequest as SubjectRequest

@@ -6,6 +6,7 @@ training.py      one network in training, which can be paused; `rates.py` has it
                  `treatment.py` what is done to its batches
 command_line.py  the command `nastk train`; `trainings.py` trains all seeds, `seed.py` one of them,
                  `checkpoint.py` stores it, `beginning.py` knows other weights to begin with,
+                 `following.py` tells trackers of it,
                  `forecast.py` says what it costs, `table.py` shows it
 retrain.py       the evaluator; `halving.py` compares several, `keeping.py` writes weights to a file
 """

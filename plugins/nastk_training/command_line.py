@@ -18,6 +18,7 @@ from nastk.cli import (
     JSON,
     QUIET,
     SPACE_OPTIONS,
+    TRACK,
     line,
     note,
     print_json,
@@ -79,6 +80,7 @@ def train(
     checkpoint_every: Annotated[
         int, typer.Option(min=1, help="Epochs between two checkpoints.")
     ] = 1,
+    track: TRACK = None,
     device: DEVICE = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it will cost, and stop.")
@@ -100,7 +102,7 @@ def train(
         setup = TrainingSetup(subject.context, recipe, every=1)
         folder = _folder(subject.folder, subject.architecture.id, name, out)
         again = shlex.join(["nastk", *sys.argv[1:]])
-        plan = Plan(subject, setup, folder, begin, checkpoint_every, again)
+        plan = Plan(subject, setup, folder, begin, checkpoint_every, again, track or [])
     if dry_run:
         _forecast(plan, len(numbers), json)
         return

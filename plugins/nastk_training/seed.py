@@ -6,6 +6,7 @@ While it trains the folder has `checkpoint.pt` and `log.jsonl`, at the end `mode
 
 import json
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +18,11 @@ import torchvision
 import nastk
 from nastk import EvaluationContext, StopRequested, TrainedModel
 from nastk.base import write_atomically
-from nastk.cli import Subject
+from nastk.cli import Subject, warn
 from nastk.nn import multiply_adds, parameters, without_auxiliary
 from nastk_training import checkpoint
 from nastk_training.beginning import SCRATCH, beginning
+from nastk_training.following import Followed
 from nastk_training.setup import TrainingSetup
 from nastk_training.training import EpochRecord, Training
 
@@ -35,7 +37,8 @@ NOT_OF_THE_TRAINING = frozenset({"preset", "baseline", "rungs", "save", "seed"})
 class Plan:
     """What is trained, for all seeds: the architecture, how, from which weights, and where.
 
-    `checkpoint_every` are the epochs between two checkpoints; `command` repeats the training.
+    `checkpoint_every` are the epochs between two checkpoints; `command` repeats the training;
+    `trackers` are told its numbers.
 
     Example: `SeedTraining(plan, seed=0).run(context)`
     """
@@ -46,6 +49,7 @@ class Plan:
     source: str = SCRATCH
     checkpoint_every: int = 1
     command: str = ""
+    trackers: Sequence[str] = ()
 
     @cached_property
     def origin(self) -> dict[str, Any]:
@@ -100,12 +104,20 @@ class SeedTraining:
         """Called before anything is trained or written.
 
         Raises:
-            ConfigurationError: the folder holds one training, or a fresh one could not begin
-                with the weights of the plan.
+            ConfigurationError: the folder holds one training, a fresh one could not begin with
+                the weights of the plan, or a tracker is unknown or lacks its library.
         """
         plan, cpu = self.plan, torch.device("cpu")
         if self.finished() is None and checkpoint.read(self.folder, plan.origin, cpu) is None:
             beginning(plan.source, plan.subject, plan.setup)
+        if self.finished() is None:
+            warn(self._followed().notices)
+
+    def _followed(self) -> Followed:
+        """Returns the trackers of this training."""
+        setup = self.plan.setup
+        steps = len(setup.batches("train", setup.train))
+        return Followed(self.folder, self.plan.trackers, steps)
 
     def run(self, context: EvaluationContext) -> TrainedModel:
         """Trains to the end, from the checkpoint if there is one; returns the model.
@@ -124,8 +136,15 @@ class SeedTraining:
         else:
             training.load_state_dict(state)
         self._rewrite_log(training)
+        followed, accuracies = self._followed(), None
+        followed.begin({**plan.origin, "seed": self.seed}, training.records)
+
+        def after(record: EpochRecord) -> None:
+            self._after(training, record)
+            followed.epoch(record)
+
         try:
-            training.until(setup.recipe.epochs, lambda record: self._after(training, record))
+            training.until(setup.recipe.epochs, after)
             training.choose()
             accuracies = setup.measured(training)
         except StopRequested:
@@ -135,6 +154,8 @@ class SeedTraining:
                 f"{setup.recipe.epochs} epochs, and {self.folder} keeps its state. The same "
                 f"command goes on from there: `{plan.command}`."
             ) from None
+        finally:
+            followed.end(training.epochs, accuracies)
         self.images = (training.images[0], training.images[1])
         model = self._model(setup, training, accuracies).save(self.folder, training.trained)
         (self.folder / checkpoint.NAME).unlink(missing_ok=True)

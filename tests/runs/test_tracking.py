@@ -15,7 +15,8 @@ from nastk.base.plugins import Installed
 from nastk.report.entries import entry
 from nastk.runs.folder import EVENTS, RunFolder
 from nastk.runs.stored import event_of, read_events
-from nastk.runs.tracking import TRACKERS, Tracking
+from nastk.runs.trackers import TRACKERS
+from nastk.runs.tracking import Tracking
 
 EDGES = (Edge("a", ("conv", "skip"), "cell", 0, 1),)
 LINES, _ = read_events("".join(json.dumps(line) + "\n" for line in HISTORY).encode())
@@ -159,7 +160,7 @@ def test_a_missing_library_is_an_error_where_it_is_asked_for_and_else_a_notice(n
     with pytest.raises(MissingExtraError, match="notes needs paper"):
         Tracking.of(folder, ["notes"])
     left = Tracking.of(folder, [])
-    assert left.tracked == []
+    assert left.trackers.tracked == []
     assert left.notices == [
         "The run goes on without its tracker 'notes'. The tracker notes needs paper."
     ]
