@@ -1,6 +1,7 @@
 """The command line: `python -m benchmarks [WORK ...] [--json] [--runs N] [--threads N] [--quick]`.
 
-`python -m benchmarks gpu --out FOLDER [--images FOLDER] [--minutes N]` is the check of a GPU.
+`python -m benchmarks gpu --out FOLDER [--images FOLDER] [--minutes N]` is the check of a GPU,
+`python -m benchmarks processes` a search in several processes beside one.
 
 Exit status 1 where a work failed (no parity, or an error in it), 2 where the request cannot be
 done.
@@ -17,12 +18,13 @@ import typer
 from benchmarks.gpu import check
 from benchmarks.growth import tables
 from benchmarks.rows import Row, print_json, print_table
+from benchmarks.several import table as processes_table
 from benchmarks.sizes import FULL, QUICK
 from benchmarks.works import WORKS
 from benchmarks.works.setting import Setting, Work
 from nastk import NastkError, UnknownNameError
 
-GROW, GPU = "grow", "gpu"
+GROW, GPU, PROCESSES = "grow", "gpu", "processes"
 
 
 def chosen(names: Sequence[str]) -> list[Work]:
@@ -33,7 +35,7 @@ def chosen(names: Sequence[str]) -> list[Work]:
     """
     for name in names:
         if name not in WORKS:
-            raise UnknownNameError.of("work", name, [*WORKS, GROW, GPU])
+            raise UnknownNameError.of("work", name, [*WORKS, GROW, GPU, PROCESSES])
     return [WORKS[name] for name in names or WORKS]
 
 
@@ -60,7 +62,8 @@ def main(
     works: Annotated[
         list[str] | None,
         typer.Argument(
-            help="works to measure (all), `grow` for its tables, or `gpu`: the GPU check"
+            help="works to measure (all), `grow` for its tables, `gpu`: the GPU check, or "
+            "`processes`: a search in several"
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="one JSON object a row")] = False,
@@ -84,6 +87,9 @@ def main(
             return
         if works == [GROW]:
             tables(threads, quick)
+            return
+        if works == [PROCESSES]:
+            processes_table(sizes, runs, threads, quick)
             return
         rows = run(works or [], Setting(sizes, runs, threads, not quick), json)
     except NastkError as error:

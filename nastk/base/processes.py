@@ -21,6 +21,7 @@ from torch import Tensor
 from nastk.base.errors import ConfigurationError, LostProcessError, NastkError
 
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 
 PATIENCE = timedelta(minutes=30)
 """The time after which a process that does not answer counts as lost; one that ends is at once."""
@@ -101,6 +102,14 @@ class Processes:
         self._exchange(lambda: dist.all_gather(pieces, padded))
         return torch.cat([piece[:n] for piece, n in zip(pieces, lengths, strict=True)])
 
+    def part(self, items: list[Item]) -> list[Item]:
+        """Returns this process's share of the items; all of them where there are too few."""
+        return items[self.rows(len(items))] if len(items) >= self.size else items
+
+    def joined(self, rows: Tensor, total: int) -> Tensor:
+        """Returns the rows of all processes, of which this one has its `part` of `total` items."""
+        return self.gathered(rows, total) if total >= self.size > 1 else rows
+
     def agree(self, what: str, value: str, flag: bool = False) -> bool:
         """Check that `value` is the same in all processes; returns True if any has its `flag` set.
 
@@ -168,6 +177,7 @@ def speaks() -> bool:
 
 
 def _line(error: Exception) -> str:
-    """Returns the first line of an error's message, without a full stop and without addresses."""
+    """Returns the first sentence of an error's message, without a full stop."""
     text = str(error).strip().splitlines() or [type(error).__name__]
-    return text[0].split("] ")[-1].rstrip(".")[:160]
+    # gloo names a line of its own source first, and advises in further sentences.
+    return text[0].split("] ")[-1].split(". ")[0].rstrip(".")[:160]

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from nastk.base.errors import DataError
+from nastk.base.processes import ALONE, Processes
 from nastk.base.seeds import seed_of
 from nastk.data.augment import augment as augmented
 from nastk.data.order import Order
@@ -29,7 +30,8 @@ class LoaderStream(Stream):
     """A stream over a split whose images are read when needed.
 
     `workers` processes read consecutive steps ahead (0: this process reads on demand); a request
-    for any other step restarts the reading there. Neither changes the content of a batch.
+    for any other step restarts the reading there. Neither changes the content of a batch. Of the
+    `processes` of a run each reads its share of a batch, and they exchange what they read.
 
     Example: `LoaderStream(splits.train, batch_size=64, seed=0, name="train", workers=4).epoch(0)`
     """
@@ -46,6 +48,7 @@ class LoaderStream(Stream):
         device: torch.device | str = "cpu",
         augment: bool = True,
         workers: int | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         if isinstance(split.images, Tensor):
             raise TypeError(
@@ -54,6 +57,7 @@ class LoaderStream(Stream):
         self.images = len(split)
         self._split = split
         self._device = torch.device(device)
+        self._processes = processes
         self._workers = usual_workers() if workers is None else workers
         self._set_order(Order(len(split), batch_size, seed, name), augment)
 
@@ -76,7 +80,8 @@ class LoaderStream(Stream):
         """See `Stream.once`."""
         batches = list(self._order.once())
         requests: list[Request] = [
-            [(index, None) for index in indices.tolist()] for indices in batches
+            self._processes.part([(index, None) for index in indices.tolist()])
+            for indices in batches
         ]
         for raw, indices in zip(self._data_loader(requests), batches, strict=True):
             yield self._batch(raw, indices, 0, False)
@@ -94,7 +99,7 @@ class LoaderStream(Stream):
     def _set_order(self, order: Order, augment: bool) -> None:
         """Set the order of batches; nothing has been read of it yet."""
         self._order, self._augment = order, augment
-        self._requests = _Requests(order, augment)
+        self._requests = _Requests(order, augment, self._processes)
         self._loader = self._data_loader(self._requests, keep=True)
         self._reader, self._next_step = None, 0
 
@@ -123,7 +128,7 @@ class LoaderStream(Stream):
             # A new error, since `raw` is held by this frame and its traceback would hold the frame:
             # this cycle would keep the workers alive.
             raise DataError(str(raw))
-        images = uploaded(raw, self._device)
+        images = self._processes.joined(uploaded(raw, self._device), len(indices))
         labels = uploaded(self._split.labels[indices].long(), self._device)
         return Batch(augmented(images, self._split.augmentation, seed, augment), labels)
 
@@ -134,6 +139,7 @@ class _Requests:
 
     order: Order
     augment: bool
+    processes: Processes
     start: int = 0
 
     def __iter__(self) -> Iterator[Request]:
@@ -143,7 +149,7 @@ class _Requests:
                 seed_of(seed, position) if self.augment else None
                 for position in range(len(indices))
             ]
-            yield list(zip(indices, seeds, strict=True))
+            yield self.processes.part(list(zip(indices, seeds, strict=True)))
 
 
 @dataclass

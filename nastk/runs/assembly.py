@@ -290,6 +290,7 @@ def _stream(splits: Splits, name: str, config: SearchConfig, execution: Executio
         name,
         execution.device,
         workers=config.trainer.workers,
+        processes=execution.processes,
     )
 
 

@@ -15,9 +15,11 @@ from data_kit import (
     random_split,
     same,
 )
+from processes_kit import together
 from torch import Tensor
 
 from nastk import DataError, Split, Stream
+from nastk.base.processes import ALONE, Processes
 from nastk.data.loader import LoaderStream
 from nastk.data.opening import stream
 from nastk.data.order import Order
@@ -145,6 +147,32 @@ def test_each_image_is_read_with_a_seed_of_its_own_that_only_the_step_decides() 
     assert len({value for values in first for value in values}) > 15
     plain = LoaderStream(split, 6, 0, "train", augment=False, workers=0)
     assert not plain.at(0).images.any()
+
+
+def test_two_processes_read_an_image_once_and_have_the_batches_of_one() -> None:
+    asked: list[int] = []
+
+    class Listening(Noise):
+        def read(self, index: int, seed: int | None) -> Tensor:
+            asked.append(index)
+            return super().read(index, seed)
+
+    split = Split(Listening(random_images(13)), torch.arange(13), UNIT)
+
+    def batches(processes: Processes) -> tuple[list[int], list[Tensor]]:
+        asked.clear()
+        reading = LoaderStream(split, 4, 0, "train", workers=0, processes=processes)
+        images = [reading.at(step).images for step in (0, 1, 2, 5)]
+        return list(asked), [*images, *(batch.images for batch in reading.once())]
+
+    read, alone = batches(ALONE)
+    both = together(batches)
+    assert sorted(index for indices, _ in both for index in indices) == sorted(read)
+    for _, each in both:
+        assert all(torch.equal(one, other) for one, other in zip(alone, each, strict=True))
+    shares = [Processes(rank, 2).part(list(range(5))) for rank in range(2)]
+    assert shares == [[0, 1], [2, 3, 4]]
+    assert Processes(1, 2).part([7]) == [7]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
