@@ -55,7 +55,7 @@ class Processes:
         Raises:
             ConfigurationError: the others cannot be reached.
         """
-        if int(os.environ.get("WORLD_SIZE", "1")) < 2 or not all(map(os.environ.get, VARIABLES)):
+        if not _are_several():
             return cls()
         if not dist.is_initialized():
             # Numbers and texts go over gloo, so that they never wait for a GPU.
@@ -156,6 +156,25 @@ class Processes:
 
 ALONE = Processes()
 """The processes of a run that torchrun did not start: one."""
+
+
+def check_alone(command: str, instead: str) -> None:
+    """Called by commands that one process carries out; `instead` is what to do in several.
+
+    Raises:
+        ConfigurationError: torchrun started several.
+    """
+    if _are_several():
+        raise ConfigurationError(
+            f"{command} is for one process, and torchrun started {os.environ['WORLD_SIZE']}. "
+            f"{instead}"
+        )
+
+
+def _are_several() -> bool:
+    """True if torchrun, or what sets the same variables, started several processes."""
+    size = os.environ.get("WORLD_SIZE", "1")
+    return size.isdigit() and int(size) > 1 and all(map(os.environ.get, VARIABLES))
 
 
 def speaks() -> bool:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nastk.base.component import assignments
-from nastk.base.errors import ConfigurationError
 from nastk.base.plugins import catalogue
-from nastk.base.processes import Processes
+from nastk.base.processes import Processes, check_alone
 from nastk.base.wording import command
 from nastk.cli import output
 from nastk.cli.progress import ProgressView
@@ -48,8 +47,7 @@ def search(
     request = merge(read_config(file) if file else {}, request_of(flags, options, epochs))
     config = resolve(request)
     if dry_run:
-        if Processes.started().size > 1:
-            raise ConfigurationError("--dry-run forecasts one process. Use it without torchrun.")
+        check_alone("--dry-run", "Use it without torchrun.")
         RunFolder.new(out, "check")
         forecast(config, json)
         return

@@ -11,6 +11,7 @@ from typing import Any, Self
 from nastk.base import defaults
 from nastk.base.component import ComponentSpec, assignments
 from nastk.base.errors import ConfigurationError, MissingExtraError, NastkError
+from nastk.base.processes import check_alone
 from nastk.cli import output
 from nastk.cli.problems import problem_request
 from nastk.cli.progress import ProgressView
@@ -44,6 +45,9 @@ def run_study(
     shown: "Shown",
 ) -> None:
     """`nastk compare`: carry out the missing runs of a study, and show its tables."""
+    check_alone(
+        "nastk compare", "Use it without torchrun; --executor runs several searches at once."
+    )
     section_options = dict(options)
     specs = _specs(updaters, section_options.pop("updater") or [])
     stored = read_config(file, "problems") if file else {}

@@ -8,6 +8,7 @@ import time
 
 import pytest
 import torch
+from cli_kit import called
 from processes_kit import free_port, together
 
 import nastk
@@ -73,6 +74,28 @@ def test_two_processes_write_one_run_and_one_resumes_it(tmp_path):
 
 def wishes(request):
     return {key: value for key, value in request.items() if key != "progress"}
+
+
+@pytest.mark.quick_cases(1)
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        (["compare", "--space", "toy", "--updater", "darts", "--data", "toy"], "--executor"),
+        (["search", "--space", "toy", "--updater", "darts", "--data", "toy", "--dry-run"], "torch"),
+    ],
+    ids=lambda value: value[0],
+)
+def test_what_one_process_does_is_refused_in_several(words, instead, tmp_path):
+    def refused(processes):
+        code, out, err = called(*words, "--out", str(tmp_path / "out"))
+        return code, out, err
+
+    answers = together(refused)
+    assert {code for code, _, _ in answers} == {2} and not (tmp_path / "out").exists()
+    # Under torchrun only one of them says so; here the first one serves what they agree by, and may
+    # be gone when the other asks.
+    said = next(err for _, _, err in answers if err)
+    assert "is for one process, and torchrun started 2" in said and instead in said
 
 
 @pytest.mark.slow
