@@ -63,11 +63,25 @@ def execute(cells: Sequence[Cell], manner: Manner) -> None:
             manner.wait(len(left))
             time.sleep(PAUSE)
             continue
-        with closing(_reports(free, manner)) as reports:
-            for report in reports:
-                manner.hear(report)
-                if report.kind == "failed":
-                    _check_failures(jobs, manner)
+        if not _carried_out(free, jobs, manner):
+            time.sleep(PAUSE)  # others were faster with each of them
+
+
+def _carried_out(free: Sequence[Job], jobs: Sequence[Job], manner: Manner) -> bool:
+    """Carry out the free ones of all jobs; returns whether anything but `taken` was heard."""
+    heard, by_title = False, {job.title: job for job in free}
+    with closing(_reports(free, manner)) as reports:
+        for report in reports:
+            manner.hear(report)
+            heard |= report.kind != "taken"
+            if report.kind == "failed":
+                if not by_title[report.job].is_done():  # it would be begun again, without end
+                    raise NastkError(
+                        f"{report.job} failed, and that could not be written into its folder: "
+                        f"{report.reason}"
+                    )
+                _check_failures(jobs, manner)
+    return heard
 
 
 def _reports(jobs: Sequence[Job], manner: Manner) -> Generator[JobReport, None, None]:
@@ -76,7 +90,7 @@ def _reports(jobs: Sequence[Job], manner: Manner) -> Generator[JobReport, None, 
         for job in jobs:
             yield from job.carry_out(manner.observers, manner.around)
         return
-    with closing(manner.executor.carry_out(Workload(jobs))) as reports:
+    with closing(manner.executor.carry_out(Workload([job.absolute() for job in jobs]))) as reports:
         for report in reports:
             if report.event is not None:
                 for observer in manner.observers:

@@ -14,7 +14,7 @@ from contextlib import (
     nullcontext,
     suppress,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event as Flag
 from typing import Any, Literal
 
@@ -82,6 +82,11 @@ class Job:
     def folder(self) -> RunFolder:
         """The folder of the run."""
         return self.cell.folder
+
+    def absolute(self) -> "Job":
+        """Returns the job with the absolute path of its folder, for other working folders."""
+        folder = RunFolder(self.folder.path.absolute())
+        return replace(self, cell=replace(self.cell, folder=folder))
 
     def is_done(self) -> bool:
         """True if the run is finished, or has failed."""

@@ -48,7 +48,7 @@ def test_what_is_installed_comes_from_entry_points():
         "evaluator": {"size", "supernet"},
         "data": {"digits", "folder", "toy"},
         "tracker": {"tensorboard", "mlflow", "wandb"},
-        "executor": {"processes"},
+        "executor": {"processes", "ray"},
     }.items():
         assert names <= set(found.names(kind))
 

@@ -16,7 +16,7 @@ try:
 except SystemExit as ending:
     assert not ending.code, ending.code
 heavy = {"torch", "torchvision", "sklearn", "scipy", "matplotlib", "pytest"}
-heavy = (heavy | {"tensorboard", "mlflow", "wandb"}) & set(sys.modules)
+heavy = (heavy | {"tensorboard", "mlflow", "wandb", "ray"}) & set(sys.modules)
 assert not heavy, heavy
 """
 
@@ -126,7 +126,7 @@ import sys
 from nastk.train.trainer import Trainer
 def first(trainer, branch, probe, batch):
     heavy = {"scipy", "sklearn", "pandas", "matplotlib", "torchvision"}
-    heavy = (heavy | {"tensorboard", "mlflow", "wandb"}) & set(sys.modules)
+    heavy = (heavy | {"tensorboard", "mlflow", "wandb", "ray"}) & set(sys.modules)
     assert not heavy, heavy
     print("began", flush=True)
     os._exit(0)  # an exception would be told as the updater's

@@ -15,7 +15,7 @@ from core_kit import answering
 from test_kills import ending
 
 import nastk
-from nastk import ConfigurationError, Continuation, NastkError, StopRequested, catalogue
+from nastk import ConfigurationError, Continuation, JobReport, NastkError, StopRequested, catalogue
 from nastk.base.hookspecs import Offer
 from nastk.base.plugins import Installed
 from nastk.runs import executing
@@ -121,6 +121,16 @@ def test_a_run_that_cannot_even_begin_has_failed_and_is_begun_anew(tmp_path, mon
     assert found.rows[0]["metrics"] == {}
     monkeypatch.setattr(Job, "_begun", begins)
     assert len(study(tmp_path, retry_failed=True).cells) == 2
+
+
+def test_a_failure_that_cannot_be_written_ends_the_study(tmp_path, monkeypatch):
+    def failed(self, reason):
+        return JobReport(self.title, "failed", reason=reason)
+
+    monkeypatch.setattr(Job, "_begun", lambda self, *given: 1 / 0)
+    monkeypatch.setattr(Job, "failed", failed)
+    with pytest.raises(NastkError, match="could not be written into its folder: ZeroDivisionError"):
+        study(tmp_path)
 
 
 def test_who_stops_the_study_from_an_observer_fails_no_run(tmp_path):

@@ -1,0 +1,119 @@
+"""The executor `ray`: a task for each run; which node does it, and again, is Ray's."""
+
+import logging
+import os
+import pickle
+import time
+import warnings
+from collections.abc import Generator
+from typing import Any
+
+from pydantic import Field
+
+from nastk import Executor, JobReport, Options, Workload
+from nastk.base import library
+from nastk_ray.needs import missing, needs
+from nastk_ray.task import carry_out
+
+PAUSE = 0.5
+"""Seconds between two looks for tasks that have ended."""
+PATIENCE = 60.0
+"""Seconds that cancelled tasks have for the checkpoints of their runs."""
+
+
+class Ray(Executor):
+    """A task of a Ray cluster for each run of a study, in a folder that all nodes share.
+
+    Ray chooses nodes by the resources that a run asks for, and repeats a task whose process or node
+    was lost, which then goes on from the run's newest checkpoint.
+
+    Example: `nastk.compare("darts", ["shapley"], executor=nastk.use("ray", cpus=4))`
+    """
+
+    name = "ray"
+    summary = "tasks of a Ray cluster, a run in each"
+
+    class Options(Options):
+        """Options of the executor."""
+
+        address: str | None = Field(
+            None,
+            description="the cluster, as `ray.init` takes it; null: that of RAY_ADDRESS or of "
+            "this machine, or a new one on this machine",
+        )
+        cpus: int | None = Field(
+            None, ge=1, le=4096, description="CPUs of a run, its threads; null: `-t threads`, or 1"
+        )
+        gpus: float | None = Field(
+            None, ge=0, le=64, description="GPUs of a run; null: 1 where runs compute on CUDA"
+        )
+        memory: float | None = Field(
+            None,
+            ge=0,
+            le=65536,
+            description="GiB of a run; null: as a rehearsal measured it on a CPU; 0: not asked for",
+        )
+        resources: dict[str, float] = Field(
+            default_factory=dict,
+            description='other resources of a run by the names of the cluster: {"large": 1}',
+        )
+        retries: int = Field(
+            3, ge=0, le=1000, description="times that Ray repeats a run whose node was lost"
+        )
+
+    def __init__(self, options: Any = None) -> None:
+        super().__init__(options)
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        self._ray = library("ray", "ray", "The executor ray")
+
+    def carry_out(self, work: Workload) -> Generator[JobReport, None, None]:
+        """Called with the runs that are to be done: yields the reports of each when it ends."""
+        ray, options = self._ray, self.options
+        ours = not ray.is_initialized()
+        if ours:
+            ray.init(address=options.address, logging_level=logging.WARNING, log_to_driver=False)
+        tasks: dict[Any, Any] = {}
+        try:
+            asked = needs(work, options, ray.cluster_resources())
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            if remark := missing(asked, nodes):
+                warnings.warn(remark, RuntimeWarning, stacklevel=2)
+            remote = ray.remote(**asked)(carry_out)
+            for job in work.jobs:
+                tasks[remote.remote(pickle.dumps(job), asked["num_cpus"])] = job
+            while tasks:
+                for task in _ended(ray, list(tasks)):
+                    job = tasks.pop(task)
+                    try:
+                        reports = ray.get(task)
+                    except ray.exceptions.RayError as error:
+                        reports = [job.failed(f"Ray lost it: {_first_line(error)}")]
+                    yield from reports
+        finally:
+            for task in tasks:
+                ray.cancel(task)
+            if tasks:
+                ray.wait(list(tasks), num_returns=len(tasks), timeout=PATIENCE)
+            if ours:
+                ray.shutdown()
+
+
+def _ended(ray: Any, tasks: list[Any]) -> list[Any]:
+    """Returns the tasks that have ended, after a pause where there is none.
+
+    Ray is not asked to wait: where a signal's handler raises inside of it, as Ctrl-C does, Ray's
+    own error would hide the handler's. In the short time of the question it still may.
+    """
+    try:
+        ended: list[Any] = ray.wait(tasks, num_returns=len(tasks), timeout=0)[0]
+    except SystemError as error:
+        raise error.__cause__ or error from None
+    if not ended:
+        time.sleep(PAUSE)
+    return ended
+
+
+def _first_line(error: Exception) -> str:
+    """Returns the first line of an error of Ray, whose messages hold whole tracebacks."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
