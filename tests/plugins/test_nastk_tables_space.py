@@ -1,7 +1,9 @@
 """The space `table`: what its supernet answers, against plain sums over a table; who can use it."""
 
+import os
 from itertools import combinations, product
 from math import comb
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +17,14 @@ from nastk.testing.toy import EDGES
 from nastk_shapley.measuring import Measuring
 from nastk_shapley.options import EstimateOptions
 from nastk_tables.column import Column
+from nastk_tables.importing import import_files
 from nastk_tables.numbered import Numbered, read
 from nastk_tables.space import TableSpace
 from nastk_tables.storage import write
 from nastk_tables.supernet import hashed
 
+BESIDE = Path(__file__).parents[3] / "shared" / "data"
+OFFICIAL = Path(os.environ.get("NASTK_SHARED", BESIDE)) / "nas_bench_macro_cifar10.json.gz"
 COUNTS = [len(edge.operations) for edge in EDGES]
 TRUTH = np.random.default_rng(0).uniform(20, 90, COUNTS).astype(np.float32)
 VALID = Column("accuracy", "%", "cifar10", "valid", 200)
@@ -309,3 +314,33 @@ def test_tables_with_gaps_and_other_images_are_refused(file, tmp_path):
         space_of(file).supernet(nastk.Task(3, 3, 8))
     with pytest.raises(ConfigurationError, match="crop_padding would change"):
         images_of(crop_padding=2)
+
+
+@pytest.mark.slow
+def test_a_decision_on_nas_bench_macro_is_the_best_of_all_within_the_limit(tmp_path):
+    if not OFFICIAL.exists():
+        pytest.skip(f"{OFFICIAL.name} is not here (its folder: NASTK_SHARED, or ../shared/data)")
+    table, place = import_files([OFFICIAL], "nasbench-macro").table, tmp_path / "macro.table"
+    write(place, table)
+    values = {"game": "paths", "samples": 5, "warmup": 0, "discretise_by": "phi"}
+    result = nastk.search(
+        space=use("table", of="nasbench-macro", table=str(place), noise=0.5),
+        updater=use("shapley", **values),
+        data=use("numbered", **{**IMAGES, "classes": 10}),
+        limits=[f"table_parameters=1.5M:table,table={place}"],
+        evaluators=[use("table", table=str(place))],
+        trainer={"epochs": 2, "batch_size": 200},
+        out=tmp_path / "run",
+    )
+    reports = [event for event in result.folder.events() if event.get("topic") == "shapley"]
+    scores = np.array(reports[-1]["values"]["values"], dtype=float)
+    sizes = table.numbers("cifar10_parameters")
+    sums = np.array(
+        [scores[range(8), [int(digit) for digit in text]].sum() for text in table.texts]
+    )
+    within = sizes <= 1.5
+    best = sums[within].max()
+    assert 0 < within.sum() < len(table)
+    assert result.evaluation["table_parameters"] <= 1_500_000
+    assert sums[table.index_of(result.text)] == pytest.approx(best, abs=1e-9)
+    assert result.text != table.texts[int(sums.argmax())]  # the limit decided
