@@ -156,10 +156,11 @@ def draw(scores: Path) -> None:
 
     known, found = published(scores), rows()
     accuracies = np.array([known[row["cell"]]["val_accuracy"] for row in found])
+    counts = np.array([float(row["parameters"]) for row in found])
     best = accuracies >= np.quantile(accuracies, 1 - BEST)
     print(
         f"{len(found)} cells, {best.sum()} best, "
-        f"{sum(float(row['cpu_seconds']) for row in found) / 60:.1f} CPU minutes\n"
+        f"{sum(float(row['cpu_seconds']) for row in found) / 60:.1f} CPU minutes"
     )
     table = []
     figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
@@ -167,6 +168,7 @@ def draw(scores: Path) -> None:
         ours = np.array([float(row[metric]) for row in found])
         lines = [(taus(ours, accuracies), "C0", 0.12)]
         cells = ["", "", ""]
+        print(f"{metric} less parameters: {written(difference(ours, counts, accuracies))}")
         if theirs:
             other = np.array([known[row["cell"]][theirs] for row in found])
             lines.append((taus(other, accuracies), "C1", -0.12))
@@ -177,7 +179,7 @@ def draw(scores: Path) -> None:
             axes.plot([tau], [place + shift], "o", color=colour, markersize=4)
         among = f"{kendalltau(ours[best], accuracies[best]).statistic:+.3f}"
         table.append((f"`{metric}`", written(lines[0][0]), *cells, among))
-    print("| score | tau here | tau of NASLib's | difference | tau of both | best tenth |")
+    print("\n| score | tau here | tau of NASLib's | difference | tau of both | best tenth |")
     print("|---|---|---|---|---|---|")
     print("\n".join("| " + " | ".join(line) + " |" for line in reversed(table)))
     names = [metric.replace("_", " ") for metric in reversed(METRICS)]
