@@ -1,6 +1,6 @@
 """`GradientNorm` and `Snip`, the evaluators `gradient-norm` and `snip`: the gradient of one batch.
 
-Both follow Abdelfattah et al. (2021, section 3): the loss is the cross-entropy of one batch, and
+Both follow Abdelfattah et al. (2021): the loss is the cross-entropy of one batch, and
 the values of all weights are added up.
 """
 
@@ -19,7 +19,7 @@ NO_GRADIENT = "No gradient reaches a weight."
 class GradientNorm(ZeroCost):
     """The sum over all layers of the Euclidean norm of the loss's gradient.
 
-    It is `grad_norm` of Abdelfattah et al. (2021, section 3.1): sum over l of ||dL/dw_l||.
+    It is `grad_norm` of Abdelfattah et al. (2021): sum over layers l of ||dL/dw_l||.
 
     Example: `GradientNorm(context).evaluate(architecture, None).metrics["gradient_norm"]`
     """
@@ -41,7 +41,7 @@ class GradientNorm(ZeroCost):
 class Snip(ZeroCost):
     """The sum over all weights of |w dL/dw|: how much the loss depends on having the weight.
 
-    |w dL/dw| is the connection sensitivity of Lee et al. (2019, equations 4 to 6), which is the
+    |w dL/dw| is the connection sensitivity of Lee et al. (2019), which is the
     gradient to a factor on the weight, without dividing by the sum over the network.
 
     Example: `Snip(context).evaluate(architecture, None).metrics["snip"]`

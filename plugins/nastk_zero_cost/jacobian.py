@@ -19,7 +19,7 @@ ROUNDING = 1e-10
 
 
 class JacobianCovariance(ZeroCost):
-    """The score of the correlations between images' gradients (Mellor et al. 2020, equation 4).
+    """The score of the correlations between images' gradients (Mellor et al. 2020).
 
     J_i is the gradient of the sum of the logits with respect to the pixels of image i, v_1 to v_N
     are the eigenvalues of the correlation matrix of J_1 to J_N, and the score is

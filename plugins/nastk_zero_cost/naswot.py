@@ -20,7 +20,7 @@ LEAST = 1e-5
 
 
 class Naswot(ZeroCost):
-    """The score of the activation codes of a batch (Mellor et al. 2021, equations 1 and 2).
+    """The score of the activation codes of a batch (Mellor et al. 2021, their K_H).
 
     The code of an image says of every ReLU of the network whether it lets its input through. With
     N_A ReLUs and codes that differ in d(i, j) of them, K[i, j] = N_A - d(i, j), and the score is

@@ -15,11 +15,11 @@ LEAST = math.log(sys.float_info.min)
 
 
 class Synflow(ZeroCost):
-    """The logarithm of the network's synaptic flow (Tanaka et al. 2020, equations 1 and 2).
+    """The logarithm of the network's synaptic flow (Tanaka et al. 2020, the loss R_SF).
 
     With every weight w replaced by |w|, norms left out and an image of ones, R is the sum of the
-    logits, and the flow is the sum over all weights of |w| dR/d|w|. Abdelfattah et al. (2021,
-    section 3.2) use this sum as the score of an architecture; the logarithm orders alike.
+    logits, and the flow is the sum over all weights of |w| dR/d|w|. Abdelfattah et al. (2021)
+    use this sum as the score of an architecture; the logarithm orders alike.
 
     Example: `Synflow(context).evaluate(architecture, None).metrics["synflow"]`
     """

@@ -14,7 +14,7 @@ from nastk_zero_cost.gradients import NO_GRADIENT, loss_gradients
 
 
 class Zico(ZeroCost):
-    """The inverse coefficient of variation of the gradients (Li et al. 2023, equation 15).
+    """The inverse coefficient of variation of the gradients (Li et al. 2023).
 
     For the gradients g of a weight on several batches, sum over layers of the logarithm of the sum
     over the layer's weights of mean(|g|) / standard deviation(|g|).
