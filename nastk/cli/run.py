@@ -124,10 +124,7 @@ def forecast(config: SearchConfig, json: bool) -> None:
     output.line(
         f"{config.space.name} with {config.updater.name} on {data_name(vars(config.data))}: "
         "everything fits together.\n"
-        f"  supernet     {count(cost.parameters)} parameters on {cost.device}\n"
-        f"  training     {counted(cost.epochs, 'pass', 'passes')}, "
-        f"{counted(cost.steps, 'step')}, "
-        f"{count(cost.images_forward)} images forward and backward\n"
+        f"{_training(cost)}"
         f"  images       {task.form}, {counted(task.classes, 'class', 'classes')}; "
         f"trained on {task.objective.words()}\n"
         f"  in train     {balance.words(weighted=task.objective.class_weights is not None)}\n"
@@ -136,6 +133,18 @@ def forecast(config: SearchConfig, json: bool) -> None:
         f"  time         about {seconds(cost.seconds)} without evaluation, if nothing ends early\n"
         f"  memory       {size(cost.peak_memory)} at the largest step{free}\n"
         f"  preset       {config.preset or f'none: {_full_size(assembly)}'}"
+    )
+
+
+def _training(cost: Forecast) -> str:
+    """Returns the lines on the supernet and its training."""
+    if not cost.steps:
+        evaluations = counted(cost.epochs, "evaluation")
+        return f"  supernet     none on {cost.device}\n  searching    {evaluations}\n"
+    return (
+        f"  supernet     {count(cost.parameters)} parameters on {cost.device}\n"
+        f"  training     {counted(cost.epochs, 'pass', 'passes')}, {counted(cost.steps, 'step')}, "
+        f"{count(cost.images_forward)} images forward and backward\n"
     )
 
 

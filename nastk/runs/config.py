@@ -70,6 +70,9 @@ def resolve(request: Mapping[str, Any], installed: Catalogue | None = None) -> S
     )
     evaluators = EvaluatorUses(specs["space"].name, specs["data"].name, installed)
     requested = [evaluator_use(given) for given in _evaluators(request, fitting, evaluators)]
+    if request.get("evaluators") is None and not classes["updater"].trains_supernet:
+        named = [(spec, installed.load("evaluator", spec.name)) for spec in requested]
+        requested = [spec for spec, evaluator in named if not evaluator.needs_supernet]
     resolved["evaluators"] = [evaluators.config(spec) for spec in _without_repeats(requested)]
     resolved["ranking"] = _ranking(request, evaluators)
     if request.get("leaf_evaluator") is not None:

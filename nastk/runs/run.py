@@ -52,6 +52,9 @@ from nastk.train.evaluator import Evaluation, evaluated
 from nastk.train.leaf_selection import leaves_of
 from nastk.train.ranking import summary
 
+SECOND = 1.0
+"""Least seconds between two checkpoints of a run whose epochs have no weight steps."""
+
 
 @dataclass
 class Run:
@@ -264,7 +267,10 @@ class Run:
             if moment is None:
                 return
             self._stop.hear()
-            due = moment != "step" or time.monotonic() - saved > pause or self._stop.is_set()
+            lasting = time.monotonic() - saved
+            # Evaluations may follow each other in milliseconds: a kill may cost a second of them.
+            soon = moment == "epoch" and not self.assembly.plan.steps_per_epoch and lasting < SECOND
+            due = (moment != "step" and not soon) or lasting > pause or self._stop.is_set()
             if due:
                 self._save(branches, log)
                 saved = time.monotonic()

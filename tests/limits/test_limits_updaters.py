@@ -27,6 +27,10 @@ OPTIONS = {
     "pcdarts": {"warmup": 1},
     "gm": {"splits": [1], "batches": 1},
     "darts-pt": {"interval": 0, "final": 1, "batches": 1},
+    "random-search": {"evaluator": "size"},
+    "local-search": {"evaluator": "size"},
+    "regularized-evolution": {"evaluator": "size", "population": 1},
+    "optuna": {"evaluator": "size"},
 }
 UPDATERS = {name: catalogue().load("updater", name) for name in catalogue().names("updater")}
 UPDATERS.setdefault(Gm.name, Gm)
