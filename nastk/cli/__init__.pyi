@@ -1,4 +1,5 @@
 from .comparing import comparison as comparison
+from .comparing import fronts as fronts
 from .comparing import overall as overall
 from .entry import main as main
 from .look import architecture_in_space as architecture_in_space

@@ -277,6 +277,9 @@ def compare(
     metric: Annotated[
         Text, typer.Option(help="The metric that the updaters are tested by.")
     ] = None,
+    pareto: Annotated[
+        Text, typer.Option(metavar="COST", help="Show the front over params, madds or latency.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Show all metrics.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print single values as CSV.")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Print a table for LaTeX.")] = False,
@@ -293,7 +296,9 @@ def compare(
     flags: dict[str, Any] = {"space": space, "data": data, "preset": preset, "device": device}
     flags |= {"evaluators": evaluator or None, "ranking": ranking, "limits": limit or None}
     options = {"space": s, "updater": u, "data": d, "trainer": t, "ranking": r}
-    shown = study.Shown.of(metric, every, csv=csv, latex=latex, markdown=markdown, json=json)
+    shown = study.Shown.of(
+        metric, every, pareto, csv=csv, latex=latex, markdown=markdown, json=json
+    )
     if show is not None:
         study.show_stored(show, shown)
         return

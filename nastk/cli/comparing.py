@@ -1,4 +1,4 @@
-"""What the finished runs of a study show, for reports and pictures: `comparison`, `overall`."""
+"""What the finished runs of a study show, for reports: `comparison`, `overall`, `fronts`."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -47,14 +47,33 @@ def overall(problems: Mapping[str, Groups]) -> tuple[str, Sequence[str], dict[st
     return overall_headline(found), list(overall_notes(found)), found
 
 
+def fronts(groups: Groups, costs: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns the Pareto front of a problem's finished runs over each cost that they have.
+
+    Each is a `Front` as JSON. Left out are costs that no run has or that are the same in every run,
+    and those of a table (`table_parameters`) where the run has its own.
+
+    Raises:
+        MissingExtraError: the extra `studies` is not installed.
+    """
+    from nastk.runs.front import front
+
+    measured = _measured(groups)
+    names = {name for seeds in measured.values() for each in seeds.values() for name in each}
+    own = [
+        cost
+        for cost in costs
+        if cost in names and not (names & {cost.removeprefix("table_")} - {cost})
+    ]
+    found = [front(measured, cost).to_json() for cost in own]
+    return [each for each in found if len({one["cost"] for one in each["found"]}) > 1]
+
+
 def _compared(groups: Groups) -> "Comparison":
     """Returns the comparison of the finished runs of one problem."""
     from nastk.runs.comparison import compared
 
-    measured = {
-        label: {int(run.config["seed"]): _metrics(run) for run in runs if run.result}
-        for label, runs in groups.items()
-    }
+    measured = _measured(groups)
     if not all(any(seeds.values()) for seeds in measured.values()):
         raise ConfigurationError("An updater of the study has no finished run with a metric yet.")
     baselines = [
@@ -63,6 +82,14 @@ def _compared(groups: Groups) -> "Comparison":
         if any(run.config["updater"]["name"] == defaults.BASELINE for run in runs)
     ]
     return compared(measured, next(iter([*baselines, *measured])))
+
+
+def _measured(groups: Groups) -> dict[str, dict[int, dict[str, float]]]:
+    """Returns the metrics of the finished runs by label and seed."""
+    return {
+        label: {int(run.config["seed"]): _metrics(run) for run in runs if run.result}
+        for label, runs in groups.items()
+    }
 
 
 def _metrics(record: RunRecord) -> dict[str, float]:

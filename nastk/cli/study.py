@@ -18,6 +18,7 @@ from nastk.cli.progress import ProgressView
 from nastk.cli.signals import ended_by_signals, stop_on_signals
 from nastk.cli.study_reports import Reports, failed_words
 from nastk.report.comparison import comparison_table
+from nastk.report.front import front_table
 from nastk.report.overall import overall_table
 from nastk.report.protocol import failures_table, protocol_notes
 from nastk.report.study import study_table
@@ -100,15 +101,17 @@ class Work:
 class Shown:
     """How a study is shown: by which metric, every metric or the first, in which form.
 
+    `cost` asks for the Pareto front of the metric over it.
     `form` is the flag `--csv`, `--json`, `--latex` or `--markdown`; None for the terminal's tables.
     """
 
     metric: str | None = None
     every: bool = False
     form: str | None = None
+    cost: str | None = None
 
     @classmethod
-    def of(cls, metric: str | None, every: bool, **forms: bool) -> Self:
+    def of(cls, metric: str | None, every: bool, cost: str | None, **forms: bool) -> Self:
         """Returns what the flags of the command say.
 
         Raises:
@@ -118,7 +121,9 @@ class Shown:
         if len(asked) > 1:
             flags = " and ".join(asked)
             raise ConfigurationError(f"A study is shown in one form, got {flags}. Choose one.")
-        return cls(metric, every, asked[0] if asked else None)
+        if cost is not None and asked not in ([], ["--json"]):
+            raise ConfigurationError(f"--pareto is shown as a table or as --json, got {asked[0]}.")
+        return cls(metric, every, asked[0] if asked else None, cost)
 
 
 def show_stored(folder: Path, shown: Shown) -> None:
@@ -128,7 +133,9 @@ def show_stored(folder: Path, shown: Shown) -> None:
 
 def show_study(study: Study, shown: Shown) -> None:
     """Show the tables of a study: what it says, then the metrics of every updater."""
-    if shown.form == "--csv":
+    if shown.cost is not None:
+        _show_fronts(study, shown.cost, shown)
+    elif shown.form == "--csv":
         output.line(study.table().rstrip())
     elif shown.form == "--json":
         output.print_json(
@@ -148,10 +155,10 @@ def show_study(study: Study, shown: Shown) -> None:
     else:
         said = _said(study, shown)
         if found := said.get("comparison"):
-            output.show(comparison_table(found))
+            output.show(comparison_table(found, shown.every))
             output.line("")
         if found := said.get("overall"):
-            output.show(overall_table(found))
+            output.show(overall_table(found, shown.every))
         _show_metrics(study, shown.every)
         if study.failures:
             output.line("")
@@ -159,6 +166,18 @@ def show_study(study: Study, shown: Shown) -> None:
         if standing := study_standing(study):
             output.line("")
             output.show(protocol_notes(standing, shown.metric))
+
+
+def _show_fronts(study: Study, cost: str, shown: Shown) -> None:
+    """Show the Pareto front of each problem."""
+    fronts = {name: study.front(cost, shown.metric, name).to_json() for name in study.problems}
+    if shown.form is not None:
+        output.print_json({"study": str(study.folder), "fronts": fronts})
+        return
+    for name, found in fronts.items():
+        if len(fronts) > 1:
+            output.line(f"\n{name}")
+        output.show(front_table(found))
 
 
 def _show_metrics(study: Study, every: bool) -> None:

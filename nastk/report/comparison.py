@@ -10,24 +10,32 @@ from rich.text import Text
 from nastk.base.significance import LEVEL, least_p
 from nastk.report.numbers import counted, metric
 
+EFFECT = (
+    "Effect: Cohen's d_z, the mean difference in standard deviations of the differences. It does "
+    "not grow with the number of seeds; where all differences are equal there is none."
+)
 Values = Mapping[str, Any]
 """A `Comparison` as JSON."""
 
 
-def comparison_table(comparison: Values) -> RenderableType:
+def comparison_table(comparison: Values, every: bool = False) -> RenderableType:
     """Returns the headline of a comparison and a table with a row for each updater.
 
-    `comparison` is that of `Comparison.to_json`.
+    `comparison` is that of `Comparison.to_json`. With `every` the size of each effect is shown.
 
     Example: `rich.print(comparison_table(study.comparison().to_json()))`
     """
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("updater", overflow="fold")
-    for heading in (_words(comparison), f"to {comparison['to']}", "95 %", "wins", "p", "rank"):
+    heads = [_words(comparison), f"to {comparison['to']}", "95 %", "wins", "p", "rank"]
+    for heading in [*heads, "effect"] if every else heads:
         table.add_column(heading, justify="right")
     for label in _best_first(comparison):
-        table.add_row(label, *_cells(comparison, label))
-    notes = [Text(note, "dim") for note in _notes(comparison)]
+        effect = (comparison["differences"].get(label) or {}).get("effect")
+        more = ["" if effect is None else f"{effect:+.2f}"] if every else []
+        table.add_row(label, *_cells(comparison, label), *more)
+    effects = [EFFECT] if every and comparison["differences"] else []
+    notes = [Text(note, "dim") for note in [*_notes(comparison), *effects]]
     return Group(Text(headline(comparison), "bold"), Text(), table, *notes)
 
 

@@ -15,17 +15,17 @@ Values = Mapping[str, Any]
 """An `Overall` as JSON."""
 
 
-def overall_table(overall: Values) -> RenderableType:
+def overall_table(overall: Values, every: bool = False) -> RenderableType:
     """Returns the headline of a study of several problems, the ranks, and a table for each problem.
 
-    `overall` is that of `Overall.to_json`.
+    `overall` is that of `Overall.to_json`. With `every` the size of each effect is shown.
 
     Example: `rich.print(overall_table(study.overall().to_json()))`
     """
     parts: list[RenderableType] = [Text(overall_headline(overall), "bold"), Text(), _ranks(overall)]
     parts += [Text(note, "dim") for note in overall_notes(overall)]
     for name, comparison in overall["comparisons"].items():
-        parts += [Text(), Text(name, "bold underline"), comparison_table(comparison)]
+        parts += [Text(), Text(name, "bold underline"), comparison_table(comparison, every)]
     return Group(*parts)
 
 

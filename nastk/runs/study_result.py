@@ -19,6 +19,7 @@ from nastk.report.names import data_name
 from nastk.runs.comparison import Comparison, compared
 from nastk.runs.config import resolve
 from nastk.runs.folder import RunFolder
+from nastk.runs.front import Front, front
 from nastk.runs.overall import Overall, over_problems
 from nastk.runs.result import Result
 from nastk.runs.search_config import SearchConfig
@@ -164,6 +165,34 @@ class Study:
                 study has several problems and none of them is named.
             MissingExtraError: the extra `studies` is not installed.
         """
+        runs = self._runs(problem)
+        random = next(
+            (
+                cell.label
+                for cell in self.cells
+                if cell.label in runs and cell.config.updater.name == defaults.BASELINE
+                if problem in (None, cell.problem)
+            ),
+            None,
+        )
+        return compared(runs, to or random or next(iter(runs)), metric)
+
+    def front(self, cost: str, metric: str | None = None, problem: str | None = None) -> Front:
+        """Returns the Pareto front of all architectures that the runs of a problem found.
+
+        Args:
+            cost: a metric of which less is better: `parameters`, `multiply_adds`, `latency` ...
+            metric: a metric of which more is better; None: as for `comparison`.
+            problem: the label of the problem; None: the only one.
+
+        Raises:
+            ConfigurationError: no run has both metrics, or as for `comparison`.
+            MissingExtraError: the extra `studies` is not installed.
+        """
+        return front(self._runs(problem), cost, metric)
+
+    def _runs(self, problem: str | None) -> dict[str, dict[int, dict[str, float]]]:
+        """Returns the metrics of a problem's runs by label and seed."""
         problems = self.problems
         if problem not in problems and (problem is not None or len(problems) > 1):
             hint = "" if problem is None else near_miss(problem, problems)
@@ -173,12 +202,10 @@ class Study:
                 "`overall()` is of all."
             )
         runs: dict[str, dict[int, dict[str, float]]] = {}
-        random = None
         for cell in self.cells:
             if problem in (None, cell.problem):
                 runs.setdefault(cell.label, {})[cell.seed] = self._metrics(cell)
-                random = cell.label if cell.config.updater.name == defaults.BASELINE else random
-        return compared(runs, to or random or next(iter(runs)), metric)
+        return runs
 
     def overall(self, metric: str | None = None, to: str | None = None) -> Overall:
         """Returns what the study says of its updaters over all its problems, by their ranks.

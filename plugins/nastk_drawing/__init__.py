@@ -152,6 +152,23 @@ def draw_anytime(folder: "str | Path", path: "str | Path") -> "Path":
     return study_files.anytime(folder, path)
 
 
+def draw_front(folder: "str | Path", path: "str | Path") -> "Path":
+    """Draw accuracy against size or latency of all that a study found; returns the path.
+
+    A dot is a run; the line is the Pareto front.
+
+    Raises:
+        ConfigurationError: the suffix is of no known format, `folder` holds no study, or its runs
+            have neither size nor latency.
+        MissingExtraError: the extra `studies` is not installed.
+
+    Example: `draw_front("runs/study", "front.svg")`
+    """
+    from nastk_drawing.charts import study_files
+
+    return study_files.front(folder, path)
+
+
 def write_report(folder: "str | Path", path: "str | Path | None" = None) -> "Path":
     """Write a report as one HTML file, by default `report.html` in the folder; returns the path.
 

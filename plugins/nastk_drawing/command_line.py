@@ -52,12 +52,15 @@ def draw(
     anytime: Annotated[
         bool, typer.Option("--anytime", help="Draw what a study's decisions were worth over cost.")
     ] = False,
+    front: Annotated[
+        bool, typer.Option("--front", help="Draw accuracy against size of all that a study found.")
+    ] = False,
     space: ITS_SPACE = None,
     s: SPACE_OPTIONS = None,
 ) -> None:
     """Draw the architecture that a run found, or one from elsewhere; or what happened in a run."""
     asked = {"branches": branches, "curves": curves, "scores": scores, "lineage": lineage}
-    asked |= {"ranks": ranks, "anytime": anytime}
+    asked |= {"ranks": ranks, "anytime": anytime, "front": front}
     flags = [f"--{name}" for name, flag in asked.items() if flag]
     if len(flags) > 1:
         raise ConfigurationError(f"A picture shows one thing, got {', '.join(flags)}. Choose one.")
@@ -158,6 +161,15 @@ def _draw_anytime(path: Path, out: Path | None) -> None:
     note(f"drawn to {target}")
 
 
+def _draw_front(path: Path, out: Path | None) -> None:
+    """Draw accuracy against size of all that a study found as a picture in `out`."""
+    from nastk_drawing import draw_front
+
+    target = _named(path, out, "front")
+    draw_front(path, target)
+    note(f"drawn to {target}")
+
+
 def _draw_file(
     path: Path, out: Path | None, name: str, picture: Callable[[RunRecord, Path], Path]
 ) -> None:
@@ -183,5 +195,6 @@ EXTRAS = {
     "--lineage": _draw_lineage,
     "--ranks": _draw_ranks,
     "--anytime": _draw_anytime,
+    "--front": _draw_front,
 }
 """What draws a run instead of its architecture, by the option that asks for it."""

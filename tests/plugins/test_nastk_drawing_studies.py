@@ -4,9 +4,11 @@ import pytest
 from cli_kit import called
 from pages_kit import write_problems, write_study
 
-from nastk.cli import run_records
+from nastk.cli import fronts, run_records
 from nastk_drawing import study_runs, write_report
 from nastk_drawing.charts import anytime, ranks
+from nastk_drawing.charts.fronts import COSTS
+from nastk_drawing.charts.fronts import panel as front_panel
 from nastk_drawing.charts.panel import single
 
 
@@ -135,3 +137,25 @@ def test_curves_at_every_cost_are_drawn_into_a_file(study, tmp_path):
     folder = write_study(tmp_path / "study")
     code, _, said = called("draw", folder, "--anytime", "-o", tmp_path / "b.svg")
     assert code == 2 and "With `-e table` each epoch's decision is looked up" in said
+
+
+# ---------------------------------------------------------------- fronts
+
+
+def test_a_front_has_a_dot_for_each_run(study):
+    (runs, _) = study_runs.by_problem(study, run_records(study)).values()
+    (found,) = fronts({group.name: group.runs for group in study_runs.groups(runs)}, COSTS)
+    panel = front_panel(found, "digits")
+    assert (
+        panel.heading == "Parameters: digits"
+        and "1 of 8 runs: shapley 69.00 % with 300 k" in panel.words
+    )
+    assert len(single(panel).axes[0].collections) == 4
+
+
+def test_fronts_are_drawn_into_a_file_and_shown_in_the_terminal(study, tmp_path):
+    code, _, said = called("draw", study, "--front", "-o", tmp_path / "a.svg")
+    assert code == 0 and "drawn to" in said and (tmp_path / "a.svg").stat().st_size > 1_000
+    folder = write_study(tmp_path / "study")
+    code, _, said = called("draw", folder, "--front", "-o", tmp_path / "b.svg")
+    assert code == 2 and "no size and no latency" in said

@@ -145,7 +145,12 @@ def test_a_comparison_is_of_one_problem(finished):
     ("flags", "words"),
     [
         ((), ["none are ranked", "toy(channels=6) on toy", "of test accuracy over 2 seeds"]),
-        (("--all",), ["test accuracy", "images forward"]),
+        (("--all",), ["test accuracy", "images forward", "Cohen's d_z"]),
+        (
+            ("--pareto", "params"),
+            ["on the front of test accuracy and parameters", "toy on toy"],
+        ),
+        (("--pareto", "params", "--json"), ['"fronts"', '"volumes"']),
         (("--csv",), ["problem,updater,seeds,"]),
         (("--latex",), [r"\toprule", "toy on toy", "random"]),
         (("--markdown",), ["toy on toy |"]),

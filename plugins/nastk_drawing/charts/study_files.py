@@ -1,14 +1,16 @@
-"""Charts of a study as files: what `nastk draw STUDY --ranks` and `--anytime` write."""
+"""Charts of a study as files: what `nastk draw STUDY --ranks`, `--anytime` or `--front` writes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nastk import ConfigurationError
-from nastk.cli import comparison, overall, run_records
+from nastk.cli import comparison, fronts, overall, run_records
 from nastk.report import counted
 from nastk_drawing import canvas
 from nastk_drawing.charts.anytime import panels as anytime_panels
+from nastk_drawing.charts.fronts import COSTS
+from nastk_drawing.charts.fronts import panel as front_panel
 from nastk_drawing.charts.panel import Panel, picture
 from nastk_drawing.charts.ranks import ranks as ranks_panel
 from nastk_drawing.study_runs import Group, by_problem, groups
@@ -51,6 +53,24 @@ def anytime(folder: str | Path, path: str | Path) -> Path:
             f"The runs of the study {folder} recorded neither the true accuracy of their decisions "
             "nor a ranking. With `-e table` each epoch's decision is looked up, with `--ranking "
             "table -r every=1` ranking quality is measured after each epoch."
+        )
+    return _saved(folder, problems, panels, 2, path)
+
+
+def front(folder: str | Path, path: str | Path) -> Path:
+    """Draw accuracy against size of all that a study found; see `nastk_drawing.draw_front`."""
+    canvas.checked_format(path, "front")
+    folder = Path(folder)
+    problems = study(folder)
+    panels = [
+        front_panel(each, name if len(problems) > 1 else "")
+        for name, found in problems.items()
+        for each in fronts({group.name: group.runs for group in found}, COSTS)
+    ]
+    if not panels:
+        raise ConfigurationError(
+            f"The runs of the study {folder} have no size and no latency, over which a front could "
+            "be drawn. Evaluate them with `-e size` or `-e latency,table=FILE`."
         )
     return _saved(folder, problems, panels, 2, path)
 

@@ -6,10 +6,12 @@ from statistics import fmean, stdev
 from typing import Any
 
 from nastk import NastkError
-from nastk.cli import comparison
-from nastk.report import RunRecord, alike, counted, metric
+from nastk.cli import comparison, fronts
+from nastk.report import RunRecord, alike, counted, metric, percent
 from nastk_drawing.charts import anytime
 from nastk_drawing.charts import study as charts
+from nastk_drawing.charts.fronts import COSTS
+from nastk_drawing.charts.fronts import panel as front_panel
 from nastk_drawing.charts.ranks import ranks
 from nastk_drawing.report import study_problems, study_settings
 from nastk_drawing.report.embedding import Embedder
@@ -69,6 +71,8 @@ def _sections(found: Sequence[Group], embedder: Embedder) -> list[Section]:
     if compared.get("differences"):
         sections.append(Section("Differences", list(_differences(compared, embedder))))
     runs = {group.name: group.runs for group in found}
+    if compared and (found_fronts := fronts(runs, COSTS)):
+        sections.append(Section("Size and accuracy", list(_fronts(found_fronts, embedder))))
     if panels := anytime.panels(runs):
         words = "The present decision after each epoch, mean of an updater's runs between extremes."
         grid = Grid([embedder.panel(one) for one in panels])
@@ -111,6 +115,20 @@ def _differences(compared: Mapping[str, Any], embedder: Embedder) -> Iterator[Pa
     yield Text(
         "Paired by seed: runs of one seed share initial weights and batches. Intervals by "
         "bootstrap, p corrected for the number of comparisons (Holm)."
+    )
+
+
+def _fronts(found: Sequence[Mapping[str, Any]], embedder: Embedder) -> Iterator[Part]:
+    """Yields the Pareto front over each cost, and how much of the plane each updater dominates."""
+    yield Grid([embedder.panel(front_panel(each)) for each in found])
+    labels = sorted(found[0]["volumes"], key=lambda label: -found[0]["volumes"][label])
+    rows = [[label, *(percent(each["volumes"][label]) for each in found)] for label in labels]
+    heads = ["updater", *(f"over {each['cost'].replace('_', ' ')}" for each in found)]
+    yield Table("Hypervolume of its architectures", heads, rows, range(1, len(heads)))
+    yield Text(
+        f"The share of the plane that they dominate, over {counted(len(found[0]['seeds']), 'seed')}"
+        f"; all together {percent(found[0]['volume'])} over {heads[1].removeprefix('over ')}. Axes "
+        "are scaled to the best and worst of all runs; the reference point lies a tenth beyond."
     )
 
 
