@@ -26,7 +26,7 @@ RUNS = {
     "own_images": (["--space", "toy", "--count", "80", "--epochs", "2"], "valid_accuracy"),
     "own_space": (["--updater", "random", "--data", "toy", "--epochs", "2"], "parameters  "),
     "own_table": (
-        ["build", "--table", "own.table", "--epochs", "1", "--sample", "10", "--seeds", "0"],
+        ["build", "--table", "own.table", "--epochs", "1", "--sample", "2", "--seeds", "0"],
         "the best      first=",
     ),
     "line_space": (["--updater", "random", "--data", "toy", "--epochs", "2"], "|"),
@@ -58,7 +58,7 @@ def test_the_table_of_ones_own_is_of_the_whole_space():
 @pytest.mark.slow
 def test_a_search_is_held_against_a_table_of_ones_own(capsys, workplace):
     own_table = importlib.import_module("own_table")
-    own_table.main(RUNS["own_table"][0])
+    own_table.main([*RUNS["own_table"][0], "--sample", "12"])
     own_table.main(["search", "--table", "own.table", "--epochs", "1", "--seeds", "0"])
     assert "tau supernet" in capsys.readouterr().out
 

@@ -141,7 +141,7 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         pytest.param("space", marks=pytest.mark.slow),
         "evaluator",
         "data",
-        "tracker",
+        pytest.param("tracker", marks=pytest.mark.slow),
     ],
 )
 def test_its_own_tests_pass(known: Any, kind: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Trackers of a training: every epoch is told once, also where it was stopped in between."""
 
 import json
+import shutil
 import signal
 
 import pytest
@@ -30,16 +31,23 @@ class Listening(Tracker):
         TOLD.append(("end", finished))
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "a"
+    searched(folder, evaluators=["size"])
+    return folder
+
+
 @pytest.fixture
-def run(tmp_path_factory, tmp_path):
-    searched(tmp_path / "a", evaluators=["size"])
+def run(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "a")
     nastk.register(Listening)
     TOLD.clear()
     yield tmp_path / "a"
     del catalogue().installed["tracker"]["listening"]
 
 
-def test_each_epoch_and_the_end_are_told_once(run, monkeypatch):
+def test_each_epoch_and_the_end_are_told_once(run):
     straight = [*RECIPE, "--name", "straight", "--track", "listening"]
     shown = json.loads(called(run, *straight, "--json"))
     begin, *epochs, last, end = TOLD
