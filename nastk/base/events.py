@@ -5,8 +5,8 @@ steps), `UpdaterWorking` and `UpdaterReported` (from inside the updater), `Epoch
 `Ranked` (if ranking quality is measured) and `BranchContinued`; at the end `Evaluated` for each
 evaluator and `RunFinished`. Events that only show progress are `transient`: observers receive them,
 but they are not written to `events.jsonl`. That file therefore holds the same lines whether a run
-was interrupted or not, except for the fields named `seconds`. Images and seconds in events are
-those of the search, without those of watchers and evaluators.
+was interrupted or not, except for the fields named `seconds` and `cpu_seconds`. Images and seconds
+in events are those of the search, without those of watchers and evaluators.
 """
 
 from collections.abc import Mapping, Sequence

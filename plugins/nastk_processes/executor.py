@@ -24,6 +24,8 @@ PATIENCE = 60.0
 class Worker:
     """A worker process, the end of its pipe, and the title of the run that it is at.
 
+    `has_begun` is True once it has reported anything.
+
     Example: `Worker.begun(pickle.dumps(jobs), Seat()).reports.recv()`
     """
 
@@ -31,6 +33,7 @@ class Worker:
     process: SpawnProcess
     reports: Connection
     job: str | None = None
+    has_begun: bool = False
 
     @classmethod
     def begun(cls, jobs: bytes, seat: Seat) -> "Worker":
@@ -124,6 +127,7 @@ class Crew:
                 yield from self._ended(worker)
             else:
                 worker.job = report.job if report.kind in ("began", "event") else None
+                worker.has_begun = True
                 yield report
 
     def end(self) -> None:
@@ -146,7 +150,7 @@ class Crew:
         if not code:
             return
         how = f"was ended by {Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        if worker.job is None:
+        if not worker.has_begun:
             raise NastkError(
                 f"A worker process {how} before it began with a run. What it printed says why; in "
                 "a program, nastk.compare with an executor stands below `if __name__ == "
@@ -156,7 +160,7 @@ class Crew:
         reason = f"Its process {how}{memory}"
         if worker.job in self._killed:
             yield self._jobs[worker.job].failed(f"{reason}, and so was the one before.")
-        else:
+        elif worker.job is not None:
             self._killed.add(worker.job)
             yield JobReport(worker.job, "lost", reason=f"{reason}; another one goes on with it.")
         self.begin(worker.seat)

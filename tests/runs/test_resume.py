@@ -87,8 +87,11 @@ def straight(tmp_path_factory):
     return of
 
 
+TIMES = ("time", "seconds", "cpu_seconds")
+
+
 def without_time(event):
-    return {key: value for key, value in event.items() if key not in ("time", "seconds")}
+    return {key: value for key, value in event.items() if key not in TIMES}
 
 
 @pytest.fixture(scope="module")
