@@ -225,7 +225,7 @@ def _time_network(assembly: Assembly, clock: Clock, patience: float) -> tuple[fl
             with execution.autocast():
                 outputs = network(batch.images)
             logits = outputs[0] if isinstance(outputs, tuple) else outputs
-            float(logits.float().sum())  # waits for the device
+            float(logits.detach().float().sum())  # waits for the device
             middle = clock()
             loss = trainer.task.objective.loss(logits.float(), batch.labels)
             gradients = torch.autograd.grad(loss, list(network.parameters()), allow_unused=True)

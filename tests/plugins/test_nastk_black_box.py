@@ -317,7 +317,7 @@ def test_a_run_that_was_cut_off_and_resumed_equals_a_straight_one(name, tmp_path
     assert resumed.architecture == straight.architecture
     for key in ("images_forward", "images_backward"):
         assert getattr(resumed.cost.search, key) == getattr(straight.cost.search, key) > 0
-    dropped = ("seconds", "time", "config")
+    dropped = ("seconds", "cpu_seconds", "time", "config")
     without = [
         [{key: event[key] for key in event if key not in dropped} for event in one.history]
         for one in (straight, resumed)

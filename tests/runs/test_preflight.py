@@ -28,6 +28,10 @@ HEAVY = {
     "gm": {"splits": [1], "batches": 1},
     "fewshot": {"splits": [1]},
     "isdarts": {"batches": 1},
+    "random-search": {"evaluator": "retrain,epochs=1,batch_size=16"},
+    "local-search": {"evaluator": "size"},
+    "regularized-evolution": {"evaluator": "size", "population": 10},
+    "optuna": {"evaluator": "size"},
 }
 
 
