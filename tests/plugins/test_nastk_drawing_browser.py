@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from pages_kit import write_full_run, write_study, write_training
+from pages_kit import write_full_run, write_problems, write_study, write_training
 
 from nastk_drawing import write_report
 
@@ -34,11 +34,12 @@ def reports(tmp_path_factory):
     write_full_run(place / "run")
     write_training(place / "training")
     write_study(place / "study")
+    write_problems(place / "problems")
     return lambda name: write_report(place / name)
 
 
 @pytest.mark.quick_cases(1)
-@pytest.mark.parametrize("name", ["run", "training", "study"])
+@pytest.mark.parametrize("name", ["run", "training", "study", "problems"])
 def test_a_report_is_whole_on_a_phone_and_on_a_desk_in_light_and_dark(name, browser, reports):
     page, path = browser.new_page(), reports(name)
     errors = []

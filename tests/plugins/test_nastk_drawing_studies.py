@@ -39,7 +39,8 @@ def test_the_report_has_ranks_over_all_and_a_section_for_each_problem(study, tmp
     text = write_report(study, tmp_path / "a.html").read_text(encoding="utf-8")
     for words in ("study s: 2 problems", "best mean rank over 2 problems", "Over all problems",
                   "nasbench201 on folder:place1", "2 problems cannot tell two of 4 updaters",
-                  "Mean ranks over 2 problems", "Difference to random"):  # fmt: skip
+                  "Mean ranks over 2 problems", "Difference to random", "At every cost",
+                  "Size and accuracy", "belongs to their problem", "nastk search"):  # fmt: skip
         assert words in text, words
     assert text.count("<h2") > 4
 

@@ -9,6 +9,7 @@ from nastk.base import UnreadableError, command, read_json
 from nastk.report import RunRecord
 from nastk_drawing.report import settings
 from nastk_drawing.report.parts import Code, Part, Section, Text
+from nastk_drawing.study_runs import by_problem
 
 LABEL = re.compile(r"([\w.-]+)(?:\((.*)\))?")
 OPTION = re.compile(r"\w+=[^=]*")
@@ -18,8 +19,10 @@ def sections(folder: Path, records: Sequence[RunRecord]) -> list[Section]:
     """Returns how to repeat a study, the settings of its first run, and its environment."""
     _, shared, environment = settings.sections(records[0])
     name = records[0].path.name
+    several = len(by_problem(folder, records)) > 1
     words = (
-        f"Those of {name}. Other runs differ in the updater and the seed, under a budget in epochs."
+        f"Those of {name}. Other runs differ in the updater and the seed, under a budget in epochs"
+        f"{', and in what belongs to their problem' if several else ''}."
     )
     return [
         Section("Repeat it", list(_repeat(folder, records))),
@@ -48,8 +51,8 @@ def _repeat(folder: Path, records: Sequence[RunRecord]) -> Iterator[Part]:
 def _updaters(folder: Path) -> list[str] | None:
     """Returns the updaters of a study with their options as arguments of `nastk compare`.
 
-    They are read from `study.json`; None where it is missing, as in an unfinished study, or where
-    a value has signs that its text does not tell apart.
+    They are read from `study.json`; None where it is missing, as in an unfinished study, in a study
+    of several problems, or where a value has signs that its text does not tell apart.
     """
     try:
         rows = read_json(folder / "study.json")
@@ -57,8 +60,8 @@ def _updaters(folder: Path) -> list[str] | None:
         return None
     arguments: list[str] = []
     for row in rows if isinstance(rows, list) else []:
-        label = row.get("updater") if isinstance(row, Mapping) else None
-        found = _arguments(label)
+        single = isinstance(row, Mapping) and "problem" not in row
+        found = _arguments(row.get("updater")) if single else None
         if found is None:
             return None
         arguments += found
