@@ -44,8 +44,9 @@ class Curves:
     def __init__(self, history: Sequence[Mapping[str, Any]]) -> None:
         self.branches: dict[str, list[Mapping[str, Any]]] = {}
         for event in history:
-            # An updater without a supernet has neither loss nor accuracy of a training.
-            if event.get("kind", "epoch-done") == "epoch-done" and event["loss"] is not None:
+            # Without a supernet nothing was trained, and there was no rate.
+            trained = event.get("learning_rate", 0.0) is not None
+            if event.get("kind", "epoch-done") == "epoch-done" and trained:
                 self.branches.setdefault(str(event["branch"]), []).append(event)
 
     def __rich_console__(
