@@ -2,6 +2,9 @@
 
     python -m benchmarks processes [--runs N] [--threads N] [--quick]
 
+A ratio is that of the one process over the several: of the clock how many times as fast they are,
+of CPU seconds how much work the several save or add together, which other programs do not change.
+
 The one process, the several, and the several with synchronised norms take turns, each time in fresh
 processes, so that what else the machine does meets all of them. A step is a weight step of `darts`
 with its step of alpha; measuring is the accuracy of ten paths on one batch.
@@ -14,7 +17,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass, field, replace
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import torch
@@ -69,7 +72,7 @@ class Larger(ToyData):
 
 
 def work(job: Job) -> dict[str, float]:
-    """Median seconds of a step and of a measured path, in this process and those it shares with."""
+    """Median seconds of a step, and those of a measured path: of a clock, and of this process."""
     torch.set_num_threads(job.threads)
     installed = catalogue()
     space = installed.load("space", "nasbench201")
@@ -82,25 +85,31 @@ def work(job: Job) -> dict[str, float]:
         processes=Processes.started(),
     )
     branches = [harness.trainer.root()]
-    times, last = [], perf_counter()
+    times, computed = [], []
+    last = perf_counter(), process_time()
     for moment in harness.trainer.run(branches):
         if moment == "step":
-            now = perf_counter()
-            times.append(now - last)
+            times.append(perf_counter() - last[0])
+            computed.append(process_time() - last[1])
             if len(times) == 2 + job.steps:
                 break
-        last = perf_counter()
+        last = perf_counter(), process_time()
     probe = harness.trainer.probe(branches[0])
     rng, batch = generator(0, "benchmark"), probe.valid.at(0)
     full = harness.space.full()
     paths = [Mixture.of(harness.space.sample(full, rng)) for _ in range(PATHS)]
-    began = perf_counter()
+    began = perf_counter(), process_time()
     list(probe.scores(paths, [batch]))
-    return {"step": median(times[2:]), "measured path": (perf_counter() - began) / PATHS}
+    return {
+        "step": median(times[2:]),
+        "path": (perf_counter() - began[0]) / PATHS,
+        "step, CPU": median(computed[2:]),
+        "path, CPU": (process_time() - began[1]) / PATHS,
+    }
 
 
 def timed(job: Job, processes: int) -> dict[str, float]:
-    """What `work` finds in so many fresh processes; the first one says.
+    """What `work` finds in so many fresh processes: the longest of them, and their CPU together.
 
     Raises:
         NastkError: one of them failed; says its last line.
@@ -125,7 +134,10 @@ def timed(job: Job, processes: int) -> dict[str, float]:
         if member.returncode:
             lines = errors.strip().splitlines() or ["no message"]
             raise NastkError(f"A process of {processes} failed: {lines[-1]}")
-    return json.loads(answers[0][0])  # type: ignore[no-any-return]
+    found = [json.loads(output) for output, _ in answers]
+    return {
+        name: (sum if "CPU" in name else max)(each[name] for each in found) for name in found[0]
+    }
 
 
 def table(sizes: Sizes, runs: int, count: int, quick: bool) -> None:
@@ -138,12 +150,13 @@ def table(sizes: Sizes, runs: int, count: int, quick: bool) -> None:
         KINDS[2]: (Job(job.options, job.side, job.batch, steps, synchronised=True), count),
     }
     rounds = [{kind: timed(*side) for kind, side in sides.items()} for _ in range(runs)]
-    heads = ("seconds of a step", "times as fast", "seconds of a measured path", "times as fast")
+    columns = ("step", "path", "step, CPU", "path, CPU")
+    heads = [head for name in columns for head in (f"{name}, s", "ratio")]
     print(f"| {count} processes of one thread | {' | '.join(heads)} |")
-    print("|---" * 5 + "|")
+    print("|---" * (1 + len(heads)) + "|")
     for kind in KINDS:
         cells = []
-        for what in ("step", "measured path"):
+        for what in columns:
             own = [each[kind][what] for each in rounds]
             ratios = [each[KINDS[0]][what] / each[kind][what] for each in rounds]
             ratio = Ratio(median(ratios), min(ratios), max(ratios))
@@ -154,6 +167,4 @@ def table(sizes: Sizes, runs: int, count: int, quick: bool) -> None:
 
 
 if __name__ == "__main__":
-    found = work(Job(**json.loads(sys.argv[1])))
-    if Processes.started().rank == 0:
-        print(json.dumps(found))
+    print(json.dumps(work(Job(**json.loads(sys.argv[1])))))

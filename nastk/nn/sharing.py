@@ -45,7 +45,7 @@ class Sharing:
         """True if each process takes only a share of the images."""
         return self.count >= SMALLEST * self.processes.size > SMALLEST
 
-    def images(self, images: Images) -> Images:
+    def images(self, images: Images) -> Float[Tensor, "share channels height width"]:
         """Returns the share of this process."""
         return images[self.processes.rows(self.count)] if self.divided else images
 
