@@ -37,7 +37,7 @@ DARTS_V2 = {"cifar10": 3.3493, "imagenet": 4.7188}
 def printed(page):
     """Each line of a page with a search: that, and the evaluation after it or None."""
     found = []
-    for line in page.read_text().splitlines():
+    for line in re.sub(r" \\\n *", " ", page.read_text()).splitlines():
         commands = [one or other for one, other in CODE.findall(line)]
         commands = [one.split(" #")[0] for one in commands if not OTHERS.search(one)]
         searches = [one for one in commands if one.startswith("nastk search")]
