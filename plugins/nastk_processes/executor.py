@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import Field
 
-from nastk import Executor, Job, JobReport, NastkError, Options, Workload
+import nastk
+from nastk import Executor, Job, JobReport, NastkError, Workload
 from nastk_processes.seats import Seat, seats
 from nastk_processes.worker import work as worker_main
 
@@ -67,7 +68,7 @@ class Processes(Executor):
     name = "processes"
     summary = "several processes of this machine, a run in each"
 
-    class Options(Options):
+    class Options(nastk.Options):
         """Options of the executor."""
 
         workers: int | None = Field(

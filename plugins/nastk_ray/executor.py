@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import Field
 
-from nastk import Executor, JobReport, Options, Workload
+import nastk
+from nastk import Executor, JobReport, Workload
 from nastk.base import library
 from nastk_ray.needs import missing, needs
 from nastk_ray.task import carry_out
@@ -33,7 +34,7 @@ class Ray(Executor):
     name = "ray"
     summary = "tasks of a Ray cluster, a run in each"
 
-    class Options(Options):
+    class Options(nastk.Options):
         """Options of the executor."""
 
         address: str | None = Field(
