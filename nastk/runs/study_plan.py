@@ -12,6 +12,7 @@ from typing import Any
 from nastk.base import defaults
 from nastk.base.component import ComponentSpec
 from nastk.base.errors import ConfigurationError
+from nastk.base.plugins import catalogue
 from nastk.runs.assembly import assemble
 from nastk.runs.budget import Budget
 from nastk.runs.config import resolve
@@ -55,6 +56,8 @@ def plan(
             )
     shared = {key: value for key, value in request.items() if key != "problems"}
     found = problems(request.get("space"), request.get("data"), request.get("problems"))
+    if any(problem.request(shared).get("evaluators") is None for problem in found):
+        _check_judged(specs)
     cells = [
         cell
         for problem in found
@@ -68,6 +71,19 @@ def plan(
         if cell.seed == seeds[0] and cell.config.budget is None:
             assemble(cell.config, begins=True)
     return cells
+
+
+def _check_judged(specs: Sequence[ComponentSpec]) -> None:
+    """Raises ConfigurationError where the evaluators that nobody named would not judge all runs."""
+    trains = {spec.name: catalogue().load("updater", spec.name).trains_supernet for spec in specs}
+    without = [name for name, has_supernet in trains.items() if not has_supernet]
+    if without and len(without) < len(trains):
+        raise ConfigurationError(
+            f"{', '.join(without)} and the other updaters of this study have nothing in common "
+            "that judges them: without a supernet there is no accuracy by shared weights. Name an "
+            "evaluator that trains or looks up any architecture (`-e NAME`; `nastk plugins` lists "
+            "them)."
+        )
 
 
 class _Row:

@@ -333,6 +333,7 @@ def test_a_study_holds_them_beside_a_method_with_a_supernet(tmp_path):
         "toy",
         seeds=[0],
         budget="images=600",
+        evaluators=[RETRAIN],
         out=tmp_path,
     )
     names = ["random-search", "random"]
@@ -346,6 +347,13 @@ def test_a_study_holds_them_beside_a_method_with_a_supernet(tmp_path):
             if phase in spent
         )
         assert 400 < images <= 600
+
+
+def test_a_study_that_could_not_compare_them_is_refused(tmp_path):
+    updater = nastk.use("random-search", evaluator=RETRAIN)
+    with pytest.raises(ConfigurationError, match="random-search and the other updaters of this st"):
+        nastk.compare("toy", [updater], "toy", seeds=[0], out=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_metric_of_the_test_split_is_refused(tmp_path):
