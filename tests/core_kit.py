@@ -13,6 +13,7 @@ from nastk.base.plugins import Installed
 from nastk.testing import Harness, ToySpace, UpdaterContract, fingerprint
 from nastk.testing.toy import ToySupernet
 
+TIMES = ("time", "seconds", "cpu_seconds")
 WISHES = {
     "space": "toy",
     "updater": "toy-split",
@@ -135,3 +136,8 @@ def with_classes(**classes):
     for kind, one in classes.items():
         installed[kind][one.name] = [Installed(kind, Offer(one.name, one.summary, ""), "test", "0")]
     return Wider(real.manager, installed)
+
+
+def without_time(event):
+    """A line of `events.jsonl` without what two equal runs differ in: clock and CPU seconds."""
+    return {key: value for key, value in event.items() if key not in TIMES}

@@ -296,5 +296,9 @@ def test_the_gpu_check_says_what_is_wrong_before_it_begins(tmp_path, images, mes
 
 
 def test_a_command_is_stopped_when_its_time_is_over():
-    program = "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('stopped')"
+    # Where the tests run in the background, SIGINT is ignored unless a program asks for it.
+    program = (
+        "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "try: time.sleep(60)\nexcept KeyboardInterrupt: print('stopped')"
+    )
     assert for_a_while([sys.executable, "-c", program], 3.0).strip() == "stopped"

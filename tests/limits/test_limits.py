@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from cli_kit import called
-from core_kit import WISHES, searched, with_classes
+from core_kit import WISHES, searched, with_classes, without_time
 from limits_kit import ToySize
 
 import nastk
@@ -190,7 +190,7 @@ def test_a_loose_limit_changes_no_bit(tmp_path):
         for number, limits in enumerate(([], ["params=1M"]))
     ]
     kept = [
-        [event | {"time": 0, "seconds": 0, "path": "", "config": 0} for event in run.history
+        [without_time(event) | {"path": "", "config": 0} for event in run.history
          if event["kind"] != "evaluated"]
         for run in runs
     ]  # fmt: skip

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import pytest
 import torch
+from core_kit import without_time
 from fewshot_kit import options, search
 
 import nastk
@@ -330,10 +331,7 @@ def test_a_run_takes_the_best_leaf_and_resumes_to_the_same_result(offered, tmp_p
     again = nastk.resume(tmp_path / "cut")
     assert again.architecture == result.architecture
     first, second = (
-        [
-            {key: value for key, value in each.items() if key not in ("seconds", "time")}
-            for each in RunFolder.open(tmp_path / name).events()
-        ]
+        [without_time(each) for each in RunFolder.open(tmp_path / name).events()]
         for name in ("straight", "cut")
     )
     assert first == second

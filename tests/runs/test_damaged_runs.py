@@ -106,7 +106,7 @@ LINES = [
     b'{"kind": 3}',
     b'{"kind": "epoch-done"}',
     b'{"kind": "epoch-done", "branch": "0", "epoch": "two", "step": 1}',
-    b'{"kind": "epoch-done", "branch": "0", "epoch": 1, "step": 1, "loss": null}',
+    b'{"kind": "epoch-done", "branch": "0", "epoch": 1, "step": 1, "loss": "low"}',
     b'{"kind": "epoch-done", "branch": ["0"], "epoch": 1, "step": 1}',
     b'{"time": 1}',
     b'{"kind": "watched", "time": "now"}',

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import pytest
-from test_resume import without_time
+from core_kit import without_time
 
 from nastk.runs import checkpoint
 from nastk.runs.folder import RunFolder

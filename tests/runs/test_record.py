@@ -7,7 +7,7 @@ from core_kit import WISHES, searched
 
 import nastk
 from nastk.cli import run_record
-from nastk.runs import run as run_module
+from nastk.runs import describing
 
 
 def environments(folder):
@@ -26,7 +26,7 @@ def test_a_run_has_one_environment_and_a_resumed_one_adds_another_machine(tmp_pa
     nastk.resume(out)
     assert environments(out) == [here]  # finished on the same machine
     (out / "result.json").unlink()
-    monkeypatch.setattr(run_module, "environment", lambda: {"python": "9.9"})
+    monkeypatch.setattr(describing, "environment", lambda: {"python": "9.9"})
     nastk.resume(out)
     assert [one["python"] for one in environments(out)] == [here["python"], "9.9"]
 

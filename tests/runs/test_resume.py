@@ -8,6 +8,7 @@ import sys
 from functools import cache
 
 import pytest
+from core_kit import without_time
 
 import nastk
 from nastk.base.events import StepDone, UpdaterWorking
@@ -85,13 +86,6 @@ def straight(tmp_path_factory):
         return state(place)
 
     return of
-
-
-TIMES = ("time", "seconds", "cpu_seconds")
-
-
-def without_time(event):
-    return {key: value for key, value in event.items() if key not in TIMES}
 
 
 @pytest.fixture(scope="module")

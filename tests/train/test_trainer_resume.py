@@ -3,7 +3,16 @@
 from dataclasses import replace
 
 import pytest
-from core_kit import UPDATERS, answering, events, harness_of, installed, small, started
+from core_kit import (
+    UPDATERS,
+    answering,
+    events,
+    harness_of,
+    installed,
+    small,
+    started,
+    without_time,
+)
 
 from nastk import Continuation, CosineRestart, StopRequested
 from nastk.base.events import BranchContinued, EpochDone
@@ -49,7 +58,7 @@ class Recorded:
     def outcome(self):
         lasting = [event.to_json() for event in self.harness.events if not event.transient]
         return fingerprint([branch.state_dict() for branch in self.branches]), [
-            {key: value for key, value in event.items() if key != "seconds"} for event in lasting
+            without_time(event) for event in lasting
         ]
 
 
