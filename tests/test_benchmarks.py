@@ -301,4 +301,4 @@ def test_a_command_is_stopped_when_its_time_is_over():
         "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "try: time.sleep(60)\nexcept KeyboardInterrupt: print('stopped')"
     )
-    assert for_a_while([sys.executable, "-c", program], 3.0).strip() == "stopped"
+    assert for_a_while([sys.executable, "-c", program], 1.5).strip() == "stopped"

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def calls():
 
 
 CALLS = sorted(set(calls()))
+DISTRIBUTIONS = cache(packages_distributions)
 
 
 def test_every_extra_is_asked_for_in_the_code_and_no_other():
@@ -46,7 +48,7 @@ def test_every_extra_is_asked_for_in_the_code_and_no_other():
 @pytest.mark.parametrize(("module", "extra"), CALLS)
 def test_the_extra_brings_the_library(module, extra):
     package = module.partition(".")[0]
-    installed = {plain(name) for name in packages_distributions().get(package, [])}
+    installed = {plain(name) for name in DISTRIBUTIONS().get(package, [])}
     if not installed:
         pytest.skip(f"{package} is not installed")
     assert installed & {distribution(requirement) for requirement in EXTRAS[extra]}

@@ -7,6 +7,7 @@ from core_kit import WISHES
 
 import nastk
 from nastk import ConfigurationError, resolve
+from nastk.runs import budget
 from nastk.runs.budget import Budget
 
 SMALL = {"batch_size": 16}
@@ -79,8 +80,10 @@ def test_a_method_without_a_forecast_has_no_budget():
         Budget("images", 4e5).epochs(assembled("toy-split"))
 
 
-def test_more_seconds_are_more_epochs():
-    few, many = (Budget("seconds", amount).epochs(assembled("darts")) for amount in (2.0, 2000.0))
+@pytest.mark.parametrize("unit", ["seconds", "cpu_seconds"])
+def test_more_seconds_are_more_epochs(unit, monkeypatch):
+    monkeypatch.setattr(budget, "PATIENCE", 0.01)
+    few, many = (Budget(unit, amount).epochs(assembled("darts")) for amount in (2.0, 2000.0))
     assert 1 <= few < many
 
 
