@@ -19,16 +19,27 @@ for name in [name for name in os.environ if name.startswith("NASTK_") and name !
     del os.environ[name]
 
 
-# Modules that use torch to read files, to parse texts or to compare options: nothing of what they
-# compute depends on a processor.
+# Modules that use torch to read files, to parse texts, to compare options or to see what becomes of
+# runs: nothing of what they assert depends on a processor.
 EXACT = (
     "base/",
     "cli/",
     "report/",
     "contract/test_presets",
+    "plugins/test_nastk_drawing",
     "plugins/test_nastk_images",
+    "plugins/test_nastk_ray",
+    "plugins/test_nastk_shapley_presets",
     "plugins/test_nastk_tables",
+    "plugins/test_nastk_training_recipes",
     "plugins/test_spaces_texts",
+    "runs/test_damaged_runs",
+    "runs/test_executing",
+    "runs/test_following",
+    "runs/test_record",
+    "runs/test_study",
+    "test_benchmarks",
+    "test_reproduction",
 )
 
 settings.register_profile("suite", max_examples=40, deadline=None, derandomize=True, database=None)
