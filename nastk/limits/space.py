@@ -4,23 +4,20 @@
 result of a run.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float, Float64
-from torch import Tensor, nn
+from torch import Tensor
 
 from nastk.base.errors import ConfigurationError, PluginError
-from nastk.data.task import Task
 from nastk.limits.decision import ConstrainedDecision, best, feasible
 from nastk.limits.limit import CachedEvaluator, Limit, LimitOptions
 from nastk.limits.model import Structure
 from nastk.spaces.architecture import Architecture
-from nastk.spaces.inheritance import Inheritance
 from nastk.spaces.space import SearchSpace
 from nastk.spaces.subspace import Subspace
-from nastk.spaces.supernet import Supernet
+from nastk.spaces.wrapped import WrappedSpace
 from nastk.train.evaluator import Evaluation, EvaluationContext, Evaluator
 from nastk.train.probe import Probe
 from nastk.train.watching import FinishedEpoch
@@ -32,7 +29,7 @@ REMEMBERED = 4096
 """Most cached decisions; updaters often decide repeatedly on the same scores."""
 
 
-class ConstrainedSpace(SearchSpace):
+class ConstrainedSpace(WrappedSpace):
     """`space` with limits: its decisions and its random architectures keep the limits.
 
     A decision or random draw of `space` that keeps the limits is returned unchanged. Everything
@@ -71,24 +68,6 @@ class ConstrainedSpace(SearchSpace):
         self._reasons: dict[Subspace, str | None] = {}
         self._refuse_impossible()
 
-    def __getattr__(self, name: str) -> Any:
-        """Returns an attribute that only the wrapped space has."""
-        if name.startswith("_") or name == "inner":
-            raise AttributeError(name)
-        return getattr(self.inner, name)
-
-    def supernet(self, task: Task) -> Supernet:
-        """Called once for every fresh branch: returns a supernet of the wrapped space."""
-        return self.inner.supernet(task)
-
-    def network(self, architecture: Architecture, task: Task) -> nn.Module:
-        """Called to train, count or export any architecture, within the limits or not."""
-        return self.inner.network(architecture, task)
-
-    def inheritance(self, architecture: Architecture) -> Inheritance:
-        """Called to train a network on from its supernet: as the wrapped space answers."""
-        return self.inner.inheritance(architecture)
-
     def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
         """Called by updaters: the space's decision if it keeps the limits, else the best that does.
 
@@ -125,26 +104,6 @@ class ConstrainedSpace(SearchSpace):
         if subspace not in self._reasons:
             self._reasons[subspace] = self._why_empty(subspace)
         return self._reasons[subspace]
-
-    def with_options(self, changes: Mapping[str, Any]) -> SearchSpace:
-        """Called by evaluators: returns the wrapped space with changed options, without limits."""
-        return self.inner.with_options(changes)
-
-    def check(self, architecture: Architecture) -> Architecture:
-        """Returns `architecture` itself if it belongs to the space, within the limits or not."""
-        return self.inner.check(architecture)
-
-    def to_text(self, architecture: Architecture) -> str:
-        """Returns the text form of the wrapped space."""
-        return self.inner.to_text(architecture)
-
-    def from_text(self, text: str) -> Architecture:
-        """Returns the architecture that `to_text` wrote, within the limits or not."""
-        return self.inner.from_text(text)
-
-    def canonical(self, architecture: Architecture) -> str:
-        """Called to recognise duplicates: as the wrapped space answers."""
-        return self.inner.canonical(architecture)
 
     def architectures(self) -> Iterator[Architecture]:
         """Called to enumerate: yields the architectures of the wrapped space within the limits."""

@@ -13,9 +13,8 @@ from typing import Any, Self
 from nastk.base.component import ComponentSpec
 from nastk.base.errors import NastkError
 from nastk.base.events import Event
-from nastk.data.pair import PairSource
 from nastk.report.notebook import shown
-from nastk.runs.config import resolve
+from nastk.runs.config import resolve, resolve_call
 from nastk.runs.folder import RunFolder
 from nastk.runs.relay import Observer
 from nastk.runs.result import Result
@@ -55,13 +54,7 @@ def search(
 
     Example: `nastk.search(space="darts", updater=nastk.use("shapley", samples=20), epochs=10)`
     """
-    request = {**request, "space": space, "updater": updater}
-    if epochs is not None:
-        request["trainer"] = {**(request.get("trainer") or {}), "epochs": epochs}
-    datasets = None
-    if isinstance(data, (list, tuple)):
-        datasets, data = data, PairSource.name
-    config = resolve({**request, "data": data})
+    config, datasets = resolve_call(space, updater, data, epochs, request)
     run = Run.new(config, out, datasets, observers, trackers)
     _carry_out(run, progress)
     return run.result()

@@ -95,6 +95,29 @@ def resolve(request: Mapping[str, Any], installed: Catalogue | None = None) -> S
     return parse(SearchConfig, {**resolved, **plain, "preset": preset}, "config")
 
 
+def resolve_call(
+    space: Any, updater: Any, data: Any, epochs: int | None, request: Mapping[str, Any]
+) -> tuple[SearchConfig, Sequence[Any] | None]:
+    """Returns the configuration for the arguments of a call, and the data sets that it holds.
+
+    `data` may be a pair or triple of Python data sets, `epochs` is short for the trainer's, and
+    `request` has further keys of `SearchConfig`. The data sets are None where images have a name.
+
+    Raises:
+        ConfigurationError: as for `resolve`.
+    """
+    datasets = data if isinstance(data, (list, tuple)) else None
+    asked = {
+        **request,
+        "space": space,
+        "updater": updater,
+        "data": data if datasets is None else PairSource.name,
+    }
+    if epochs is not None:
+        asked["trainer"] = {**(request.get("trainer") or {}), "epochs": epochs}
+    return resolve(asked), datasets
+
+
 def _preset(request: Mapping[str, Any], data: str) -> str | None:
     """Returns the preset's name: the requested one, else `quick` on the default data.
 

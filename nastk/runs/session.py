@@ -23,11 +23,10 @@ from torch import Tensor
 from nastk.base.component import ComponentSpec
 from nastk.base.cost import Cost
 from nastk.base.errors import CheckpointError, ConfigurationError
-from nastk.data.pair import PairSource
 from nastk.data.streams import Batch
 from nastk.data.task import Task
 from nastk.runs.assembly import Assembly, assemble
-from nastk.runs.config import resolve
+from nastk.runs.config import resolve_call
 from nastk.runs.continuing import changed_setting
 from nastk.runs.relay import Observer
 from nastk.spaces.architecture import Architecture
@@ -324,19 +323,13 @@ def session(
 
     Example: `session = nastk.session("nasbench201", nastk.use("darts"), "digits", epochs=5)`
     """
-    request = {**request, "space": space, "updater": updater}
-    if epochs is not None:
-        request["trainer"] = {**(request.get("trainer") or {}), "epochs": epochs}
-    datasets = None
-    if isinstance(data, (list, tuple)):
-        datasets, data = data, PairSource.name
     hearing = list(observers)
 
     def emit(event: Any) -> None:
         for observer in hearing:
             observer(event)
 
-    config = resolve({**request, "data": data})
+    config, datasets = resolve_call(space, updater, data, epochs, request)
     assembly = assemble(config, datasets, context=RunContext(emit=emit), begins=True)
     if assembly.execution.processes.size > 1:
         raise ConfigurationError(

@@ -1,13 +1,9 @@
 """`TableSpace`, the space `table`: another space whose supernet looks up how accurate it is."""
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
-from jaxtyping import Float
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
-from torch import Tensor, nn
 
 import nastk
 from nastk import (
@@ -15,11 +11,11 @@ from nastk import (
     ConfigurationError,
     Inheritance,
     SearchSpace,
-    Subspace,
     Supernet,
     Task,
     catalogue,
 )
+from nastk.spaces import WrappedSpace
 from nastk_tables.answers import MOST, Training, answers, count_of
 from nastk_tables.numbered import PREFIX
 from nastk_tables.places import find, is_name
@@ -45,7 +41,7 @@ def _completed(options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
     return complete
 
 
-class TableSpace(SearchSpace):
+class TableSpace(WrappedSpace):
     """The space `of` with a supernet that answers from a table: the truth of a search is known.
 
     Everything but the supernet is that of the space `of`, name and options included, so that
@@ -124,12 +120,6 @@ class TableSpace(SearchSpace):
                 f"{MOST:,} at most. Use a smaller space, such as `-s of=nasbench201`."
             )
 
-    def __getattr__(self, name: str) -> Any:
-        """Returns an attribute that only the space inside has."""
-        if name.startswith("_") or name == "inner":
-            raise AttributeError(name)
-        return getattr(self.inner, name)
-
     def supernet(self, task: Task) -> Supernet:
         """Called once for every fresh branch: returns a supernet with new deviations.
 
@@ -150,49 +140,9 @@ class TableSpace(SearchSpace):
             self.edges, found.accuracies, options.noise / 100, options.luck, task.classes
         )
 
-    def network(self, architecture: Architecture, task: Task) -> nn.Module:
-        """Called to train, count or export an architecture: a network of the space inside."""
-        return self.inner.network(architecture, task)
-
-    def decide(self, scores: Float[Tensor, "edges ops"], subspace: Subspace) -> Architecture:
-        """Called by updaters: decides as the space inside."""
-        return self.inner.decide(scores, subspace)
-
-    def sample(self, subspace: Subspace, rng: torch.Generator) -> Architecture:
-        """Called by updaters that draw: draws as the space inside."""
-        return self.inner.sample(subspace, rng)
-
-    def why_empty(self, subspace: Subspace) -> str | None:
-        """Called for every subspace of an updater: asks the space inside."""
-        return self.inner.why_empty(subspace)
-
-    def to_text(self, architecture: Architecture) -> str:
-        """Returns the text form of the space inside."""
-        return self.inner.to_text(architecture)
-
-    def from_text(self, text: str) -> Architecture:
-        """Returns the architecture that the space inside reads."""
-        return self.inner.from_text(text)
-
-    def canonical(self, architecture: Architecture) -> str:
-        """Called to recognise duplicates: as the space inside answers."""
-        return self.inner.canonical(architecture)
-
-    def architectures(self) -> Iterator[Architecture]:
-        """Called to enumerate: yields the architectures of the space inside."""
-        return self.inner.architectures()
-
-    def check(self, architecture: Architecture) -> Architecture:
-        """Returns `architecture` itself if it belongs to the space inside."""
-        return self.inner.check(architecture)
-
     def inheritance(self, architecture: Architecture) -> Inheritance:
         """Raises a `ConfigurationError`: this supernet has no weights to begin with."""
         raise ConfigurationError(
             "The supernet of space 'table' has no weights that a network could begin with: it "
             "looks accuracies up. Train from scratch."
         )
-
-    def with_options(self, changes: Mapping[str, Any]) -> SearchSpace:
-        """Called by evaluators: returns the space inside with changed options."""
-        return self.inner.with_options(changes)

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from nastk import Cost, Evaluation, EvaluationContext, NastkError, PhaseCost, TrainedModel
-from nastk.base import write_atomically
+from nastk.base import claimed, write_atomically
 from nastk_training.seed import Plan, SeedTraining
 
 SUMMARY = "training.json"
@@ -28,19 +26,13 @@ def train_all(plan: Plan, seeds: Sequence[int], context: EvaluationContext) -> l
     trainings = [SeedTraining(plan, seed, (n, len(seeds))) for n, seed in enumerate(seeds)]
     for training in trainings:
         training.check()
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(plan.folder / "training.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise NastkError(
-            f"Another process trains in {plan.folder}. Wait for it, or name another place with "
-            "--name or --out."
-        ) from None
-    try:
+    with claimed(plan.folder / "training.lock") as mine:
+        if not mine:
+            raise NastkError(
+                f"Another process trains in {plan.folder}. Wait for it, or name another place with "
+                "--name or --out."
+            )
         return _train_all(plan, trainings, context)
-    finally:
-        lock.release()
 
 
 def _train_all(
