@@ -226,6 +226,12 @@ def test_commands_in_pages_exist_with_their_flags(page):
 # ---------------------------------------------------------------- setting up
 
 
+def test_each_page_is_in_the_navigation():
+    text = (ROOT / "mkdocs.yml").read_text()
+    shown = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", text[text.index("\nnav:") :], re.MULTILINE)
+    assert sorted(shown) == [str(page.relative_to(DOCS)) for page in sorted(DOCS.rglob("*.md"))]
+
+
 def test_readme_has_exactly_two_set_up_commands_on_a_line_each():
     found = blocks(ROOT / "README.md", "bash")
     start = "python3 -m venv .venv && . .venv/bin/activate && pip install -e "

@@ -1,7 +1,7 @@
 """The sweep of the page "The cheapest supernet that ranks": settings, budgets, and one CSV.
 
     python docs/studies/cheapest_supernet.py time FOLDER
-    python docs/studies/cheapest_supernet.py train RUNG FOLDER TABLE
+    python docs/studies/cheapest_supernet.py train RUNG FOLDER TABLE [--space nasbench-macro]
     python docs/studies/cheapest_supernet.py draw
 
 The first measures what a weight step of each setting takes (on an idle machine); the second trains
@@ -37,15 +37,20 @@ RANKED_IMAGES = 4_000
 CALIBRATION_STEPS = 160
 
 BASE: dict[str, Any] = {
+    "space": "nasbench201",
     "channels": 8,
-    "cells": 1,
-    "affine": False,
     "size": 16,
     "batch_size": 64,
     "learning_rate": 0.025,
     "minimum_learning_rate": 0.001,
     "updater": "random",
 }
+OF_SPACE: dict[str, dict[str, Any]] = {
+    "nasbench201": {"cells": 1, "affine": False},
+    "nasbench-macro": {"head_channels": 128, "affine": True},
+}
+"""What a space's supernet has beside its channels."""
+MACRO = {"space": "nasbench-macro"}
 SETTINGS: dict[str, dict[str, Any]] = {
     "base": {},
     "rate 0.0125": {"learning_rate": 0.0125},
@@ -64,6 +69,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "affine": {"affine": True},
     "fair": {"updater": "fair"},
     "mixture": {"updater": "mixture"},
+    "8 pixels, constant rate": {"size": 8, "minimum_learning_rate": 0.025},
+    "8 pixels, fair": {"size": 8, "updater": "fair"},
+    "macro": MACRO,
+    "macro, constant rate": MACRO | {"minimum_learning_rate": 0.025},
+    "macro, 8 pixels": MACRO | {"size": 8},
+    "macro, 32 pixels": MACRO | {"size": 32},
+    "macro, fair": MACRO | {"updater": "fair"},
+    "macro, rate 0.05": MACRO | {"learning_rate": 0.05},
+    "macro, no affine": MACRO | {"affine": False},
 }
 UPDATERS: dict[str, Any] = {
     "random": nastk.use("random", candidates=1, batches=1, connected=False),
@@ -93,13 +107,18 @@ FIELDS = [
 ]
 
 
+def setting_of(name: str) -> dict[str, Any]:
+    """All that describes a setting."""
+    space = SETTINGS[name].get("space", BASE["space"])
+    return BASE | OF_SPACE[space] | SETTINGS[name]
+
+
 def config(name: str, seed: int, images: Path, epochs: int) -> dict[str, Any]:
     """The search of this setting, as `nastk.stream` takes it."""
-    setting = BASE | SETTINGS[name]
+    setting = setting_of(name)
+    shape = ("channels", *OF_SPACE[setting["space"]])
     return {
-        "space": nastk.use(
-            "nasbench201", **{key: setting[key] for key in ("channels", "cells", "affine")}
-        ),
+        "space": nastk.use(setting["space"], **{key: setting[key] for key in shape}),
         "updater": UPDATERS[setting["updater"]],
         "data": nastk.use("folder", path=str(images), size=setting["size"], train_fraction=0.8),
         "seed": seed,
@@ -134,7 +153,7 @@ def step_seconds(name: str, images: Path) -> float:
 
 def trained(name: str, seed: int, rung: int, images: Path, table: Path) -> dict[str, Any]:
     """Train a setting for the seconds of a rung and rank by it: a row of the CSV."""
-    setting = BASE | SETTINGS[name]
+    setting = setting_of(name)
     per_epoch = json.loads(STEP_SECONDS.read_text())[name] * (
         TRAINING_IMAGES // setting["batch_size"]
     )
@@ -146,7 +165,7 @@ def trained(name: str, seed: int, rung: int, images: Path, table: Path) -> dict[
         "images": RANKED_IMAGES,
         "batch_size": 500,
     }
-    began, row = time.process_time(), {"space": "nasbench201", "setting": name, "seed": seed}
+    began, row = time.process_time(), {"space": setting["space"], "setting": name, "seed": seed}
     done = began
     for event in events(request):
         if event.kind == "step-done":  # the ranking follows the last of them
@@ -183,11 +202,12 @@ def rows() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def in_race(rung: int, seed: int) -> list[str]:
-    """The settings of a rung, the best of the rung before first."""
+def in_race(rung: int, seed: int, space: str) -> list[str]:
+    """The settings of a space in a rung, the best of the rung before first."""
     if rung == 1:
-        return list(SETTINGS)
-    before = [row for row in rows() if row["rung"] == str(rung - 1) and row["seed"] == str(seed)]
+        return [name for name in SETTINGS if setting_of(name)["space"] == space]
+    key = {"rung": str(rung - 1), "seed": str(seed), "space": space}
+    before = [row for row in rows() if key.items() <= row.items()]
     ranked = sorted(before, key=lambda row: float(row["tau"]), reverse=True)
     return [row["setting"] for row in ranked[: LEFT[rung]]]
 
@@ -197,16 +217,21 @@ app = typer.Typer(add_completion=False)
 
 @app.command("time")
 def time_steps(images: Path) -> None:
-    """Measure what a weight step of each setting takes."""
-    measured = {name: round(step_seconds(name, images), 5) for name in SETTINGS}
-    STEP_SECONDS.write_text(json.dumps(measured, indent=1) + "\n")
+    """Measure what a weight step of each setting takes; what has been measured stays."""
+    known = json.loads(STEP_SECONDS.read_text()) if STEP_SECONDS.exists() else {}
+    for name in SETTINGS:
+        if name not in known:
+            known[name] = round(step_seconds(name, images), 5)
+    STEP_SECONDS.write_text(json.dumps(known, indent=1) + "\n")
     print(STEP_SECONDS.read_text())
 
 
 @app.command()
-def train(rung: int, images: Path, table: Path, seed: int = 0) -> None:
-    """Train and rank every setting of a rung that has no row yet."""
-    for name in in_race(rung, seed):
+def train(
+    rung: int, images: Path, table: Path, seed: int = 0, space: str = "nasbench201", only: str = ""
+) -> None:
+    """Train and rank every setting of a rung that has no row yet, or only one."""
+    for name in [only] if only else in_race(rung, seed, space):
         key = {"setting": name, "seed": str(seed), "rung": str(rung)}
         if any(key.items() <= row.items() for row in rows()):
             continue

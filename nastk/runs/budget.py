@@ -3,8 +3,9 @@
 Images are counted forward plus backward, in training and in measuring, as the run's cost counts
 them; an updater's `max_cost` says how many it will measure. Seconds are predicted from weight
 steps and forward passes timed on this machine (`preflight.py`), by a clock on the wall or by what
-this process computes on the CPU, which does not depend on what else the machine does. Either way
-the result is a whole number of epochs, so that schedules end where their methods expect it.
+this process computes on the CPU, which does not depend on what else the machine does. Evaluations
+that take few images, such as zero-cost scores, are timed whole. Either way the result is a whole
+number of epochs, so that schedules end where their methods expect it.
 """
 
 from collections.abc import Callable
@@ -105,10 +106,11 @@ class Budget:
             )
         trains = updater.trains_supernet
         passes = len(trained(assembly, branch)) if trains else 0
-        forward, backward = 1.0, 1.0
+        forward, backward, evaluation = 1.0, 1.0, None
         if self.unit != "images":
             forecast = rehearse(assembly, clock=CLOCKS[self.unit], patience=PATIENCE)
             forward, backward = forecast.forward_seconds, forecast.backward_seconds
+            evaluation = forecast.evaluation_seconds
 
         def price(plan: Plan) -> float:
             measuring = updater.max_cost(plan) or PhaseCost()
@@ -119,6 +121,8 @@ class Budget:
             )
             # Recorded seconds passed elsewhere, on a clock on the wall.
             recorded = measuring.seconds if self.unit == "seconds" else 0.0
+            if evaluation is not None:
+                return plan.epochs * evaluation + recorded
             return forward * images_forward + backward * images_backward + recorded
 
         if not trains and not price(assembly.plan):

@@ -37,6 +37,8 @@ class Forecast:
     `updater_images_forward` and `_backward` are upper bounds, None where the updater gives none.
     `evaluating` has the same bounds for each evaluator, whose seconds are not part of `seconds`.
     `forward_seconds` and `backward_seconds` are the times of one image, as the method trains.
+    `evaluation_seconds` is that of one evaluation, if a search without a supernet evaluates by so
+    few images that they do not say how long it takes; otherwise None.
     `peak_memory` is that of the whole process, while one branch trains; `available_memory` is what
     was free before, None where the system does not say.
 
@@ -57,6 +59,7 @@ class Forecast:
     forward_seconds: float
     backward_seconds: float
     evaluating: Mapping[str, Mapping[str, int] | None]
+    evaluation_seconds: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the forecast as a JSON object."""
@@ -64,6 +67,8 @@ class Forecast:
 
 
 Clock = Callable[[], float]
+FEW_BATCHES = 16
+"""Evaluations of at most as many images are timed whole: making the network takes longer."""
 
 
 def rehearse(
@@ -183,14 +188,21 @@ def _timed(assembly: Assembly, clock: Clock = time.perf_counter, patience: float
 def _of_evaluations(assembly: Assembly, clock: Clock, patience: float) -> Forecast:
     """Returns the forecast of a run that evaluates architectures and trains no supernet.
 
-    The images are timed on the network of a random architecture; recorded seconds are added.
+    The images are timed on the network of a random architecture, or whole evaluations if they take
+    few images; recorded seconds are added.
     """
-    plan, device = assembly.plan, assembly.execution.device
+    plan, device, one = assembly.plan, assembly.execution.device, assembly.plan.evaluation
     cost = assembly.trainer.root().updater.max_cost(plan)
     forward = backward = 0.0
     if cost is None or cost.images_forward:
         forward, backward = _time_network(assembly, clock, patience)
     images = (0, 0) if cost is None else (cost.images_forward, cost.images_backward)
+    seconds = images[0] * forward + images[1] * backward
+    evaluation = None
+    few = FEW_BATCHES * plan.batch_size
+    if one is not None and 0 < one.images_forward + one.images_backward <= few:
+        evaluation = _time_evaluation(assembly, clock, patience)
+        seconds = plan.epochs * evaluation
     return Forecast(
         plan.epochs,
         0,
@@ -198,7 +210,7 @@ def _of_evaluations(assembly: Assembly, clock: Clock, patience: float) -> Foreca
         0,
         None if cost is None else images[0],
         None if cost is None else images[1],
-        images[0] * forward + images[1] * backward + (0.0 if cost is None else cost.seconds),
+        seconds + (0.0 if cost is None else cost.seconds),
         peak_memory(device),
         None,
         str(device),
@@ -206,7 +218,25 @@ def _of_evaluations(assembly: Assembly, clock: Clock, patience: float) -> Foreca
         forward,
         backward,
         _evaluating(assembly),
+        evaluation,
     )
+
+
+def _time_evaluation(assembly: Assembly, clock: Clock, patience: float) -> float:
+    """Returns the mean seconds of evaluating a random architecture, without recorded ones."""
+    space, trainer, device = assembly.space, assembly.trainer, assembly.execution.device
+    assert trainer.criterion is not None, "a plan has an evaluation only if the updater names one"
+    probe, random = trainer.probe(trainer.root()), generator(trainer.seed, "check")
+    random_state = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    with assembly.execution.settings(), random_state:
+        began = clock()
+        times: list[float] = []
+        while len(times) < 2 or clock() - began < patience:
+            started = clock()
+            trainer.criterion(space.sample(space.full(), random), probe)
+            times.append(clock() - started)
+    # The first evaluation warmed up.
+    return fmean(times[1:])
 
 
 def _time_network(assembly: Assembly, clock: Clock, patience: float) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Budgets: as many epochs as fit, in images that the run then really takes, or in seconds."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 from core_kit import WISHES
@@ -85,6 +86,25 @@ def test_more_seconds_are_more_epochs(unit, monkeypatch):
     monkeypatch.setattr(budget, "PATIENCE", 0.01)
     few, many = (Budget(unit, amount).epochs(assembled("darts")) for amount in (2.0, 2000.0))
     assert 1 <= few < many
+
+
+def test_evaluations_of_few_images_are_timed_whole(monkeypatch):
+    monkeypatch.setattr(budget, "PATIENCE", 0.01)
+    updater = nastk.use("random-search", evaluator="synflow")
+    run = assembled(updater)
+    took = iter(range(10**6))
+
+    def evaluate(architecture, probe):
+        """An evaluation that takes ten seconds by the clock of the test."""
+        assert run.space.edges
+        for _ in range(9):
+            next(took)
+
+    run = replace(run, trainer=replace(run.trainer, criterion=evaluate))
+    monkeypatch.setitem(budget.CLOCKS, "cpu_seconds", lambda: float(next(took)))
+    assert Budget("cpu_seconds", 105.0).epochs(run) == 10
+    with pytest.raises(ConfigurationError, match=r"too small .* \(epochs: 1\) takes about 10\."):
+        Budget("cpu_seconds", 5.0).epochs(run)
 
 
 def study(out, **changes):
