@@ -5,7 +5,8 @@
         hear how they end
         wait, if others work on the rest
 
-Any number of processes may do so with one study folder, see `job.py`.
+Any number of processes may do so with one study folder, see `job.py`. All runs of a seed come before
+those of the next, so that a study that is stopped has whole pairs.
 """
 
 import time
@@ -53,7 +54,7 @@ def execute(cells: Sequence[Cell], manner: Manner) -> None:
         StopRequested: the user stopped the study, whose runs can be resumed.
         NastkError: `max_failures` runs of the study have failed.
     """
-    jobs = Job.of(cells, manner.trackers)
+    jobs = Job.of(_seed_by_seed(cells), manner.trackers)
     if manner.retry_failed:
         _forget_failures(jobs)
     while left := [job for job in jobs if not job.is_done()]:
@@ -65,6 +66,12 @@ def execute(cells: Sequence[Cell], manner: Manner) -> None:
             continue
         if not _carried_out(free, jobs, manner):
             time.sleep(PAUSE)  # others were faster with each of them
+
+
+def _seed_by_seed(cells: Sequence[Cell]) -> list[Cell]:
+    """Returns the cells of the first seed, then those of the next, each in the order given."""
+    seeds = list(dict.fromkeys(cell.seed for cell in cells))
+    return sorted(cells, key=lambda cell: seeds.index(cell.seed))
 
 
 def _carried_out(free: Sequence[Job], jobs: Sequence[Job], manner: Manner) -> bool:

@@ -105,10 +105,25 @@ def test_a_study_ends_once_too_many_runs_have_failed(tmp_path, failing):
         NastkError, match=r"as 2 runs failed \(--max-failures 2\), the last one, an"
     ):
         study(tmp_path, ["answering", RANDOM], seeds=[0, 1, 2], max_failures=2)
-    assert states(tmp_path) == {"answering-seed0": "failed", "answering-seed1": "failed"}
+    assert states(tmp_path) == {
+        "answering-seed0": "failed",
+        "answering-seed1": "failed",
+        "random-candidates=2-seed0": "finished",
+    }
     with pytest.raises(NastkError, match="2 runs failed"):
         study(tmp_path, ["answering", RANDOM], seeds=[0, 1, 2], max_failures=2)
-    assert len(states(tmp_path)) == 2
+    assert len(states(tmp_path)) == 3
+
+
+def test_all_updaters_have_a_seed_before_the_next_begins(tmp_path):
+    began = []
+    study(tmp_path, ["darts", RANDOM], seeds=[5, 2], hear=lambda report: began.append(report.job))
+    assert list(dict.fromkeys(began)) == [
+        "darts, seed 5",
+        "random(candidates=2), seed 5",
+        "darts, seed 2",
+        "random(candidates=2), seed 2",
+    ]
 
 
 def test_a_run_that_cannot_even_begin_has_failed_and_is_begun_anew(tmp_path, monkeypatch):
