@@ -3,6 +3,7 @@ from .component import EXPERIMENTAL as EXPERIMENTAL
 from .component import assignments as assignments
 from .component import named_spec as named_spec
 from .component import parse as parse
+from .component import study_presets as study_presets
 from .environment import environment as environment
 from .errors import MissingExtraError as MissingExtraError
 from .errors import UnreadableError as UnreadableError

@@ -95,6 +95,30 @@ class Preset:
         return (not self.space or space in self.space) and (not self.data or data in self.data)
 
 
+STUDY = "study"
+
+
+def study_presets(epochs: Mapping[str, int], **updater_options: Any) -> tuple[Preset, ...]:
+    """Returns the presets `study` of an updater: one for each space of the study of nastk.
+
+    `epochs` has what fits into the study's CPU seconds, by space; the spaces' own presets have the
+    size of the supernet, the images and the training (docs/studies/comparison.md).
+
+    Example: `presets = (*study_presets({"nasbench201": 40}, candidates=100),)`
+    """
+    return tuple(
+        Preset(
+            STUDY,
+            "nastk: docs/studies/comparison.md",
+            space=(space,),
+            data=("folder",),
+            updater_options=updater_options,
+            trainer_options={"epochs": number},
+        )
+        for space, number in epochs.items()
+    )
+
+
 class Component:
     """The base class of all that plugins offer: search spaces, updaters, evaluators, data sources.
 

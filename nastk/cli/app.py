@@ -224,7 +224,8 @@ def compare(
     updater: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"A method; repeat it. {defaults.BASELINE} is always added.",
+            help="A method, NAME[,OPTION=VALUE...]; repeat it. "
+            f"{defaults.BASELINE} is always added.",
             autocompletion=offered("names", "updater"),
         ),
     ] = None,

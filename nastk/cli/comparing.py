@@ -1,6 +1,7 @@
-"""What the finished runs of a study show, for reports: `comparison`, `overall`, `fronts`."""
+"""What the runs of a study show, for reports: `comparison`, `overall`, `fronts`, `registration`."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nastk.base import defaults
@@ -45,6 +46,18 @@ def overall(problems: Mapping[str, Groups]) -> tuple[str, Sequence[str], dict[st
 
     found = over_problems({name: _compared(groups) for name, groups in problems.items()}).to_json()
     return overall_headline(found), list(overall_notes(found)), found
+
+
+def registration(folder: Path, records: Sequence[RunRecord]) -> list[str]:
+    """Returns when the study in a folder was registered, and what was added later, as sentences.
+
+    `records` are the runs that are shown. A study without a protocol has none.
+    """
+    from nastk.report.protocol import protocol_sentences
+    from nastk.runs.protocol import standing_of
+
+    standing = standing_of(folder, {record.path.name for record in records})
+    return [] if standing is None else list(protocol_sentences(standing))
 
 
 def fronts(groups: Groups, costs: Sequence[str]) -> list[dict[str, Any]]:

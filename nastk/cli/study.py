@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from nastk.base import defaults
-from nastk.base.component import ComponentSpec, assignments
+from nastk.base.component import ComponentSpec, assignments, named_spec
 from nastk.base.errors import ConfigurationError, MissingExtraError, NastkError
 from nastk.base.processes import check_alone
 from nastk.cli import output
@@ -147,11 +147,7 @@ def show_study(study: Study, shown: Shown) -> None:
             }
         )
     elif shown.form is not None:
-        several = len(study.problems) > 1
-        frame = (study.overall if several else study.comparison)(shown.metric).frame()
-        write = frame.to_latex if shown.form == "--latex" else frame.to_markdown
-        digits = {"float_format": "%.2f"} if shown.form == "--latex" else {"floatfmt": ".2f"}
-        output.line(write(index=False, **digits).rstrip())
+        _show_for_paper(study, shown)
     else:
         said = _said(study, shown)
         if found := said.get("comparison"):
@@ -166,6 +162,23 @@ def show_study(study: Study, shown: Shown) -> None:
         if standing := study_standing(study):
             output.line("")
             output.show(protocol_notes(standing, shown.metric))
+
+
+def _show_for_paper(study: Study, shown: Shown) -> None:
+    """Show the comparison for LaTeX or in Markdown; of several problems also each one's own."""
+    latex = shown.form == "--latex"
+    frames = {name: study.comparison(shown.metric, None, name).frame() for name in study.problems}
+    if len(frames) > 1:
+        frames["ranks over all problems"] = study.overall(shown.metric).frame()
+    for name, frame in frames.items():
+        if len(frames) > 1:
+            output.line(f"% {name}" if latex else f"**{name}**\n")
+        text = (
+            frame.to_latex(index=False, float_format="%.2f")
+            if latex
+            else frame.to_markdown(index=False, floatfmt=".2f")
+        )
+        output.line(text.rstrip() + "\n" * (len(frames) > 1))
 
 
 def _show_fronts(study: Study, cost: str, shown: Shown) -> None:
@@ -252,19 +265,23 @@ def seed_range(text: str) -> list[int]:
 
 
 def _specs(updaters: Sequence[str], pairs: Sequence[str]) -> list[ComponentSpec]:
-    """Returns the updaters and `random` with their options, from `-u NAME.OPTION=VALUE`."""
-    options: dict[str, dict[str, Any]] = {name: {} for name in [*updaters, defaults.BASELINE]}
+    """Returns the updaters with their options, also those of `-u NAME.OPTION=VALUE`.
+
+    An updater is written as `NAME[,OPTION=VALUE...]`, so that one may stand there with several
+    settings. `random` is among them if it has options.
+    """
+    form = "An updater is NAME[,OPTION=VALUE...], such as random,candidates=50"
+    uses = [named_spec(text, form) for text in updaters]
+    shared: dict[str, dict[str, Any]] = {use.name: {} for use in uses}
+    shared.setdefault(defaults.BASELINE, {})
     for path, value in assignments(pairs, "-u").items():
         name, dot, option = path.partition(".")
-        if not dot or name not in options:
+        if not dot or name not in shared:
             raise ConfigurationError(
-                f"In a study, -u takes UPDATER.OPTION=VALUE for one of {', '.join(options)}; "
+                f"In a study, -u takes UPDATER.OPTION=VALUE for one of {', '.join(shared)}; "
                 f"got {path!r}."
             )
-        options[name][option] = value
-    added = {defaults.BASELINE} - set(updaters)
-    return [
-        ComponentSpec(name, values)
-        for name, values in options.items()
-        if values or name not in added
-    ]
+        shared[name][option] = value
+    if shared[defaults.BASELINE] and all(use.name != defaults.BASELINE for use in uses):
+        uses.append(ComponentSpec(defaults.BASELINE))
+    return [ComponentSpec(use.name, {**shared[use.name], **use.options}) for use in uses]

@@ -1,4 +1,4 @@
-"""What stands below a study's tables: `failures_table` and `protocol_notes`."""
+"""What stands below a study's tables: `failures_table`, `protocol_notes` and their sentences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -31,11 +31,14 @@ def protocol_notes(standing: Mapping[str, Any], metric: str | None = None) -> Re
 
     Example: `rich.print(protocol_notes(study_standing(study)))`
     """
-    return Group(*(Text(line, "dim") for line in _notes(standing, metric)))
+    return Group(*(Text(line, "dim") for line in protocol_sentences(standing, metric)))
 
 
-def _notes(standing: Mapping[str, Any], metric: str | None) -> Iterator[str]:
-    """Yields the notes as sentences."""
+def protocol_sentences(standing: Mapping[str, Any], metric: str | None = None) -> Iterator[str]:
+    """Yields what `protocol_notes` shows, as sentences.
+
+    Example: `list(protocol_sentences(study_standing(study)))`
+    """
     late = ", when runs had begun" if standing["began_before"] else ""
     chosen = f" for {standing['metric']}" if standing["metric"] else ""
     yield (

@@ -3,9 +3,9 @@
 Images are counted forward plus backward, in training and in measuring, as the run's cost counts
 them; an updater's `max_cost` says how many it will measure. Seconds are predicted from weight
 steps and forward passes timed on this machine (`preflight.py`), by a clock on the wall or by what
-this process computes on the CPU, which does not depend on what else the machine does. Evaluations
-that take few images, such as zero-cost scores, are timed whole. Either way the result is a whole
-number of epochs, so that schedules end where their methods expect it.
+this process computes on the CPU, which does not depend on what else the machine does. Searches
+without a supernet have their evaluations timed. Either way the result is a whole number of epochs,
+so that schedules end where their methods expect it.
 """
 
 from collections.abc import Callable

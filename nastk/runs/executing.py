@@ -5,8 +5,8 @@
         hear how they end
         wait, if others work on the rest
 
-Any number of processes may do so with one study folder, see `job.py`. All runs of a seed come before
-those of the next, so that a study that is stopped has whole pairs.
+Any number of processes may do so with one study folder, see `job.py`. All runs of a seed come
+before those of the next, so that a study that is stopped has whole pairs.
 """
 
 import time

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from nastk.base.cost import PhaseCost
-from nastk.base.errors import ConfigurationError, NastkError
+from nastk.base.errors import ConfigurationError, DivergenceError, NastkError, StopRequested
 from nastk.base.failures import RAISED, as_nastk_error, out_of_memory
 from nastk.base.plugins import catalogue
 from nastk.base.renamed import renamed_fields
@@ -26,6 +26,8 @@ from nastk.runs.endings import raised_by
 from nastk.runs.peak import exercise_peak
 from nastk.spaces.mixture import Mixture
 from nastk.train.branch import Branch
+from nastk.train.evaluator import RunHandle
+from nastk.train.evaluator_metric import EvaluatorMetric
 from nastk.train.ranking import Ranking
 
 
@@ -37,8 +39,8 @@ class Forecast:
     `updater_images_forward` and `_backward` are upper bounds, None where the updater gives none.
     `evaluating` has the same bounds for each evaluator, whose seconds are not part of `seconds`.
     `forward_seconds` and `backward_seconds` are the times of one image, as the method trains.
-    `evaluation_seconds` is that of one evaluation, if a search without a supernet evaluates by so
-    few images that they do not say how long it takes; otherwise None.
+    `evaluation_seconds` is that of one evaluation, where a search without a supernet evaluates by
+    images; the times of one image are then a share of it.
     `peak_memory` is that of the whole process, while one branch trains; `available_memory` is what
     was free before, None where the system does not say.
 
@@ -67,8 +69,6 @@ class Forecast:
 
 
 Clock = Callable[[], float]
-FEW_BATCHES = 16
-"""Evaluations of at most as many images are timed whole: making the network takes longer."""
 
 
 def rehearse(
@@ -188,82 +188,89 @@ def _timed(assembly: Assembly, clock: Clock = time.perf_counter, patience: float
 def _of_evaluations(assembly: Assembly, clock: Clock, patience: float) -> Forecast:
     """Returns the forecast of a run that evaluates architectures and trains no supernet.
 
-    The images are timed on the network of a random architecture, or whole evaluations if they take
-    few images; recorded seconds are added.
+    Evaluations are timed; seconds that were recorded where architectures were trained are added.
     """
     plan, device, one = assembly.plan, assembly.execution.device, assembly.plan.evaluation
     cost = assembly.trainer.root().updater.max_cost(plan)
-    forward = backward = 0.0
-    if cost is None or cost.images_forward:
-        forward, backward = _time_network(assembly, clock, patience)
-    images = (0, 0) if cost is None else (cost.images_forward, cost.images_backward)
-    seconds = images[0] * forward + images[1] * backward
-    evaluation = None
-    few = FEW_BATCHES * plan.batch_size
-    if one is not None and 0 < one.images_forward + one.images_backward <= few:
-        evaluation = _time_evaluation(assembly, clock, patience)
-        seconds = plan.epochs * evaluation
+    images = 0 if one is None else one.images_forward + one.images_backward
+    evaluation = _time_evaluation(assembly, images, clock, patience) if images else None
+    of_image = 0.0 if evaluation is None else evaluation / images
+    recorded = 0.0 if cost is None else cost.seconds
     return Forecast(
         plan.epochs,
         0,
         0,
         0,
-        None if cost is None else images[0],
-        None if cost is None else images[1],
-        seconds + (0.0 if cost is None else cost.seconds),
+        None if cost is None else cost.images_forward,
+        None if cost is None else cost.images_backward,
+        plan.epochs * (evaluation or 0.0) + recorded,
         peak_memory(device),
         None,
         str(device),
         0,
-        forward,
-        backward,
+        of_image,
+        of_image,
         _evaluating(assembly),
         evaluation,
     )
 
 
-def _time_evaluation(assembly: Assembly, clock: Clock, patience: float) -> float:
-    """Returns the mean seconds of evaluating a random architecture, without recorded ones."""
+class _Watch:
+    """The run of an evaluator whose work is timed: stops it when some has been seen.
+
+    `marks` has the time and the images so far, whenever the evaluator asked whether to go on.
+    """
+
+    def __init__(self, clock: Clock, patience: float) -> None:
+        self.clock, self.patience, self.images = clock, patience, 0
+        self.marks: list[tuple[float, int]] = []
+        self.handle = RunHandle(charge=self.charge, stopping=self.stopping)
+
+    def charge(self, forward: int, backward: int) -> None:
+        """Called with every batch: counts the images."""
+        self.images += forward + backward
+
+    def stopping(self) -> bool:
+        """Called between two pieces of work: True when the second of them has been timed."""
+        if self.images:
+            self.marks.append((self.clock(), self.images))
+        if len(self.marks) < 3:
+            return False
+        return self.marks[-1][0] - self.marks[0][0] >= self.patience
+
+    def of_image(self) -> float:
+        """Returns the mean seconds of an image, after the first batch, which warmed up."""
+        (began, first), (ended, last) = self.marks[0], self.marks[-1]
+        return (ended - began) / max(last - first, 1)
+
+
+def _time_evaluation(assembly: Assembly, images: int, clock: Clock, patience: float) -> float:
+    """Returns the mean seconds of evaluating a random architecture, without recorded ones.
+
+    A long evaluation is stopped, and its `images` say how long all of it would have taken.
+    """
     space, trainer, device = assembly.space, assembly.trainer, assembly.execution.device
-    assert trainer.criterion is not None, "a plan has an evaluation only if the updater names one"
-    probe, random = trainer.probe(trainer.root()), generator(trainer.seed, "check")
+    criterion, random = trainer.criterion, generator(trainer.seed, "check")
+    assert isinstance(criterion, EvaluatorMetric) and criterion.evaluator is not None
+    evaluator, probe = criterion.evaluator, trainer.probe(trainer.root())
     random_state = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
     with assembly.execution.settings(), random_state:
         began = clock()
         times: list[float] = []
         while len(times) < 2 or clock() - began < patience:
+            watch = _Watch(clock, patience)
+            context = replace(evaluator.context, run=watch.handle)
+            timed = replace(criterion, evaluator=type(evaluator)(context, evaluator.options))
             started = clock()
-            trainer.criterion(space.sample(space.full(), random), probe)
+            try:
+                timed(space.sample(space.full(), random), probe)
+            except StopRequested:
+                return watch.of_image() * images
+            except DivergenceError:
+                pass  # it took its time all the same
             times.append(clock() - started)
     # The first evaluation warmed up.
     return fmean(times[1:])
-
-
-def _time_network(assembly: Assembly, clock: Clock, patience: float) -> tuple[float, float]:
-    """Returns the seconds of an image forward, and backward, in a random architecture's network."""
-    space, trainer, execution = assembly.space, assembly.trainer, assembly.execution
-    device = execution.device
-    batch = trainer.train.at(0)
-    random_state = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
-    with execution.settings(), random_state:
-        architecture = space.sample(space.full(), generator(trainer.seed, "check"))
-        network = execution.place(space.network(architecture, assembly.task)).train()
-        began = clock()
-        times: list[tuple[float, float]] = []
-        while len(times) < 2 or clock() - began < patience:
-            started = clock()
-            with execution.autocast():
-                outputs = network(batch.images)
-            logits = outputs[0] if isinstance(outputs, tuple) else outputs
-            float(logits.detach().float().sum())  # waits for the device
-            middle = clock()
-            loss = trainer.task.objective.loss(logits.float(), batch.labels)
-            gradients = torch.autograd.grad(loss, list(network.parameters()), allow_unused=True)
-            sum(float(one.sum()) for one in gradients if one is not None)
-            times.append((middle - started, clock() - middle))
-    # The first pass warmed up.
-    forward, backward = (fmean(part) for part in zip(*times[1:], strict=True))
-    return forward / len(batch.labels), backward / len(batch.labels)
 
 
 def _evaluating(assembly: Assembly) -> dict[str, dict[str, int] | None]:

@@ -265,9 +265,16 @@ def study_standing(study: Study) -> dict[str, Any] | None:
 
     Example: `study_standing(nastk.Study.load("runs/study"))["added"]`
     """
-    protocol = Protocol.read(study.folder)
+    finished = {cell.folder.path.name for cell in study.cells}
+    return standing_of(study.folder, finished | {failure.run for failure in study.failures})
+
+
+def standing_of(folder: Path, shown: Container[str]) -> dict[str, Any] | None:
+    """Returns what is to be said of the protocol in a study's folder, as `study_standing`.
+
+    `shown` are the names of the run folders whose results, or failures, are shown.
+    """
+    protocol = Protocol.read(folder)
     if protocol is None:
         return None
-    finished = {cell.folder.path.name for cell in study.cells}
-    begun = {file.parent.name for file in study.folder.glob(f"*-seed*/{CONFIG}")}
-    return protocol.standing(finished | {failure.run for failure in study.failures}, begun)
+    return protocol.standing(shown, {file.parent.name for file in folder.glob(f"*-seed*/{CONFIG}")})

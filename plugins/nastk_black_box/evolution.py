@@ -13,7 +13,7 @@ from pydantic import Field
 from nastk import Plan, Preset, Probe
 from nastk_black_box.history import Evaluated
 from nastk_black_box.neighbours import random_neighbour
-from nastk_black_box.presets import NATS, quick
+from nastk_black_box.presets import NATS, quick, study
 from nastk_black_box.search import BlackBoxOptions, BlackBoxSearch, Proposal
 
 
@@ -33,6 +33,7 @@ class RegularizedEvolution(BlackBoxSearch):
             space=("nasbench201",),
             updater_options={"population": 10, "sample": 3, "duplicates": "paid"},
         ),
+        *study({"nasbench201": 1, "nasbench-macro": 1}, population=10, sample=3),
     )
 
     class Options(BlackBoxOptions):

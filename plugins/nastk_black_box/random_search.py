@@ -4,7 +4,7 @@ Li and Talwalkar (UAI 2019) show how hard this baseline is to beat at an equal c
 """
 
 from nastk import Probe
-from nastk_black_box.presets import quick
+from nastk_black_box.presets import quick, study
 from nastk_black_box.search import BlackBoxOptions, BlackBoxSearch, Proposal
 
 
@@ -16,7 +16,7 @@ class RandomSearch(BlackBoxSearch):
 
     name = "random-search"
     summary = "evaluates distinct random architectures and takes the best; no supernet"
-    presets = (quick(),)
+    presets = (quick(), *study({"nasbench201": 1, "nasbench-macro": 1}))
 
     class Options(BlackBoxOptions):
         """What the architectures are evaluated by."""

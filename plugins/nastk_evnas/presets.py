@@ -3,6 +3,7 @@
 from typing import Any
 
 from nastk import Preset
+from nastk.base import study_presets
 
 _UPDATER: dict[str, Any] = {
     "population": 50,
@@ -58,5 +59,12 @@ PRESETS = (
         "quick",
         "small enough to watch; not a published setting",
         updater_options={"population": 8, "tournament": 3, "batch_size": 256},
+    ),
+    *study_presets(
+        {"nasbench201": 1, "nasbench-macro": 1},
+        population=20,
+        tournament=5,
+        batch_size=250,
+        batches=4,
     ),
 )

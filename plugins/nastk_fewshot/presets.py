@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nastk import Preset
+from nastk.base import study_presets
 from nastk.train import around
 
 _SOURCE = "Hu et al., ICLR 2022"
@@ -166,5 +167,10 @@ PRESETS: tuple[Preset, ...] = (
         "quick",
         "small enough to watch; not a published setting",
         updater_options={"inner_preset": "quick", "batches": 4},
+    ),
+    *study_presets(
+        {"nasbench201": 1, "nasbench-macro": 1},
+        **around("random", candidates=100, batch_size=250, batches=4),
+        batches=50,
     ),
 )

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nastk import Batch, PhaseCost, Plan, Preset, Probe
+from nastk.base import study_presets
 from nastk_gradient.hypergradient import first_order, second_order
 from nastk_gradient.published import (
     ALPHA,
@@ -108,6 +109,7 @@ class Darts(Relaxed):
             "steps",
             updater_options={"order": 1, "learning_rate": 3e-3, "warmup": 1},
         ),
+        *study_presets({"nasbench201": 1, "nasbench-macro": 1}, learning_rate=3e-3),
     )
 
     def before_step(self, probe: Probe, batch: Batch) -> None:

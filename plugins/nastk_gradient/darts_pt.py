@@ -23,6 +23,7 @@ from nastk import (
     Subspace,
     Wrapper,
 )
+from nastk.base import study_presets
 from nastk.train import TrainedBy, TrainedByOptions, around, as_weights
 from nastk_gradient.perturbation import RemovalScorer
 from nastk_gradient.published import BENCH_DATA, BENCH_SPACE, DARTS_SPACE, DARTS_TRAINER, HALVES
@@ -117,6 +118,9 @@ class DartsPt(TrainedBy, Wrapper):
                 "final": 1,
                 "batches": 2,
             },
+        ),
+        *study_presets(
+            {"nasbench201": 1, "nasbench-macro": 1}, inner="random", interval=1, batches=20
         ),
     )
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nastk import Batch, Mixture, PhaseCost, Plan, Preset, Probe
+from nastk.base import study_presets
 from nastk_gradient.dirichlet import divergence, mean, sample
 from nastk_gradient.published import (
     ALPHA,
@@ -102,6 +103,7 @@ class DrNas(Relaxed):
             "steps",
             updater_options={"learning_rate": 3e-3},
         ),
+        *study_presets({"nasbench201": 1, "nasbench-macro": 1}, learning_rate=3e-3),
     )
 
     @property

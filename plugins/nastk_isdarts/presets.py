@@ -1,6 +1,7 @@
 """The settings of the authors' scripts as presets, and a small preset for first runs."""
 
 from nastk import Preset
+from nastk.base import study_presets
 
 _SOURCE = "He et al., AAAI 2024, by the authors' code"
 _DATA = {"train_fraction": 1.0}
@@ -71,4 +72,5 @@ PRESETS = (
         # Eight operations on an edge need seven shrinks, and the first comes after one epoch.
         trainer_options={"epochs": 8},
     ),
+    *study_presets({"nasbench201": 1, "nasbench-macro": 1}, train="random", batches=50),
 )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from nastk import Mixture, Preset, Probe
+from nastk.base import study_presets
 from nastk_sampling.choice import Choice, ChoiceName, ChoiceOptions, PathUpdater
 from nastk_sampling.paths import fair_paths
 
@@ -39,6 +40,14 @@ class Fair(PathUpdater):
             "quick",
             "not published: few candidates, for a first look",
             updater_options={"candidates": 10, "population": 5, "generations": 2, "parents": 2},
+        ),
+        *study_presets(
+            {"nasbench201": 1, "nasbench-macro": 1},
+            choice="evolution",
+            population=20,
+            generations=10,
+            batch_size=250,
+            batches=4,
         ),
     )
 

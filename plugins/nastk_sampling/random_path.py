@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from nastk import Mixture, Preset, Probe
+from nastk.base import study_presets
 from nastk_sampling.choice import Choice, ChoiceName, ChoiceOptions, PathUpdater
 
 BY_RULE: dict[str, Choice] = {
@@ -76,6 +77,9 @@ class RandomPath(PathUpdater):
             "quick",
             "not published: few candidates, for a first look",
             updater_options={"candidates": 10, "population": 5, "generations": 2, "parents": 2},
+        ),
+        *study_presets(
+            {"nasbench201": 1, "nasbench-macro": 1}, candidates=100, batch_size=250, batches=4
         ),
     )
 

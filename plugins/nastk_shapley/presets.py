@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nastk import Preset
+from nastk.base import study_presets
 
 _PAPER = "Xiao et al., CVPR 2022"
 _CODE = "Euphoria16/Shapley-NAS"
@@ -146,5 +147,19 @@ PRESETS = (
         "quick",
         "small enough to watch; not a published setting",
         updater_options={"samples": 2, "batch_size": 64, "warmup": 2, "every": 2},
+    ),
+    # Values of paths, measured once, after all training; 210 orders are whole sets of antithetic
+    # ones with three and with five operations an edge.
+    *study_presets(
+        {"nasbench201": 1, "nasbench-macro": 1},
+        game="paths",
+        train="random",
+        connected=True,
+        antithetic=True,
+        samples=210,
+        batch_size=250,
+        warmup=1,
+        every=1000,
+        discretise_by="phi",
     ),
 )

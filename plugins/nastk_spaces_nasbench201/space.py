@@ -50,6 +50,21 @@ class NasBench201Space(SingleChoiceSpace):
             space_options={"channels": 8, "cells": 1},
             evaluators=("supernet", "size", "retrain,preset=quick,baseline=1"),
         ),
+        Preset(
+            "study",
+            "nastk: docs/studies/comparison.md",
+            space=("nasbench201",),
+            data=("folder",),
+            space_options={"channels": 8, "cells": 1},
+            data_options={"size": 8, "train_fraction": 0.8},
+            trainer_options={
+                "batch_size": 64,
+                "learning_rate": 0.025,
+                "minimum_learning_rate": 0.025,
+                "threads": 1,
+            },
+            evaluators=("size",),
+        ),
     )
 
     class Options(NasBench201Options):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pages_kit import LIGHT, events, result, trained, write_full_run, write_study, write_training
 from run_kit import CONFIG, event
 
+import nastk
 from nastk import ConfigurationError, NastkError
 from nastk.base import MissingExtraError
 from nastk.cli import run_record, run_records
@@ -280,6 +281,13 @@ def test_a_study_has_the_means_of_its_runs_and_why_others_have_none(tmp_path):
     assert "Each run can be repeated by its own settings" in text  # no study.json says how
 
 
+def test_a_study_says_how_it_was_registered(tmp_path):
+    for seeds in ([0], [0, 1]):
+        nastk.compare("toy", ["random"], "toy", seeds=seeds, trainer={"epochs": 1}, out=tmp_path)
+    text = document(tmp_path).text
+    assert "Registered on " in text and "Added later: seed 1 of random (" in text
+
+
 def test_a_study_that_cannot_be_tested_has_its_means_and_says_why(tmp_path, monkeypatch):
     def missing(groups):
         raise MissingExtraError("It needs scipy: pip install 'nastk[studies]'.")
@@ -295,7 +303,7 @@ def test_a_study_that_cannot_be_tested_has_its_means_and_says_why(tmp_path, monk
     ("labels", "words"),
     [
         (["random", "gm(inner=darts, groups=2)"],
-         "--updater random --updater gm -u gm.inner=darts -u gm.groups=2 --seeds 0,1,2 --out"),
+         "--updater random --updater gm,inner=darts,groups=2 --seeds 0,1,2 --out"),
         (["random", "gm(groups=[2, 3])"], "nastk search --config"),
         (["random", 3], "nastk search --config"),
         ([], "nastk search --config"),

@@ -7,7 +7,7 @@ import pytest
 from core_kit import WISHES
 
 import nastk
-from nastk import ConfigurationError, resolve
+from nastk import ConfigurationError, Evaluation, PhaseCost, resolve
 from nastk.runs import budget
 from nastk.runs.budget import Budget
 
@@ -88,23 +88,44 @@ def test_more_seconds_are_more_epochs(unit, monkeypatch):
     assert 1 <= few < many
 
 
-def test_evaluations_of_few_images_are_timed_whole(monkeypatch):
-    monkeypatch.setattr(budget, "PATIENCE", 0.01)
-    updater = nastk.use("random-search", evaluator="synflow")
-    run = assembled(updater)
-    took = iter(range(10**6))
+@pytest.fixture
+def clock(monkeypatch):
+    """The seconds of the clock that budgets of CPU seconds look at, in a list of one."""
+    now = [0.0]
+    monkeypatch.setitem(budget.CLOCKS, "cpu_seconds", lambda: now[0])
+    return now
 
-    def evaluate(architecture, probe):
-        """An evaluation that takes ten seconds by the clock of the test."""
-        assert run.space.edges
-        for _ in range(9):
-            next(took)
 
-    run = replace(run, trainer=replace(run.trainer, criterion=evaluate))
-    monkeypatch.setitem(budget.CLOCKS, "cpu_seconds", lambda: float(next(took)))
+def timed_evaluations(monkeypatch, clock, batches):
+    """A search by synflow that takes ten seconds for each of its batches of one image."""
+
+    def evaluate(self, architecture, probe):
+        for _ in range(batches):
+            self.context.run.check()
+            clock[0] += 10.0
+            self.context.run.charge(1, 1)
+        return Evaluation("synflow", {"synflow": 1.0})
+
+    run = assembled(nastk.use("random-search", evaluator="synflow"))
+    evaluator = type(run.trainer.criterion.evaluator)
+    monkeypatch.setattr(evaluator, "evaluate", evaluate)
+    one = PhaseCost(batches, batches)
+    return replace(run, plan=replace(run.plan, evaluation=one))
+
+
+def test_a_short_evaluation_is_timed_whole(monkeypatch, clock):
+    run = timed_evaluations(monkeypatch, clock, batches=1)
     assert Budget("cpu_seconds", 105.0).epochs(run) == 10
     with pytest.raises(ConfigurationError, match=r"too small .* \(epochs: 1\) takes about 10\."):
         Budget("cpu_seconds", 5.0).epochs(run)
+
+
+def test_a_long_evaluation_is_stopped_and_its_images_say_how_long_it_would_have_taken(
+    monkeypatch, clock
+):
+    run = timed_evaluations(monkeypatch, clock, batches=1_000)
+    assert Budget("cpu_seconds", 35_000.0).epochs(run) == 3
+    assert clock[0] < 100.0
 
 
 def study(out, **changes):

@@ -152,8 +152,8 @@ def test_a_comparison_is_of_one_problem(finished):
         ),
         (("--pareto", "params", "--json"), ['"fronts"', '"volumes"']),
         (("--csv",), ["problem,updater,seeds,"]),
-        (("--latex",), [r"\toprule", "toy on toy", "random"]),
-        (("--markdown",), ["toy on toy |"]),
+        (("--latex",), ["% toy on toy\n", "% ranks over all problems\n", r"\toprule", "random"]),
+        (("--markdown",), ["**toy on toy**\n", "toy on toy |", "| difference |"]),
     ],
 )
 def test_show_prints_it_in_every_form(finished, flags, words):

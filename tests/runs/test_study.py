@@ -257,3 +257,21 @@ def test_the_command_shows_the_table(workplace):
         assert words in out
     assert "darts, seed 1 -> s/darts-seed1" in err
     assert (workplace / "s" / "random-candidates=2-seed0" / "result.json").exists()
+
+
+def test_one_updater_takes_part_with_several_settings(workplace):
+    code, out, _ = called(
+        "compare", "--space", "toy", "--data", "toy", "--updater", "random,candidates=2",
+        "--updater", "random,candidates=3", "-u", "random.batches=1", "-u", "random.candidates=9",
+        "--epochs", "1", "--seeds", "0", "-o", "s", "--json", "-q",
+    )  # fmt: skip
+    assert code == 0
+    assert [row["updater"] for row in json.loads(out)["rows"]] == [
+        "random(batches=1, candidates=2)",
+        "random(batches=1, candidates=3)",
+    ]
+
+
+def test_an_updater_with_options_is_named_first(workplace):
+    code, _, err = called("compare", "--space", "toy", "--updater", ",candidates=2", "--seeds", "0")
+    assert code == 2 and "An updater is NAME[,OPTION=VALUE...]" in err

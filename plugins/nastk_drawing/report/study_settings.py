@@ -1,4 +1,4 @@
-"""How to repeat a study, and the settings that its runs share."""
+"""How a study was registered, how to repeat it, and the settings that its runs share."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nastk.base import UnreadableError, command, read_json
+from nastk.cli import registration
 from nastk.report import RunRecord
 from nastk_drawing.report import settings
 from nastk_drawing.report.parts import Code, Part, Section, Text
@@ -16,7 +17,7 @@ OPTION = re.compile(r"\w+=[^=]*")
 
 
 def sections(folder: Path, records: Sequence[RunRecord]) -> list[Section]:
-    """Returns how to repeat a study, the settings of its first run, and its environment."""
+    """Returns the protocol of a study, how to repeat it, its settings and its environment."""
     _, shared, environment = settings.sections(records[0])
     name = records[0].path.name
     several = len(by_problem(folder, records)) > 1
@@ -24,7 +25,9 @@ def sections(folder: Path, records: Sequence[RunRecord]) -> list[Section]:
         f"Those of {name}. Other runs differ in the updater and the seed, under a budget in epochs"
         f"{', and in what belongs to their problem' if several else ''}."
     )
+    registered = [Text(sentence) for sentence in registration(folder, records)]
     return [
+        *([Section("Protocol", registered)] if registered else []),
         Section("Repeat it", list(_repeat(folder, records))),
         Section(shared.heading, [Text(words), *shared.parts]),
         environment,
@@ -72,7 +75,7 @@ def _arguments(label: Any) -> list[str] | None:
     """Returns an updater's label, such as `shapley(samples=4)`, as arguments; None if unclear.
 
     >>> _arguments("shapley(samples=4)")
-    ['--updater', 'shapley', '-u', 'shapley.samples=4']
+    ['--updater', 'shapley,samples=4']
     """
     match = LABEL.fullmatch(label) if isinstance(label, str) else None
     if match is None:
@@ -80,4 +83,4 @@ def _arguments(label: Any) -> list[str] | None:
     name, options = match[1], match[2].split(", ") if match[2] else []
     if not all(OPTION.fullmatch(option) for option in options):
         return None
-    return ["--updater", name, *(word for option in options for word in ("-u", f"{name}.{option}"))]
+    return ["--updater", ",".join([name, *options])]
