@@ -33,7 +33,7 @@ class RegularizedEvolution(BlackBoxSearch):
             space=("nasbench201",),
             updater_options={"population": 10, "sample": 3, "duplicates": "paid"},
         ),
-        *study({"nasbench201": 1, "nasbench-macro": 1}, population=10, sample=3),
+        *study({"nasbench201": 28, "nasbench-macro": 10}, population=10, sample=3),
     )
 
     class Options(BlackBoxOptions):

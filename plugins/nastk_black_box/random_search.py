@@ -16,7 +16,7 @@ class RandomSearch(BlackBoxSearch):
 
     name = "random-search"
     summary = "evaluates distinct random architectures and takes the best; no supernet"
-    presets = (quick(), *study({"nasbench201": 1, "nasbench-macro": 1}))
+    presets = (quick(), *study({"nasbench201": 28, "nasbench-macro": 10}))
 
     class Options(BlackBoxOptions):
         """What the architectures are evaluated by."""

@@ -61,7 +61,7 @@ PRESETS = (
         updater_options={"population": 8, "tournament": 3, "batch_size": 256},
     ),
     *study_presets(
-        {"nasbench201": 1, "nasbench-macro": 1},
+        {"nasbench201": 13, "nasbench-macro": 5},
         population=20,
         tournament=5,
         batch_size=250,

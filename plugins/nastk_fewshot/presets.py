@@ -169,8 +169,8 @@ PRESETS: tuple[Preset, ...] = (
         updater_options={"inner_preset": "quick", "batches": 4},
     ),
     *study_presets(
-        {"nasbench201": 1, "nasbench-macro": 1},
+        {"nasbench201": 8, "nasbench-macro": 4},
         **around("random", candidates=100, batch_size=250, batches=4),
-        batches=50,
+        batches=20,
     ),
 )

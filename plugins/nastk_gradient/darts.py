@@ -109,7 +109,7 @@ class Darts(Relaxed):
             "steps",
             updater_options={"order": 1, "learning_rate": 3e-3, "warmup": 1},
         ),
-        *study_presets({"nasbench201": 1, "nasbench-macro": 1}, learning_rate=3e-3),
+        *study_presets({"nasbench201": 6, "nasbench-macro": 2}, learning_rate=3e-3),
     )
 
     def before_step(self, probe: Probe, batch: Batch) -> None:

@@ -120,7 +120,7 @@ class DartsPt(TrainedBy, Wrapper):
             },
         ),
         *study_presets(
-            {"nasbench201": 1, "nasbench-macro": 1}, inner="random", interval=1, batches=20
+            {"nasbench201": 29, "nasbench-macro": 13}, inner="random", interval=1, batches=20
         ),
     )
 

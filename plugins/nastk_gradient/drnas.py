@@ -103,7 +103,7 @@ class DrNas(Relaxed):
             "steps",
             updater_options={"learning_rate": 3e-3},
         ),
-        *study_presets({"nasbench201": 1, "nasbench-macro": 1}, learning_rate=3e-3),
+        *study_presets({"nasbench201": 6, "nasbench-macro": 2}, learning_rate=3e-3),
     )
 
     @property

@@ -72,5 +72,5 @@ PRESETS = (
         # Eight operations on an edge need seven shrinks, and the first comes after one epoch.
         trainer_options={"epochs": 8},
     ),
-    *study_presets({"nasbench201": 1, "nasbench-macro": 1}, train="random", batches=50),
+    *study_presets({"nasbench201": 26, "nasbench-macro": 13}, train="random", batches=50),
 )

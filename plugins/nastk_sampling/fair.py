@@ -42,7 +42,7 @@ class Fair(PathUpdater):
             updater_options={"candidates": 10, "population": 5, "generations": 2, "parents": 2},
         ),
         *study_presets(
-            {"nasbench201": 1, "nasbench-macro": 1},
+            {"nasbench201": 7, "nasbench-macro": 5},
             choice="evolution",
             population=20,
             generations=10,

@@ -79,7 +79,7 @@ class RandomPath(PathUpdater):
             updater_options={"candidates": 10, "population": 5, "generations": 2, "parents": 2},
         ),
         *study_presets(
-            {"nasbench201": 1, "nasbench-macro": 1}, candidates=100, batch_size=250, batches=4
+            {"nasbench201": 30, "nasbench-macro": 14}, candidates=100, batch_size=250, batches=4
         ),
     )
 

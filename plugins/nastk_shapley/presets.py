@@ -139,6 +139,25 @@ _ROBUST = (
     ),
 )
 
+
+def _study(space: str, epochs: int) -> tuple[Preset, ...]:
+    """Returns the preset of the study of nastk: values of paths, measured after all training.
+
+    420 removal orders are whole sets of antithetic ones with three and with five operations.
+    """
+    return study_presets(
+        {space: epochs},
+        game="paths",
+        train="random",
+        connected=True,
+        antithetic=True,
+        samples=420,
+        batch_size=250,
+        warmup=epochs,
+        discretise_by="phi",
+    )
+
+
 PRESETS = (
     *_DARTS,
     _BENCH,
@@ -148,18 +167,6 @@ PRESETS = (
         "small enough to watch; not a published setting",
         updater_options={"samples": 2, "batch_size": 64, "warmup": 2, "every": 2},
     ),
-    # Values of paths, measured once, after all training; 210 orders are whole sets of antithetic
-    # ones with three and with five operations an edge.
-    *study_presets(
-        {"nasbench201": 1, "nasbench-macro": 1},
-        game="paths",
-        train="random",
-        connected=True,
-        antithetic=True,
-        samples=210,
-        batch_size=250,
-        warmup=1,
-        every=1000,
-        discretise_by="phi",
-    ),
+    *_study("nasbench201", 28),
+    *_study("nasbench-macro", 11),
 )
