@@ -2,6 +2,7 @@
 
 executor.py  the executor
 needs.py     what a task asks of a node
+reports.py   how reports of a task come to the study
 task.py      what a task does
 """
 

@@ -5,19 +5,21 @@ import os
 import pickle
 import time
 import warnings
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, TypeVar
 
 from pydantic import Field
 
 import nastk
-from nastk import Executor, JobReport, Workload
+from nastk import ConfigurationError, Executor, JobReport, Workload
 from nastk.base import library
 from nastk_ray.needs import missing, needs
+from nastk_ray.reports import PURPOSE, Heard, Inbox
 from nastk_ray.task import carry_out
 
+Answer = TypeVar("Answer")
 PAUSE = 0.5
-"""Seconds between two looks for tasks that have ended."""
+"""Seconds between two looks for what tasks report, and for those that have ended."""
 PATIENCE = 60.0
 """Seconds that cancelled tasks have for the checkpoints of their runs."""
 
@@ -65,56 +67,97 @@ class Ray(Executor):
     def __init__(self, options: Any = None) -> None:
         super().__init__(options)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        self._ray = library("ray", "ray", "The executor ray")
+        self._ray = library("ray", "ray", PURPOSE)
 
     def carry_out(self, work: Workload) -> Generator[JobReport, None, None]:
-        """Called with the runs that are to be done: yields the reports of each when it ends."""
+        """Called with the runs that are to be done: yields what they report while they train."""
         ray, options = self._ray, self.options
         ours = not ray.is_initialized()
         if ours:
-            ray.init(address=options.address, logging_level=logging.WARNING, log_to_driver=False)
+            _begin(ray, options.address)
         tasks: dict[Any, Any] = {}
+        inbox = None
         try:
             asked = needs(work, options, ray.cluster_resources())
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             if remark := missing(asked, nodes):
                 warnings.warn(remark, RuntimeWarning, stacklevel=2)
+            inbox = Inbox(ray)
             remote = ray.remote(**asked)(carry_out)
             for job in work.jobs:
-                tasks[remote.remote(pickle.dumps(job), asked["num_cpus"])] = job
-            while tasks:
-                for task in _ended(ray, list(tasks)):
-                    job = tasks.pop(task)
-                    try:
-                        reports = ray.get(task)
-                    except ray.exceptions.RayError as error:
-                        reports = [job.failed(f"Ray lost it: {_first_line(error)}")]
-                    yield from reports
+                task = remote.remote(pickle.dumps(job), asked["num_cpus"], inbox.queue)
+                tasks[task] = job
+            yield from _reports(ray, tasks, inbox)
         finally:
             for task in tasks:
                 ray.cancel(task)
             if tasks:
                 ray.wait(list(tasks), num_returns=len(tasks), timeout=PATIENCE)
+            if inbox is not None:
+                inbox.close()
             if ours:
                 ray.shutdown()
 
 
-def _ended(ray: Any, tasks: list[Any]) -> list[Any]:
-    """Returns the tasks that have ended, after a pause where there is none.
+def _begin(ray: Any, address: str | None) -> None:
+    """Connect this process with a cluster.
+
+    Raises:
+        ConfigurationError: that fails.
+    """
+    try:
+        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        first: BaseException = error
+        while cause := first.__cause__ or first.__context__:
+            first = cause
+        where = "none was named" if address is None else repr(address)
+        raise ConfigurationError(
+            f"Ray finds no cluster (address: {where}): {_first_line(first)} Start one with `ray "
+            "start --head`, or name another with --executor ray,address=HOST:PORT. A cluster with "
+            "a token is only found under RAY_AUTH_MODE=token, with the token in RAY_AUTH_TOKEN or "
+            "~/.ray/auth_token."
+        ) from None
+
+
+def _reports(ray: Any, tasks: dict[Any, Any], inbox: Inbox) -> Iterator[JobReport]:
+    """Yields what the tasks report until all have ended, and takes out those that have."""
+    heard = Heard()
+    while tasks:
+        # These are asked first, so that all that they ever sent is in the inbox.
+        ended, messages = _asked(
+            lambda: (
+                ray.wait(list(tasks), num_returns=len(tasks), timeout=0)[0],
+                list(inbox.messages()),
+            )
+        )
+        for message in messages:
+            yield from heard.reports(message)
+        for task in ended:
+            job = tasks.pop(task)
+            try:
+                ending = ray.get(task)
+            except ray.exceptions.RayError as error:
+                yield job.failed(f"Ray lost it: {_first_line(error)}")
+            else:
+                yield from heard.reports(ending) if ending else ()
+        if not ended:
+            time.sleep(PAUSE)
+
+
+def _asked(question: Callable[[], Answer]) -> Answer:
+    """Returns the answer to a question to Ray that takes no time.
 
     Ray is not asked to wait: where a signal's handler raises inside of it, as Ctrl-C does, Ray's
     own error would hide the handler's. In the short time of the question it still may.
     """
     try:
-        ended: list[Any] = ray.wait(tasks, num_returns=len(tasks), timeout=0)[0]
+        return question()
     except SystemError as error:
         raise error.__cause__ or error from None
-    if not ended:
-        time.sleep(PAUSE)
-    return ended
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     """Returns the first line of an error of Ray, whose messages hold whole tracebacks."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

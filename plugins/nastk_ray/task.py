@@ -2,37 +2,50 @@
 
 import pickle
 import signal
+from collections.abc import Iterator
 from threading import Event
 from typing import Any
+from uuid import uuid4
 
 from nastk import Job, JobReport, StopRequested
+from nastk_ray.reports import Message, send
 
 REGISTERED = "protocol.json"
 """A file that every study's folder holds before its first run begins."""
 
 
-def carry_out(pickled: bytes, threads: int) -> list[JobReport]:
-    """Returns the reports of the pickled job, events that only show progress excepted.
+def carry_out(pickled: bytes, threads: int, queue: Any) -> Message | None:
+    """Returns how the pickled job ended; None if it was stopped and can be resumed.
 
-    A cancelled task gets a SIGINT: the run then writes its checkpoint and the task ends.
+    What is heard of it until then is sent to the queue, events that only show progress excepted. A
+    cancelled task gets a SIGINT: the run then writes its checkpoint and the task ends.
     """
     import torch
 
     torch.set_num_threads(threads)
     job: Job = pickle.loads(pickled)
+    attempt = uuid4().hex
     if not (job.folder.path.parent / REGISTERED).is_file():
-        return [_unshared(job)]
-    stop, reports = Event(), []
+        return attempt, _unshared(job)
+    stop = Event()
     before = signal.signal(signal.SIGINT, lambda number, frame: stop.set())
     try:
-        for report in job.carry_out(stop=stop):
-            if report.event is None or not report.event.transient:
-                reports.append(report)
+        for report in _heard(job, stop):
+            if report.kind not in ("began", "event"):
+                return attempt, report
+            send(queue, (attempt, report))
     except StopRequested:
-        pass  # the run can be resumed
+        pass
     finally:
         signal.signal(signal.SIGINT, before)
-    return reports
+    return None
+
+
+def _heard(job: Job, stop: Event) -> Iterator[JobReport]:
+    """Yields the reports of a job that are worth sending."""
+    for report in job.carry_out(stop=stop):
+        if report.event is None or not report.event.transient:
+            yield report
 
 
 def _unshared(job: Job) -> JobReport:
