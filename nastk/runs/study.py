@@ -15,6 +15,7 @@ from nastk.base.component import ComponentSpec
 from nastk.runs.executing import Manner, execute
 from nastk.runs.executor import made
 from nastk.runs.folder import RunFolder
+from nastk.runs.images import shared_images
 from nastk.runs.job import Around, JobReport
 from nastk.runs.protocol import registered
 from nastk.runs.relay import Observer
@@ -98,10 +99,11 @@ def compare(
         hear,
         wait,
     )
-    cells = plan(shared, updaters, list(seeds), Path(out), budget)
-    Tracking.of(RunFolder(Path(out)), manner.trackers)  # refuses what no run could have
-    cells = registered(cells, Path(out), metric)
-    execute(cells, manner)
+    with shared_images():
+        cells = plan(shared, updaters, list(seeds), Path(out), budget)
+        Tracking.of(RunFolder(Path(out)), manner.trackers)  # refuses what no run could have
+        cells = registered(cells, Path(out), metric)
+        execute(cells, manner)
     study = Study.of(Path(out), cells)
     study.store()
     return study

@@ -259,6 +259,18 @@ def test_the_command_shows_the_table(workplace):
     assert (workplace / "s" / "random-candidates=2-seed0" / "result.json").exists()
 
 
+def test_a_study_reads_its_images_once_and_another_reads_its_own(tmp_path, monkeypatch):
+    made, toy = [], nastk.catalogue().load("data", "toy")
+    begin = toy.__init__
+    monkeypatch.setattr(
+        toy, "__init__", lambda self, *given: made.append(self) or begin(self, *given)
+    )
+    study(tmp_path / "one", ["darts"], seeds=[0, 1])
+    assert len(made) == 1
+    study(tmp_path / "other", ["darts"], seeds=[0])
+    assert len(made) == 2
+
+
 def test_one_updater_takes_part_with_several_settings(workplace):
     code, out, _ = called(
         "compare", "--space", "toy", "--data", "toy", "--updater", "random,candidates=2",
