@@ -250,6 +250,26 @@ def draw() -> None:
     import matplotlib.pyplot as plt
 
     ranked = sorted(rows(), key=lambda row: (int(row["rung"]), float(row["tau"])))
+    of_space = {space: [row for row in ranked if row["space"] == space] for space in OF_SPACE}
+    for space, found in of_space.items():
+        print_rows(space, found)
+    heights = [len(found) + 1 for found in of_space.values()]
+    figure, panels = plt.subplots(
+        len(heights),
+        figsize=(6.4, 1.2 + 0.22 * sum(heights)),
+        height_ratios=heights,
+        sharex=True,
+        layout="constrained",
+    )
+    for axes, (space, found) in zip(panels, of_space.items(), strict=True):
+        draw_rows(axes, space, found)
+    panels[-1].set_xlabel("Kendall's tau with the table (dotted: counting convolutions)")
+    figure.savefig(PICTURE)
+
+
+def print_rows(space: str, ranked: list[dict[str, str]]) -> None:
+    """Print the rows of a space as a Markdown table, the last first."""
+    print(f"\n{space}\n")
     print("| setting | seed | CPU seconds | steps | tau [95 %] | two halves | best tenth | NDCG |")
     print("|---|---|---|---|---|---|---|---|")
     for row in reversed(ranked):
@@ -262,18 +282,21 @@ def draw() -> None:
             f"{int(row['steps']):,}",
         )
         print("| " + " | ".join((*first, f"{tau} [{low}, {high}]", *others)) + " |")
-    figure, axes = plt.subplots(figsize=(6.4, 0.8 + 0.22 * len(ranked)), layout="constrained")
+
+
+def draw_rows(axes: Any, space: str, ranked: list[dict[str, str]]) -> None:
+    """Draw the rows of a space, the last on top."""
     for place, row in enumerate(ranked):
         tau, low, high = (float(row[key]) for key in ("tau", "tau_low", "tau_high"))
         axes.plot([low, high], [place, place], color="C0", linewidth=1)
         axes.plot([tau], [place], "o", color="C0", markersize=4)
     names = [f"{row['setting']}, seed {row['seed']}, {RUNGS[int(row['rung'])]} s" for row in ranked]
     axes.set_yticks(range(len(ranked)), names, fontsize=8)
+    axes.set_ylim(-0.8, len(ranked) - 0.2)
     axes.axvline(0, color="tab:gray", linewidth=0.8)
     axes.axvline(float(ranked[0]["tau_convolutions"]), color="tab:gray", linestyle=":")
-    axes.set_xlabel("Kendall's tau with the table (dotted: counting convolutions)")
+    axes.set_title(space, fontsize=9, loc="left")
     axes.spines[["top", "right", "left"]].set_visible(False)
-    figure.savefig(PICTURE)
 
 
 if __name__ == "__main__":
