@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, g
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
+from nastk.base import defaults
 from nastk.base.errors import ConfigurationError, NastkError, PluginError, near_miss
 from nastk.base.reading import json_value
 from nastk.base.renamed import renamed_fields
@@ -111,7 +112,7 @@ def study_presets(epochs: Mapping[str, int], **updater_options: Any) -> tuple[Pr
             STUDY,
             "nastk: docs/studies/comparison.md",
             space=(space,),
-            data=("folder",),
+            data=(defaults.STUDY_DATA,),
             updater_options=updater_options,
             trainer_options={"epochs": number},
         )

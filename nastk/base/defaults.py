@@ -39,6 +39,9 @@ STUDY_SPACE_EXAMPLE = "nasbench201"
 DATA_EXAMPLE, DATA_FROM_FOLDER = "cifar10", "folder:PATH"
 """The data sources in examples: a published data set, and a folder of the user's own images."""
 
+STUDY_DATA = "folder"
+"""The data source that the presets `study` are for."""
+
 NETWORK_EVALUATORS = ("size", "retrain")
 """Examples of evaluators that need no trained supernet."""
 

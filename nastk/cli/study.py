@@ -270,7 +270,7 @@ def _specs(updaters: Sequence[str], pairs: Sequence[str]) -> list[ComponentSpec]
     An updater is written as `NAME[,OPTION=VALUE...]`, so that one may stand there with several
     settings. `random` is among them if it has options.
     """
-    form = "An updater is NAME[,OPTION=VALUE...], such as random,candidates=50"
+    form = f"An updater is NAME[,OPTION=VALUE...], such as {defaults.BASELINE},candidates=50"
     uses = [named_spec(text, form) for text in updaters]
     shared: dict[str, dict[str, Any]] = {use.name: {} for use in uses}
     shared.setdefault(defaults.BASELINE, {})

@@ -20,7 +20,7 @@ from nastk_black_box.search import BlackBoxOptions, BlackBoxSearch, Proposal
 class RegularizedEvolution(BlackBoxSearch):
     """Breeds architectures by mutation; age, not fitness, decides who leaves the population.
 
-    Example: `nastk.use("regularized-evolution", evaluator="table", population=10, sample=3)`
+    Example: `nastk.use("regularized-evolution", evaluator="table", population=5, sample=2)`
     """
 
     name = "regularized-evolution"
@@ -33,7 +33,7 @@ class RegularizedEvolution(BlackBoxSearch):
             space=("nasbench201",),
             updater_options={"population": 10, "sample": 3, "duplicates": "paid"},
         ),
-        *study({"nasbench201": 28, "nasbench-macro": 10}, population=10, sample=3),
+        *study({"nasbench201": 28, "nasbench-macro": 10}, population=5, sample=2),
     )
 
     class Options(BlackBoxOptions):

@@ -98,7 +98,6 @@ class EstimateOptions(Options):
     )
     antithetic: bool = Field(
         False,
-        json_schema_extra=EXPERIMENTAL,
         description=(
             "follow each order by its reverse; needs an even number of samples; game=paths: rounds "
             "of as many sets as an edge has operations, which hold different pairs of operations"
