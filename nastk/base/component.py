@@ -99,17 +99,20 @@ class Preset:
 STUDY = "study"
 
 
-def study_presets(epochs: Mapping[str, int], **updater_options: Any) -> tuple[Preset, ...]:
+def study_presets(
+    epochs: Mapping[str, int], name: str = STUDY, /, **updater_options: Any
+) -> tuple[Preset, ...]:
     """Returns the presets `study` of an updater: one for each space of the study of nastk.
 
     `epochs` has what fits into the study's CPU seconds, by space; the spaces' own presets have the
-    size of the supernet, the images and the training (docs/studies/comparison.md).
+    size of the supernet, the images and the training (docs/studies/comparison.md). A preset of
+    another `name` is for `nastk compare --preset study --updater UPDATER,preset=NAME`.
 
     Example: `presets = (*study_presets({"nasbench201": 40}, candidates=100),)`
     """
     return tuple(
         Preset(
-            STUDY,
+            name,
             "nastk: docs/studies/comparison.md",
             space=(space,),
             data=(defaults.STUDY_DATA,),

@@ -158,6 +158,19 @@ def _study(space: str, epochs: int) -> tuple[Preset, ...]:
     )
 
 
+_PUBLISHED_GAME = study_presets(
+    {"nasbench201": 11, "nasbench-macro": 4},
+    "study-mixtures",
+    game="mixtures",
+    train=None,
+    connected=False,
+    antithetic=False,
+    samples=10,
+    batch_size=250,
+    warmup=3,
+    discretise_by="alpha",
+)
+
 PRESETS = (
     *_DARTS,
     _BENCH,
@@ -169,4 +182,5 @@ PRESETS = (
     ),
     *_study("nasbench201", 28),
     *_study("nasbench-macro", 11),
+    *_PUBLISHED_GAME,
 )

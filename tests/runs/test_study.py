@@ -10,7 +10,7 @@ import pytest
 from cli_kit import called
 
 import nastk
-from nastk import ConfigurationError, StopRequested
+from nastk import ConfigurationError, Preset, StopRequested
 from nastk.cli.study import _specs, seed_range
 from nastk.runs import checkpoint
 from nastk.runs.folder import RunFolder
@@ -282,6 +282,27 @@ def test_one_updater_takes_part_with_several_settings(workplace):
         "random(batches=1, candidates=2)",
         "random(batches=1, candidates=3)",
     ]
+
+
+def test_an_updater_may_have_a_preset_of_its_own(tmp_path, monkeypatch):
+    darts = nastk.catalogue().load("updater", "darts")
+    brief = Preset(
+        "brief",
+        "not published",
+        updater_options={"order": 2, "warmup": 0},
+        trainer_options={"epochs": 1},
+    )
+    monkeypatch.setattr(darts, "presets", (*darts.presets, brief))
+    own = nastk.use("darts", preset="brief", learning_rate=0.5)
+    found = study(tmp_path, ["darts", own], seeds=[0], trainer={"batch_size": 32}, preset="quick")
+    configs = [cell.config for cell in found.cells]
+    assert [cell.label for cell in found.cells][1] == "darts(preset=brief, learning_rate=0.5)"
+    assert (configs[1].updater.options["order"], configs[1].trainer.epochs) == (2, 1)
+    assert configs[1].updater.options["learning_rate"] == 0.5
+    assert configs[0].updater.options["order"] == 1 and configs[0].trainer.epochs > 1
+    assert configs[1].preset == "quick" and configs[1].trainer.batch_size == 32
+    with pytest.raises(ConfigurationError, match=r"'darts' has no preset 'breif' .*Did you mean"):
+        study(tmp_path / "other", [nastk.use("darts", preset="breif")], seeds=[0])
 
 
 def test_an_updater_with_options_is_named_first(workplace):
