@@ -1,10 +1,14 @@
-"""What the runs of a study show, for reports: `comparison`, `overall`, `fronts`, `registration`."""
+"""What reports say of a study: `comparison`, `overall`, `fronts`, `registration`, `repetition`."""
 
+import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nastk.base import defaults
+from nastk.base.component import ComponentSpec, json_or_text, named_spec
 from nastk.base.errors import ConfigurationError
 from nastk.report.record import RunRecord
 
@@ -109,3 +113,53 @@ def _metrics(record: RunRecord) -> dict[str, float]:
     """Returns all metrics of a finished run."""
     evaluations = record.result.get("evaluations") or ()
     return {name: value for each in evaluations for name, value in each["metrics"].items()}
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """How a study is made again: the arguments of `nastk compare`, beside its `--config FILE`.
+
+    `file` is the content of that file; None: the `config.json` of any run of the study serves.
+    `remarks` are sentences on how the new study may differ.
+
+    Example: `command("nastk", "compare", "--config", "again.json", *found.arguments)`
+    """
+
+    arguments: Sequence[str]
+    file: Mapping[str, Any] | None
+    remarks: Sequence[str]
+
+
+def repetition(folder: Path, records: Sequence[RunRecord]) -> Repetition:
+    """Returns how the study in a folder is made again; `records` are its runs.
+
+    Raises:
+        NastkError: no command makes it, or what it needs is not installed; says why.
+    """
+    from nastk.runs.repeating import repeated
+
+    found = repeated(folder, {record.path.name: record.config for record in records})
+    arguments = [word for spec in found.updaters for word in ("--updater", _text(spec))]
+    arguments += ["--seeds", ",".join(map(str, found.seeds))]
+    for flag, value in (("--budget", found.budget), ("--metric", found.metric)):
+        arguments += [] if value is None else [flag, value]
+    return Repetition(arguments, None if found.is_plain else found.config, found.remarks)
+
+
+def _text(spec: ComponentSpec) -> str:
+    """Returns a component as `NAME[,OPTION=VALUE...]`.
+
+    Raises:
+        ConfigurationError: a value cannot be written so.
+    """
+    parts = [spec.name]
+    for name, value in spec.options.items():
+        is_plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w.+/-]*", value)
+        if is_plain and json_or_text(value, name) == value:
+            parts.append(f"{name}={value}")
+        else:
+            parts.append(f"{name}={json.dumps(value, separators=(',', ':'))}")
+    text = ",".join(parts)
+    if named_spec(text, "A component is NAME[,OPTION=VALUE...]") != spec:
+        raise ConfigurationError(f"The options of {spec.name} cannot stand on a command line.")
+    return text

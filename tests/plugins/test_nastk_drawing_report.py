@@ -17,9 +17,9 @@ from run_kit import CONFIG, event
 import nastk
 from nastk import ConfigurationError, NastkError
 from nastk.base import MissingExtraError
-from nastk.cli import run_record, run_records
+from nastk.cli import run_record
 from nastk_drawing import write_report
-from nastk_drawing.report import headline, source, study, study_settings, theme
+from nastk_drawing.report import headline, source, study, theme
 from nastk_drawing.report.embedding import embedded
 
 VOID = {"meta", "link", "br", "img", "path", "use"}
@@ -278,7 +278,7 @@ def test_a_study_has_the_means_of_its_runs_and_why_others_have_none(tmp_path):
     assert "random-seed2 interrupted 1 of 2" in text
     assert "kendall by scores" in text and "scores low" not in text
     assert len(page.figures) == 4
-    assert "Each run can be repeated by its own settings" in text  # no study.json says how
+    assert "nastk compare --config" in text and "--updater gm,inner=darts" not in text
 
 
 def test_a_study_says_how_it_was_registered(tmp_path):
@@ -297,24 +297,6 @@ def test_a_study_that_cannot_be_tested_has_its_means_and_says_why(tmp_path, monk
     assert "gm has the highest table test accuracy: 61.00 ± 1.41 %; next is random with 41" in text
     assert "With 2 seeds a deviation of so few is a guess" in text
     assert "Differences are not tested" in text and "nastk[studies]" in text
-
-
-@pytest.mark.parametrize(
-    ("labels", "words"),
-    [
-        (["random", "gm(inner=darts, groups=2)"],
-         "--updater random --updater gm,inner=darts,groups=2 --seeds 0,1,2 --out"),
-        (["random", "gm(groups=[2, 3])"], "nastk search --config"),
-        (["random", 3], "nastk search --config"),
-        ([], "nastk search --config"),
-    ],
-)  # fmt: skip
-def test_a_study_says_how_to_make_it_again(labels, words, tmp_path):
-    folder = write_study(tmp_path / "study")
-    rows = [{"updater": label} for label in labels]
-    (folder / "study.json").write_text(json.dumps(rows))
-    parts = study_settings.sections(folder, run_records(folder))[0].parts
-    assert words in parts[1].text
 
 
 @pytest.mark.parametrize(

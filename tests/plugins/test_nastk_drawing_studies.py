@@ -1,5 +1,8 @@
 """Pictures and reports of studies, of several problems too: what they say, and what is refused."""
 
+import json
+from pathlib import Path
+
 import pytest
 from cli_kit import called
 from pages_kit import write_problems, write_study
@@ -10,6 +13,7 @@ from nastk_drawing.charts import anytime, ranks
 from nastk_drawing.charts.fronts import COSTS
 from nastk_drawing.charts.fronts import panel as front_panel
 from nastk_drawing.charts.panel import single
+from nastk_drawing.report import study_settings
 
 
 def texts(figure):
@@ -20,6 +24,46 @@ def texts(figure):
 def study(tmp_path_factory):
     """The folder of a study of two problems."""
     return write_problems(tmp_path_factory.mktemp("studies") / "s")
+
+
+# ---------------------------------------------------------------- made again
+
+
+def repeat_it(folder):
+    """The parts of the section on how to repeat a study."""
+    return study_settings.sections(folder, run_records(folder))[0].parts
+
+
+def test_a_study_says_how_to_make_it_again(tmp_path):
+    folder = write_study(tmp_path / "study")
+    said, code = repeat_it(folder)
+    assert said.words.startswith("With the folder at hand, this command makes the study again")
+    own = folder / "gm-seed0" / "config.json"
+    words = "--updater gm --updater random --seeds 0,1,2 --out runs/again"
+    assert code.text == f"nastk compare --config {own} {words}"
+
+
+def test_a_study_of_several_problems_is_made_again_with_a_file(study):
+    said, code, file = repeat_it(study)
+    assert said.words.startswith("With the file again.json, this command makes the study again")
+    assert code.text.startswith("nastk compare --config again.json --updater ")
+    assert code.text.endswith(" --seeds 0,1 --out runs/again")
+    assert file.summary == "Save this as again.json"
+    kept = json.loads(file.parts[0].text)
+    paths = [Path(data["options"]["path"]).name for data in kept["data"]]
+    assert paths == ["place0", "place1"]
+    assert kept["space"]["name"] == "nasbench201" and kept["trainer"]["batch_size"] == 16
+
+
+def test_a_study_that_no_command_makes_again_says_why(tmp_path):
+    folder = write_study(tmp_path / "study")
+    path = folder / "random-seed0" / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, "trainer": {"epochs": 9}}))
+    said, more, code = repeat_it(folder)
+    assert "No single command makes this study again: No config file gives" in said.words
+    assert more.words == "Each run can be repeated by its own settings, such as:"
+    assert code.text.startswith("nastk search --config")
 
 
 # ---------------------------------------------------------------- problems

@@ -1,19 +1,19 @@
 """How a study was registered, how to repeat it, and the settings that its runs share."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from nastk.base import UnreadableError, command, read_json
-from nastk.cli import registration
+from nastk import NastkError
+from nastk.base import command
+from nastk.cli import registration, repetition
 from nastk.report import RunRecord
 from nastk_drawing.report import settings
-from nastk_drawing.report.parts import Code, Part, Section, Text
+from nastk_drawing.report.parts import Code, Details, Part, Section, Text
 from nastk_drawing.study_runs import by_problem
 
-LABEL = re.compile(r"([\w.-]+)(?:\((.*)\))?")
-OPTION = re.compile(r"\w+=[^=]*")
+FILE = "again.json"
+"""The name of the config file that makes a study again, in the report's words."""
 
 
 def sections(folder: Path, records: Sequence[RunRecord]) -> list[Section]:
@@ -35,52 +35,20 @@ def sections(folder: Path, records: Sequence[RunRecord]) -> list[Section]:
 
 
 def _repeat(folder: Path, records: Sequence[RunRecord]) -> Iterator[Part]:
-    """Yields the command that makes the study again; without it, that of one run."""
-    first = records[0]
-    file = first.path / settings.CONFIG
-    updaters = _updaters(folder)
-    if updaters is None or first.config.get("budget"):
-        yield Text("Each run can be repeated by its own settings, such as:")
-        yield Code(command("nastk", "search", "--config", file, "--out", "runs/again"))
-        return
-    yield Text("With the folder at hand, this command makes the study again:")
-    seeds = ",".join(map(str, sorted({run.config["seed"] for run in records})))
-    yield Code(
-        command("nastk", "compare", "--config", file, *updaters, "--seeds", seeds,
-                "--out", "runs/again")
-    )  # fmt: skip
-
-
-def _updaters(folder: Path) -> list[str] | None:
-    """Returns the updaters of a study with their options as arguments of `nastk compare`.
-
-    They are read from `study.json`; None where it is missing, as in an unfinished study, in a study
-    of several problems, or where a value has signs that its text does not tell apart.
-    """
+    """Yields the command that makes the study again; without one, why, and that of one run."""
+    own = records[0].path / settings.CONFIG
     try:
-        rows = read_json(folder / "study.json")
-    except UnreadableError:
-        return None
-    arguments: list[str] = []
-    for row in rows if isinstance(rows, list) else []:
-        single = isinstance(row, Mapping) and "problem" not in row
-        found = _arguments(row.get("updater")) if single else None
-        if found is None:
-            return None
-        arguments += found
-    return arguments or None
-
-
-def _arguments(label: Any) -> list[str] | None:
-    """Returns an updater's label, such as `shapley(samples=4)`, as arguments; None if unclear.
-
-    >>> _arguments("shapley(samples=4)")
-    ['--updater', 'shapley,samples=4']
-    """
-    match = LABEL.fullmatch(label) if isinstance(label, str) else None
-    if match is None:
-        return None
-    name, options = match[1], match[2].split(", ") if match[2] else []
-    if not all(OPTION.fullmatch(option) for option in options):
-        return None
-    return ["--updater", ",".join([name, *options])]
+        found = repetition(folder, records)
+    except NastkError as error:
+        yield Text(f"No single command makes this study again: {error}")
+        yield Text("Each run can be repeated by its own settings, such as:")
+        yield Code(command("nastk", "search", "--config", own, "--out", "runs/again"))
+        return
+    given = "With the folder at hand" if found.file is None else f"With the file {FILE}"
+    yield Text(f"{given}, this command makes the study again:")
+    file = own if found.file is None else FILE
+    words = ("--config", file, *found.arguments, "--out", "runs/again")
+    yield Code(command("nastk", "compare", *words))
+    if found.file is not None:
+        yield Details(f"Save this as {FILE}", [Code(json.dumps(found.file, indent=2))])
+    yield from map(Text, found.remarks)
