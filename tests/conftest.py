@@ -37,6 +37,7 @@ EXACT = (
     "runs/test_executing",
     "runs/test_following",
     "runs/test_record",
+    "runs/test_repeating",
     "runs/test_study",
     "test_benchmarks",
     "test_reproduction",
