@@ -30,6 +30,9 @@ LARGEST = {
 }
 """The block with the most parameters everywhere, as the benchmarks write it."""
 
+REPLACED = "game=mixtures"
+"""Part of the name of the run that the page says was replaced."""
+
 app = typer.Typer(add_completion=False)
 
 
@@ -113,7 +116,7 @@ def runs(study: Path) -> None:
     """Print the mean of every updater's finished runs, a Markdown table for each space."""
     found: dict[str, dict[str, list[dict[str, float]]]] = {}
     for record in run_records(study):
-        if record.state == "finished":
+        if record.state == "finished" and REPLACED not in record.path.name:
             of_space = found.setdefault(record.config["space"]["name"], {})
             of_space.setdefault(label(record.config), []).append(metrics(record))
     heads = (

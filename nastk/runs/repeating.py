@@ -16,6 +16,7 @@ from nastk.base.component import ComponentSpec
 from nastk.base.errors import ConfigurationError
 from nastk.base.spending import spending
 from nastk.runs.config import NO_PRESET, resolve
+from nastk.runs.own_preset import with_own_preset
 from nastk.runs.problem import Problem, problems
 from nastk.runs.protocol import Protocol
 
@@ -239,12 +240,12 @@ def _differing(
     """Returns the keys in which a run of the repeated study would differ from that of a row."""
     plain = {key: value for key, value in request.items() if key != "problems"}
     own = replace(problem, own=request.get("problems", {}))
-    asked = {**own.request(plain), "updater": spec}
-    if asked.get("budget") is not None:
-        asked["trainer"] = {**asked["trainer"], "epochs": row.config["trainer"]["epochs"]}
     try:
+        asked = with_own_preset({**own.request(plain), "updater": spec})
+        if asked.get("budget") is not None:
+            asked["trainer"] = {**asked["trainer"], "epochs": row.config["trainer"]["epochs"]}
         found = _complete(asked)
-    except ConfigurationError:  # of a value that could not be told from its text
+    except ConfigurationError:  # of a value that its text does not tell, or a preset that is gone
         return ["updater"]
     return [key for key in found if key not in FREE and found[key] != row.config[key]]
 

@@ -2,9 +2,7 @@
 
 A study has a run for each problem, updater and seed. The folder of a run is UPDATER-seedN; in a
 study of several problems PROBLEM--UPDATER-seedN. A run that a folder already holds keeps its name,
-so that a study of one problem can be asked for more. An updater may have a `preset` of its own
-among its options, whose options and trainer's options come below what is given and above the
-study's.
+so that a study of one problem can be asked for more.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,21 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from nastk.base import defaults
-from nastk.base.component import Component, ComponentSpec, Preset
+from nastk.base.component import ComponentSpec
 from nastk.base.errors import ConfigurationError
 from nastk.base.plugins import catalogue
 from nastk.runs.assembly import assemble
 from nastk.runs.budget import Budget
-from nastk.runs.config import named_in, resolve
-from nastk.runs.evaluating import cheap, no_preset
+from nastk.runs.config import resolve
+from nastk.runs.evaluating import cheap
 from nastk.runs.folder import CONFIG, RunFolder
+from nastk.runs.own_preset import with_own_preset
 from nastk.runs.problem import Problem, folder_name, problems
 from nastk.runs.result import Result
 from nastk.runs.search_config import SearchConfig
 from nastk.runs.study_result import Cell, file_name
 
-PRESET = "preset"
-"""What an updater of a study may name beside its options."""
 SCORED = "candidates"
 """The option of random search that sets the cost of its measurements."""
 LONG = 10_000
@@ -111,14 +108,7 @@ class _Row:
         evaluators = cheap() if given is None else given
         asked: dict[str, Any] = {**request, "evaluators": evaluators, "updater": self.spec}
         budget = asked.pop("budget", None) or budget
-        if PRESET in self.spec.options:
-            preset = _own_preset(self.spec, request)
-            without = {"epochs"} if budget else set()  # a budget says how many
-            own = {
-                key: preset.trainer_options[key] for key in preset.trainer_options.keys() - without
-            }
-            asked["updater"] = _filled(self.spec, preset)
-            asked["trainer"] = {**own, **(request.get("trainer") or {})}
+        asked = with_own_preset(asked, budget is not None)
         prefix, label = self._prefix(asked), _label(self.spec)
         if budget is not None:
             allowed = Budget.parse(budget)
@@ -148,27 +138,6 @@ class _Row:
         if not self.several:
             return plain
         return self.out / f"{folder_name(self.problem.label)}--{self.name}"
-
-
-def _own_preset(spec: ComponentSpec, request: Mapping[str, Any]) -> Preset:
-    """Returns the preset that an updater of a study names for itself.
-
-    Raises:
-        ConfigurationError: it has none of that name for this space and data.
-    """
-    name = str(spec.options[PRESET])
-    updater: type[Component] = catalogue().load("updater", spec.name)
-    space, data = (named_in(section, request.get(section)).name for section in ("space", "data"))
-    for preset in updater.presets:
-        if preset.name == name and preset.fits(space, data):
-            return preset
-    raise no_preset(f"Updater {spec.name!r}", name, space, data, updater.presets)
-
-
-def _filled(spec: ComponentSpec, preset: Preset) -> ComponentSpec:
-    """Returns an updater with its preset's options below its own."""
-    own = {name: value for name, value in spec.options.items() if name != PRESET}
-    return ComponentSpec(spec.name, {**preset.updater_options, **own})
 
 
 def _affordable(request: Mapping[str, Any], budget: Budget, prefix: Path) -> ComponentSpec:

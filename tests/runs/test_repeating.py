@@ -7,7 +7,7 @@ import pytest
 from cli_kit import called
 
 import nastk.cli.study
-from nastk import ConfigurationError, StopRequested
+from nastk import ConfigurationError, Preset, StopRequested
 from nastk.cli import repetition
 from nastk.runs.config import resolve
 from nastk.runs.protocol import registered
@@ -111,6 +111,22 @@ def test_the_command_plans_the_same_runs(
     repeating = ["--config", file, *found.arguments, "--out", tmp_path / "again"]
     assert settings(again(monkeypatch, repeating)) == settings(cells)
     assert (found.file is None) == (keys is None)
+
+
+def test_a_preset_that_only_one_updater_has_is_named_again(tmp_path, monkeypatch):
+    darts = nastk.catalogue().load("updater", "darts")
+    brief = Preset(
+        "brief", "not published", updater_options={"order": 2}, trainer_options={"epochs": 5}
+    )
+    monkeypatch.setattr(darts, "presets", (*darts.presets, brief))
+    request = {**TOY, "trainer": {"batch_size": 48}, "preset": "quick"}
+    cells = registered(plan(request, [nastk.use("darts", preset="brief")], [0], tmp_path), tmp_path)
+    found = repetition(tmp_path, [])
+    assert found.arguments[:2] == ["--updater", "darts,preset=brief"]
+    file = tmp_path / "again.json"
+    file.write_text(json.dumps(found.file))
+    repeating = ["--config", file, *found.arguments, "--out", tmp_path / "again"]
+    assert settings(again(monkeypatch, repeating)) == settings(cells)
 
 
 def configs(**updaters):
