@@ -158,6 +158,12 @@ class ComponentSpec:
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def label(self) -> str:
+        """The component with its options as text, such as `shapley(samples=4)`."""
+        options = ", ".join(f"{name}={value}" for name, value in self.options.items())
+        return f"{self.name}({options})" if options else self.name
+
     @classmethod
     def of(cls, value: Any) -> Self:
         """Returns `value` as a specification.

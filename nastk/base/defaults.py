@@ -27,6 +27,9 @@ LIMIT_EVALUATORS = {"parameters": "size", "multiply_adds": "size", "latency": "l
 BASELINE = "random"
 """The updater that every study includes."""
 
+SCORED = "candidates"
+"""The option of updaters, among them the baseline, that is how many architectures they score."""
+
 INNER_UPDATER = "darts"
 """The inner updater of an updater that wraps another one."""
 

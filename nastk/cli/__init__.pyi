@@ -1,8 +1,10 @@
+from .comparing import beginning as beginning
 from .comparing import comparison as comparison
 from .comparing import fronts as fronts
 from .comparing import overall as overall
 from .comparing import registration as registration
 from .comparing import repetition as repetition
+from .comparing import warm_up as warm_up
 from .entry import main as main
 from .look import architecture_in_space as architecture_in_space
 from .look import architecture_of as architecture_of

@@ -35,6 +35,7 @@ from nastk.cli.parameters import (
     SPACE_OPTIONS,
     TRACK,
     TRAINER_OPTIONS,
+    WARM_UP,
     WEIGHTS,
     Text,
     offered,
@@ -258,6 +259,7 @@ def compare(
     budget: Annotated[
         Text, typer.Option(help="What each run may spend: images=400k or cpu_seconds=15m.")
     ] = None,
+    warm_up: WARM_UP = None,
     device: DEVICE = None,
     config: CONFIG = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The study's folder.")] = Path(
@@ -296,6 +298,7 @@ def compare(
 
     flags: dict[str, Any] = {"space": space, "data": data, "preset": preset, "device": device}
     flags |= {"evaluators": evaluator or None, "ranking": ranking, "limits": limit or None}
+    flags |= {"warm_up": warm_up}
     options = {"space": s, "updater": u, "data": d, "trainer": t, "ranking": r}
     shown = study.Shown.of(
         metric, every, pareto, csv=csv, latex=latex, markdown=markdown, json=json

@@ -1,15 +1,19 @@
-"""What reports say of a study: `comparison`, `overall`, `fronts`, `registration`, `repetition`."""
+"""What reports say of a study: `comparison`, `overall`, `fronts`, `registration`, `repetition`.
+
+Also how its runs began: `warm_up`, and `beginning` of one that is repeated.
+"""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nastk.base import defaults
 from nastk.base.component import ComponentSpec, json_or_text, named_spec
-from nastk.base.errors import ConfigurationError
+from nastk.base.errors import ConfigurationError, NastkError
 from nastk.report.record import RunRecord
 
 if TYPE_CHECKING:
@@ -64,6 +68,45 @@ def registration(folder: Path, records: Sequence[RunRecord]) -> list[str]:
     return [] if standing is None else list(protocol_sentences(standing))
 
 
+def warm_up(folder: Path, problems: Mapping[str, Sequence[RunRecord]]) -> list[str]:
+    """Returns what the shared warm-up of a study has cost, in sentences; none without one.
+
+    `problems` are the runs that are shown, by problem.
+    """
+    begun = {
+        problem: [record.config for record in records if record.config.get("warm_up")]
+        for problem, records in problems.items()
+    }
+    if not any(begun.values()):
+        return []
+    from nastk.report.warm_up import warm_up_sentences
+    from nastk.runs.config import resolve
+    from nastk.runs.warm_up import costs
+
+    try:
+        configs = {problem: [resolve(each) for each in own] for problem, own in begun.items()}
+        return list(warm_up_sentences(costs(folder, configs)))
+    except NastkError as error:  # a plugin may be missing, without which all else is shown
+        return [f"What the shared warm-up has cost cannot be read: {error}"]
+
+
+def beginning(record: RunRecord) -> list[str]:
+    """Returns the arguments by which `nastk search` begins as this run of a study did.
+
+    They name the weights of its shared warm-up. There are none where it had no warm-up, or where
+    that is not in the study's folder any more.
+    """
+    if not record.config.get("warm_up"):
+        return []
+    from nastk.runs.config import resolve
+    from nastk.runs.warm_up import first_weights
+
+    with suppress(NastkError):
+        weights = first_weights(resolve(record.config), record.path.parent)
+        return [] if weights is None else ["--weights", weights]
+    return []
+
+
 def fronts(groups: Groups, costs: Sequence[str]) -> list[dict[str, Any]]:
     """Returns the Pareto front of a problem's finished runs over each cost that they have.
 
@@ -101,7 +144,7 @@ def _compared(groups: Groups) -> "Comparison":
     return compared(measured, next(iter([*baselines, *measured])))
 
 
-def _measured(groups: Groups) -> dict[str, dict[int, dict[str, float]]]:
+def _measured(groups: Groups) -> dict[str, dict[int, dict[str, float | int]]]:
     """Returns the metrics of the finished runs by label and seed."""
     return {
         label: {int(run.config["seed"]): _metrics(run) for run in runs if run.result}
@@ -109,7 +152,7 @@ def _measured(groups: Groups) -> dict[str, dict[int, dict[str, float]]]:
     }
 
 
-def _metrics(record: RunRecord) -> dict[str, float]:
+def _metrics(record: RunRecord) -> dict[str, float | int]:
     """Returns all metrics of a finished run."""
     evaluations = record.result.get("evaluations") or ()
     return {name: value for each in evaluations for name, value in each["metrics"].items()}

@@ -53,6 +53,14 @@ WEIGHTS = Annotated[
         metavar="FILE", help="Begin with a supernet's weights (safetensors), not fresh ones."
     ),
 ]
+WARM_UP = Annotated[
+    Text,
+    typer.Option(
+        metavar="UPDATER,epochs=N[,OPTION=VALUE...]",
+        help="Train the weights that all runs of a seed begin with, once for all of them.",
+        autocompletion=offered("names", "updater"),
+    ),
+]
 TRACK = Annotated[
     list[str] | None,
     typer.Option(

@@ -22,6 +22,7 @@ from nastk.runs.folder import RunFolder
 from nastk.runs.preflight import Forecast, rehearse
 from nastk.runs.run import Run
 from nastk.runs.search_config import SearchConfig
+from nastk.runs.warm_up import first_weights
 from nastk.train.evaluator import Evaluator
 
 SMALL = 32
@@ -48,7 +49,7 @@ def search(
     config = resolve(request)
     if dry_run:
         check_alone("--dry-run", "Use it without torchrun.")
-        RunFolder.new(out, "check")
+        first_weights(config, RunFolder.new(out, "check").path.parent)
         forecast(config, json)
         return
     with output.waiting("preparing the images and the supernet", quiet):

@@ -22,6 +22,7 @@ from nastk.report.front import front_table
 from nastk.report.overall import overall_table
 from nastk.report.protocol import failures_table, protocol_notes
 from nastk.report.study import study_table
+from nastk.report.warm_up import warm_up_sentences
 from nastk.runs.config import read_config
 from nastk.runs.protocol import study_standing
 from nastk.runs.run import Run
@@ -143,6 +144,7 @@ def show_study(study: Study, shown: Shown) -> None:
                 "study": str(study.folder),
                 "rows": study.rows,
                 **_said(study, shown),
+                "warm_ups": study.warm_ups,
                 "protocol": study_standing(study),
             }
         )
@@ -159,6 +161,8 @@ def show_study(study: Study, shown: Shown) -> None:
         if study.failures:
             output.line("")
             output.show(failures_table([vars(failure) for failure in study.failures]))
+        if study.warm_ups:
+            output.line("\n" + "\n".join(warm_up_sentences(study.warm_ups)))
         if standing := study_standing(study):
             output.line("")
             output.show(protocol_notes(standing, shown.metric))

@@ -73,7 +73,7 @@ class Comparison:
 
 
 def compared(
-    runs: Mapping[str, Mapping[int, Mapping[str, float]]], to: str, metric: str | None = None
+    runs: Mapping[str, Mapping[int, Mapping[str, float | int]]], to: str, metric: str | None = None
 ) -> Comparison:
     """Returns the comparison of a study's runs.
 

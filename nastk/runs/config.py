@@ -22,7 +22,7 @@ from nastk.data.pair import PairSource
 from nastk.limits.limit import LimitOptions, read
 from nastk.runs.earlier import with_present_names
 from nastk.runs.evaluating import EvaluatorUses, cheap, evaluator_use, no_preset
-from nastk.runs.search_config import ComponentConfig, SearchConfig
+from nastk.runs.search_config import ComponentConfig, SearchConfig, WarmUp, read_warm_up
 from nastk.train.options import TrainerOptions
 from nastk.train.ranking import RankingOptions
 
@@ -78,6 +78,7 @@ def resolve(request: Mapping[str, Any], installed: Catalogue | None = None) -> S
     if request.get("leaf_evaluator") is not None:
         resolved["leaf_evaluator"] = evaluators.config(evaluator_use(request["leaf_evaluator"]))
     resolved["limits"] = _limits(request, evaluators)
+    resolved["warm_up"] = _warm_up(request, installed)
     plain = {
         key: request[key]
         for key in (
@@ -353,6 +354,24 @@ def _limits(request: Mapping[str, Any], evaluators: EvaluatorUses) -> list[Limit
         limit.model_copy(update={"evaluator_options": config["options"]})
         for limit, config in zip(limits, configs, strict=True)
     ] or None
+
+
+def _warm_up(request: Mapping[str, Any], installed: Catalogue) -> WarmUp | None:
+    """Returns the shared warm-up with all options of its updater; None without one."""
+    if request.get("warm_up") is None:
+        return None
+    spec, epochs = read_warm_up(request["warm_up"])
+    updater = installed.load("updater", spec.name)
+    if not updater.trains_supernet:
+        raise ConfigurationError(
+            f"Updater {spec.name!r} trains no supernet, so a warm-up by it would leave no weights. "
+            f"Name one that trains, such as {defaults.BASELINE}."
+        )
+    # What it decides in the end is of no use, so it scores one architecture unless told otherwise.
+    least = {defaults.SCORED: 1} if defaults.SCORED in updater.Options.model_fields else {}
+    options = written(updater.parse_options({**least, **spec.options}))
+    use = {"name": spec.name, "options": options}
+    return parse(WarmUp, {"updater": use, "epochs": epochs}, "warm_up")
 
 
 def evaluator_config(

@@ -20,7 +20,7 @@ MARGIN = 1.1
 """The reference point lies so far from the best values, in spans between best and worst."""
 PURPOSE = "A Pareto front"
 
-Runs = Mapping[str, Mapping[int, Mapping[str, float]]]
+Runs = Mapping[str, Mapping[int, Mapping[str, float | int]]]
 """The metrics of each run by label and seed."""
 
 

@@ -218,9 +218,11 @@ def _problem(label: str, cells: Sequence[Cell]) -> dict[str, Any]:
 def _check(out: Path, cells: Sequence[Cell], known: Mapping[str, Any]) -> None:
     """Raises `ConfigurationError` where cells differ from what is `known` of their problem."""
     differences: dict[str, None] = {}
+    # An earlier version wrote no warm-up, and had none.
+    before = {"warm_up": None, **known["settings"]}
     for cell in cells:
         settings = _settings(cell.config.model_dump(mode="json"))
-        differences |= dict.fromkeys(_differences(known["settings"], settings))
+        differences |= dict.fromkeys(_differences(before, settings))
     if not differences and any(cell.folder.state() != "finished" for cell in cells):
         config = cells[0].config.model_copy(update={"seed": known["seed"]})
         if inventory_of(config).digest != known["images"]:

@@ -45,6 +45,7 @@ from nastk.runs.result import Result
 from nastk.runs.search_config import SearchConfig
 from nastk.runs.together import RunStop, begin_together, explained
 from nastk.runs.tracking import Tracking
+from nastk.runs.warm_up import first_weights
 from nastk.spaces.pretrained import load_weights
 from nastk.train.branch import Branch
 from nastk.train.context import RunContext
@@ -75,6 +76,7 @@ class Run:
     notices: list[str] = field(default_factory=list)
     processes: Processes = ALONE
     _stop: RunStop = field(default_factory=RunStop)
+    _weights: str | None = None
     _origin: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -87,9 +89,8 @@ class Run:
         trackers: Iterable[Any] = (),
     ) -> "Run":
         """Returns a run from the start. Everything is checked before its folder is made."""
-        folder = RunFolder.new(
-            out, "-".join((config.space.name, config.updater.name, config.data.name))
-        )
+        stem = "-".join((config.space.name, config.updater.name, config.data.name))
+        folder = RunFolder.new(out, stem)
         run = cls._assembled(folder, config, data, observers, trackers)
         # The disk must hold weights and momentum (a factor of 2) in the checkpoints that are kept
         # and in the one that is being written.
@@ -138,6 +139,7 @@ class Run:
         finishing: bool = False,
     ) -> "Run":
         """Returns the run, after making its context first and then its parts with that context."""
+        weights = None if restored else first_weights(config, folder.path.parent)
         processes = Processes.started()
         endings = Endings(folder.path, config, finishing, processes.size)
         relay = EventRelay(endings, list(observers))
@@ -147,7 +149,9 @@ class Run:
         context = RunContext(Ledger(), relay.emit, stop.is_set, processes)
         assembly = assemble(config, data, context=context, begins=restored is None)
         begin_together(processes, config, restored)
-        return cls(folder, assembly, endings, relay, restored, finishing, [], processes, stop)
+        run = cls(folder, assembly, endings, relay, restored, finishing, [], processes, stop)
+        run._weights = weights
+        return run
 
     @property
     def observers(self) -> list[Observer]:
@@ -233,8 +237,8 @@ class Run:
         else:
             with blamed(self.endings.updater, "it was made"):
                 branches = [trainer.root()]
-            if (weights := self.assembly.config.weights) is not None:
-                load_weights(branches[0].supernet, weights)
+            if self._weights is not None:
+                load_weights(branches[0].supernet, self._weights)
             plan = self.assembly.plan
             config = self.assembly.config.model_dump(mode="json")
             self.relay.emit(RunStarted("0", 0, 0, plan.epochs, plan.steps_per_epoch, config))
@@ -288,6 +292,7 @@ class Run:
         """Choose a branch, decide the architecture, evaluate and store it; yields the events."""
         trainer, space = self.assembly.trainer, self.assembly.space
         branch = self._best(branches)
+        at = (branch.name, branch.epoch, branch.step)
         probe = trainer.probe(branch, self._stop.is_set)
         with blamed(self.endings.updater, "deciding", self.endings.kept):
             architecture = space.check(branch.updater.architecture(probe))
@@ -299,15 +304,7 @@ class Run:
                 with self.endings.evaluating(evaluator.name):
                     evaluation = evaluated(evaluator, architecture, probe)
                 evaluations.append(evaluation)
-                self.relay.emit(
-                    Evaluated(
-                        branch.name,
-                        branch.epoch,
-                        branch.step,
-                        evaluator.name,
-                        dict(evaluation.metrics),
-                    )
-                )
+                self.relay.emit(Evaluated(*at, evaluator.name, dict(evaluation.metrics)))
         ranked = [
             event
             for event in self.folder.events()

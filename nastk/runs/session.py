@@ -29,6 +29,7 @@ from nastk.runs.assembly import Assembly, assemble
 from nastk.runs.config import resolve_call
 from nastk.runs.continuing import changed_setting
 from nastk.runs.relay import Observer
+from nastk.runs.warm_up import first_weights
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.mixture import Mixture
 from nastk.spaces.pretrained import load_weights
@@ -330,6 +331,7 @@ def session(
             observer(event)
 
     config, datasets = resolve_call(space, updater, data, epochs, request)
+    first_weights(config, None)  # refuses a warm-up, which only studies have
     assembly = assemble(config, datasets, context=RunContext(emit=emit), begins=True)
     if assembly.execution.processes.size > 1:
         raise ConfigurationError(

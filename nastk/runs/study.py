@@ -3,7 +3,8 @@
 A study is a folder of run folders, one for each problem (a space on a data set), updater and seed,
 and its table follows from these alone. A killed study therefore continues where it stopped, and
 calling `compare` again with another updater, seed or problem adds runs. Runs of one seed share
-initial weights and batches. Random search is always among the updaters.
+initial weights and batches, and these weights may come from a warm-up that is carried out once.
+Random search is always among the updaters.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from nastk.runs.relay import Observer
 from nastk.runs.study_plan import plan
 from nastk.runs.study_result import Study
 from nastk.runs.tracking import Tracking
+from nastk.runs.warm_up_plan import warm_ups
 
 Use = str | ComponentSpec | Mapping[str, Any]
 """A component as a user names it."""
@@ -80,6 +82,8 @@ def compare(
         wait: called about every second with the number of runs that other processes work on, while
             there is nothing else to do.
         **request: other keys of `SearchConfig`, the same for all: preset, trainer, evaluators ...
+            With `warm_up="random,epochs=20"` the runs of a problem and a seed begin with weights
+            that this updater has trained once for all of them.
 
     Raises:
         ConfigurationError: a run cannot be assembled, or `out` holds one with other settings;
@@ -102,7 +106,10 @@ def compare(
     with shared_images():
         cells = plan(shared, updaters, list(seeds), Path(out), budget)
         Tracking.of(RunFolder(Path(out)), manner.trackers)  # refuses what no run could have
+        first = warm_ups(cells, Path(out))
         cells = registered(cells, Path(out), metric)
+        # A warm-up that fails is the failure of the runs that begin with it.
+        execute(first, manner)
         execute(cells, manner)
     study = Study.of(Path(out), cells)
     study.store()

@@ -23,8 +23,9 @@ from nastk.runs.front import Front, front
 from nastk.runs.overall import Overall, over_problems
 from nastk.runs.result import Result
 from nastk.runs.search_config import SearchConfig
+from nastk.runs.warm_up import costs
 
-STUDY = "study.json"
+STUDY, WARM_UP = "study.json", "warm-up.json"
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,18 @@ class Study:
             for (problem, label), cells in found.items()
         ]
 
+    @cached_property
+    def warm_ups(self) -> list[dict[str, Any]]:
+        """What the shared warm-up of each problem has cost, which no row contains.
+
+        An entry has `problem`, `updater`, `epochs`, `seeds` and `runs`, and in the order of the
+        seeds `images_forward`, `images_backward`, `seconds` and `cpu_seconds`. Empty without one.
+        """
+        problems: dict[str, list[SearchConfig]] = {}
+        for cell in self.cells:
+            problems.setdefault(cell.problem, []).append(cell.config)
+        return costs(self.folder, problems)
+
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """Returns the study that was finished in `folder`, without running anything.
@@ -191,7 +204,7 @@ class Study:
         """
         return front(self._runs(problem), cost, metric)
 
-    def _runs(self, problem: str | None) -> dict[str, dict[int, dict[str, float]]]:
+    def _runs(self, problem: str | None) -> dict[str, dict[int, dict[str, float | int]]]:
         """Returns the metrics of a problem's runs by label and seed."""
         problems = self.problems
         if problem not in problems and (problem is not None or len(problems) > 1):
@@ -201,7 +214,7 @@ class Study:
                 f"A comparison is of one problem, {named}.{hint} There are: {', '.join(problems)}. "
                 "`overall()` is of all."
             )
-        runs: dict[str, dict[int, dict[str, float]]] = {}
+        runs: dict[str, dict[int, dict[str, float | int]]] = {}
         for cell in self.cells:
             if problem in (None, cell.problem):
                 runs.setdefault(cell.label, {})[cell.seed] = self._metrics(cell)
@@ -294,8 +307,10 @@ class Study:
         return file.getvalue()
 
     def store(self) -> None:
-        """Write `study.json` and `study.csv` into the study's folder."""
+        """Write `study.json` and `study.csv` into the study's folder, and what a warm-up cost."""
         write_atomically(self.folder / STUDY, document(self.rows))
+        if self.warm_ups:
+            write_atomically(self.folder / WARM_UP, document(self.warm_ups))
         write_atomically(self.folder / "study.csv", self.table().encode())
 
 

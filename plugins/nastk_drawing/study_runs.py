@@ -71,7 +71,7 @@ def by_problem(folder: Path, records: Sequence[RunRecord]) -> dict[str, list[Run
     return {label: runs for label, runs in found.items() if runs}
 
 
-def metrics(record: RunRecord) -> dict[str, float]:
+def metrics(record: RunRecord) -> dict[str, float | int]:
     """Returns all metrics of a finished run, and the seconds and images of its search."""
     found = {
         name: value

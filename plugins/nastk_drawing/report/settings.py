@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nastk.base import command
+from nastk.cli import beginning
 from nastk.report import RunRecord
 from nastk_drawing.report.parts import Code, Details, Heading, Pairs, Part, Section, Text
 
@@ -23,7 +24,8 @@ def sections(record: RunRecord) -> Iterator[Section]:
 def _repeat(record: RunRecord) -> Iterator[Part]:
     """Yields the command that runs the same search, with the file that it takes."""
     yield Text("With the run folder at hand, this command searches again, with the same settings:")
-    yield Code(command("nastk", "search", "--config", record.path / CONFIG, "--out", "runs/again"))
+    again = ("--config", record.path / CONFIG, *beginning(record), "--out", "runs/again")
+    yield Code(command("nastk", "search", *again))
     text = json.dumps(record.config, indent=2)
     yield Details(f"Without the folder: save this as {CONFIG}", [Code(text)])
 

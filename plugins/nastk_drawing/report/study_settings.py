@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nastk import NastkError
 from nastk.base import command
-from nastk.cli import registration, repetition
+from nastk.cli import beginning, registration, repetition, warm_up
 from nastk.report import RunRecord
 from nastk_drawing.report import settings
 from nastk_drawing.report.parts import Code, Details, Part, Section, Text
@@ -17,16 +17,19 @@ FILE = "again.json"
 
 
 def sections(folder: Path, records: Sequence[RunRecord]) -> list[Section]:
-    """Returns the protocol of a study, how to repeat it, its settings and its environment."""
+    """Returns how a study began, its protocol, how to repeat it, its settings, its environment."""
     _, shared, environment = settings.sections(records[0])
     name = records[0].path.name
-    several = len(by_problem(folder, records)) > 1
+    problems = by_problem(folder, records)
+    several = len(problems) > 1
     words = (
         f"Those of {name}. Other runs differ in the updater and the seed, under a budget in epochs"
         f"{', and in what belongs to their problem' if several else ''}."
     )
     registered = [Text(sentence) for sentence in registration(folder, records)]
+    warmed_up = [Text(sentence) for sentence in warm_up(folder, problems)]
     return [
+        *([Section("Shared warm-up", warmed_up)] if warmed_up else []),
         *([Section("Protocol", registered)] if registered else []),
         Section("Repeat it", list(_repeat(folder, records))),
         Section(shared.heading, [Text(words), *shared.parts]),
@@ -42,7 +45,8 @@ def _repeat(folder: Path, records: Sequence[RunRecord]) -> Iterator[Part]:
     except NastkError as error:
         yield Text(f"No single command makes this study again: {error}")
         yield Text("Each run can be repeated by its own settings, such as:")
-        yield Code(command("nastk", "search", "--config", own, "--out", "runs/again"))
+        again = ("--config", own, *beginning(records[0]), "--out", "runs/again")
+        yield Code(command("nastk", "search", *again))
         return
     given = "With the folder at hand" if found.file is None else f"With the file {FILE}"
     yield Text(f"{given}, this command makes the study again:")
