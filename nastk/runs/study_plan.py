@@ -24,8 +24,6 @@ from nastk.runs.result import Result
 from nastk.runs.search_config import SearchConfig
 from nastk.runs.study_result import Cell, file_name
 
-SCORED = "candidates"
-"""The option of random search that sets the cost of its measurements."""
 LONG = 10_000
 """The epochs of the run from which a budget's epochs are found: enough for any milestone."""
 
@@ -49,7 +47,7 @@ def plan(
     specs = [ComponentSpec.of(updater) for updater in updaters]
     added = not any(spec.name == defaults.BASELINE for spec in specs)
     specs += [ComponentSpec(defaults.BASELINE)] * added
-    labels = [_label(spec) for spec in specs]
+    labels = [spec.label for spec in specs]
     for values, noun in ((labels, "updater"), (list(seeds), "seed")):
         if len(set(values)) != len(values) or not values:
             raise ConfigurationError(
@@ -97,7 +95,7 @@ class _Row:
         self, problem: Problem, spec: ComponentSpec, several: bool, added: bool, out: Path
     ) -> None:
         self.problem, self.spec, self.several, self.added = problem, spec, several, added
-        self.out, self.name = out, file_name(_label(spec))
+        self.out, self.name = out, file_name(spec.label)
 
     def cells(
         self, request: Mapping[str, Any], seeds: Sequence[int], budget: str | None
@@ -109,17 +107,17 @@ class _Row:
         asked: dict[str, Any] = {**request, "evaluators": evaluators, "updater": self.spec}
         budget = asked.pop("budget", None) or budget
         asked = with_own_preset(asked, budget is not None)
-        prefix, label = self._prefix(asked), _label(self.spec)
+        prefix, label = self._prefix(asked), self.spec.label
         if budget is not None:
             allowed = Budget.parse(budget)
             if self.added:
                 asked["updater"] = affordable = _affordable(asked, allowed, prefix)
-                label = _label(affordable)
+                label = affordable.label
             asked = _within(asked, allowed, budget, prefix)
         for seed in seeds:
             folder = RunFolder(prefix.parent / f"{prefix.name}-seed{seed}")
             config = resolve({**asked, "seed": seed})
-            _check_kept(folder, config)
+            check_kept(folder, config)
             yield Cell(label, seed, config, folder, self.problem.label)
 
     def _prefix(self, request: Mapping[str, Any]) -> Path:
@@ -148,20 +146,20 @@ def _affordable(request: Mapping[str, Any], budget: Budget, prefix: Path) -> Com
     leaves half for training. The option of a run that exists at `prefix`-seedN is kept.
     """
     usual = resolve({**request, "trainer": _long(request)})
-    candidates = usual.updater.options[SCORED]
-    stored = [folder.config()["updater"]["options"][SCORED] for folder in _kept(prefix)]
+    candidates = usual.updater.options[defaults.SCORED]
+    stored = [folder.config()["updater"]["options"][defaults.SCORED] for folder in _kept(prefix)]
     if stored:
         return (
             ComponentSpec(defaults.BASELINE)
             if stored[0] == candidates
-            else ComponentSpec(defaults.BASELINE, {SCORED: stored[0]})
+            else ComponentSpec(defaults.BASELINE, {defaults.SCORED: stored[0]})
         )
     assembly = assemble(usual)
     if budget.allows(assembly):
         return ComponentSpec(defaults.BASELINE)
     while candidates > 1:
         candidates //= 2
-        spec = ComponentSpec(defaults.BASELINE, {SCORED: candidates})
+        spec = ComponentSpec(defaults.BASELINE, {defaults.SCORED: candidates})
         assembly = assemble(resolve({**request, "updater": spec, "trainer": _long(request)}))
         if candidates == 1 or budget.allows(assembly, half=True):
             break
@@ -199,7 +197,7 @@ def _within(request: Mapping[str, Any], budget: Budget, text: str, prefix: Path)
     return {**request, "budget": text, "trainer": {**trainer, "epochs": epochs[0]}}
 
 
-def _check_kept(folder: RunFolder, config: SearchConfig) -> None:
+def check_kept(folder: RunFolder, config: SearchConfig) -> None:
     """Raises `ConfigurationError` where an existing run has another configuration."""
     if not (folder.path / CONFIG).exists():
         return
@@ -219,9 +217,3 @@ def _check_kept(folder: RunFolder, config: SearchConfig) -> None:
             "study compares runs that were trained to their end. Remove that folder to run it "
             "anew, or choose another --out."
         )
-
-
-def _label(use: ComponentSpec) -> str:
-    """Returns an updater with its options as text: `shapley(samples=4)`."""
-    options = ", ".join(f"{name}={value}" for name, value in use.options.items())
-    return f"{use.name}({options})" if options else use.name

@@ -15,7 +15,7 @@ from nastk.runs.continuing import MAY_DIFFER_IN
 from nastk.runs.folder import RunFolder
 from nastk.runs.problem import folder_name
 from nastk.runs.search_config import SearchConfig, WarmUp
-from nastk.runs.study_plan import _check_kept as check_kept
+from nastk.runs.study_plan import check_kept
 from nastk.runs.study_result import Cell, file_name
 from nastk.runs.warm_up import FOLDER, has_supernet, label, warm_up_of
 
