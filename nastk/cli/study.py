@@ -19,15 +19,16 @@ from nastk.cli.signals import ended_by_signals, stop_on_signals
 from nastk.cli.study_reports import Reports, failed_words
 from nastk.report.comparison import comparison_table
 from nastk.report.front import front_table
+from nastk.report.numbers import counted
 from nastk.report.overall import overall_table
 from nastk.report.protocol import failures_table, protocol_notes
 from nastk.report.study import study_table
 from nastk.report.warm_up import warm_up_sentences
 from nastk.runs.config import read_config
-from nastk.runs.protocol import study_standing
+from nastk.runs.protocol import study_standing, under_way
 from nastk.runs.run import Run
 from nastk.runs.study import compare
-from nastk.runs.study_result import Cell, Study
+from nastk.runs.study_result import STUDY, Cell, Study
 
 RANGE = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
 MOST_SEEDS = 1_000
@@ -128,8 +129,16 @@ class Shown:
 
 
 def show_stored(folder: Path, shown: Shown) -> None:
-    """`nastk compare --show`: show a finished study without running anything."""
-    show_study(Study.load(folder), shown)
+    """`nastk compare --show`: show a study without running anything, as far as it has come."""
+    if (folder / STUDY).exists() or (found := under_way(folder)) is None:
+        show_study(Study.load(folder), shown)
+        return
+    study, number = found
+    done = len(study.cells) + len(study.failures)
+    output.note(f"{folder} is under way: {done} of {counted(number, 'run')} are done.")
+    if not done:
+        raise ConfigurationError(f"No run of {folder} is done yet; `nastk watch` follows one.")
+    show_study(study, shown)
 
 
 def show_study(study: Study, shown: Shown) -> None:

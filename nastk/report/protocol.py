@@ -7,6 +7,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nastk.report.numbers import counted
+
+MOST_LISTED = 8
+"""Most updaters without a run that are listed; of more only the number of their runs is said."""
+
 
 def failures_table(failures: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Returns a table with a row for each failed run: its updater, its seed and the reason.
@@ -49,10 +54,16 @@ def protocol_sentences(standing: Mapping[str, Any], metric: str | None = None) -
         yield f"Added later: {added}."
     for key, words in (("left", "without a run"), ("unshown", "not in this table")):
         if standing[key]:
-            rows = "; ".join(_row(each, standing) for each in standing[key])
-            yield f"Registered, {words}: {rows}."
+            yield f"Registered, {words}: {_listed(standing[key], standing)}."
     if metric is not None and metric != standing["metric"]:
         yield f"The metric {metric} was chosen after the study was registered."
+
+
+def _listed(rows: Sequence[Mapping[str, Any]], standing: Mapping[str, Any]) -> str:
+    """Returns the updaters or seeds in words; of many only the number of their runs."""
+    if len(rows) > MOST_LISTED:
+        return counted(sum(len(each["seeds"]) for each in rows), "run")
+    return "; ".join(_row(each, standing) for each in rows)
 
 
 def _row(each: Mapping[str, Any], standing: Mapping[str, Any]) -> str:

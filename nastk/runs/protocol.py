@@ -21,7 +21,7 @@ from nastk.base.reading import read_json_object
 from nastk.base.values import document
 from nastk.runs.config import resolve
 from nastk.runs.continuing import MAY_DIFFER_IN
-from nastk.runs.folder import CONFIG
+from nastk.runs.folder import CONFIG, RunFolder
 from nastk.runs.images import inventory_of
 from nastk.runs.study_result import Cell, Study
 
@@ -260,6 +260,30 @@ def _rows(cells: Sequence[Cell], before: Protocol | None, day: str | None) -> di
         }
         rows.setdefault(_row_name(cell), new)["seeds"].setdefault(str(cell.seed), day)
     return rows
+
+
+def under_way(folder: Path) -> tuple[Study, int] | None:
+    """Returns a study that is not finished, with the runs that are, and how many were registered.
+
+    None where no study is registered in the folder.
+
+    Example: `under_way(Path("runs/study"))`
+    """
+    protocol = Protocol.read(folder)
+    if protocol is None:
+        return None
+    cells = [
+        Cell(
+            str(row["updater"]),
+            int(seed),
+            resolve({**row["config"], "seed": int(seed)}),
+            RunFolder(folder / f"{name}-seed{seed}"),
+            str(row["problem"]),
+        )
+        for name, row in protocol.rows.items()
+        for seed in row["seeds"]
+    ]
+    return Study.of(folder, cells), len(cells)
 
 
 def study_standing(study: Study) -> dict[str, Any] | None:

@@ -271,6 +271,25 @@ def test_a_study_reads_its_images_once_and_another_reads_its_own(tmp_path, monke
     assert len(made) == 2
 
 
+def test_a_study_that_is_under_way_is_shown_as_far_as_it_has_come(workplace, monkeypatch):
+    def stop(event):
+        if event.kind == "run-finished":
+            finished.append(event)
+        if len(finished) == 2 and event.kind == "epoch-done":  # inside the third run
+            raise StopRequested("enough")
+
+    finished = []
+    with pytest.raises((StopRequested, nastk.PluginError)):
+        study("s", seeds=[0, 1], observers=[stop])
+    code, out, err = called("compare", "--show", "s")
+    assert code == 0 and "s is under way: 2 of 4 runs are done." in err
+    assert "darts" in out and "without a run: seed 1 of random" in " ".join(out.split())
+    for folder in (workplace / "s").glob("*-seed0"):
+        (folder / "result.json").unlink()
+    code, _, err = called("compare", "--show", "s")
+    assert code == 2 and "No run of s is done yet" in err
+
+
 def test_one_updater_takes_part_with_several_settings(workplace):
     code, out, _ = called(
         "compare", "--space", "toy", "--data", "toy", "--updater", "random,candidates=2",
