@@ -365,7 +365,7 @@ def test_presets_are_of_settings_that_work():
     leaves = {
         preset.name: (preset.trainer_options["epochs"], options.splits, options.restart_cosine)
         for preset in Gm.presets
-        if "nasbench201" in preset.space and "snas" not in preset.name
+        if "nasbench201" in preset.space and "snas" not in preset.name and preset.name != "study"
         for options in [Gm.parse_options(preset.updater_options)]
     }
     assert leaves == {

@@ -196,5 +196,9 @@ def test_a_pickle_of_something_else_is_refused(tmp_path: Path, value: object) ->
 
 @pytest.mark.parametrize("presets", [shapley.PRESETS, fewshot.PRESETS], ids=["shapley", "gm"])
 def test_published_settings_of_the_benchmark_accept_it(presets: tuple[Preset, ...]) -> None:
-    published = [each for each in presets if each.space == ("nasbench201",) and each.data]
+    published = [
+        each
+        for each in presets
+        if each.space == ("nasbench201",) and each.data and not each.name.startswith("study")
+    ]
     assert published and all(each.fits("nasbench201", "imagenet16-120") for each in published)

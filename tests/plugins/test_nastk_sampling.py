@@ -242,7 +242,8 @@ def test_the_offer_is_the_class_and_the_preset_is_valid() -> None:
     offer, _ = nastk_sampling.updaters()
     assert (offer.name, offer.summary) == (RandomPath.name, RandomPath.summary)
     assert offer.load == f"{RandomPath.__module__}:{RandomPath.__name__}"
-    paper, quick = RandomPath.presets
+    paper, quick, *ours = RandomPath.presets
+    assert [preset.name for preset in ours] == ["study", "study"]
     assert (quick.name, RandomPath.parse_options(quick.updater_options).candidates) == ("quick", 10)
     assert RandomPath.parse_options(paper.updater_options).candidates == 100
     assert TrainerOptions(**paper.trainer_options).epochs == 250

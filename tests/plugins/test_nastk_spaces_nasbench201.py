@@ -80,7 +80,8 @@ def test_options_that_cannot_be_are_refused(options, message):
 
 
 def test_the_quick_preset_shrinks_the_supernet_and_not_the_network():
-    (preset,) = NasBench201Space.presets
+    preset, study = NasBench201Space.presets
+    assert study.name == "study" and study.space_options == preset.space_options
     space = make(**preset.space_options)
     assert preset.name == "quick" and preset.fits("nasbench201", "digits")
     assert (space.options.channels, space.options.cells) == (8, 1)
