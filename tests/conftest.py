@@ -39,6 +39,7 @@ EXACT = (
     "runs/test_record",
     "runs/test_repeating",
     "runs/test_study",
+    "runs/test_warm_up",
     "test_benchmarks",
     "test_reproduction",
 )

@@ -43,7 +43,7 @@ def ranks(found: Mapping[str, Any], noun: str) -> Panel:
         axes.set_xlim(0.0, width)
         axes.set_ylim(height, 0.0)
 
-        def at(rank: float) -> float:
+        def at(rank: float | int) -> float:
             return beside + AXIS * (rank - 1) / (count - 1)
 
         _scale(axes, at, count, top)
