@@ -36,6 +36,8 @@ EXACT = (
     "runs/test_damaged_runs",
     "runs/test_executing",
     "runs/test_following",
+    "runs/test_problems",
+    "runs/test_protocol",
     "runs/test_record",
     "runs/test_repeating",
     "runs/test_study",
