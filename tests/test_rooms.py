@@ -32,6 +32,7 @@ ENGLISH = {
 }  # fmt: skip
 EXAMPLE = r"(?:such as|e\.g\.|Default:|one that does not, as|--\w+|-e) "
 OTHER_MEANING = {
+    ("base/study_settings.py", "size"): "an option of data: the side of an image",
     ("base/environment.py", "torchvision"): "a library",
     ("cli/doctor.py", "torchvision"): "the library",
     ("cli/evaluate.py", "size"): "the side of an image, of `Task`",

@@ -3,7 +3,6 @@ from .component import EXPERIMENTAL as EXPERIMENTAL
 from .component import assignments as assignments
 from .component import named_spec as named_spec
 from .component import parse as parse
-from .component import study_presets as study_presets
 from .environment import environment as environment
 from .errors import MissingExtraError as MissingExtraError
 from .errors import UnreadableError as UnreadableError
@@ -30,5 +29,7 @@ from .reading import read_text as read_text
 from .seeds import generator as generator
 from .seeds import seed_of as seed_of
 from .seeds import seeded as seeded
+from .study_settings import study_preset as study_preset
+from .study_settings import study_presets as study_presets
 from .wording import command as command
 from .wording import printable as printable

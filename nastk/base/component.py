@@ -14,7 +14,6 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args, g
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from nastk.base import defaults
 from nastk.base.errors import ConfigurationError, NastkError, PluginError, near_miss
 from nastk.base.reading import json_value
 from nastk.base.renamed import renamed_fields
@@ -94,33 +93,6 @@ class Preset:
     def fits(self, space: str, data: str) -> bool:
         """True if this preset is for this space and this data source (both by name)."""
         return (not self.space or space in self.space) and (not self.data or data in self.data)
-
-
-STUDY = "study"
-
-
-def study_presets(
-    epochs: Mapping[str, int], name: str = STUDY, /, **updater_options: Any
-) -> tuple[Preset, ...]:
-    """Returns the presets `study` of an updater: one for each space of the study of nastk.
-
-    `epochs` has what fits into the study's CPU seconds, by space; the spaces' own presets have the
-    size of the supernet, the images and the training (docs/studies/comparison.md). A preset of
-    another `name` is for `nastk compare --preset study --updater UPDATER,preset=NAME`.
-
-    Example: `presets = (*study_presets({"nasbench201": 40}, candidates=100),)`
-    """
-    return tuple(
-        Preset(
-            name,
-            "nastk: docs/studies/comparison.md",
-            space=(space,),
-            data=(defaults.STUDY_DATA,),
-            updater_options=updater_options,
-            trainer_options={"epochs": number},
-        )
-        for space, number in epochs.items()
-    )
 
 
 class Component:

@@ -23,6 +23,7 @@ from nastk import (
     Supernet,
     Task,
 )
+from nastk.base import study_preset
 from nastk_spaces_mobilenet.macro_networks import MacroNetwork, MacroSupernet
 from nastk_spaces_mobilenet.supernet import chain_names
 
@@ -57,21 +58,7 @@ class MacroSpace(SingleChoiceSpace):
             space_options={"channels": 8, "head_channels": 128},
             evaluators=("supernet", "size", "retrain,preset=quick,baseline=1"),
         ),
-        Preset(
-            "study",
-            "nastk: docs/studies/comparison.md",
-            space=("nasbench-macro",),
-            data=("folder",),
-            space_options={"channels": 8, "head_channels": 128},
-            data_options={"size": 8, "train_fraction": 0.8},
-            trainer_options={
-                "batch_size": 64,
-                "learning_rate": 0.025,
-                "minimum_learning_rate": 0.025,
-                "threads": 1,
-            },
-            evaluators=("size",),
-        ),
+        study_preset("nasbench-macro", channels=8, head_channels=128),
     )
 
     class Options(nastk.Options):

@@ -19,6 +19,7 @@ from nastk import (
     Supernet,
     Task,
 )
+from nastk.base import study_preset
 from nastk_spaces_nasbench201 import isomorphism
 from nastk_spaces_nasbench201.network import NasBench201Network
 from nastk_spaces_nasbench201.operations import OPERATIONS
@@ -50,21 +51,7 @@ class NasBench201Space(SingleChoiceSpace):
             space_options={"channels": 8, "cells": 1},
             evaluators=("supernet", "size", "retrain,preset=quick,baseline=1"),
         ),
-        Preset(
-            "study",
-            "nastk: docs/studies/comparison.md",
-            space=("nasbench201",),
-            data=("folder",),
-            space_options={"channels": 8, "cells": 1},
-            data_options={"size": 8, "train_fraction": 0.8},
-            trainer_options={
-                "batch_size": 64,
-                "learning_rate": 0.025,
-                "minimum_learning_rate": 0.025,
-                "threads": 1,
-            },
-            evaluators=("size",),
-        ),
+        study_preset("nasbench201", channels=8, cells=1),
     )
 
     class Options(NasBench201Options):
