@@ -186,11 +186,11 @@ def _show_for_paper(study: Study, shown: Shown) -> None:
     for name, frame in frames.items():
         if len(frames) > 1:
             output.line(f"% {name}" if latex else f"**{name}**\n")
-        text = (
-            frame.to_latex(index=False, float_format="%.2f")
-            if latex
-            else frame.to_markdown(index=False, floatfmt=".2f")
-        )
+        if latex:
+            text = frame.to_latex(index=False, float_format="%.2f", na_rep="--", escape=True)
+        else:
+            known = frame.astype(object).where(frame.notna(), None)  # a NaN would be shown as nan
+            text = known.to_markdown(index=False, floatfmt=".2f", missingval="--")
         output.line(text.rstrip() + "\n" * (len(frames) > 1))
 
 

@@ -20,6 +20,7 @@ from nastk.runs.checkpoint import Checkpoint
 from nastk.runs.config import resolve
 from nastk.runs.endings import raised_by
 from nastk.runs.folder import CONFIG, DATA, RunFolder
+from nastk.runs.moved import PATHS
 from nastk.runs.search_config import SearchConfig
 from nastk.train.branch import Branch
 from nastk.train.trainer import Trainer
@@ -173,13 +174,13 @@ def changed_setting(before: Mapping[str, Any], config: SearchConfig) -> str | No
     for key, old in before.items():
         if key in MAY_DIFFER or key not in now:
             continue
-        for name, old_value, new_value in _settings(key, old, now[key], _paths(config)):
+        for name, old_value, new_value in _settings(key, old, now[key]):
             if old_value != new_value:
                 return f"{name} is {new_value!r}, was {old_value!r}"
     return None
 
 
-def _settings(key: str, old: Any, new: Any, paths: frozenset[str]) -> list[tuple[str, Any, Any]]:
+def _settings(key: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
     """Returns (name, old value, new value) of the settings under one key of a configuration."""
     if key in ("space", "updater", "data") and isinstance(old, Mapping):
         same = old.get("name") == new["name"]
@@ -187,7 +188,7 @@ def _settings(key: str, old: Any, new: Any, paths: frozenset[str]) -> list[tuple
         settings = [(key, old.get("name"), new["name"])]
         for name, value in (options if isinstance(options, Mapping) else {}).items():
             # Files may have moved: `images` checks whether they are the same.
-            if name in new["options"] and not (key == "data" and name in paths):
+            if name in new["options"] and not (key == "data" and name in PATHS):
                 settings.append((f"{key} option {name}", value, new["options"][name]))
         return settings
     if isinstance(old, Mapping) and isinstance(new, Mapping):
@@ -209,8 +210,3 @@ def _limits(value: Any) -> Any:
     return [
         (limit.get("metric"), limit.get("at_most")) for limit in value if isinstance(limit, Mapping)
     ]
-
-
-def _paths(config: SearchConfig) -> frozenset[str]:
-    """Returns the names of the data source's options that are paths."""
-    return frozenset({"path", "root"} & set(config.data.options))

@@ -23,7 +23,7 @@ from nastk.base.events import Event
 from nastk.base.failures import RAISED, described
 from nastk.base.files import write_atomically
 from nastk.report.notebook import shown
-from nastk.runs.config import to_json
+from nastk.runs.config import resolve, to_json
 from nastk.runs.folder import CONFIG, ERROR, RESULT, RunFolder
 from nastk.runs.relay import Observer
 from nastk.runs.run import Run
@@ -150,9 +150,16 @@ class Job:
         return JobReport(self.title, "failed", reason=reason)
 
     def _begun(self, folder: RunFolder, observers: list[Observer]) -> Run:
-        """Returns the run: resumed where its folder holds a configuration, else a new one."""
+        """Returns the run: resumed where its folder holds a configuration, else a new one.
+
+        It goes on with the images where the study has them now: in another place, if they moved.
+        """
         trackers = list(self.trackers)
         if (folder.path / CONFIG).exists():
+            kept = resolve(folder.config())
+            if kept.data != self.cell.config.data:
+                moved = kept.model_copy(update={"data": self.cell.config.data})
+                write_atomically(folder.path / CONFIG, to_json(moved).encode())
             return Run.resumed(folder, observers=observers, trackers=trackers)
         run = Run.new(self.cell.config, folder.path, observers=observers, trackers=trackers)
         run.folder = folder

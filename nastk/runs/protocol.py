@@ -23,6 +23,7 @@ from nastk.runs.config import resolve
 from nastk.runs.continuing import MAY_DIFFER_IN
 from nastk.runs.folder import CONFIG, RunFolder
 from nastk.runs.images import inventory_of
+from nastk.runs.moved import without_paths
 from nastk.runs.study_result import Cell, Study
 
 PROTOCOL, LOCK = "protocol.json", "protocol.lock"
@@ -184,7 +185,14 @@ def _adopted(cell: Cell, before: Protocol | None) -> Cell:
     row = before.rows.get(_row_name(cell)) if before else None
     if row is None or cell.config.budget is None or row["config"]["budget"] != cell.config.budget:
         return cell
-    config = resolve({**row["config"], "seed": cell.seed, "device": cell.config.device})
+    config = resolve(
+        {
+            **row["config"],
+            "seed": cell.seed,
+            "device": cell.config.device,
+            "data": cell.config.data.model_dump(mode="json"),
+        }
+    )
     wanted, kept = (_settings(each.model_dump(mode="json")) for each in (cell.config, config))
     if wanted != kept:
         return cell  # `_check` says what differs
@@ -192,8 +200,11 @@ def _adopted(cell: Cell, before: Protocol | None) -> Cell:
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what belongs to a problem in a run's configuration."""
-    settings = {key: value for key, value in config.items() if key not in OF_RUN}
+    """Returns what belongs to a problem in a run's configuration.
+
+    Where the images are is the machine's affair; their digest says which they are.
+    """
+    settings = {key: value for key, value in without_paths(config).items() if key not in OF_RUN}
     left_out = FREE | ({"epochs"} if config["budget"] is not None else set())
     trainer = {key: value for key, value in settings["trainer"].items() if key not in left_out}
     return {**settings, "trainer": trainer}

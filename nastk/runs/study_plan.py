@@ -18,6 +18,7 @@ from nastk.runs.budget import Budget
 from nastk.runs.config import resolve
 from nastk.runs.evaluating import cheap
 from nastk.runs.folder import CONFIG, RunFolder
+from nastk.runs.moved import only_moved
 from nastk.runs.own_preset import with_own_preset
 from nastk.runs.problem import Problem, folder_name, problems
 from nastk.runs.result import Result
@@ -131,7 +132,9 @@ class _Row:
         for prefix in (plain, *sorted(others)):
             for folder in _kept(prefix):
                 kept = resolve(folder.config())
-                if (kept.space, kept.data) == (wanted.space, wanted.data):
+                if kept.space == wanted.space and (
+                    kept.data == wanted.data or only_moved(folder, wanted)
+                ):
                     return prefix
         if not self.several:
             return plain
@@ -205,7 +208,7 @@ def check_kept(folder: RunFolder, config: SearchConfig) -> None:
         value.model_dump(mode="json") for value in (resolve(folder.config()), config)
     )
     different = sorted(key for key in requested if kept.get(key) != requested[key])
-    if different:
+    if different and not (different == ["data"] and only_moved(folder, config)):
         raise ConfigurationError(
             f"{folder.path} was run with another {', '.join(different)}, and a study compares runs "
             "of one protocol. Choose another --out, or ask for what it was run with."
