@@ -7,7 +7,7 @@ of scikit-posthocs (extra `studies`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
+from itertools import combinations, count
 from math import ceil, inf, sqrt
 from typing import Any
 
@@ -114,13 +114,22 @@ def differences(values: Values, to: str, seed: int = 0) -> dict[str, PairedDiffe
     }
 
 
-def least_p(pairs: int) -> float:
-    """Returns the smallest p that the sign flips of so many pairs can give.
+def least_p(pairs: int, comparisons: int = 1) -> float:
+    """Returns the smallest p that so many pairs can give, after Holm's correction of so many tests.
 
-    >>> least_p(5), least_p(6)
-    (0.0625, 0.03125)
+    >>> least_p(5), least_p(6), least_p(6, comparisons=10)
+    (0.0625, 0.03125, 0.3125)
     """
-    return min(1.0, 2.0 ** (1 - pairs))
+    return min(1.0, comparisons * 2.0 ** (1 - pairs))
+
+
+def fewest_pairs(comparisons: int = 1) -> int:
+    """Returns how many pairs are needed at least to show one difference among so many comparisons.
+
+    >>> fewest_pairs(), fewest_pairs(2), fewest_pairs(10)
+    (6, 7, 9)
+    """
+    return next(pairs for pairs in count(1) if least_p(pairs, comparisons) <= LEVEL)
 
 
 def fewest_blocks(labels: int) -> int:
@@ -159,15 +168,15 @@ def rank_test(values: Values) -> RankTest | None:
     posthocs = library("scikit_posthocs", "studies", PURPOSE)
     pairwise = posthocs.posthoc_nemenyi_friedman(table).to_numpy()  # labels x labels
     of_block = stats.rankdata(-table, axis=1)  # blocks x labels
-    count = len(labels)
+    number = len(labels)
     return RankTest(
         blocks,
         dict(zip(labels, of_block.mean(0).tolist(), strict=True)),
         float(stats.friedmanchisquare(*table.T).pvalue),
-        _critical(count, blocks),
+        _critical(number, blocks),
         {
             (labels[one], labels[other]): float(pairwise[one, other])
-            for one, other in combinations(range(count), 2)
+            for one, other in combinations(range(number), 2)
         },
     )
 

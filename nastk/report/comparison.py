@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nastk.base.significance import LEVEL, least_p
+from nastk.base.significance import LEVEL, fewest_pairs, least_p
 from nastk.report.numbers import counted, metric
 
 EFFECT = (
@@ -55,10 +55,11 @@ def headline(comparison: Values) -> str:
     if found["shown"]:
         verb = "beats" if found["mean"] > 0 else "falls behind"
         return f"{best} {verb} {to} by {amount} of {of} (p = {found['corrected']:.2g})."
-    if least_p(seeds) > LEVEL:
+    least = least_p(seeds, len(others))
+    if least > LEVEL:
         return (
-            f"{best} differs from {to} by {amount} of {of}, which shows nothing: no test of "
-            f"{counted(seeds, 'pair')} can give less than p = {least_p(seeds):.2g}."
+            f"{best} differs from {to} by {amount} of {of}, which shows nothing: "
+            f"{_pairs(comparison)} can give no less than p = {least:.2g}."
         )
     p = "" if found["corrected"] is None else f" (p = {found['corrected']:.2g})"
     return f"No difference is shown: {best} has {amount} to {to} in {of}{p}."
@@ -100,6 +101,13 @@ def _between(comparison: Values, found: Values) -> str:
     return f" [{scale * found['low']:+.2f}, {scale * found['high']:+.2f}]"
 
 
+def _pairs(comparison: Values) -> str:
+    """Returns `5 pairs`, and of how many comparisons where p is corrected for more than one."""
+    number = len(comparison["differences"])
+    corrected = f" of each of {number} comparisons" if number > 1 else ""
+    return f"{counted(len(comparison['seeds']), 'pair')}{corrected}"
+
+
 def _words(comparison: Values) -> str:
     """Returns the metric's name as words."""
     return str(comparison["metric"]).replace("_", " ")
@@ -115,10 +123,10 @@ def _notes(comparison: Values) -> Iterator[str]:
             f"interval, seeds won and lost, p of {' and '.join(tests)} after Holm's correction "
             f"for {counted(len(found), 'comparison')}."
         )
-    if found and least_p(seeds) > LEVEL:
+    if found and (least := least_p(seeds, len(found))) > LEVEL:
         yield (
-            f"{counted(seeds, 'pair')} cannot show a difference at the level of {LEVEL}: "
-            f"the smallest p is {least_p(seeds):.2g}. Six seeds can."
+            f"{_pairs(comparison)} cannot show a difference at the level of {LEVEL}: the smallest "
+            f"p is {least:.2g}. {fewest_pairs(len(found))} seeds can."
         )
     if ranks is not None:
         yield (

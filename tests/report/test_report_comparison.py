@@ -30,7 +30,7 @@ EITHER = [value + gain for value, gain in zip(RANDOM, [0.01, -0.009] * 4, strict
         ({"darts": RANDOM, "random": BETTER}, "darts falls behind random by -1.25 points"),
         ({"darts": EITHER}, "No difference is shown: darts has +0.05 points"),
         ({"darts": RANDOM}, "No difference is shown: darts has +0.00 points"),
-        ({"darts": BETTER[:4], "random": RANDOM[:4]}, "which shows nothing: no test of 4 pairs"),
+        ({"darts": BETTER[:4], "random": RANDOM[:4]}, "which shows nothing: 4 pairs can give no less than p = 0.12"),
         ({}, "random is the only updater"),
     ],
 )
@@ -66,6 +66,24 @@ def test_few_seeds_are_said_to_show_nothing():
     file = io.StringIO()
     few = comparison(random=RANDOM[:5], darts=BETTER[:5])
     Console(file=file, width=200).print(comparison_table(few))
-    assert "5 pairs cannot show a difference at the level of 0.05: the smallest p is 0.062" in (
-        file.getvalue()
+    assert (
+        "5 pairs cannot show a difference at the level of 0.05: the smallest p is 0.062. 6 seeds "
+        "can." in file.getvalue()
     )
+
+
+@pytest.mark.parametrize(("seeds", "said"), [(6, True), (7, False)])
+def test_what_few_seeds_can_show_depends_on_the_number_of_comparisons(seeds, said):
+    """Six pairs give 1/32, which Holm's correction doubles for two comparisons; seven give 1/64."""
+    values = {"random": RANDOM, "darts": BETTER, "snas": EITHER}
+    few = comparison(**{name: each[:seeds] for name, each in values.items()})
+    file = io.StringIO()
+    Console(file=file, width=200).print(comparison_table(few))
+    note = (
+        "6 pairs of each of 2 comparisons cannot show a difference at the level of 0.05: the "
+        "smallest p is 0.062. 7 seeds can."
+    )
+    assert (note in file.getvalue()) is said
+    assert few["differences"]["darts"]["shown"] is not said
+    nothing = "which shows nothing: 6 pairs of each of 2 comparisons can give no less than p = 0.06"
+    assert (nothing in headline(few)) is said
