@@ -128,6 +128,29 @@ def waiting(what: str, quiet: bool = False) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def results_alone() -> Iterator[None]:
+    """Context in which what libraries print on stdout goes to stderr: results stand there alone.
+
+    Also what they print without Python: Ray says on file 1 that it repeats a task.
+    """
+    try:
+        sys.stdout.flush()
+        kept = os.dup(1)
+    except (AttributeError, OSError):  # the process has no stdout, or a closed one
+        yield
+        return
+    with suppress(OSError):  # without a stderr there is no other place
+        os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def print_json(value: Any) -> None:
     """Print `value` as indented JSON on stdout; NaN and infinite numbers become null."""
     print(json.dumps(finite(value), indent=2, allow_nan=False))

@@ -58,7 +58,7 @@ def run_study(
     request.pop("updater", None)
     budget = budget or request.pop("budget", None)
     reports = Reports(quiet)
-    with ended_by_signals(out) if work.executor else nullcontext():
+    with ended_by_signals(out) if work.executor else nullcontext(), output.results_alone():
         study = compare(
             request.pop("space", None),
             specs,

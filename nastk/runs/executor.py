@@ -47,12 +47,14 @@ class Workload:
     def memory(self) -> int:
         """Returns the bytes that the largest run needs on its device, as a rehearsal measured them.
 
-        Called once a workload: a run of every updater is rehearsed, which takes some seconds each.
+        Called once a workload: a run of every updater on every problem is rehearsed, which takes
+        some seconds each.
 
         Raises:
             ConfigurationError: a run needs more than the device has.
         """
-        first = {job.cell.label: job.cell.config for job in reversed(self.jobs)}
+        cells = [job.cell for job in reversed(self.jobs)]
+        first = {(cell.label, cell.problem): cell.config for cell in cells}
         return max(_peak(to_json(config)) for config in first.values())
 
     def free(self) -> int | None:

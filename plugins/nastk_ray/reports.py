@@ -1,4 +1,4 @@
-"""Reports of runs that train: a task leaves them in an `Inbox`, the study's process looks into it.
+"""Reports of runs that train: from the `Outbox` of a task to the `Inbox` of the study's process.
 
 The way is a queue of the cluster, and not a stream of the task: of a task that is repeated Ray
 skips as many values as were read before, taking them to be the same ones. A run that is repeated
@@ -8,7 +8,6 @@ goes on from its newest checkpoint, so that its reports are others. `Heard` tell
 import pickle
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 from nastk import JobReport
@@ -17,6 +16,8 @@ from nastk.base import library
 Message = tuple[str, JobReport]
 """A report, after the name of the attempt at the task that made it."""
 PURPOSE = "The executor ray"
+PATIENCE = 10.0
+"""Seconds that a task waits in the end for its last report to arrive."""
 REPEATED = "Ray lost its process or its node; it goes on with it elsewhere."
 
 
@@ -26,13 +27,15 @@ class Inbox:
     The queue is a process beside the study's own; where that is killed, Ray begins it again and
     what was in it is lost, which is a part of what is heard and nothing of the runs.
 
-    Example: `inbox = Inbox(ray); send(inbox.queue, ("first", report)); list(inbox.messages())`
+    Example: `for attempt, report in Inbox(ray).messages(): print(report.kind)`
     """
 
     def __init__(self, ray: Any) -> None:
         scheduling = library("ray.util.scheduling_strategies", "ray", PURPOSE)
+        # Not soft, which Ray ignores for an actor without a CPU: it was seen on any node, and the
+        # reports were lost with that.
         here = scheduling.NodeAffinitySchedulingStrategy(
-            ray.get_runtime_context().get_node_id(), soft=True
+            ray.get_runtime_context().get_node_id(), soft=False
         )
         self.queue = library("ray.util.queue", "ray", PURPOSE).Queue(
             actor_options={"num_cpus": 0, "max_restarts": -1, "scheduling_strategy": here}
@@ -59,13 +62,27 @@ class Inbox:
         self.queue.shutdown(force=True)
 
 
-def send(queue: Any, message: Message) -> None:
-    """Leave a message in a queue; a run does not fail where that is lost.
+class Outbox:
+    """What a task reports, on its way to an inbox's queue; a run does not fail where that is lost.
 
-    The queue gets bytes, since its process would import nastk, and torch, to read anything else.
+    Nothing is waited for before `close`: while a task waits for Ray, Ray gives its CPU to the next
+    one, and more runs than CPUs would train at once. The queue gets bytes, since its process would
+    import nastk, and torch, to read anything else.
+
+    Example: `Outbox(inbox.queue).send(("first", JobReport("darts, seed 1", "began")))`
     """
-    with suppress(library("ray.exceptions", "ray", PURPOSE).RayError):
-        queue.put(pickle.dumps(message))
+
+    def __init__(self, queue: Any) -> None:
+        self._queue, self._last = queue, None
+
+    def send(self, message: Message) -> None:
+        """Send a message, which arrives after those that were sent before."""
+        self._last = self._queue.actor.put_nowait.remote(pickle.dumps(message))
+
+    def close(self) -> None:
+        """Wait for what was sent to arrive, or to be lost."""
+        if self._last is not None:
+            library("ray", "ray", PURPOSE).wait([self._last], timeout=PATIENCE)
 
 
 class Heard:

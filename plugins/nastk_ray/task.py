@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from nastk import Job, JobReport, StopRequested
-from nastk_ray.reports import Message, send
+from nastk_ray.reports import Message, Outbox
 
 REGISTERED = "protocol.json"
 """A file that every study's folder holds before its first run begins."""
@@ -27,16 +27,17 @@ def carry_out(pickled: bytes, threads: int, queue: Any) -> Message | None:
     attempt = uuid4().hex
     if not (job.folder.path.parent / REGISTERED).is_file():
         return attempt, _unshared(job)
-    stop = Event()
+    stop, outbox = Event(), Outbox(queue)
     before = signal.signal(signal.SIGINT, lambda number, frame: stop.set())
     try:
         for report in _heard(job, stop):
             if report.kind not in ("began", "event"):
                 return attempt, report
-            send(queue, (attempt, report))
+            outbox.send((attempt, report))
     except StopRequested:
         pass
     finally:
+        outbox.close()
         signal.signal(signal.SIGINT, before)
     return None
 

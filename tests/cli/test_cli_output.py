@@ -17,6 +17,35 @@ from nastk.cli import output
 COMMAND = [sys.executable, "-c", "from nastk.cli import main; main()"]
 
 
+def test_what_libraries_print_stays_out_of_the_results():
+    """Also past Python's own stream, and what waits in that stream."""
+    program = """
+import os
+from nastk.cli import output
+print("before")
+with output.results_alone():
+    os.write(1, b"from a library, ")
+    print("in Python")
+print("after")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("before\nafter\n", "from a library, in Python\n")
+
+
+@pytest.mark.parametrize("closed", ["1", "2", "1, 2"])
+def test_a_process_without_stdout_or_stderr_goes_on(closed, tmp_path):
+    program = f"""
+import os
+from nastk.cli import output
+for number in ({closed},):
+    os.close(number)
+with output.results_alone():
+    open({str(tmp_path / "seen")!r}, "w").write("seen")
+"""
+    subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (tmp_path / "seen").read_text() == "seen"
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A finished run, with a space in its name."""

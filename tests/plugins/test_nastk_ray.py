@@ -94,12 +94,19 @@ class RayError(Exception):
 
 
 class Queue(list):
-    """Stands for a queue of the cluster; at every second report it is away."""
+    """Stands for a queue of the cluster, and for Ray: nothing is waited for but the last report."""
+
+    def __init__(self):
+        self.waited = []
+        self.actor = SimpleNamespace(put_nowait=SimpleNamespace(remote=self.put))
 
     def put(self, message):
+        assert not self.waited
         self.append(message)
-        if len(self) % 2 == 0:
-            raise RayError
+        return len(self)
+
+    def wait(self, numbers, timeout):
+        self.waited += numbers
 
 
 @pytest.fixture
@@ -116,9 +123,9 @@ def test_a_folder_that_a_node_does_not_see_fails_the_run_and_says_so(job, tmp_pa
 
 
 def test_a_task_sends_what_is_heard_before_its_end_and_returns_its_end(job, tmp_path, monkeypatch):
-    monkeypatch.setattr(reports, "library", lambda *words: SimpleNamespace(RayError=RayError))
-    (tmp_path / "protocol.json").touch()
     queue = Queue()
+    monkeypatch.setattr(reports, "library", lambda *words: queue)
+    (tmp_path / "protocol.json").touch()
     attempt, ending = carry_out(pickle.dumps(job), torch.get_num_threads(), queue)
     sent = [pickle.loads(message) for message in queue]
     assert ending == nastk.JobReport("random, seed 0", "finished")
@@ -126,6 +133,7 @@ def test_a_task_sends_what_is_heard_before_its_end_and_returns_its_end(job, tmp_
     events = [report.event for _, report in sent[1:]]
     stored = (job.folder.path / "events.jsonl").read_text().splitlines()
     assert [event.kind for event in events] == [json.loads(line)["kind"] for line in stored]
+    assert queue.waited == [len(queue)]
 
 
 def say(*kinds, by="first", job="a"):
@@ -441,3 +449,41 @@ def test_a_node_that_is_killed_loses_nothing(cluster, tmp_path):
         assert len(again) <= 1  # from its checkpoint on
     for path in (tmp_path / "serial").glob("*-seed*"):
         assert ending(tmp_path / "ray" / path.name) == ending(path), path.name
+
+
+SLOW_QUEUE = """
+import json, sys, time, ray
+from nastk_ray.reports import Outbox
+ray.init(address=sys.argv[1], log_to_driver=False)
+
+class Actor:
+    def put_nowait(self, message):
+        time.sleep(10)
+
+class Queue:
+    def __init__(self, actor):
+        self.actor = actor
+
+def task(queue):
+    begin = time.time()
+    Outbox(queue).send("message")
+    time.sleep(1)
+    return begin, time.time()
+
+queue = Queue(ray.remote(Actor).options(num_cpus=0).remote())
+tasks = [ray.remote(task).options(num_cpus=1).remote(queue) for _ in range(3)]
+print(json.dumps(sorted(ray.get(tasks))))
+"""
+
+
+@pytest.mark.slow
+def test_a_report_that_takes_its_time_gives_no_cpu_away(cluster):
+    """While a task waits for Ray the next one begins: more runs would train than there are CPUs."""
+    time.sleep(5)
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW_QUEUE, cluster.address], capture_output=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    spans = json.loads(done.stdout)
+    assert len(spans) == 3
+    assert all(before[1] <= after[0] for before, after in pairwise(spans)), spans

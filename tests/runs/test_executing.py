@@ -18,7 +18,7 @@ import nastk
 from nastk import ConfigurationError, Continuation, JobReport, NastkError, StopRequested, catalogue
 from nastk.base.hookspecs import Offer
 from nastk.base.plugins import Installed
-from nastk.runs import executing
+from nastk.runs import executing, executor
 from nastk.runs.folder import RunFolder
 from nastk.runs.job import Job
 from nastk.runs.study import plan
@@ -136,6 +136,19 @@ def test_a_run_that_cannot_even_begin_has_failed_and_is_begun_anew(tmp_path, mon
     assert found.rows[0]["metrics"] == {}
     monkeypatch.setattr(Job, "_begun", begins)
     assert len(study(tmp_path, retry_failed=True).cells) == 2
+
+
+@pytest.mark.parametrize("channels", [(2, 6), (6, 2)])
+def test_the_memory_of_a_workload_is_that_of_its_largest_run_on_any_problem(
+    channels, tmp_path, monkeypatch
+):
+    def peak(config):
+        return 100 * json.loads(config)["space"]["options"]["channels"]
+
+    monkeypatch.setattr(executor, "_peak", peak)
+    spaces = [nastk.use("toy", channels=each) for each in channels]
+    cells = plan({"space": spaces, **TOY}, [RANDOM], [0, 1], tmp_path)
+    assert executor.Workload(Job.of(cells)).memory() == 600
 
 
 def test_a_failure_that_cannot_be_written_ends_the_study(tmp_path, monkeypatch):
