@@ -1,12 +1,14 @@
 """The tables of the study "Search methods at equal CPU seconds".
 
     python docs/studies/comparison.py lines nb201.table macro.table
+    python docs/studies/comparison.py worth nb201.table macro.table
     python docs/studies/comparison.py runs STUDY
 
 `lines` prints what needs no search: an architecture drawn blindly, the best of 100 by the column
 that a search may look at, the largest block everywhere. These are exact expectations over the whole
-table, not draws. `runs` prints the mean of every updater's runs in a study's folder, also while it
-is under way.
+table, not draws. `worth` prints what the best of 100 is worth where the score that chooses it has
+some tau with the truth. `runs` prints the mean of every updater's runs in a study's folder, also
+while it is under way.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import typer
+from scipy.stats import norm
 
 from nastk.cli import run_records
 from nastk.report import RunRecord
@@ -36,16 +39,56 @@ REPLACED = "game=mixtures"
 app = typer.Typer(add_completion=False)
 
 
-def expected_best(by: np.ndarray, worth: np.ndarray, draws: int) -> float:
-    """The expected worth of the best of some architectures drawn without repetition.
+def chances(number: int, draws: int) -> np.ndarray:
+    """How likely each of `number` architectures, the worst first, is the best of some.
 
-    `by` is what the best is chosen by. The k-th from below is the best of a draw with the
+    They are drawn without repetition: the k-th from below is the best of a draw with the
     probability C(k, draws - 1) / C(number, draws).
     """
-    order, number = np.argsort(by, kind="stable"), len(by)
     whole = comb(number, draws)
-    chances = np.array([comb(place, draws - 1) / whole for place in range(number)])
-    return float(chances @ worth[order])
+    return np.array([comb(place, draws - 1) / whole for place in range(number)])
+
+
+def expected_best(by: np.ndarray, worth: np.ndarray, draws: int) -> float:
+    """The expected worth of the best of some architectures, chosen by `by`."""
+    return float(chances(len(by), draws) @ worth[np.argsort(by, kind="stable")])
+
+
+def chosen_by_a_tau(
+    truth: np.ndarray, tau: float, draws: int, repeats: int = 200
+) -> tuple[float, int]:
+    """What the best of some is worth by a score with Kendall's `tau`; the median of better ones.
+
+    Ranks of the truth as normal quantiles, and the score, are normal with the correlation
+    sin(pi tau / 2), which has this tau (Greiner's relation). So the score errs among the best as it
+    does elsewhere. Both are over `repeats` scores.
+    """
+    number = len(truth)
+    order = np.argsort(truth, kind="stable")
+    likely, rng = chances(number, draws), np.random.default_rng(0)
+    quantiles = norm.ppf((np.arange(number) + 0.5) / number)
+    correlation = np.sin(np.pi * tau / 2)
+    of_place = np.zeros(number)
+    for _ in range(repeats):
+        noise = np.sqrt(1 - correlation**2) * rng.standard_normal(number)
+        of_place[np.argsort(correlation * quantiles + noise)] += likely / repeats
+    middle = int(np.searchsorted(of_place.cumsum(), 0.5))
+    return float(of_place @ truth[order]), number - 1 - middle
+
+
+@app.command()
+def worth(nb201: Path, macro: Path) -> None:
+    """Print what the best of 100 is worth by a score of some tau, as a Markdown table."""
+    print(f"| tau of the score | {' | '.join(f'`{space}` | better ones' for space in LARGEST)} |")
+    print("|---|---|---|---|---|")
+    truths = [
+        read(path).scores("cifar10", "test", epochs).values
+        for path, epochs in ((nb201, 200), (macro, 50))
+    ]
+    for tau in (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+        found = [chosen_by_a_tau(truth, tau, DRAWS) for truth in truths]
+        each = " | ".join(f"{accuracy:.2f} | {better:,}" for accuracy, better in found)
+        print(f"| {tau:+.1f} | {each} |")
 
 
 @app.command()
