@@ -36,6 +36,7 @@ EXACT = (
     "runs/test_damaged_runs",
     "runs/test_executing",
     "runs/test_following",
+    "runs/test_moved",
     "runs/test_problems",
     "runs/test_protocol",
     "runs/test_record",

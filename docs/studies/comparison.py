@@ -3,12 +3,14 @@
     python docs/studies/comparison.py lines nb201.table macro.table
     python docs/studies/comparison.py worth nb201.table macro.table
     python docs/studies/comparison.py runs STUDY
+    python docs/studies/comparison.py chosen nb201.table STUDY
 
 `lines` prints what needs no search: an architecture drawn blindly, the best of 100 by the column
 that a search may look at, the largest block everywhere. These are exact expectations over the whole
 table, not draws. `worth` prints what the best of 100 is worth where the score that chooses it has
 some tau with the truth. `runs` prints the mean of every updater's runs in a study's folder, also
-while it is under way.
+while it is under way; `chosen` prints how often cells that they found on NAS-Bench-201 have each
+operation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +23,7 @@ import numpy as np
 import typer
 from scipy.stats import norm
 
+from nastk import catalogue
 from nastk.cli import run_records
 from nastk.report import RunRecord
 from nastk_tables.storage import read
@@ -32,6 +35,8 @@ LARGEST = {
     "nasbench-macro": "22222222",
 }
 """The block with the most parameters everywhere, as the benchmarks write it."""
+
+BEST = 100
 
 REPLACED = "game=mixtures"
 """Part of the name of the run that the page says was replaced."""
@@ -154,14 +159,23 @@ def cells(rows: Sequence[Mapping[str, float]]) -> list[str]:
     ]
 
 
-@app.command()
-def runs(study: Path) -> None:
-    """Print the mean of every updater's finished runs, a Markdown table for each space."""
-    found: dict[str, dict[str, list[dict[str, float]]]] = {}
+def finished(study: Path) -> dict[str, dict[str, list[RunRecord]]]:
+    """The finished runs of a study by space and updater."""
+    found: dict[str, dict[str, list[RunRecord]]] = {}
     for record in run_records(study):
         if record.state == "finished" and REPLACED not in record.path.name:
             of_space = found.setdefault(record.config["space"]["name"], {})
-            of_space.setdefault(label(record.config), []).append(metrics(record))
+            of_space.setdefault(label(record.config), []).append(record)
+    return found
+
+
+@app.command()
+def runs(study: Path) -> None:
+    """Print the mean of every updater's finished runs, a Markdown table for each space."""
+    found = {
+        space: {name: [metrics(record) for record in each] for name, each in of.items()}
+        for space, of in finished(study).items()
+    }
     heads = (
         "updater",
         "seeds",
@@ -176,6 +190,28 @@ def runs(study: Path) -> None:
         means = {name: fmean(row["table_test_accuracy"] for row in of) for name, of in rows.items()}
         for name in sorted(rows, key=lambda name: -means[name]):
             print(f"| `{name}` | {' | '.join(cells(rows[name]))} |")
+
+
+@app.command()
+def chosen(nb201: Path, study: Path) -> None:
+    """Print how many edges of a cell have each operation, in the mean, as a Markdown table."""
+    space = catalogue().load("space", "nasbench201")()
+    operations = space.edges[0].operations
+    tests = read(nb201).scores("cifar10", "test", 200)
+    best = [tests.table.texts[place] for place in np.argsort(tests.values)[-BEST:]]
+    found = {
+        f"the {BEST} best": best,
+        **{
+            f"`{name}`": [str(record.result["text"]) for record in records]
+            for name, records in finished(study)["nasbench201"].items()
+        },
+    }
+    print(f"| cells | {' | '.join(f'`{name}`' for name in operations)} |")
+    print("|---" * (len(operations) + 1) + "|")
+    for name, texts in found.items():
+        counts = [sum(f"|{one}~" in f"|{part}" for text in texts for part in text.split("|"))
+                  for one in operations]  # fmt: skip
+        print(f"| {name} | {' | '.join(f'{count / len(texts):.1f}' for count in counts)} |")
 
 
 if __name__ == "__main__":
