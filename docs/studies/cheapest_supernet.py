@@ -11,7 +11,6 @@ cosine ends with the budget, and ranks architectures by the supernet. Rows are a
 by setting and prints the page's table.
 """
 
-import csv
 import json
 import statistics
 import tempfile
@@ -21,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import study_results
 import typer
 
 import nastk
@@ -196,10 +196,7 @@ def agreement(by: Mapping[str, Any]) -> dict[str, Any]:
 
 def rows() -> list[dict[str, str]]:
     """What has been measured."""
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open() as file:
-        return list(csv.DictReader(file))
+    return study_results.read(RESULTS)
 
 
 def in_race(rung: int, seed: int, space: str) -> list[str]:
@@ -207,7 +204,7 @@ def in_race(rung: int, seed: int, space: str) -> list[str]:
     if rung == 1:
         return [name for name in SETTINGS if setting_of(name)["space"] == space]
     key = {"rung": str(rung - 1), "seed": str(seed), "space": space}
-    before = [row for row in rows() if key.items() <= row.items()]
+    before = study_results.read(RESULTS, **key)
     ranked = sorted(before, key=lambda row: float(row["tau"]), reverse=True)
     return [row["setting"] for row in ranked[: LEFT[rung]]]
 
@@ -233,14 +230,10 @@ def train(
     """Train and rank every setting of a rung that has no row yet, or only one."""
     for name in [only] if only else in_race(rung, seed, space):
         key = {"setting": name, "seed": str(seed), "rung": str(rung)}
-        if any(key.items() <= row.items() for row in rows()):
+        if study_results.read(RESULTS, **key):
             continue
-        row, new = trained(name, seed, rung, images, table), not RESULTS.exists()
-        with RESULTS.open("a", newline="") as file:
-            writer = csv.DictWriter(file, FIELDS)
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        row = trained(name, seed, rung, images, table)
+        study_results.append(RESULTS, FIELDS, row)
         print(row, flush=True)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import study_results
 import typer
 
 import nastk
@@ -80,10 +81,7 @@ def parameter_free(architecture: nastk.Architecture, group: str) -> int:
 
 def rows() -> list[dict[str, str]]:
     """What has been searched."""
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return study_results.read(RESULTS)
 
 
 @app.command("search")
@@ -96,12 +94,7 @@ def search_all(images: Path, runs: Path, seeds: str = "0-2") -> None:
             if (decay, seed) in done:
                 continue
             row = search(decay, seed, images, runs / f"decay{decay:g}-seed{seed}")
-            new = not RESULTS.exists()
-            with RESULTS.open("a", newline="") as file:
-                writer = csv.DictWriter(file, FIELDS)
-                if new:
-                    writer.writeheader()
-                writer.writerow(row)
+            study_results.append(RESULTS, FIELDS, row)
             print(row, flush=True)
 
 

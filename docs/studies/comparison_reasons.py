@@ -1,4 +1,4 @@
-"""What the fitness of `evnas` sees, on supernets of the study "Search at equal CPU seconds".
+"""What the fitness of `evnas` sees, on supernets of the study in comparison.md.
 
     python docs/studies/comparison_reasons.py fitness nb201.table STUDY/nasbench201*--evnas-seed*
 

@@ -8,7 +8,6 @@ study is a number for each updater and seed, which goes through the code of `nas
 (`nastk.runs.comparison.compared`); only the bootstrap intervals are left out, as no test uses them.
 """
 
-import csv
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import study_results
 import typer
 from scipy import stats
 
@@ -138,10 +138,7 @@ app = typer.Typer(add_completion=False)
 
 def rows() -> list[dict[str, str]]:
     """What has been simulated."""
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open() as file:
-        return list(csv.DictReader(file))
+    return study_results.read(RESULTS)
 
 
 @app.command()
@@ -150,15 +147,10 @@ def run() -> None:
     for wanted in ROWS:
         row = {"draw": "normal", "gap": 0.0, **wanted}
         key = {name: str(value) for name, value in row.items()}
-        if any(key.items() <= there.items() for there in rows()):
+        if study_results.read(RESULTS, **key):
             continue
         row |= rates(**row)
-        new = not RESULTS.exists()
-        with RESULTS.open("a", newline="") as file:
-            writer = csv.DictWriter(file, FIELDS)
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        study_results.append(RESULTS, FIELDS, row)
 
 
 @app.command()

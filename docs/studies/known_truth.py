@@ -8,7 +8,6 @@ row for each search to `known_truth.csv` as it comes; what stands there is not r
 draws the regret and prints the page's table.
 """
 
-import csv
 import tempfile
 import time
 from collections import defaultdict
@@ -16,6 +15,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import study_results
 import typer
 
 import nastk
@@ -89,10 +89,7 @@ def searched(space: str, table: Path, name: str, noise: float, seed: int) -> dic
 
 def rows() -> list[dict[str, str]]:
     """What has been run."""
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open() as file:
-        return list(csv.DictReader(file))
+    return study_results.read(RESULTS)
 
 
 app = typer.Typer(add_completion=False)
@@ -114,12 +111,7 @@ def run(nasbench201: Path, macro: Path) -> None:
     for space, name, noise, seed in wanted:
         if (space, name, str(noise), str(seed)) in done:
             continue
-        row, new = searched(space, tables[space], name, noise, seed), not RESULTS.exists()
-        with RESULTS.open("a", newline="") as file:
-            writer = csv.DictWriter(file, FIELDS)
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        study_results.append(RESULTS, FIELDS, searched(space, tables[space], name, noise, seed))
 
 
 @app.command()

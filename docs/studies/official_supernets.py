@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import study_results
 import torch
 import typer
 from PIL import Image
@@ -307,20 +308,7 @@ cost?); images that are not cropped and mirrored; norms by the statistics of the
 
 def done() -> set[tuple[str, str, int]]:
     """The units that have been measured: space, what, round."""
-    if not RUNS.exists():
-        return set()
-    with RUNS.open() as file:
-        return {(row["space"], row["what"], int(row["round"])) for row in csv.DictReader(file)}
-
-
-def append(path: Path, rows: Rows) -> None:
-    """Append rows to a CSV, with its header first where it is new."""
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS[path])
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
+    return {(row["space"], row["what"], int(row["round"])) for row in study_results.read(RUNS)}
 
 
 def unit(inputs: Inputs, name: str, what: str, number: int) -> None:
@@ -336,8 +324,8 @@ def unit(inputs: Inputs, name: str, what: str, number: int) -> None:
         "images_forward": spent.images_forward,
         "images_backward": spent.images_backward,
     }
-    append(path, found)
-    append(RUNS, [{**key, **cost}])
+    study_results.append(path, FIELDS[path], *found)
+    study_results.append(RUNS, FIELDS[RUNS], {**key, **cost})
     print(f"{name} {what} {number}: {cost}", flush=True)
 
 

@@ -7,7 +7,6 @@ WEIGHTS is the folder `robustdarts`, for the authors' log. `official_supernets.p
 """
 
 import base64
-import csv
 import math
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import study_results
 import torch
 from official_supernets import PATHS, RUNS, SCORES, SPACES, TASK, Inputs, table_of
 from scipy.stats import kendalltau
@@ -35,12 +35,6 @@ METHODS = {
 }
 LOG_IMAGES = 640
 """Images of an accuracy in the log: ten batches of 64."""
-
-
-def rows_of(path: Path, **wanted: str) -> list[dict[str, str]]:
-    """Returns the rows of a CSV with these values."""
-    with path.open() as file:
-        return [row for row in csv.DictReader(file) if wanted.items() <= row.items()]
 
 
 @cache
@@ -73,7 +67,7 @@ def measured(space: str, what: str) -> tuple[Numbers, Numbers, int]:
     """
     shape = operations(space)[0].shape
     rounds: dict[str, Numbers] = {}  # 2 x edges x operations: values, standard errors
-    for row in rows_of(SCORES, space=space, what=what):
+    for row in study_results.read(SCORES, space=space, what=what):
         found = rounds.setdefault(row["round"], np.full((2, *shape), np.nan))
         place = int(row["edge"]), int(row["operation"])
         found[:, *place] = float(row["value"]), float(row["standard_error"])
@@ -150,7 +144,7 @@ def agreeing(effects: Numbers, table: Numbers) -> int:
 
 def spent(space: str, what: str) -> str:
     """Returns what a method took: minutes of the processor, thousands of images."""
-    rows = rows_of(RUNS, space=space, what=what)
+    rows = study_results.read(RUNS, space=space, what=what)
     minutes, forward, backward = (
         sum(float(row[name]) for row in rows)
         for name in ("cpu_seconds", "images_forward", "images_backward")
@@ -174,7 +168,7 @@ def settled(scores: Numbers, errors: Numbers) -> str:
 
 def hits_of(space: str, what: str) -> tuple[Hits, list[int]]:
     """Returns what was classified correctly, architectures x images, and their rows in the log."""
-    rows = rows_of(PATHS, space=space, what=what)
+    rows = study_results.read(PATHS, space=space, what=what)
     hits = [
         np.unpackbits(
             np.frombuffer(base64.b64decode(row["hits"]), np.uint8), count=int(row["images"])
@@ -291,7 +285,7 @@ def pairs(weights: Path, space: str) -> tuple[Numbers, Numbers, Hits]:
     """
     effects = additive(*log(weights, space))[1]
     distances: dict[tuple[int, str], list[float]] = {}
-    for row in rows_of(SCORES, space=space, what="matching"):
+    for row in study_results.read(SCORES, space=space, what="matching"):
         key = int(row["edge"]), row["operation"]
         distances.setdefault(key, []).append(float(row["value"]))
     differences = [

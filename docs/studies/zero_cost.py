@@ -9,7 +9,6 @@ first scores cells of that file, in an order drawn once, and appends a row for e
 prints the page's table.
 """
 
-import csv
 import gzip
 import json
 import random
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import study_results
 import torch
 import typer
 from scipy.stats import kendalltau
@@ -92,10 +92,7 @@ def scored(architecture: Architecture, uses: Sequence[Evaluator]) -> dict[str, f
 
 def rows() -> list[dict[str, str]]:
     """What has been scored."""
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(newline="") as file:
-        return list(csv.DictReader(file))
+    return study_results.read(RESULTS)
 
 
 @app.command()
@@ -111,12 +108,7 @@ def score(images: Path, scores: Path, cells: int = 491, seed: int = 0) -> None:
         if cell in done:
             continue
         row = {"cell": cell, **scored(space.from_text(cell), uses)}
-        new = not RESULTS.exists()
-        with RESULTS.open("a", newline="") as file:
-            writer = csv.DictWriter(file, FIELDS)
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        study_results.append(RESULTS, FIELDS, row)
 
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
