@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nastk.base import defaults
 from nastk.base.component import ComponentSpec, json_or_text, named_spec
 from nastk.base.errors import ConfigurationError, NastkError
+from nastk.report.metrics import metrics_of
 from nastk.report.record import RunRecord
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _measured(groups: Groups) -> dict[str, dict[int, dict[str, float | int]]]:
 def _metrics(record: RunRecord) -> dict[str, float | int]:
     """Returns all metrics of a finished run."""
     evaluations = record.result.get("evaluations") or ()
-    return {name: value for each in evaluations for name, value in each["metrics"].items()}
+    return metrics_of((each["evaluator"], each["metrics"]) for each in evaluations)
 
 
 @dataclass(frozen=True)

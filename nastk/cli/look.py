@@ -14,6 +14,7 @@ from nastk.base.errors import ConfigurationError, NastkError, UnknownNameError
 from nastk.base.plugins import KINDS, catalogue
 from nastk.base.wording import command
 from nastk.cli import output
+from nastk.report.metrics import metrics_of, telling_accuracy
 from nastk.report.names import data_name
 from nastk.report.record import RunRecord
 from nastk.runs.folder import RunFolder, find_runs, means_a_run
@@ -137,11 +138,8 @@ def _row(folder: RunFolder) -> dict[str, Any]:
     config, events, state = folder.config(), folder.events(), folder.state()
     epochs = [event for event in events if event["kind"] == "epoch-done"]
     result = folder.result() if state == "finished" else {}
-    metrics = {
-        name: value
-        for evaluation in result.get("evaluations", [])
-        for name, value in evaluation["metrics"].items()
-    }
+    evaluations = [(each["evaluator"], each["metrics"]) for each in result.get("evaluations", [])]
+    metric, accuracy = telling_accuracy(metrics_of(evaluations))
     return {
         "path": str(folder.path),
         "state": state,
@@ -152,7 +150,8 @@ def _row(folder: RunFolder) -> dict[str, Any]:
         "seed": config["seed"],
         "epoch": max((event["epoch"] for event in epochs), default=0),
         "epochs": config["trainer"]["epochs"],
-        "accuracy": metrics.get("valid_accuracy"),
+        "accuracy": accuracy,
+        "metric": metric,
         "architecture": result.get("architecture", {}).get("id"),
         "started": events[0].get("time") if events else None,
     }

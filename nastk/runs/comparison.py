@@ -11,9 +11,7 @@ from typing import Any
 from nastk.base.errors import ConfigurationError, near_miss
 from nastk.base.extras import library
 from nastk.base.significance import PairedDifference, RankTest, differences, rank_test
-
-SHARED_WEIGHTS = ("test_accuracy", "valid_accuracy")
-"""Accuracies by the supernet's weights, which say less of an architecture than any others."""
+from nastk.report.metrics import usual_metric
 
 
 @dataclass(frozen=True)
@@ -114,18 +112,3 @@ def compared(
     values = {label: [float(of[seed][metric]) for seed in seeds] for label, of in runs.items()}
     found = differences(values, to) if len(values) > 1 else {}
     return Comparison(metric, to, tuple(seeds), values, found, rank_test(values))
-
-
-def usual_metric(names: Sequence[str]) -> str:
-    """Returns the metric that decides: a test accuracy of trained networks, if there is one.
-
-    >>> usual_metric(["valid_accuracy", "test_accuracy", "table_test_accuracy", "rank"])
-    'table_test_accuracy'
-    """
-    accuracies = [name for name in names if "accuracy" in name and "baseline" not in name]
-    trained = [name for name in accuracies if name not in SHARED_WEIGHTS]
-    for candidates in (trained, accuracies):
-        of_test = [name for name in candidates if "test" in name]
-        if of_test or candidates:
-            return (of_test or candidates)[0]
-    return names[0]

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from nastk.base.errors import ConfigurationError, near_miss
 from nastk.base.extras import library
-from nastk.runs.comparison import usual_metric
+from nastk.report.metrics import usual_metric
 
 SHORT = {"params": "parameters", "madds": "multiply_adds"}
 """Names of costs as `--limit` has them."""

@@ -1,6 +1,5 @@
 """The result of a finished run, read from its folder: `Result`."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from nastk.base.files import write_atomically
 from nastk.base.plugins import catalogue
 from nastk.base.values import document
 from nastk.data.task import Task
+from nastk.report.metrics import metrics_of
 from nastk.runs.folder import ARCHITECTURE, RESULT, RunFolder
 from nastk.spaces.architecture import Architecture
 from nastk.spaces.space import SearchSpace
@@ -67,16 +67,7 @@ class Result:
         Metrics of a name that several evaluators use are there once more under names that do not
         collide, such as `supernet.test_accuracy` beside `retrain.test_accuracy`.
         """
-        evaluations = self.evaluations
-        used = Counter(name for evaluation in evaluations for name in evaluation.metrics)
-        together: dict[str, float | int] = {}
-        apart: dict[str, float | int] = {}
-        for evaluation in evaluations:
-            for name, value in evaluation.metrics.items():
-                together[name] = value
-                if used[name] > 1:
-                    apart[f"{evaluation.evaluator}.{name}"] = value
-        return {**together, **apart}
+        return metrics_of((each.evaluator, each.metrics) for each in self.evaluations)
 
     @property
     def cost(self) -> Cost:

@@ -288,6 +288,7 @@ ROWS = [
         "epoch": 50,
         "epochs": 50,
         "accuracy": 0.8812,
+        "metric": "table_test_accuracy",
         "architecture": "0123456789ab",
         "started": "yesterday",
     },
@@ -308,18 +309,19 @@ ROWS = [
 
 def test_runs():
     assert shown(runs_table(ROWS), 120) == (
-        "run             state     epochs  accuracy  updater, space, data, seed  started    "
-        "architecture\n"
-        "runs/darts-001  finished   50/50   88.12 %  shapley darts cifar10 #0    yesterday  "
-        "0123456789ab\n"
-        "runs/b          running      3/8         -  darts toy digits            -          -"
+        "run             state     epochs  accuracy            updater, space, data, seed  "
+        "started    architecture\n"
+        "runs/darts-001  finished   50/50  88.12 % table test  shapley darts cifar10 #0    "
+        "yesterday  0123456789ab\n"
+        "runs/b          running      3/8  -                   darts toy digits            "
+        "-          -"
     )
 
 
 def test_narrow_terminals_see_fewer_columns_of_runs():
     text = shown(runs_table(ROWS), 60)
     assert max(map(cell_len, text.splitlines())) <= 60
-    assert "runs/darts-001  finished   50/50   88.12 %" in text
+    assert "runs/darts-001  finished   50/50  88.12 % table test" in text
     assert "0123456789ab" not in text
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from nastk import ConfigurationError
-from nastk.runs.comparison import compared, usual_metric
+from nastk.report.metrics import usual_metric
+from nastk.runs.comparison import compared
 
 
 def runs(**accuracies):
@@ -24,6 +25,11 @@ STUDY = runs(darts=[0.5, 0.7, 0.6], random=[0.4, 0.5, 0.6])
         (["x_valid_accuracy", "x_test_accuracy", "test_accuracy"], "x_test_accuracy"),
         (["valid_accuracy", "test_accuracy", "baseline_test_accuracy"], "test_accuracy"),
         (["parameters", "rank"], "parameters"),
+        (
+            ["test_accuracy", "supernet.test_accuracy", "retrain.test_accuracy"],
+            "retrain.test_accuracy",
+        ),
+        (["valid_accuracy", "supernet.valid_accuracy"], "valid_accuracy"),
     ],
 )
 def test_a_test_accuracy_of_trained_networks_decides_if_there_is_one(names, expected):
