@@ -40,12 +40,25 @@ class Group:
         return [float(value) for value in found if value is not None and isfinite(value)]
 
 
+def shown(folder: Path, records: Sequence[RunRecord]) -> list[RunRecord]:
+    """Returns the runs that the last command for a study asked for, and those without a result.
+
+    That command may have left out an updater of an earlier one: with fewer seeds it would leave
+    the others with as few to be compared on. The protocol names what is left out. Before a study
+    is finished for the first time all its runs are shown.
+    """
+    listed = {run for row in _rows(folder) for run in row.get("runs") or ()}
+    return [each for each in records if not listed or not each.result or each.path.name in listed]
+
+
 def groups(records: Sequence[RunRecord]) -> list[Group]:
     """Returns the runs of a problem by updater, each with its seeds in order."""
     found: dict[str, list[RunRecord]] = {}
+    labels = _labels(records[0].path.parent) if records else {}
     for record in records:
         name = SEED.sub("", record.path.name)
-        found.setdefault(name.partition(BETWEEN)[2] or name, []).append(record)
+        label = labels.get(record.path.name) or labels.get(name)
+        found.setdefault(label or name.partition(BETWEEN)[2] or name, []).append(record)
     return [
         Group(name, sorted(runs, key=lambda run: run.config["seed"]))
         for name, runs in found.items()
@@ -98,13 +111,33 @@ def _options(record: RunRecord) -> str:
 
 def _listed(folder: Path) -> dict[str, str]:
     """Returns the problem of each run folder, as far as `study.json` says."""
-    try:
-        rows: Any = read_json(folder / "study.json")
-    except (OSError, UnreadableError):
-        return {}
     return {
         str(run): str(row["problem"])
-        for row in (rows if isinstance(rows, list) else [])
-        if isinstance(row, Mapping) and "problem" in row
+        for row in _rows(folder)
+        if "problem" in row
         for run in row.get("runs") or ()
     }
+
+
+def _labels(folder: Path) -> dict[str, str]:
+    """Returns how a study calls its updaters, by run folder and by their names up to the seed."""
+    names = {str(run): row.get("updater") for row in _rows(folder) for run in row.get("runs") or ()}
+    registered = _read(folder / "protocol.json")
+    rows = registered.get("rows") if isinstance(registered, Mapping) else None
+    for name, row in rows.items() if isinstance(rows, Mapping) else ():
+        names[str(name)] = row.get("updater") if isinstance(row, Mapping) else None
+    return {name: str(label) for name, label in names.items() if label}
+
+
+def _rows(folder: Path) -> list[Mapping[str, Any]]:
+    """Returns the rows of `study.json`; none where there is none, or a damaged one."""
+    rows = _read(folder / "study.json")
+    return [row for row in (rows if isinstance(rows, list) else []) if isinstance(row, Mapping)]
+
+
+def _read(path: Path) -> Any:
+    """Returns the content of a JSON file; None where it cannot be read."""
+    try:
+        return read_json(path)
+    except (OSError, UnreadableError):
+        return None

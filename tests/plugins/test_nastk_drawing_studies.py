@@ -1,6 +1,7 @@
 """Pictures and reports of studies, of several problems too: what they say, and what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from nastk_drawing import study_runs, write_report
 from nastk_drawing.charts import anytime, ranks
 from nastk_drawing.charts.fronts import COSTS
 from nastk_drawing.charts.fronts import panel as front_panel
-from nastk_drawing.charts.panel import single
+from nastk_drawing.charts.panel import round_time, single
 from nastk_drawing.report import study_settings
 
 
@@ -75,7 +76,48 @@ def test_runs_are_sorted_by_problem_with_and_without_the_list(study, tmp_path):
     assert list(listed) == ["nasbench201 on folder:place0", "nasbench201 on folder:place1"]
     assert study_runs.by_problem(tmp_path, records) == listed
     names = [group.name for group in study_runs.groups(records[:8])]
+    assert names == ["fair", "gm(inner=darts)", "random", "shapley"]
+
+
+def test_updaters_have_the_names_of_the_study_also_while_it_is_under_way(study, tmp_path):
+    shutil.copytree(study, tmp_path / "s")
+    (tmp_path / "s" / "study.json").unlink()
+    row = {"updater": "gm(inner=darts)"}
+    rows = {f"nasbench201-on-folder-place{number}--gm-inner=darts": row for number in (0, 1)}
+    (tmp_path / "s" / "protocol.json").write_text(json.dumps({"rows": rows}))
+    names = [group.name for group in study_runs.groups(run_records(tmp_path / "s")[:8])]
+    assert names == ["fair", "gm(inner=darts)", "random", "shapley"]
+    (tmp_path / "s" / "protocol.json").write_text("[")
+    names = [group.name for group in study_runs.groups(run_records(tmp_path / "s")[:8])]
     assert names == ["fair", "gm-inner=darts", "random", "shapley"]
+
+
+def test_a_finished_study_shows_the_runs_that_it_lists_and_those_without_a_result(study, tmp_path):
+    shutil.copytree(study, tmp_path / "s")
+    rows = json.loads((tmp_path / "s" / "study.json").read_text())
+    (tmp_path / "s" / "study.json").write_text(
+        json.dumps([row for row in rows if row["updater"] != "fair"])
+    )
+    (failed,) = (tmp_path / "s").glob("*place1--fair-seed1")
+    (failed / "result.json").unlink()
+    records = run_records(tmp_path / "s")
+    kept = {record.path.name for record in study_runs.shown(tmp_path / "s", records)}
+    left_out = {record.path.name for record in records} - kept
+    assert {name.partition("--")[2] for name in left_out} == {"fair-seed0", "fair-seed1"}
+    assert len(left_out) == 3 and failed.name in kept
+    (tmp_path / "s" / "study.json").unlink()
+    assert study_runs.shown(tmp_path / "s", records) == records
+
+
+@pytest.mark.parametrize(
+    ("longest", "ticks"),
+    [(160.0, ["0", "1 min", "2 min"]), (400.0, ["0", "2 min", "4 min", "6 min"]),
+     (9_000.0, ["0", "1 h", "2 h"]), (40.0, ["0", "10 s", "20 s", "30 s", "40 s"])],
+)  # fmt: skip
+def test_ticks_of_times_are_round(longest, ticks):
+    step = round_time(longest, 4)
+    places = [step * number for number in range(1 + int(longest / step))]
+    assert [anytime._cost_words(anytime.CPU, place) for place in places] == ticks
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nastk.report import RunRecord, count, percent, points, seconds
 from nastk_drawing import canvas
 from nastk_drawing.charts.curves import ancestry, last_branch
-from nastk_drawing.charts.panel import COLOURS, Panel, at_most, end_labels
+from nastk_drawing.charts.panel import COLOURS, Panel, at_most, end_labels, round_time
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,7 +115,7 @@ def _panel(quantity: str, cost: str, series: Mapping[str, Sequence[Course]], pro
             labels.append((means[-1], name, colour))
         axes.margins(x=0.03, y=0.08)
         axes.set_xlim(left=0.0)
-        axes.xaxis.set_major_locator(at_most(5))
+        axes.xaxis.set_major_locator(_ticks(cost, axes.get_xlim()[1]))
         axes.xaxis.set_major_formatter(lambda value, place: _cost_words(cost, value))
         axes.yaxis.set_major_locator(at_most(5))
         axes.yaxis.set_major_formatter(lambda value, place: _tick(quantity, value))
@@ -174,6 +174,15 @@ def _cost_words(cost: str, value: float) -> str:
     number, _, unit = (count(value) if cost == IMAGES else seconds(value)).partition(" ")
     short = number.rstrip("0").rstrip(".") if "." in number else number
     return f"{short} {unit}".rstrip() if value else "0"
+
+
+def _ticks(cost: str, longest: float) -> Any:
+    """Returns matplotlib's locator of a cost: times stand at whole minutes, not at 1 min 40 s."""
+    from matplotlib.ticker import MultipleLocator
+
+    if cost == IMAGES or longest < 1:
+        return at_most(5)
+    return MultipleLocator(round_time(longest, 4))
 
 
 def _tick(quantity: str, value: float) -> str:

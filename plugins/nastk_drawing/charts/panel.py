@@ -6,6 +6,7 @@ it. Sizes are in points.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from nastk_drawing import canvas
@@ -23,6 +24,16 @@ BOTTOM, TOP, RIGHT = 30.0, 10.0, 12.0
 GAP, HEADING = 14.0, 26.0
 LABEL = 8.0
 """Font size of ticks and of labels beside lines."""
+ROUND_TIMES = tuple(
+    float(unit * times)
+    for unit, many in (
+        (1, (1, 2, 5, 10, 20, 30)),
+        (60, (1, 2, 5, 10, 20, 30)),
+        (3_600, (1, 2, 4, 6, 12)),
+    )
+    for times in many
+)
+"""Seconds, minutes and hours at which an axis of times may have its ticks."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +178,16 @@ def at_most(most: int) -> Any:
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(nbins=most)
+
+
+def round_time(longest: float, most: int) -> float:
+    """Returns the round time, in seconds, that goes into the longest at most so many times.
+
+    >>> round_time(160, 4), round_time(400, 4), round_time(5_000, 4), round_time(2.5, 4)
+    (60.0, 120.0, 1800.0, 1.0)
+    """
+    days = (86_400.0 * times for times in count(1))
+    return next(time for time in chain(ROUND_TIMES, days) if longest / time <= most)
 
 
 def line(

@@ -13,7 +13,7 @@ from nastk_drawing.charts.fronts import COSTS
 from nastk_drawing.charts.fronts import panel as front_panel
 from nastk_drawing.charts.panel import Panel, picture
 from nastk_drawing.charts.ranks import ranks as ranks_panel
-from nastk_drawing.study_runs import Group, by_problem, groups
+from nastk_drawing.study_runs import Group, by_problem, groups, shown
 
 Problems = Mapping[str, Sequence[Group]]
 
@@ -88,7 +88,7 @@ def study(folder: Path) -> Problems:
         raise ConfigurationError(
             f"{folder} holds no study. Name the folder that `nastk compare` wrote."
         )
-    return {name: groups(runs) for name, runs in by_problem(folder, records).items()}
+    return {name: groups(runs) for name, runs in by_problem(folder, shown(folder, records)).items()}
 
 
 def _saved(

@@ -17,7 +17,7 @@ from nastk_drawing.report import study_problems, study_settings
 from nastk_drawing.report.embedding import Embedder
 from nastk_drawing.report.parts import Details, Grid, Page, Part, Section, Table, Text, Tile
 from nastk_drawing.report.run import footer
-from nastk_drawing.study_runs import Group, by_problem, groups, metrics
+from nastk_drawing.study_runs import Group, by_problem, groups, metrics, shown
 
 FEW = 5
 """From so many seeds on, a deviation is shown without a caution."""
@@ -25,6 +25,7 @@ FEW = 5
 
 def page(folder: Path, records: Sequence[RunRecord]) -> Page:
     """Returns the report of a study, with those of its runs that failed or are unfinished."""
+    records = shown(folder, records)
     problems, embedder = by_problem(folder, records), Embedder()
     if len(problems) > 1:
         found = {name: groups(runs) for name, runs in problems.items()}
