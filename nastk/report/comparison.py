@@ -14,6 +14,8 @@ EFFECT = (
     "Effect: Cohen's d_z, the mean difference in standard deviations of the differences. It does "
     "not grow with the number of seeds; where all differences are equal there is none."
 )
+NAMED = 3
+"""So many updaters with too few seeds are named."""
 Values = Mapping[str, Any]
 """A `Comparison` as JSON."""
 
@@ -108,6 +110,15 @@ def _pairs(comparison: Values) -> str:
     return f"{counted(len(comparison['seeds']), 'pair')}{corrected}"
 
 
+def _lacking(comparison: Values) -> str:
+    """Returns which updaters have too few seeds, so that those of the others are left out."""
+    most = sorted(comparison["lacking"].items(), key=lambda each: -len(each[1]))
+    named = [f"{label} lacks {counted(len(seeds), 'seed')}" for label, seeds in most[:NAMED]]
+    others = [f"{counted(len(most) - NAMED, 'other')} lack some"] if len(most) > NAMED else []
+    seeds = counted(len(comparison["seeds"]), "seed")
+    return f"Over the {seeds} that every updater has: {', '.join([*named, *others])}."
+
+
 def _words(comparison: Values) -> str:
     """Returns the metric's name as words."""
     return str(comparison["metric"]).replace("_", " ")
@@ -115,6 +126,8 @@ def _words(comparison: Values) -> str:
 
 def _notes(comparison: Values) -> Iterator[str]:
     """Yields what the numbers mean and what they cannot say."""
+    if comparison["lacking"]:
+        yield _lacking(comparison)
     seeds, found, ranks = len(comparison["seeds"]), comparison["differences"], comparison["ranks"]
     tests = sorted({each["test"] for each in found.values()})
     if tests:

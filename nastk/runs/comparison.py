@@ -4,7 +4,7 @@ Which metric that is, where nobody says, is decided by `usual_metric`, before an
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any
 
@@ -19,7 +19,8 @@ class Comparison:
     """The updaters of a study by one metric, over the seeds that all of them have.
 
     `values` has the metric by label, in the order of `seeds`. `differences` are those of every
-    other updater to the updater `to`; `ranks` is None where there is nothing to rank.
+    other updater to the updater `to`; `ranks` is None where there is nothing to rank. `lacking` has
+    the seeds that others have and an updater has not, for which they are left out.
 
     Example: `study.comparison().differences["shapley"].corrected`
     """
@@ -30,6 +31,7 @@ class Comparison:
     values: Mapping[str, Sequence[float]]
     differences: Mapping[str, PairedDifference]
     ranks: RankTest | None
+    lacking: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON object."""
@@ -40,6 +42,7 @@ class Comparison:
             "values": {label: list(values) for label, values in self.values.items()},
             "differences": {label: each.to_json() for label, each in self.differences.items()},
             "ranks": None if self.ranks is None else self.ranks.to_json(),
+            "lacking": {label: list(seeds) for label, seeds in self.lacking.items()},
         }
 
     def frame(self) -> Any:
@@ -111,4 +114,6 @@ def compared(
         )
     values = {label: [float(of[seed][metric]) for seed in seeds] for label, of in runs.items()}
     found = differences(values, to) if len(values) > 1 else {}
-    return Comparison(metric, to, tuple(seeds), values, found, rank_test(values))
+    every = set.union(*with_metric.values())
+    lacking = {label: sorted(every - own) for label, own in with_metric.items() if every - own}
+    return Comparison(metric, to, tuple(seeds), values, found, rank_test(values), lacking)

@@ -75,6 +75,25 @@ def test_few_seeds_are_said_to_show_nothing():
     )
 
 
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"darts": 8}, ""),
+        ({"darts": 5}, "Over the 5 seeds that every updater has: darts lacks 3 seeds."),
+        (
+            {"darts": 7, "snas": 5, "gdas": 6, "evnas": 7, "fair": 7},
+            "Over the 5 seeds that every updater has: snas lacks 3 seeds, gdas lacks 2 seeds, "
+            "darts lacks 1 seed, 2 others lack some.",
+        ),
+    ],
+)
+def test_updaters_with_fewer_seeds_than_others_are_named(counts, said):
+    file = io.StringIO()
+    found = comparison(random=RANDOM, **{name: BETTER[:count] for name, count in counts.items()})
+    Console(file=file, width=300).print(comparison_table(found))
+    assert said in file.getvalue() and ("Over the" in file.getvalue()) is bool(said)
+
+
 @pytest.mark.parametrize(("seeds", "said"), [(6, True), (7, False)])
 def test_what_few_seeds_can_show_depends_on_the_number_of_comparisons(seeds, said):
     """Six pairs give 1/32, which Holm's correction doubles for two comparisons; seven give 1/64."""
