@@ -3,16 +3,16 @@
     python docs/studies/comparison.py lines nb201.table macro.table
     python docs/studies/comparison.py worth nb201.table macro.table
     python docs/studies/comparison.py runs STUDY
-    python docs/studies/comparison.py chosen nb201.table STUDY
+    python docs/studies/comparison.py chosen nb201.table macro.table STUDY
 
 `lines` prints what needs no search: an architecture drawn blindly, the best of 100 by the column
 that a search may look at, the largest block everywhere. These are exact expectations over the whole
 table, not draws. `worth` prints what the best of 100 is worth where the score that chooses it has
 some tau with the truth. `runs` prints the mean of every updater's runs in a study's folder, also
-while it is under way; `chosen` prints how often cells that they found on NAS-Bench-201 have each
-operation.
+while it is under way; `chosen` prints how many edges of what they found have each operation.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import comb
 from pathlib import Path
@@ -23,7 +23,7 @@ import numpy as np
 import typer
 from scipy.stats import norm
 
-from nastk import catalogue
+from nastk import Architecture, catalogue
 from nastk.cli import run_records
 from nastk.report import RunRecord
 from nastk_tables.storage import read
@@ -193,25 +193,25 @@ def runs(study: Path) -> None:
 
 
 @app.command()
-def chosen(nb201: Path, study: Path) -> None:
-    """Print how many edges of a cell have each operation, in the mean, as a Markdown table."""
-    space = catalogue().load("space", "nasbench201")()
-    operations = space.edges[0].operations
-    tests = read(nb201).scores("cifar10", "test", 200)
-    best = [tests.table.texts[place] for place in np.argsort(tests.values)[-BEST:]]
-    found = {
-        f"the {BEST} best": best,
-        **{
-            f"`{name}`": [str(record.result["text"]) for record in records]
-            for name, records in finished(study)["nasbench201"].items()
-        },
-    }
-    print(f"| cells | {' | '.join(f'`{name}`' for name in operations)} |")
-    print("|---" * (len(operations) + 1) + "|")
-    for name, texts in found.items():
-        counts = [sum(f"|{one}~" in f"|{part}" for text in texts for part in text.split("|"))
-                  for one in operations]  # fmt: skip
-        print(f"| {name} | {' | '.join(f'{count / len(texts):.1f}' for count in counts)} |")
+def chosen(nb201: Path, macro: Path, study: Path) -> None:
+    """Print how many edges have each operation, in the mean, a Markdown table for each space."""
+    tables = {"nasbench201": (nb201, 200), "nasbench-macro": (macro, 50)}
+    for name, runs_of in finished(study).items():
+        path, epochs = tables[name]
+        space = catalogue().load("space", name)()
+        operations = space.edges[0].operations
+        tests = read(path).scores("cifar10", "test", epochs)
+        best = [tests.table.texts[place] for place in np.argsort(tests.values)[-BEST:]]
+        found = {f"the {BEST} best": [space.from_text(text) for text in best]}
+        for label, records in runs_of.items():
+            stored = [record.result["architecture"] for record in records]
+            found[f"`{label}`"] = [Architecture.from_json(each) for each in stored]
+        print(f"\n| `{name}` | {' | '.join(f'`{one}`' for one in operations)} |")
+        print("|---" * (len(operations) + 1) + "|")
+        for label, cells_of in found.items():
+            counts = Counter(one for cell in cells_of for choice in cell.choices for one in choice)
+            means = [counts[operation] / len(cells_of) for operation in operations]
+            print(f"| {label} | {' | '.join(f'{mean:.1f}' for mean in means)} |")
 
 
 if __name__ == "__main__":
