@@ -26,6 +26,8 @@ EXACT = (
     "cli/",
     "report/",
     "contract/test_presets",
+    "nn/test_memory",
+    "plugins/test_nastk_black_box",
     "plugins/test_nastk_drawing",
     "plugins/test_nastk_images",
     "plugins/test_nastk_ray",
