@@ -27,6 +27,7 @@ from nastk import Architecture, catalogue
 from nastk.cli import run_records
 from nastk.report import RunRecord
 from nastk_tables.storage import read
+from nastk_tables.table import Scores
 
 DRAWS = 100
 LARGEST = {
@@ -37,6 +38,8 @@ LARGEST = {
 """The block with the most parameters everywhere, as the benchmarks write it."""
 
 BEST = 100
+EPOCHS = {"nasbench201": 200, "nasbench-macro": 50}
+"""The epochs of the trainings in the benchmarks' tables that architectures are judged by."""
 
 REPLACED = "game=mixtures"
 """Part of the name of the run that the page says was replaced."""
@@ -81,15 +84,17 @@ def chosen_by_a_tau(
     return float(of_place @ truth[order]), number - 1 - middle
 
 
+def tests_of(space: str, table: Path) -> Scores:
+    """The test accuracies by which the architectures of a space are judged."""
+    return read(table).scores("cifar10", "test", EPOCHS[space])
+
+
 @app.command()
 def worth(nb201: Path, macro: Path) -> None:
     """Print what the best of 100 is worth by a score of some tau, as a Markdown table."""
     print(f"| tau of the score | {' | '.join(f'`{space}` | better ones' for space in LARGEST)} |")
     print("|---|---|---|---|---|")
-    truths = [
-        read(path).scores("cifar10", "test", epochs).values
-        for path, epochs in ((nb201, 200), (macro, 50))
-    ]
+    truths = [tests_of(*each).values for each in zip(EPOCHS, (nb201, macro), strict=True)]
     for tau in (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
         found = [chosen_by_a_tau(truth, tau, DRAWS) for truth in truths]
         each = " | ".join(f"{accuracy:.2f} | {better:,}" for accuracy, better in found)
@@ -101,13 +106,9 @@ def lines(nb201: Path, macro: Path) -> None:
     """Print the expectations of what needs no search, as a Markdown table."""
     print("| space | mean | median | best of 100 by its column | largest block everywhere | best |")
     print("|---|---|---|---|---|---|")
-    for name, path, column, epochs in (
-        ("nasbench201", nb201, "valid", 200),
-        ("nasbench-macro", macro, "test", 50),
-    ):
-        table = read(path)
-        tests = table.scores("cifar10", "test", epochs)
-        worth, by = tests.values, table.scores("cifar10", column, epochs).values
+    for name, path, column in (("nasbench201", nb201, "valid"), ("nasbench-macro", macro, "test")):
+        tests = tests_of(name, path)
+        worth, by = tests.values, tests.table.scores("cifar10", column, EPOCHS[name]).values
         numbers = (
             worth.mean(),
             float(np.median(worth)),
@@ -195,12 +196,11 @@ def runs(study: Path) -> None:
 @app.command()
 def chosen(nb201: Path, macro: Path, study: Path) -> None:
     """Print how many edges have each operation, in the mean, a Markdown table for each space."""
-    tables = {"nasbench201": (nb201, 200), "nasbench-macro": (macro, 50)}
+    tables = dict(zip(EPOCHS, (nb201, macro), strict=True))
     for name, runs_of in finished(study).items():
-        path, epochs = tables[name]
         space = catalogue().load("space", name)()
         operations = space.edges[0].operations
-        tests = read(path).scores("cifar10", "test", epochs)
+        tests = tests_of(name, tables[name])
         best = [tests.table.texts[place] for place in np.argsort(tests.values)[-BEST:]]
         found = {f"the {BEST} best": [space.from_text(text) for text in best]}
         for label, records in runs_of.items():

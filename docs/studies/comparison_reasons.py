@@ -40,7 +40,7 @@ def drawn(space: SearchSpace, number: int) -> list[Architecture]:
     """Architectures drawn uniformly, each as a genome of random numbers decodes."""
     rng = torch.Generator().manual_seed(0)
     full = space.full()
-    return [space.decide(torch.rand(6, 5, generator=rng), full) for _ in range(number)]
+    return [space.decide(torch.rand(full.mask.shape, generator=rng), full) for _ in range(number)]
 
 
 def accuracies(probe: Probe, mixtures: Sequence[Mixture]) -> list[float]:
