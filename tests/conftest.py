@@ -8,6 +8,7 @@ as well.
 
 import os
 import sys
+from functools import cache
 
 import pytest
 import torch
@@ -75,6 +76,7 @@ def pytest_collection_modifyitems(items):
                 item.add_marker("slow")
 
 
+@cache
 def computes(module):
     """Whether a module of tests uses torch, itself or through what it imports by name."""
     used = {getattr(each, "__module__", None) for each in vars(module).values()}
