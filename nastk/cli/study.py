@@ -17,10 +17,11 @@ from nastk.cli.problems import problem_request
 from nastk.cli.progress import ProgressView
 from nastk.cli.signals import ended_by_signals, stop_on_signals
 from nastk.cli.study_reports import Reports, failed_words
-from nastk.report.comparison import comparison_table
+from nastk.report.comparison import comparison_notes, comparison_table
 from nastk.report.front import front_table
 from nastk.report.numbers import counted
-from nastk.report.overall import overall_table
+from nastk.report.overall import overall_notes, overall_table
+from nastk.report.paper import latex_table, markdown_table, what_is_compared
 from nastk.report.protocol import failures_table, protocol_notes
 from nastk.report.study import study_table
 from nastk.report.warm_up import warm_up_sentences
@@ -179,19 +180,19 @@ def show_study(study: Study, shown: Shown) -> None:
 
 def _show_for_paper(study: Study, shown: Shown) -> None:
     """Show the comparison for LaTeX or in Markdown; of several problems also each one's own."""
-    latex = shown.form == "--latex"
-    frames = {name: study.comparison(shown.metric, None, name).frame() for name in study.problems}
-    if len(frames) > 1:
-        frames["ranks over all problems"] = study.overall(shown.metric).frame()
-    for name, frame in frames.items():
-        if len(frames) > 1:
-            output.line(f"% {name}" if latex else f"**{name}**\n")
-        if latex:
-            text = frame.to_latex(index=False, float_format="%.2f", na_rep="--", escape=True)
-        else:
-            known = frame.astype(object).where(frame.notna(), None)  # a NaN would be shown as nan
-            text = known.to_markdown(index=False, floatfmt=".2f", missingval="--")
-        output.line(text.rstrip() + "\n" * (len(frames) > 1))
+    table = latex_table if shown.form == "--latex" else markdown_table
+    several = len(study.problems) > 1
+    tables = []
+    if several:
+        overall = study.overall(shown.metric)
+        notes = [*overall_notes(overall.to_json())]
+        tables.append(table(overall.frame(), "Ranks over all problems", notes))
+    for name in study.problems:
+        found = study.comparison(shown.metric, None, name)
+        values = found.to_json()
+        notes = [what_is_compared(values), *comparison_notes(values)]
+        tables.append(table(found.frame(), name if several else "", notes))
+    output.line("\n\n".join(tables))
 
 
 def _show_fronts(study: Study, cost: str, shown: Shown) -> None:

@@ -37,7 +37,7 @@ def comparison_table(comparison: Values, every: bool = False) -> RenderableType:
         more = ["" if effect is None else f"{effect:+.2f}"] if every else []
         table.add_row(label, *_cells(comparison, label), *more)
     effects = [EFFECT] if every and comparison["differences"] else []
-    notes = [Text(note, "dim") for note in [*_notes(comparison), *effects]]
+    notes = [Text(note, "dim") for note in [*comparison_notes(comparison), *effects]]
     return Group(Text(headline(comparison), "bold"), Text(), table, *notes)
 
 
@@ -65,6 +65,34 @@ def headline(comparison: Values) -> str:
         )
     p = "" if found["corrected"] is None else f" (p = {found['corrected']:.2g})"
     return f"No difference is shown: {best} has {amount} to {to} in {of}{p}."
+
+
+def comparison_notes(comparison: Values) -> Iterator[str]:
+    """Yields what the numbers of a comparison mean and what they cannot say, as sentences.
+
+    `comparison` is that of `Comparison.to_json`.
+    """
+    if comparison["lacking"]:
+        yield _lacking(comparison)
+    seeds, found, ranks = len(comparison["seeds"]), comparison["differences"], comparison["ranks"]
+    tests = sorted({each["test"] for each in found.values()})
+    if tests:
+        yield (
+            f"Paired by seed: the mean difference to {comparison['to']} with its bootstrap "
+            f"interval, seeds won and lost, p of {' and '.join(tests)} after Holm's correction "
+            f"for {counted(len(found), 'comparison')}."
+        )
+    if found and (least := least_p(seeds, len(found))) > LEVEL:
+        yield (
+            f"{_pairs(comparison)} cannot show a difference at the level of {LEVEL}: the smallest "
+            f"p is {least:.2g}. {fewest_pairs(len(found))} seeds can."
+        )
+    if ranks is not None:
+        yield (
+            f"Ranks: 1 is the largest. Friedman's test of no difference at all: p = "
+            f"{ranks['p']:.2g}; by Nemenyi's, mean ranks that are {ranks['critical']:.2f} apart "
+            "differ."
+        )
 
 
 def _best_first(comparison: Values) -> list[str]:
@@ -122,28 +150,3 @@ def _lacking(comparison: Values) -> str:
 def _words(comparison: Values) -> str:
     """Returns the metric's name as words."""
     return str(comparison["metric"]).replace("_", " ")
-
-
-def _notes(comparison: Values) -> Iterator[str]:
-    """Yields what the numbers mean and what they cannot say."""
-    if comparison["lacking"]:
-        yield _lacking(comparison)
-    seeds, found, ranks = len(comparison["seeds"]), comparison["differences"], comparison["ranks"]
-    tests = sorted({each["test"] for each in found.values()})
-    if tests:
-        yield (
-            f"Paired by seed: the mean difference to {comparison['to']} with its bootstrap "
-            f"interval, seeds won and lost, p of {' and '.join(tests)} after Holm's correction "
-            f"for {counted(len(found), 'comparison')}."
-        )
-    if found and (least := least_p(seeds, len(found))) > LEVEL:
-        yield (
-            f"{_pairs(comparison)} cannot show a difference at the level of {LEVEL}: the smallest "
-            f"p is {least:.2g}. {fewest_pairs(len(found))} seeds can."
-        )
-    if ranks is not None:
-        yield (
-            f"Ranks: 1 is the largest. Friedman's test of no difference at all: p = "
-            f"{ranks['p']:.2g}; by Nemenyi's, mean ranks that are {ranks['critical']:.2f} apart "
-            "differ."
-        )

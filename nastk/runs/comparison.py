@@ -66,6 +66,8 @@ class Comparison:
                     "mean": scale * fmean(values),
                     "std": scale * stdev(values) if len(values) > 1 else None,
                     **dict(zip(("difference", "low", "high"), scaled, strict=True)),
+                    "wins": found.wins if found else None,
+                    "losses": found.losses if found else None,
                     "p": found.corrected if found else None,
                     "rank": self.ranks.ranks[label] if self.ranks else None,
                 }

@@ -152,7 +152,7 @@ def test_a_comparison_is_of_one_problem(finished):
         ),
         (("--pareto", "params", "--json"), ['"fronts"', '"volumes"']),
         (("--csv",), ["problem,updater,seeds,"]),
-        (("--latex",), ["% toy on toy\n", "% ranks over all problems\n", r"\toprule", "random"]),
+        (("--latex",), ["% toy on toy\n", "% Ranks over all problems\n", r"\toprule", "random"]),
         (("--markdown",), ["**toy on toy**\n", "toy on toy |", "| difference |"]),
     ],
 )

@@ -111,8 +111,8 @@ def test_a_finished_study_is_read_without_the_whole_command(finished):
         ((), ["darts", "of test accuracy over 3 seeds", "valid accuracy", "3 pairs cannot show"]),
         (("--metric", "parameters"), ["of parameters over 3 seeds"]),
         (("--csv",), ["updater,seeds,", "valid_accuracy_values"]),
-        (("--latex",), [r"\toprule", "darts", "difference", "& -- & --"]),
-        (("--markdown",), ["| updater", "| darts", "| --"]),
+        (("--latex",), [r"\toprule", "darts", "difference", "& -- & --", "% Paired by seed"]),
+        (("--markdown",), ["| updater", "| darts", " -- |", "Paired by seed"]),
     ],
 )
 def test_show_prints_it_in_every_form(finished, flags, words):
