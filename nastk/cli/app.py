@@ -275,10 +275,14 @@ def compare(
         typer.Option(parser=whole, metavar="INTEGER", help="End once so many runs have failed."),
     ] = None,
     show: Annotated[
-        Path | None, typer.Option(help="Show the finished study in this folder; nothing is run.")
+        Path | None, typer.Option(help="Show the study in this folder; nothing is run.")
     ] = None,
     metric: Annotated[
         Text, typer.Option(help="The metric that the updaters are tested by.")
+    ] = None,
+    to: Annotated[
+        Text,
+        typer.Option(metavar="LABEL|best", help="Whom to compare with. Default: random search."),
     ] = None,
     pareto: Annotated[
         Text, typer.Option(metavar="COST", help="Show the front over params, madds or latency.")
@@ -301,7 +305,7 @@ def compare(
     flags |= {"warm_up": warm_up}
     options = {"space": s, "updater": u, "data": d, "trainer": t, "ranking": r}
     shown = study.Shown.of(
-        metric, every, pareto, csv=csv, latex=latex, markdown=markdown, json=json
+        metric, to, every, pareto, csv=csv, latex=latex, markdown=markdown, json=json
     )
     if show is not None:
         study.show_stored(show, shown)

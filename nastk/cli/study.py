@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from nastk.base import defaults
 from nastk.base.component import ComponentSpec, assignments, named_spec
-from nastk.base.errors import ConfigurationError, MissingExtraError, NastkError
+from nastk.base.errors import ConfigurationError, MissingExtraError, NastkError, near_miss
 from nastk.base.processes import check_alone
 from nastk.cli import output
 from nastk.cli.problems import problem_request
@@ -25,6 +25,7 @@ from nastk.report.paper import latex_table, markdown_table, what_is_compared
 from nastk.report.protocol import failures_table, protocol_notes
 from nastk.report.study import study_table
 from nastk.report.warm_up import warm_up_sentences
+from nastk.runs.comparison import BEST
 from nastk.runs.config import read_config
 from nastk.runs.protocol import study_standing, under_way
 from nastk.runs.run import Run
@@ -58,6 +59,7 @@ def run_study(
     request = problem_request(flags, section_options, epochs, stored)
     request.pop("updater", None)
     budget = budget or request.pop("budget", None)
+    shown.check(specs)
     reports = Reports(quiet)
     with ended_by_signals(out) if work.executor else nullcontext(), output.results_alone():
         study = compare(
@@ -104,6 +106,7 @@ class Work:
 class Shown:
     """How a study is shown: by which metric, every metric or the first, in which form.
 
+    `to` is the label of the updater that the others are compared with, or `best`.
     `cost` asks for the Pareto front of the metric over it.
     `form` is the flag `--csv`, `--json`, `--latex` or `--markdown`; None for the terminal's tables.
     """
@@ -112,9 +115,12 @@ class Shown:
     every: bool = False
     form: str | None = None
     cost: str | None = None
+    to: str | None = None
 
     @classmethod
-    def of(cls, metric: str | None, every: bool, cost: str | None, **forms: bool) -> Self:
+    def of(
+        cls, metric: str | None, to: str | None, every: bool, cost: str | None, **forms: bool
+    ) -> Self:
         """Returns what the flags of the command say.
 
         Raises:
@@ -126,7 +132,21 @@ class Shown:
             raise ConfigurationError(f"A study is shown in one form, got {flags}. Choose one.")
         if cost is not None and asked not in ([], ["--json"]):
             raise ConfigurationError(f"--pareto is shown as a table or as --json, got {asked[0]}.")
-        return cls(metric, every, asked[0] if asked else None, cost)
+        return cls(metric, every, asked[0] if asked else None, cost, to)
+
+    def check(self, updaters: Sequence[ComponentSpec]) -> None:
+        """Refuse to run a study without the updater that the others are to be compared with.
+
+        Raises:
+            ConfigurationError: there is none of that name.
+        """
+        names = list(dict.fromkeys([*(each.name for each in updaters), defaults.BASELINE]))
+        if self.to is None or self.to == BEST or self.to.partition("(")[0] in names:
+            return
+        raise ConfigurationError(
+            f"--to is {BEST} or an updater of the study, got {self.to!r}."
+            f"{near_miss(self.to, names)} It has: {', '.join(names)}."
+        )
 
 
 def show_stored(folder: Path, shown: Shown) -> None:
@@ -184,11 +204,11 @@ def _show_for_paper(study: Study, shown: Shown) -> None:
     several = len(study.problems) > 1
     tables = []
     if several:
-        overall = study.overall(shown.metric)
+        overall = study.overall(shown.metric, shown.to)
         notes = [*overall_notes(overall.to_json())]
         tables.append(table(overall.frame(), "Ranks over all problems", notes))
     for name in study.problems:
-        found = study.comparison(shown.metric, None, name)
+        found = study.comparison(shown.metric, shown.to, name)
         values = found.to_json()
         notes = [what_is_compared(values), *comparison_notes(values)]
         tables.append(table(found.frame(), name if several else "", notes))
@@ -230,7 +250,7 @@ def _said(study: Study, shown: Shown) -> dict[str, Any]:
     if not study.cells:
         return {key: None}
     try:
-        said = getattr(study, key)(shown.metric)
+        said = getattr(study, key)(shown.metric, shown.to)
     except MissingExtraError as error:
         output.note(str(error))
         return {key: None}

@@ -82,6 +82,11 @@ def comparison_notes(comparison: Values) -> Iterator[str]:
             f"interval, seeds won and lost, p of {' and '.join(tests)} after Holm's correction "
             f"for {counted(len(found), 'comparison')}."
         )
+    if found and comparison["chosen"]:
+        yield (
+            f"{comparison['to']} was chosen by these very values, as its mean is the largest: each "
+            "p is smaller than it would be for an updater that was named before."
+        )
     if found and (least := least_p(seeds, len(found))) > LEVEL:
         yield (
             f"{_pairs(comparison)} cannot show a difference at the level of {LEVEL}: the smallest "

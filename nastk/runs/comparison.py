@@ -13,14 +13,18 @@ from nastk.base.extras import library
 from nastk.base.significance import PairedDifference, RankTest, differences, rank_test
 from nastk.report.metrics import usual_metric
 
+BEST = "best"
+"""Stands for the updater with the largest mean."""
+
 
 @dataclass(frozen=True)
 class Comparison:
     """The updaters of a study by one metric, over the seeds that all of them have.
 
     `values` has the metric by label, in the order of `seeds`. `differences` are those of every
-    other updater to the updater `to`; `ranks` is None where there is nothing to rank. `lacking` has
-    the seeds that others have and an updater has not, for which they are left out.
+    other updater to the updater `to`, which was `chosen` if it is there for its mean; `ranks` is
+    None where there is nothing to rank. `lacking` has the seeds that others have and an updater has
+    not, for which they are left out.
 
     Example: `study.comparison().differences["shapley"].corrected`
     """
@@ -32,6 +36,7 @@ class Comparison:
     differences: Mapping[str, PairedDifference]
     ranks: RankTest | None
     lacking: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    chosen: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Returns a JSON object."""
@@ -43,6 +48,7 @@ class Comparison:
             "differences": {label: each.to_json() for label, each in self.differences.items()},
             "ranks": None if self.ranks is None else self.ranks.to_json(),
             "lacking": {label: list(seeds) for label, seeds in self.lacking.items()},
+            "chosen": self.chosen,
         }
 
     def frame(self) -> Any:
@@ -82,19 +88,25 @@ def compared(
 
     Args:
         runs: the metrics of each run by label and seed.
-        to: the label that the others are compared with.
+        to: the label that the others are compared with, or its name where one label alone has it;
+            `best`: the one with the largest mean.
         metric: the metric; None: the usual one.
 
     Raises:
-        ConfigurationError: there is no such label or metric, an updater lacks the metric, or no
-            seed is common to all updaters.
+        ConfigurationError: there is no such label or metric, or several such names, an updater
+            lacks the metric, or no seed is common to all updaters.
         MissingExtraError: the extra `studies` is not installed.
     """
-    if to not in runs:
-        raise ConfigurationError(
-            f"The study has no updater {to!r}.{near_miss(to, list(runs))} It has: "
-            f"{', '.join(runs)}."
-        )
+    named = [label for label in runs if label == to] or [
+        label for label in runs if label.partition("(")[0] == to
+    ]
+    chosen = to == BEST and not named
+    if len(named) == 1:
+        to = named[0]
+    elif not chosen:
+        what = f"several {to!r}, name one" if named else f"no updater {to!r}"
+        hint = "" if named else near_miss(to, list(runs))
+        raise ConfigurationError(f"The study has {what}.{hint} It has: {', '.join(runs)}.")
     names = [name for seeds in runs.values() for metrics in seeds.values() for name in metrics]
     metric = usual_metric(names) if metric is None else metric
     if metric not in names:
@@ -115,7 +127,9 @@ def compared(
             f"Seeds with it: {counts}."
         )
     values = {label: [float(of[seed][metric]) for seed in seeds] for label, of in runs.items()}
+    if chosen:
+        to = max(values, key=lambda label: fmean(values[label]))
     found = differences(values, to) if len(values) > 1 else {}
     every = set.union(*with_metric.values())
     lacking = {label: sorted(every - own) for label, own in with_metric.items() if every - own}
-    return Comparison(metric, to, tuple(seeds), values, found, rank_test(values), lacking)
+    return Comparison(metric, to, tuple(seeds), values, found, rank_test(values), lacking, chosen)

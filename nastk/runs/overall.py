@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from nastk.base import defaults
 from nastk.base.errors import ConfigurationError
 from nastk.base.extras import library
 from nastk.base.significance import RankTest, rank_test
@@ -87,11 +88,10 @@ def over_problems(comparisons: Mapping[str, Comparison]) -> Overall:
 
 
 def _means(comparison: Comparison) -> dict[str, float]:
-    """Returns the mean of each updater; the one that others are compared with by its name alone."""
-    name = comparison.to.partition("(")[0]
-    others = [label for label in comparison.values if label != comparison.to]
-    alone = all(label.partition("(")[0] != name for label in others)
+    """Returns the mean of each updater; random search, if there is one of it, by its name alone."""
+    name = defaults.BASELINE
+    alone = [label.partition("(")[0] for label in comparison.values].count(name) == 1
     return {
-        name if alone and label == comparison.to else label: fmean(values)
+        name if alone and label.partition("(")[0] == name else label: fmean(values)
         for label, values in comparison.values.items()
     }

@@ -170,7 +170,8 @@ class Study:
 
         Args:
             metric: the metric; None: the test accuracy of trained networks, or what comes next.
-            to: the label that the others are compared with; None: random search.
+            to: the label that the others are compared with, or `best` for that with the largest
+                mean; None: random search.
             problem: the label of the problem; None: the only one.
 
         Raises:

@@ -3,6 +3,7 @@
 import pytest
 
 from nastk import ConfigurationError
+from nastk.report.comparison import comparison_notes
 from nastk.report.metrics import usual_metric
 from nastk.runs.comparison import compared
 
@@ -60,10 +61,38 @@ def test_the_frame_has_percents_and_the_largest_mean_first():
 
 
 @pytest.mark.parametrize(
+    ("to", "expected", "chosen"),
+    [
+        ("darts", "darts", False),
+        ("shapley", "shapley(samples=2)", False),
+        ("best", "shapley(samples=2)", True),
+        ("random", "random", False),
+    ],
+)
+def test_updaters_are_compared_with_any_of_them_or_the_best(to, expected, chosen):
+    found = compared({**STUDY, **runs(**{"shapley(samples=2)": [0.7, 0.7, 0.9]})}, to)
+    assert (found.to, found.chosen) == (expected, chosen)
+    assert set(found.differences) == set(found.values) - {expected}
+    notes = " ".join(comparison_notes(found.to_json()))
+    assert ("was chosen by these very values" in notes) is chosen
+
+
+def test_a_label_that_is_a_name_of_others_is_itself():
+    both = {**STUDY, **runs(**{"darts(order=2)": [0.9, 0.9, 0.9], "best": [0.1, 0.1, 0.1]})}
+    assert compared(both, "darts").to == "darts"
+    assert compared(both, "best").to == "best"
+
+
+@pytest.mark.parametrize(
     ("changes", "asked", "words"),
     [
         ({}, {"metric": "acuracy"}, "no run .*'acuracy'. Did you mean 'accuracy'"),
         ({}, {"to": "rando"}, "no updater 'rando'. Did you mean 'random'"),
+        (
+            runs(**{"evnas(samples=1)": [0.5], "evnas(samples=2)": [0.5]}),
+            {"to": "evnas"},
+            r"several 'evnas', name one. It has: darts, random, evnas\(samples=1\)",
+        ),
         ({"darts": {7: {"accuracy": 0.5}}}, {}, r"nothing is paired.*darts \[7\], random \[0, 1"),
     ],
 )

@@ -151,6 +151,8 @@ def test_a_comparison_is_of_one_problem(finished):
             ["on the front of test accuracy and parameters", "toy on toy"],
         ),
         (("--pareto", "params", "--json"), ['"fronts"', '"volumes"']),
+        (("--to", "darts"), ["to darts", "random(candidates=2)"]),
+        (("--to", "best", "--json"), ['"chosen": true']),
         (("--csv",), ["problem,updater,seeds,"]),
         (("--latex",), ["% toy on toy\n", "% Ranks over all problems\n", r"\toprule", "random"]),
         (("--markdown",), ["**toy on toy**\n", "toy on toy |", "| difference |"]),

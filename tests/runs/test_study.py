@@ -132,6 +132,7 @@ def test_show_as_json_has_rows_and_comparison(finished):
     [
         (("--csv", "--latex"), "in one form, got --csv and --latex"),
         (("--metric", "acuracy"), "No run of the study has the metric 'acuracy'"),
+        (("--to", "shapley"), "no updater 'shapley'"),
     ],
 )
 def test_what_cannot_be_shown_is_said(finished, flags, words):
@@ -180,6 +181,13 @@ def test_two_protocols_are_never_mixed(tmp_path):
 def test_a_study_that_cannot_work_is_refused_before_any_run(updaters, changes, message, tmp_path):
     with pytest.raises(ConfigurationError, match=message):
         study(tmp_path / "out", updaters, **changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_whom_to_compare_with_is_known_before_any_run(tmp_path):
+    asked = ("compare", "--space", "toy", "--data", "toy", "--updater", "darts")
+    code, _, err = called(*asked, "--to", "dart", "--out", str(tmp_path / "out"))
+    assert code == 2 and "got 'dart'. Did you mean 'darts'? It has: darts, random." in err
     assert not (tmp_path / "out").exists()
 
 
