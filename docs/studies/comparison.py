@@ -4,12 +4,14 @@
     python docs/studies/comparison.py worth nb201.table macro.table
     python docs/studies/comparison.py runs STUDY
     python docs/studies/comparison.py chosen nb201.table macro.table STUDY
+    python docs/studies/comparison.py one-epoch nb201.table macro.table STUDY
 
 `lines` prints what needs no search: an architecture drawn blindly, the best of 100 by the column
 that a search may look at, the largest block everywhere. These are exact expectations over the whole
 table, not draws. `worth` prints what the best of 100 is worth where the score that chooses it has
 some tau with the truth. `runs` prints the mean of every updater's runs in a study's folder, also
 while it is under way; `chosen` prints how many edges of what they found have each operation.
+`one-epoch` prints what the trainings of `random-search` say.
 """
 
 from collections import Counter
@@ -21,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import typer
-from scipy.stats import norm
+from scipy.stats import kendalltau, norm
 
 from nastk import Architecture, catalogue
 from nastk.cli import run_records
@@ -212,6 +214,32 @@ def chosen(nb201: Path, macro: Path, study: Path) -> None:
             counts = Counter(one for cell in cells_of for choice in cell.choices for one in choice)
             means = [counts[operation] / len(cells_of) for operation in operations]
             print(f"| {label} | {' | '.join(f'{mean:.1f}' for mean in means)} |")
+
+
+@app.command()
+def one_epoch(nb201: Path, macro: Path, study: Path) -> None:
+    """Print what a held-out accuracy after one epoch says of the benchmarks', in a table."""
+    heads = ("space", "networks", "tau", "p", "mean of all", "of those chosen", "of the best drawn")
+    print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
+    for name, table in zip(EPOCHS, (nb201, macro), strict=True):
+        tests = tests_of(name, table)
+        drawn = [
+            [
+                (event["values"]["value"], tests.of(event["values"]["architecture"]))
+                for event in record.history
+                if event["kind"] == "updater-reported"
+            ]
+            for record in finished(study)[name]["random-search"]
+        ]
+        values, truths = zip(*(each for run in drawn for each in run), strict=True)
+        tau = kendalltau(values, truths)
+        means = (
+            fmean(truths),
+            fmean(max(run)[1] for run in drawn),
+            fmean(max(truth for _, truth in run) for run in drawn),
+        )
+        numbers = (str(len(truths)), f"{tau.statistic:+.2f}", f"{tau.pvalue:.2g}")
+        print(f"| {' | '.join((f'`{name}`', *numbers, *(f'{mean:.2f}' for mean in means)))} |")
 
 
 if __name__ == "__main__":

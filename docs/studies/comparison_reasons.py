@@ -1,6 +1,7 @@
 """What the fitness of `evnas` sees, on supernets of the study in comparison.md.
 
     python docs/studies/comparison_reasons.py fitness nb201.table STUDY/nasbench201*--evnas-seed*
+    python docs/studies/comparison_reasons.py fitness macro.table STUDY/nasbench-macro*--evnas-seed*
 
 For each run, which must have its checkpoints: architectures drawn uniformly and the one that was
 found, measured on the same held-out images as their genomes' mixtures (the fitness, as published)
@@ -16,12 +17,12 @@ from typing import Annotated
 
 import torch
 import typer
+from comparison import tests_of
 from scipy.stats import kendalltau
 
 from nastk import Architecture, Mixture, Probe, SearchSpace, assemble, resolve
 from nastk.runs import checkpoint
 from nastk_evnas.decoding import Decoder
-from nastk_tables.storage import read
 
 BATCH, BATCHES, DRAWN = 500, 4, 200
 
@@ -57,7 +58,6 @@ def nothing() -> None:
 @app.command()
 def fitness(table: Path, runs: Annotated[list[Path], typer.Argument()]) -> None:
     """Print what the fitness of architectures says of their accuracies, as a Markdown table."""
-    truth = read(table).scores("cifar10", "test", 200)
     heads = (
         "seed",
         "tau: fitness",
@@ -72,6 +72,7 @@ def fitness(table: Path, runs: Annotated[list[Path], typer.Argument()]) -> None:
         space, probe = restored(run)
         found = Architecture.from_json(json.loads((run / "architecture.json").read_text()))
         every = [*drawn(space, DRAWN), found]
+        truth = tests_of(space.name, table)
         tests = [truth.of(space.to_text(each)) for each in every]
         full = space.full()
         soft = Decoder(space, "soft")
@@ -83,12 +84,13 @@ def fitness(table: Path, runs: Annotated[list[Path], typer.Argument()]) -> None:
         groups = [
             fmean(value for value, one in zip(fit[:-1], joined, strict=True) if one is wanted)
             for wanted in (True, False)
+            if wanted in joined
         ]
         better = sum(value > fit[-1] for value in fit[:-1])
         columns = (
             run.name.rpartition("seed")[2],
             *(f"{tau:+.2f}" for tau in taus),
-            f"{100 * groups[0]:.1f}, {100 * groups[1]:.1f} ({joined.count(False)})",
+            f"{', '.join(f'{100 * group:.1f}' for group in groups)} ({joined.count(False)})",
             f"{100 * fit[-1]:.1f} ({better})",
             f"{100 * path[-1]:.1f}",
             f"{tests[-1]:.2f}",
