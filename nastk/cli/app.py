@@ -282,7 +282,7 @@ def compare(
     ] = None,
     to: Annotated[
         Text,
-        typer.Option(metavar="LABEL|best", help="Whom to compare with. Default: random search."),
+        typer.Option(metavar="LABEL|best", help="The updater that the others are compared with."),
     ] = None,
     pareto: Annotated[
         Text, typer.Option(metavar="COST", help="Show the front over params, madds or latency.")
