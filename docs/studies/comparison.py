@@ -16,6 +16,7 @@ while it is under way; `chosen` prints how many edges of what they found have ea
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from math import comb
 from pathlib import Path
 from statistics import fmean, median, stdev
@@ -86,6 +87,12 @@ def chosen_by_a_tau(
     return float(of_place @ truth[order]), number - 1 - middle
 
 
+def head(heads: Sequence[str]) -> str:
+    """The first two lines of a Markdown table."""
+    return f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|"
+
+
+@cache
 def tests_of(space: str, table: Path) -> Scores:
     """The test accuracies by which the architectures of a space are judged."""
     return read(table).scores("cifar10", "test", EPOCHS[space])
@@ -189,7 +196,7 @@ def runs(study: Path) -> None:
         "CPU seconds: training + measuring",
     )
     for space, rows in found.items():
-        print(f"\n`{space}`\n\n| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
+        print(f"\n`{space}`\n\n{head(heads)}")
         means = {name: fmean(row["table_test_accuracy"] for row in of) for name, of in rows.items()}
         for name in sorted(rows, key=lambda name: -means[name]):
             print(f"| `{name}` | {' | '.join(cells(rows[name]))} |")
@@ -208,8 +215,7 @@ def chosen(nb201: Path, macro: Path, study: Path) -> None:
         for label, records in runs_of.items():
             stored = [record.result["architecture"] for record in records]
             found[f"`{label}`"] = [Architecture.from_json(each) for each in stored]
-        print(f"\n| `{name}` | {' | '.join(f'`{one}`' for one in operations)} |")
-        print("|---" * (len(operations) + 1) + "|")
+        print("\n" + head([f"`{one}`" for one in (name, *operations)]))
         for label, cells_of in found.items():
             counts = Counter(one for cell in cells_of for choice in cell.choices for one in choice)
             means = [counts[operation] / len(cells_of) for operation in operations]
@@ -220,7 +226,8 @@ def chosen(nb201: Path, macro: Path, study: Path) -> None:
 def one_epoch(nb201: Path, macro: Path, study: Path) -> None:
     """Print what a held-out accuracy after one epoch says of the benchmarks', in a table."""
     heads = ("space", "networks", "tau", "p", "mean of all", "of those chosen", "of the best drawn")
-    print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
+    print(head(heads))
+    runs_of = finished(study)
     for name, table in zip(EPOCHS, (nb201, macro), strict=True):
         tests = tests_of(name, table)
         drawn = [
@@ -229,7 +236,7 @@ def one_epoch(nb201: Path, macro: Path, study: Path) -> None:
                 for event in record.history
                 if event["kind"] == "updater-reported"
             ]
-            for record in finished(study)[name]["random-search"]
+            for record in runs_of[name]["random-search"]
         ]
         values, truths = zip(*(each for run in drawn for each in run), strict=True)
         tau = kendalltau(values, truths)

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import torch
 import typer
-from comparison import tests_of
+from comparison import head, tests_of
 from scipy.stats import kendalltau
 
 from nastk import Architecture, Mixture, Probe, SearchSpace, assemble, resolve
@@ -59,7 +59,7 @@ def nothing() -> None:
 def fitness(table: Path, runs: Annotated[list[Path], typer.Argument()]) -> None:
     """Print what the fitness of architectures says of their accuracies, as a Markdown table."""
     heads = (
-        "seed",
+        "space, seed",
         "tau: fitness",
         "tau: path",
         "fitness: connected, not",
@@ -67,7 +67,7 @@ def fitness(table: Path, runs: Annotated[list[Path], typer.Argument()]) -> None:
         "found: path",
         "found: table",
     )
-    print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
+    print(head(heads))
     for run in runs:
         space, probe = restored(run)
         found = Architecture.from_json(json.loads((run / "architecture.json").read_text()))
@@ -88,7 +88,7 @@ def fitness(table: Path, runs: Annotated[list[Path], typer.Argument()]) -> None:
         ]
         better = sum(value > fit[-1] for value in fit[:-1])
         columns = (
-            run.name.rpartition("seed")[2],
+            f"`{space.name}` {run.name.rpartition('seed')[2]}",
             *(f"{tau:+.2f}" for tau in taus),
             f"{', '.join(f'{100 * group:.1f}' for group in groups)} ({joined.count(False)})",
             f"{100 * fit[-1]:.1f} ({better})",

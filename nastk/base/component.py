@@ -136,6 +136,15 @@ class ComponentSpec:
         options = ", ".join(f"{name}={value}" for name, value in self.options.items())
         return f"{self.name}({options})" if options else self.name
 
+    @staticmethod
+    def name_in(label: str) -> str:
+        """Returns the name in a `label`.
+
+        >>> ComponentSpec.name_in("shapley(samples=4)"), ComponentSpec.name_in("darts")
+        ('shapley', 'darts')
+        """
+        return label.partition("(")[0]
+
     @classmethod
     def of(cls, value: Any) -> Self:
         """Returns `value` as a specification.

@@ -141,7 +141,7 @@ class Shown:
             ConfigurationError: there is none of that name.
         """
         names = list(dict.fromkeys([*(each.name for each in updaters), defaults.BASELINE]))
-        if self.to is None or self.to == BEST or self.to.partition("(")[0] in names:
+        if self.to is None or self.to == BEST or ComponentSpec.name_in(self.to) in names:
             return
         raise ConfigurationError(
             f"--to is {BEST} or an updater of the study, got {self.to!r}."
@@ -201,17 +201,18 @@ def show_study(study: Study, shown: Shown) -> None:
 def _show_for_paper(study: Study, shown: Shown) -> None:
     """Show the comparison for LaTeX or in Markdown; of several problems also each one's own."""
     table = latex_table if shown.form == "--latex" else markdown_table
-    several = len(study.problems) > 1
     tables = []
-    if several:
+    if len(study.problems) > 1:
         overall = study.overall(shown.metric, shown.to)
-        notes = [*overall_notes(overall.to_json())]
+        comparisons = overall.comparisons
+        notes = overall_notes(overall.to_json())
         tables.append(table(overall.frame(), "Ranks over all problems", notes))
-    for name in study.problems:
-        found = study.comparison(shown.metric, shown.to, name)
+    else:
+        comparisons = {"": study.comparison(shown.metric, shown.to)}
+    for title, found in comparisons.items():
         values = found.to_json()
-        notes = [what_is_compared(values), *comparison_notes(values)]
-        tables.append(table(found.frame(), name if several else "", notes))
+        said = [what_is_compared(values), *comparison_notes(values)]
+        tables.append(table(found.frame(), title, said))
     output.line("\n\n".join(tables))
 
 

@@ -45,8 +45,8 @@ def markdown_table(frame: Frame, title: str = "", notes: Iterable[str] = ()) -> 
     """
     align = ["left"] + ["right"] * (len(frame.columns) - 1)
     table = _in_words(frame).to_markdown(index=False, disable_numparse=True, colalign=align)
-    above = [f"**{title}**"] if title else []
-    return "\n\n".join([*above, table, *([" ".join(said)] if (said := list(notes)) else [])])
+    parts = [f"**{title}**" if title else "", table, " ".join(notes)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def what_is_compared(comparison: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nastk.base.component import ComponentSpec
 from nastk.report.numbers import alike, counted, metric
 
 NARROWEST = 12
@@ -51,7 +52,7 @@ def study_table(rows: Sequence[Mapping[str, Any]], every: bool = False) -> Rende
 
 def _headings(labels: Sequence[str]) -> list[str]:
     """Returns the updaters' names; a name that is there several times gets numbers."""
-    names = [label.partition("(")[0] for label in labels]
+    names = [ComponentSpec.name_in(label) for label in labels]
     return [
         f"{name} {names[: column + 1].count(name)}" if names.count(name) > 1 else name
         for column, name in enumerate(names)

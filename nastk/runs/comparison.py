@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any
 
+from nastk.base.component import ComponentSpec
 from nastk.base.errors import ConfigurationError, near_miss
 from nastk.base.extras import library
 from nastk.base.significance import PairedDifference, RankTest, differences, rank_test
@@ -98,7 +99,7 @@ def compared(
         MissingExtraError: the extra `studies` is not installed.
     """
     named = [label for label in runs if label == to] or [
-        label for label in runs if label.partition("(")[0] == to
+        label for label in runs if ComponentSpec.name_in(label) == to
     ]
     chosen = to == BEST and not named
     if len(named) == 1:

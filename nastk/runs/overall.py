@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from nastk.base import defaults
+from nastk.base.component import ComponentSpec
 from nastk.base.errors import ConfigurationError
 from nastk.base.extras import library
 from nastk.base.significance import RankTest, rank_test
@@ -90,8 +91,8 @@ def over_problems(comparisons: Mapping[str, Comparison]) -> Overall:
 def _means(comparison: Comparison) -> dict[str, float]:
     """Returns the mean of each updater; random search, if there is one of it, by its name alone."""
     name = defaults.BASELINE
-    alone = [label.partition("(")[0] for label in comparison.values].count(name) == 1
+    of_that_name = [label for label in comparison.values if ComponentSpec.name_in(label) == name]
     return {
-        name if alone and label.partition("(")[0] == name else label: fmean(values)
+        name if [label] == of_that_name else label: fmean(values)
         for label, values in comparison.values.items()
     }

@@ -10,6 +10,7 @@ from statistics import fmean, stdev
 from typing import Any, Self
 
 from nastk.base import defaults
+from nastk.base.component import ComponentSpec
 from nastk.base.errors import ConfigurationError, UnreadableError, near_miss
 from nastk.base.extras import library
 from nastk.base.files import write_atomically
@@ -326,7 +327,7 @@ def _stored_cells(place: Path, row: Mapping[str, Any]) -> Iterator[Cell]:
     label = str(row["updater"])
     # Earlier versions did not write the folders. A budget may have given random search other
     # options than its folder's name says.
-    names = dict.fromkeys((file_name(label), label.partition("(")[0]))
+    names = dict.fromkeys((file_name(label), ComponentSpec.name_in(label)))
     runs = row.get("runs")
     for number, seed in enumerate(row["seeds"]):
         known = [runs[number]] if runs else [f"{name}-seed{seed}" for name in names]
