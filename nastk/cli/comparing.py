@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from nastk.base import defaults
 from nastk.base.component import ComponentSpec, json_or_text, named_spec
 from nastk.base.errors import ConfigurationError, NastkError
-from nastk.report.metrics import metrics_of
 from nastk.report.record import RunRecord
 
 if TYPE_CHECKING:
@@ -148,15 +147,9 @@ def _compared(groups: Groups) -> "Comparison":
 def _measured(groups: Groups) -> dict[str, dict[int, dict[str, float | int]]]:
     """Returns the metrics of the finished runs by label and seed."""
     return {
-        label: {int(run.config["seed"]): _metrics(run) for run in runs if run.result}
+        label: {int(run.config["seed"]): run.metrics for run in runs if run.result}
         for label, runs in groups.items()
     }
-
-
-def _metrics(record: RunRecord) -> dict[str, float | int]:
-    """Returns all metrics of a finished run."""
-    evaluations = record.result.get("evaluations") or ()
-    return metrics_of((each["evaluator"], each["metrics"]) for each in evaluations)
 
 
 @dataclass(frozen=True)

@@ -138,15 +138,25 @@ class Shown:
         """Refuse to run a study without the updater that the others are to be compared with.
 
         Raises:
-            ConfigurationError: there is none of that name.
+            ConfigurationError: there is none of that name, or there are several.
         """
         names = list(dict.fromkeys([*(each.name for each in updaters), defaults.BASELINE]))
-        if self.to is None or self.to == BEST or ComponentSpec.name_in(self.to) in names:
+        if self.to is None or self.to == BEST:
+            return
+        if ComponentSpec.name_in(self.to) in names:
+            self._check_unique([each.label for each in updaters if each.name == self.to])
             return
         raise ConfigurationError(
             f"--to is {BEST} or an updater of the study, got {self.to!r}."
             f"{near_miss(self.to, names)} It has: {', '.join(names)}."
         )
+
+    def _check_unique(self, labels: Sequence[str]) -> None:
+        """Refuse a name that several updaters of a study have; one of them may be called so."""
+        if len(labels) > 1 and self.to not in labels:
+            raise ConfigurationError(
+                f"--to {self.to} may be any of {', '.join(labels)}. Give one of these."
+            )
 
 
 def show_stored(folder: Path, shown: Shown) -> None:

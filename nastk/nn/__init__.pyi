@@ -10,6 +10,7 @@ from .batch_moments import statistics as statistics
 from .counting import multiply_adds as multiply_adds
 from .counting import parameters as parameters
 from .counting import without_auxiliary as without_auxiliary
+from .kernels.depthwise import DepthwiseConv2d as DepthwiseConv2d
 from .kernels.depthwise import depthwise as depthwise
 from .kernels.pointwise import pointwise as pointwise
 from .kernels.reference import takes_plain_form as takes_plain_form

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nastk.report.metrics import metrics_of
 from nastk.report.names import data_name
 
 
@@ -42,6 +43,12 @@ class RunRecord:
         """Space, data and seed: `nasbench201 on digits, seed 0`."""
         data, seed = data_name(self.config["data"]), self.config["seed"]
         return f"{self.config['space']['name']} on {data}, seed {seed}"
+
+    @property
+    def metrics(self) -> dict[str, float | int]:
+        """All metrics of a finished run, as `metrics_of` names them; none of an unfinished one."""
+        evaluations = self.result.get("evaluations") or ()
+        return metrics_of((each["evaluator"], each["metrics"]) for each in evaluations)
 
     def images(self, split: str) -> int | None:
         """Returns the number of images in `split` (train, valid or test); None if unknown."""

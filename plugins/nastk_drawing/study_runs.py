@@ -86,12 +86,7 @@ def by_problem(folder: Path, records: Sequence[RunRecord]) -> dict[str, list[Run
 
 def metrics(record: RunRecord) -> dict[str, float | int]:
     """Returns all metrics of a finished run, and the seconds and images of its search."""
-    found = {
-        name: value
-        for evaluation in record.result.get("evaluations") or ()
-        for name, value in evaluation["metrics"].items()
-        if not name.endswith(ENDS)
-    }
+    found = {name: value for name, value in record.metrics.items() if not name.endswith(ENDS)}
     if record.result.get("cost"):
         spent = Cost.from_json(record.result["cost"]).search
         found["search_seconds"] = spent.seconds

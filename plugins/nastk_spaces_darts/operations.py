@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.nn import BatchNorm, chosen_pixels, depthwise, parameter_free, pointwise
+from nastk.nn import BatchNorm, DepthwiseConv2d, chosen_pixels, parameter_free, pointwise
 from nastk.spaces import has_hooks
 from nastk_spaces_darts.terms import Term
 
@@ -156,35 +156,6 @@ def generator_of(seed: int, device: torch.device) -> torch.Generator | None:
     return None if device.type == "meta" else torch.Generator(device).manual_seed(seed)
 
 
-class Depthwise(nn.Conv2d):
-    """A depthwise convolution of odd size that keeps the image size (divided by the stride).
-
-    Two equivalent forms save work. With stride 2 and dilation 2 only every second pixel is read, so
-    the convolution runs on these pixels with stride 1 and dilation 1. For small images the outer
-    taps of the kernel always fall on padding, so they are left out.
-    """
-
-    def __init__(self, channels: int, size: int, stride: int, dilation: int) -> None:
-        padding = dilation * (size - 1) // 2
-        super().__init__(
-            channels, channels, size, stride, padding, dilation, groups=channels, bias=False
-        )
-
-    def forward(self, input: State) -> State:
-        """Called with a state after its ReLU, or with the output of an earlier convolution."""
-        stride, dilation, weight = self.stride[0], self.dilation[0], self.weight
-        if stride == dilation == 2:
-            input = input[:, :, ::stride, ::stride]
-            stride = dilation = 1
-        # A tap further than `reach` from the middle is outside of the image at every position.
-        reach = (max(input.shape[2:]) - 1) // dilation
-        outside = max(self.kernel_size[0] // 2 - reach, 0)
-        if outside:
-            weight = weight[:, :, outside:-outside, outside:-outside]
-        padding = dilation * (weight.shape[-1] // 2)
-        return depthwise(input, weight, stride, padding, dilation)
-
-
 class Pointwise(nn.Conv2d):
     """A 1x1 convolution of stride 1 without bias."""
 
@@ -204,7 +175,7 @@ class Separable(nn.Module):
 
     def __init__(self, channels: int, size: int, stride: int, dilation: int, norm: Norm) -> None:
         super().__init__()
-        self.depthwise = Depthwise(channels, size, stride, dilation)
+        self.depthwise = DepthwiseConv2d(channels, size, stride, dilation)
         self.pointwise = Pointwise(channels, channels)
         self.norm = norm(channels)
 

@@ -13,6 +13,8 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nastk.nn import DepthwiseConv2d
+
 State = Float[Tensor, "batch _channels _height _width"]
 """A feature map; only the number of images is the same throughout a network."""
 
@@ -79,7 +81,7 @@ class InvertedResidual(nn.Module):
         self.residual = plan.residual
         self.widen = nn.Identity() if expansion == 1 else _widen(plan, inside, norm)
         self.depthwise = nn.Sequential(
-            nn.Conv2d(inside, inside, kernel, plan.stride, kernel // 2, groups=inside, bias=False),
+            DepthwiseConv2d(inside, kernel, plan.stride),
             norm(inside),
             ACTIVATIONS[plan.activation](),
         )

@@ -68,9 +68,13 @@ def test_a_key_is_not_written_into_the_bars(monkeypatch):
 
 
 def test_without_a_terminal_keys_are_left_alone(monkeypatch):
+    termios = pytest.importorskip("termios")
     monkeypatch.setattr(sys, "stdin", io.StringIO())
+    changes = []
+    monkeypatch.setattr(termios, "tcsetattr", lambda *change: changes.append(change))
     with silent_keys():
-        pass
+        assert changes == []
+    assert changes == []
 
 
 def test_a_terminal_is_told_that_something_takes_a_while(monkeypatch):

@@ -13,9 +13,12 @@ from nastk.nn.kernels import depthwise as convolution
 
 
 @pytest.mark.parametrize("size, stride, dilation", [*itertools.product((3, 5, 7), (1, 2), (1, 2))])
-@pytest.mark.parametrize("height, width", [(8, 8), (9, 6), (5, 7)])
-def test_gradients_of_a_depthwise_convolution(size, stride, dilation, height, width):
-    x, kernel = drawn(2, 4, height, width), drawn(4, 1, size, size, seed=1)
+@pytest.mark.parametrize(
+    "height, width", [(8, 8), (9, 6), (5, 7), (3, 2), (2, 4), (1, 1), (16, 16)]
+)
+@pytest.mark.parametrize("last", [True, False])
+def test_gradients_of_a_depthwise_convolution(size, stride, dilation, height, width, last):
+    x, kernel = drawn(2, 4, height, width, last=last), drawn(4, 1, size, size, seed=1)
     geometry = (stride, dilation * (size // 2), dilation)
     fast = convolution.depthwise(x, kernel, *geometry)
     plain = convolution.plain(x, kernel, *geometry)
@@ -40,6 +43,20 @@ def test_only_what_is_asked_for_gets_a_gradient(trained):
     inputs[1 - trained].requires_grad_(False)
     convolution.depthwise(*inputs, 1, 2, 1).sum().backward()
     assert inputs[trained].grad is not None and inputs[1 - trained].grad is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 6, 9])
+@pytest.mark.parametrize(
+    "kernel, stride, dilation", [(3, 1, 1), (5, 2, 1), (3, 1, 2), (5, 1, 2), (5, 2, 2), (3, 2, 2)]
+)
+def test_depthwise_leaves_out_only_what_is_zero(size, kernel, stride, dilation):
+    torch.manual_seed(0)
+    layer = convolution.DepthwiseConv2d(2, kernel, stride, dilation).double()
+    x = torch.randn(2, 2, size, size, dtype=torch.float64)
+    whole = convolution.plain(x, layer.weight, stride, dilation * (kernel // 2), dilation)
+    gradients = [torch.autograd.grad(y.square().sum(), layer.weight)[0] for y in (layer(x), whole)]
+    assert torch.allclose(layer(x), whole, rtol=0, atol=1e-12)
+    assert torch.allclose(*gradients, rtol=0, atol=1e-12)
 
 
 # ------------------------------------------------------------------ positions and sums over them

@@ -9,7 +9,7 @@ from torch import nn
 
 from nastk import Mixture, Task
 from nastk.nn.kernels import terms
-from nastk_spaces_darts.operations import Depthwise, Halve
+from nastk_spaces_darts.operations import Halve
 from nastk_spaces_darts.space import DartsSpace
 from nastk_spaces_darts.supernet import shuffled
 
@@ -371,20 +371,6 @@ def test_the_shuffle_deals_out_the_channels_of_the_parts():
     mixed = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
     bypass = torch.tensor([10.0, 11.0, 20.0, 21.0]).view(1, 4, 1, 1)
     assert shuffled(mixed, bypass).flatten().tolist() == [0.0, 10.0, 20.0, 1.0, 11.0, 21.0]
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 6, 9])
-@pytest.mark.parametrize(
-    "kernel, stride, dilation", [(3, 1, 1), (5, 2, 1), (3, 1, 2), (5, 1, 2), (5, 2, 2), (3, 2, 2)]
-)
-def test_depthwise_leaves_out_only_what_is_zero(size, kernel, stride, dilation):
-    torch.manual_seed(0)
-    layer = Depthwise(2, kernel, stride, dilation).double()
-    x = torch.randn(2, 2, size, size, dtype=torch.float64)
-    whole = F.conv2d(x, layer.weight, None, stride, dilation * (kernel // 2), dilation, 2)
-    gradients = [torch.autograd.grad(y.square().sum(), layer.weight)[0] for y in (layer(x), whole)]
-    assert torch.allclose(layer(x), whole, rtol=0, atol=1e-12)
-    assert torch.allclose(*gradients, rtol=0, atol=1e-12)
 
 
 def test_halving_an_odd_side_rounds_up():

@@ -191,6 +191,14 @@ def test_whom_to_compare_with_is_known_before_any_run(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_name_that_two_updaters_share_is_refused_before_any_run(tmp_path):
+    asked = ("compare", "--space", "toy", "--data", "toy", "--out", str(tmp_path / "out"))
+    ours = ("--updater", "random,candidates=2", "--updater", "random,candidates=3")
+    code, _, err = called(*asked, *ours, "--to", "random")
+    assert code == 2 and "--to random may be any of random(candidates=2), random(cand" in err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "seeds"),
     [("0", [0]), ("0-3", [0, 1, 2, 3]), ("0,2,5", [0, 2, 5]), ("1-2,7", [1, 2, 7])],
