@@ -12,6 +12,7 @@ from .counting import parameters as parameters
 from .counting import without_auxiliary as without_auxiliary
 from .kernels.depthwise import DepthwiseConv2d as DepthwiseConv2d
 from .kernels.depthwise import depthwise as depthwise
+from .kernels.pointwise import PointwiseConv2d as PointwiseConv2d
 from .kernels.pointwise import pointwise as pointwise
 from .kernels.reference import takes_plain_form as takes_plain_form
 from .kernels.terms import added as added

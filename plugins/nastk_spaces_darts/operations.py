@@ -14,7 +14,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.nn import BatchNorm, DepthwiseConv2d, chosen_pixels, parameter_free, pointwise
+from nastk.nn import (
+    BatchNorm,
+    DepthwiseConv2d,
+    PointwiseConv2d,
+    chosen_pixels,
+    parameter_free,
+)
 from nastk.spaces import has_hooks
 from nastk_spaces_darts.terms import Term
 
@@ -156,17 +162,6 @@ def generator_of(seed: int, device: torch.device) -> torch.Generator | None:
     return None if device.type == "meta" else torch.Generator(device).manual_seed(seed)
 
 
-class Pointwise(nn.Conv2d):
-    """A 1x1 convolution of stride 1 without bias."""
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__(channels_in, channels_out, 1, bias=False)
-
-    def forward(self, input: State) -> State:
-        """Called with the output of a depthwise convolution, or with a cell's input."""
-        return pointwise(input, self.weight)
-
-
 class Separable(nn.Module):
     """A depthwise convolution, a pointwise convolution and a norm.
 
@@ -176,7 +171,7 @@ class Separable(nn.Module):
     def __init__(self, channels: int, size: int, stride: int, dilation: int, norm: Norm) -> None:
         super().__init__()
         self.depthwise = DepthwiseConv2d(channels, size, stride, dilation)
-        self.pointwise = Pointwise(channels, channels)
+        self.pointwise = PointwiseConv2d(channels, channels)
         self.norm = norm(channels)
 
     @property
@@ -203,8 +198,8 @@ class Halve(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, norm: Norm) -> None:
         super().__init__()
-        self.first = Pointwise(channels_in, channels_out // 2)
-        self.second = Pointwise(channels_in, channels_out - channels_out // 2)
+        self.first = PointwiseConv2d(channels_in, channels_out // 2)
+        self.second = PointwiseConv2d(channels_in, channels_out - channels_out // 2)
         self.norm = norm(channels_out)
 
     @property

@@ -11,7 +11,8 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk_spaces_darts.operations import Halve, Norm, Pointwise, State
+from nastk.nn import PointwiseConv2d
+from nastk_spaces_darts.operations import Halve, Norm, State
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def preprocess(plan: CellPlan, norm: Norm) -> tuple[nn.Module, nn.Module]:
 def _adapt(channels_in: int, channels: int, halve: bool, norm: Norm) -> nn.Module:
     if halve:
         return nn.Sequential(nn.ReLU(), Halve(channels_in, channels, norm))
-    return nn.Sequential(nn.ReLU(), Pointwise(channels_in, channels), norm(channels))
+    return nn.Sequential(nn.ReLU(), PointwiseConv2d(channels_in, channels), norm(channels))
 
 
 class Stem(nn.Module):

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nastk import Task
-from nastk.nn import BatchNorm, ChoosingConv2d
+from nastk.nn import BatchNorm, ChoosingConv2d, PointwiseConv2d
 from nastk_spaces_mobilenet.operations import LayerPlan, Norm, State, operation
 from nastk_spaces_mobilenet.supernet import ChainSupernet, MixedLayer
 
@@ -70,7 +70,7 @@ class Head(nn.Module):
 
     def __init__(self, channels: int, width: int, classes: int, norm: Norm) -> None:
         super().__init__()
-        convolution = nn.Conv2d(channels, width, 1, bias=False)
+        convolution = PointwiseConv2d(channels, width)
         self.features = nn.Sequential(convolution, norm(width), nn.ReLU())
         self.classifier = nn.Linear(width, classes)
 

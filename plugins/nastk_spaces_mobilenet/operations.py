@@ -13,7 +13,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nastk.nn import DepthwiseConv2d
+from nastk.nn import DepthwiseConv2d, PointwiseConv2d
 
 State = Float[Tensor, "batch _channels _height _width"]
 """A feature map; only the number of images is the same throughout a network."""
@@ -86,9 +86,7 @@ class InvertedResidual(nn.Module):
             ACTIVATIONS[plan.activation](),
         )
         self.squeeze = SqueezeExcitation(inside) if plan.squeeze else nn.Identity()
-        self.narrow = nn.Sequential(
-            nn.Conv2d(inside, plan.channels, 1, bias=False), norm(plan.channels)
-        )
+        self.narrow = nn.Sequential(PointwiseConv2d(inside, plan.channels), norm(plan.channels))
 
     def forward(self, x: State) -> State:
         """Called like any operation; a residual block adds its input to its output."""
@@ -97,7 +95,7 @@ class InvertedResidual(nn.Module):
 
 
 def _widen(plan: LayerPlan, inside: int, norm: Norm) -> nn.Module:
-    convolution = nn.Conv2d(plan.channels_in, inside, 1, bias=False)
+    convolution = PointwiseConv2d(plan.channels_in, inside)
     return nn.Sequential(convolution, norm(inside), ACTIVATIONS[plan.activation]())
 
 

@@ -10,6 +10,7 @@ from itertools import chain
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from nastk.nn import PointwiseConv2d
 from nastk_spaces_mobilenet.layouts import Layout
 from nastk_spaces_mobilenet.operations import (
     ACTIVATIONS,
@@ -105,7 +106,7 @@ class Head(nn.Module):
         width = scaled(layout.head_channels, max(multiplier, 1.0))
         inside = 6 * last if layout.style == "v3" else width
         self.features = nn.Sequential(
-            nn.Conv2d(last, inside, 1, bias=False), norm(inside), ACTIVATIONS[_outer(layout)]()
+            PointwiseConv2d(last, inside), norm(inside), ACTIVATIONS[_outer(layout)]()
         )
         self.mix = (
             nn.Sequential(nn.Linear(inside, width, bias=False), nn.Hardswish())
