@@ -107,19 +107,27 @@ def statistics(x: State, groups: Groups = ()) -> Statistics:
 def _series_statistics(
     x: Matrix,
 ) -> tuple[Float[Tensor, "series_channels"], Float[Tensor, "series_channels"]]:
-    """Returns means and variances of series of about 4,096 rows, for each series and channel.
+    """Returns means and variances of series of about 4,096 rows, for each series and channel."""
+    series, _ = side_by_side(x, 4 * PIECE)
+    mean, variance, *_ = torch.ops.aten.batch_norm_update_stats(series, None, None, 0.0)
+    return mean, variance
+
+
+def side_by_side(
+    x: Matrix, most: int
+) -> tuple[Float[Tensor, "_rows series_channels _height 1"], int]:
+    """Returns series of at most about `most` rows as channels of one map, and their number.
 
     With n series, series s has the rows s, s + n, s + 2n, ... Putting n rows side by side gives a
-    map with n times the channels, so that one call of torch's norm computes all series at once.
+    map with n times the channels, without a copy, so that one call of torch's norm computes all
+    series at once.
     """
-    number = _divided(len(x), 4 * PIECE)
+    number = _divided(len(x), most)
     rows = len(x) // number  # of a series
     # With a single position torch would take the layout for channels-first.
     height = 2 if rows % 2 == 0 else 1
-    # rows/height x (series * channels) x height x 1, in channels-last layout and without a copy
-    side_by_side = x.view(rows // height, height, 1, -1).permute(0, 3, 1, 2)
-    mean, variance, *_ = torch.ops.aten.batch_norm_update_stats(side_by_side, None, None, 0.0)
-    return mean, variance
+    # rows/height x (series * channels) x height x 1, in channels-last layout
+    return x.view(rows // height, height, 1, -1).permute(0, 3, 1, 2), number
 
 
 def _divided(length: int, most: int) -> int:

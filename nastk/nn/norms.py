@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from nastk.nn.batch_moments import Statistics, statistics
+from nastk.nn.kernels.batch_norm import batch_norm
 
 State = Float[Tensor, "batch channels _height _width"]
 
@@ -85,8 +86,7 @@ class BatchNorm(nn.BatchNorm2d):
                 return self._of_batch(input)
             if not torch.is_grad_enabled():
                 return self._normalised(input, statistics(input))
-            # In channels-first layout torch's statistics and their gradients are accurate.
-            return self._of_batch(input.contiguous()).contiguous(memory_format=torch.channels_last)
+            return batch_norm(input, self.weight, self.bias, self.eps)
         centred = input - input  # zero, or NaN if the input is not finite
         if self.bias is None:
             return centred

@@ -8,6 +8,7 @@ from kernels_kit import EXACT, drawn
 
 from nastk.nn.batch_moments import column_sums, maps, moments, positions, statistics
 from nastk.nn.kernels import depthwise as convolution
+from nastk.nn.kernels.batch_norm import batch_norm
 
 # ------------------------------------------------------------------ depthwise convolutions
 
@@ -57,6 +58,62 @@ def test_depthwise_leaves_out_only_what_is_zero(size, kernel, stride, dilation):
     gradients = [torch.autograd.grad(y.square().sum(), layer.weight)[0] for y in (layer(x), whole)]
     assert torch.allclose(layer(x), whole, rtol=0, atol=1e-12)
     assert torch.allclose(*gradients, rtol=0, atol=1e-12)
+
+
+# ------------------------------------------------------------------ norms
+
+
+def scale_and_shift(affine, channels, like):
+    generator = torch.Generator().manual_seed(3)
+    drawn = (torch.randn(channels, generator=generator, dtype=like) for _ in range(2))
+    return [parameter.requires_grad_() for parameter in drawn] if affine else [None, None]
+
+
+@pytest.mark.parametrize("affine", [False, True])
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (7, 2, 33, 32), (64, 4, 16, 16), (3, 1, 1, 1)])
+@pytest.mark.parametrize("last", [True, False])
+def test_a_norm_by_the_batch_and_its_gradients(affine, shape, last):
+    x, parameters = drawn(*shape, last=last), scale_and_shift(affine, shape[1], torch.float64)
+    ours = batch_norm(x, *parameters, 1e-5)
+    plain = torch.nn.functional.batch_norm(x, None, None, *parameters, True, 0.0, 1e-5)
+    torch.testing.assert_close(ours, plain, **EXACT)
+    wanted = [x, *parameters] if affine else [x]
+    gradient = drawn(*shape, seed=2, last=not last).detach()
+    found, expected = (torch.autograd.grad(each, wanted, gradient) for each in (ours, plain))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("affine", [False, True])
+def test_gradients_of_gradients_of_a_norm(affine):
+    x, parameters = drawn(2, 2, 3, 2), scale_and_shift(affine, 2, torch.float64)
+    inputs = [each for each in (x, *parameters) if each is not None]
+    pad = [] if affine else [None, None]
+    assert torch.autograd.gradgradcheck(lambda *each: batch_norm(*each, *pad, 1e-5), inputs)
+
+
+def test_a_norm_of_images_that_need_no_gradient():
+    x, (scale, shift) = drawn(2, 2, 3, 3).detach(), scale_and_shift(True, 2, torch.float64)
+    batch_norm(x, scale, shift, 1e-5).square().sum().backward()
+    expected = torch.nn.functional.batch_norm(x, None, None, scale, shift, True, 0.0, 1e-5)
+    of_scale, of_shift = torch.autograd.grad(expected.square().sum(), [scale, shift])
+    torch.testing.assert_close(scale.grad, of_scale)
+    torch.testing.assert_close(shift.grad, of_shift)
+
+
+def test_gradients_of_norms_in_single_precision_keep_their_digits():
+    exact = 3 + 2 * drawn(64, 4, 32, 32).detach()
+    gradient = drawn(64, 4, 32, 32, seed=2).detach()
+    results = []
+    for kind in (torch.float64, torch.float32):
+        x = exact.clone().to(kind).requires_grad_()
+        parameters = scale_and_shift(True, 4, torch.float64)
+        parameters = [each.detach().to(kind).requires_grad_() for each in parameters]
+        y = batch_norm(x, *parameters, 1e-5)
+        y.backward(gradient.to(kind))
+        results.append([y.detach(), *(each.grad for each in (x, *parameters))])
+    for single, double in zip(results[1], results[0], strict=True):
+        assert (single - double).abs().max() < 1e-5 * double.abs().max()
 
 
 # ------------------------------------------------------------------ positions and sums over them
