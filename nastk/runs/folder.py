@@ -207,6 +207,8 @@ class RunFolder:
             return "finished"
         if self.path.exists() and not is_free(self.path / LOCK):
             return "running"
+        if (self.path / RESULT).exists():  # written since the first look, and then unlocked
+            return "finished"
         return "failed" if (self.path / ERROR).exists() else "interrupted"
 
     def error(self) -> str | None:

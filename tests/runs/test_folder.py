@@ -80,6 +80,17 @@ def test_states(files, state, tmp_path):
     assert folder.error() == (files["error"].strip() if "error" in files else None)
 
 
+def test_a_run_that_ends_while_it_is_looked_at_is_finished(tmp_path, monkeypatch):
+    run = made(tmp_path / "a")
+
+    def unlocked_after_the_result(lock):
+        (run.path / RESULT).write_text("{}")
+        return True
+
+    monkeypatch.setattr("nastk.runs.folder.is_free", unlocked_after_the_result)
+    assert run.state() == "finished"
+
+
 def test_a_failure_whose_reason_could_not_be_written_or_read_is_said(tmp_path):
     assert "disk may have been full" in made(tmp_path / "a", error="").error()
     folder = made(tmp_path / "b")
