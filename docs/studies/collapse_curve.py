@@ -10,7 +10,7 @@ rows beside the published cells (`collapse_cells.csv.gz` of the data) and prints
 
 import csv
 import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -111,10 +111,16 @@ def points(table: Iterable[dict[str, str]]) -> Points:
 
 
 def tests(found: Points) -> str:
-    """The sign test between the two ends and Page's test of the trend; a seed is a block."""
+    """The sign test between the two ends and Page's test of the trend; a seed is a block.
+
+    Seeds that lack a weight decay are left out.
+    """
     from scipy.stats import binomtest, page_trend_test
 
-    blocks = [[found[decay][seed] for decay in DECAYS] for seed in sorted(found[DECAYS[0]])]
+    whole = set.intersection(*(set(found.get(decay, {})) for decay in DECAYS))
+    blocks = [[found[decay][seed] for decay in DECAYS] for seed in sorted(whole)]
+    if len(blocks) < 2:
+        return f"{len(blocks)} seed(s) with all weight decays, which tests nothing: {blocks}"
     falls = sum(block[0] > block[-1] for block in blocks)
     differ = sum(block[0] != block[-1] for block in blocks)
     sign = binomtest(falls, differ, alternative="greater").pvalue if differ else 1.0
@@ -144,13 +150,23 @@ def draw(published: Path) -> None:
         axes.plot(decays, means, "o-", color=colour, label=name)
         for decay, of_seed in found.items():
             axes.plot([decay] * len(of_seed), list(of_seed.values()), "_", color=colour)
-        print(f"{name}: {tests(found)}")
+        print(f"{name}: {tests(found)}", end="\n\n")
     axes.set(xscale="log", xlabel="weight decay", ylim=(-0.3, 8.3))
     axes.set_ylabel("parameter-free operations\nof the normal cell (of 8)")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(PICTURE)
-    print(PICTURE)
+    print_table(sources)
+
+
+def print_table(sources: Mapping[str, tuple[Points, str]]) -> None:
+    """Print the numbers of each weight decay, seed by seed, as a Markdown table."""
+    decays = sorted({decay for found, _ in sources.values() for decay in found})
+    print(f"| weight decay | {' | '.join(f'{decay:g}' for decay in decays)} |")
+    print(f"|---{'|---' * len(decays)}|")
+    for name, (found, _) in sources.items():
+        cells = (", ".join(map(str, found.get(decay, {}).values())) or "–" for decay in decays)
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -65,19 +66,26 @@ def measured(space: str, what: str) -> tuple[Numbers, Numbers, int]:
 
     The errors are those of the mean over rounds; of a single round, its own.
     """
+    rounds = rounds_of(space, what)
+    if not rounds:
+        shape = operations(space)[0].shape
+        return np.full(shape, np.nan), np.full(shape, np.nan), 0
+    scores, errors = zip(*rounds, strict=True)
+    if len(scores) == 1:
+        return scores[0], errors[0], 1
+    spread = np.std(scores, axis=0, ddof=1) / math.sqrt(len(scores))
+    return np.mean(scores, axis=0), spread, len(scores)
+
+
+def rounds_of(space: str, what: str) -> list[tuple[Numbers, Numbers]]:
+    """Returns the scores of a method and their own standard errors, round by round."""
     shape = operations(space)[0].shape
     rounds: dict[str, Numbers] = {}  # 2 x edges x operations: values, standard errors
     for row in study_results.read(SCORES, space=space, what=what):
         found = rounds.setdefault(row["round"], np.full((2, *shape), np.nan))
         place = int(row["edge"]), int(row["operation"])
         found[:, *place] = float(row["value"]), float(row["standard_error"])
-    if not rounds:
-        return np.full(shape, np.nan), np.full(shape, np.nan), 0
-    scores, errors = zip(*(as_scores(what, *found) for found in rounds.values()), strict=True)
-    if len(scores) == 1:
-        return scores[0], errors[0], 1
-    spread = np.std(scores, axis=0, ddof=1) / math.sqrt(len(scores))
-    return np.mean(scores, axis=0), spread, len(scores)
+    return [as_scores(what, *found) for found in rounds.values()]
 
 
 def as_scores(what: str, values: Numbers, errors: Numbers) -> tuple[Numbers, Numbers]:
@@ -129,10 +137,15 @@ def rankers(weights: Path, space: str) -> Iterator[Ranker]:
     for what, called in METHODS.items():
         scores, _, rounds = measured(space, what)
         if rounds:
-            means = (tables * scores).sum((1, 2)) / tables.sum((1, 2))
-            yield Ranker(called, means, scores, what)
+            yield Ranker(called, mean_scores(tables, scores), scores, what)
     for name, counts in zip(("convolutions", "parameters"), operations(space), strict=True):
         yield Ranker(name, (tables * counts).sum((1, 2)), counts)
+
+
+def mean_scores(tables: Numbers, scores: Numbers) -> Numbers:
+    """Returns the mean score of the chosen operations of each architecture."""
+    means: Numbers = (tables * scores).sum((1, 2)) / tables.sum((1, 2))
+    return means
 
 
 def agreeing(effects: Numbers, table: Numbers) -> int:
@@ -278,6 +291,23 @@ def taus(weights: Path) -> Iterator[str]:
             )
 
 
+def settling(weights: Path) -> Iterator[str]:
+    """Yields the table of what more rounds give, a line a method and space."""
+    yield "| ranker | space | two rounds agree | tau with the log after 1, 2, 3, ... rounds |"
+    yield "|---|---|---|---|"
+    for what, called in METHODS.items():
+        for space in sorted(SPACES):
+            tables, truth = log(weights, space)
+            every = [scores for scores, _ in rounds_of(space, what)]
+            if len(every) < 2:
+                continue
+            single = [mean_scores(tables, scores) for scores in every]
+            agree = np.mean([kendalltau(*each).statistic for each in combinations(single, 2)])
+            together = [np.mean(single[:count], axis=0) for count in range(1, len(single) + 1)]
+            curve = ", ".join(f"{kendalltau(each, truth).statistic:+.2f}" for each in together)
+            yield f"| {called} | {space.upper()} | {agree:.2f} | {curve} |"
+
+
 def pairs(weights: Path, space: str) -> tuple[Numbers, Numbers, Hits]:
     """Returns `gm`'s distance and the log's difference of every two operations of an edge.
 
@@ -321,5 +351,5 @@ def matched(weights: Path) -> Iterator[str]:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    for lines in (accuracies, treatments, taus, matched):
+    for lines in (accuracies, treatments, taus, settling, matched):
         print("\n".join(lines(folder)), end="\n\n")
