@@ -85,6 +85,18 @@ UPDATERS: dict[str, Any] = {
     # Alpha starts at zero and does not move: all operations at equal weights in every step.
     "mixture": nastk.use("darts", learning_rate=1e-12, alpha_init=0.0, weight_decay=0.0),
 }
+AGREEMENT = [
+    "tau",
+    "tau_low",
+    "tau_high",
+    "halves",
+    "tau_best_tenth",
+    "ndcg",
+    "tau_convolutions",
+    "tau_parameters",
+]
+"""Columns of what a ranking found."""
+
 FIELDS = [
     "space",
     "setting",
@@ -95,14 +107,7 @@ FIELDS = [
     "images",
     "train_cpu_seconds",
     "rank_cpu_seconds",
-    "tau",
-    "tau_low",
-    "tau_high",
-    "halves",
-    "tau_best_tenth",
-    "ndcg",
-    "tau_convolutions",
-    "tau_parameters",
+    *AGREEMENT,
     "loss",
 ]
 
@@ -179,7 +184,7 @@ def trained(name: str, seed: int, rung: int, images: Path, table: Path) -> dict[
 
 
 def agreement(by: Mapping[str, Any]) -> dict[str, Any]:
-    """What a ranking found, in the columns of the CSV."""
+    """What a ranking found, in the columns `AGREEMENT`."""
     found, counts = by["supernet"], {key: by.get(key) for key in ("convolutions", "parameters")}
     tau = found["kendall"]
     numbers = {

@@ -12,7 +12,7 @@ evaluator.py     looks architectures up in a table
 space.py         the space `table`: another space with a supernet that looks its accuracies up
 supernet.py      that supernet; answers.py makes an array of a table's accuracies for it
 numbered.py      its images, the data `numbered`
-command_line.py  `nastk table import` and `nastk table info`
+command_line.py  `nastk table import` and `nastk table info`; content.py prints what a table holds
 
 For `nastk table build`, a benchmark of one's own:
 

@@ -58,7 +58,7 @@ def build(
     The same command in several processes shares the work; after a kill it goes on.
     """
     from nastk.cli import note, seed_range
-    from nastk_tables.command_line import show_table
+    from nastk_tables.content import show_table
     from nastk_tables.expecting import show_expected
     from nastk_tables.request import BuildRequest
 
