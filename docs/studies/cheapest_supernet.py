@@ -268,18 +268,19 @@ def draw() -> None:
 def print_rows(space: str, ranked: list[dict[str, str]]) -> None:
     """Print the rows of a space as a Markdown table, the last first."""
     print(f"\n{space}\n")
-    print("| setting | seed | CPU seconds | steps | tau [95 %] | two halves | best tenth | NDCG |")
-    print("|---|---|---|---|---|---|---|---|")
+    heads = ("setting", "seed", "CPU seconds", "steps", "tau [95 %]", "two halves", "best tenth")
+    print(study_results.head([*heads, "NDCG"]))
     for row in reversed(ranked):
-        tau, low, high = (f"{float(row[key]):+.2f}" for key in ("tau", "tau_low", "tau_high"))
-        others = (f"{float(row[key]):+.2f}" for key in ("halves", "tau_best_tenth", "ndcg"))
-        first = (
-            row["setting"],
-            row["seed"],
-            str(RUNGS[int(row["rung"])]),
-            f"{int(row['steps']):,}",
-        )
-        print("| " + " | ".join((*first, f"{tau} [{low}, {high}]", *others)) + " |")
+        found = in_words(row, "halves", "tau_best_tenth", "ndcg")
+        seconds, steps = RUNGS[int(row["rung"])], f"{int(row['steps']):,}"
+        print(f"| {row['setting']} | {row['seed']} | {seconds} | {steps} | {found} |")
+
+
+def in_words(row: Mapping[str, str], *others: str) -> str:
+    """Tau with its interval and other columns of a row, as cells of a Markdown table."""
+    names = ("tau", "tau_low", "tau_high", *others)
+    tau, low, high, *rest = (f"{float(row[name]):+.2f}" for name in names)
+    return " | ".join((f"{tau} [{low}, {high}]", *rest))
 
 
 def draw_rows(axes: Any, space: str, ranked: list[dict[str, str]]) -> None:

@@ -162,8 +162,7 @@ def draw(published: Path) -> None:
 def print_table(sources: Mapping[str, tuple[Points, str]]) -> None:
     """Print the numbers of each weight decay, seed by seed, as a Markdown table."""
     decays = sorted({decay for found, _ in sources.values() for decay in found})
-    print(f"| weight decay | {' | '.join(f'{decay:g}' for decay in decays)} |")
-    print(f"|---{'|---' * len(decays)}|")
+    print(study_results.head(["weight decay", *(f"{decay:g}" for decay in decays)]))
     for name, (found, _) in sources.items():
         cells = (", ".join(map(str, found.get(decay, {}).values())) or "–" for decay in decays)
         print(f"| {name} | {' | '.join(cells)} |")

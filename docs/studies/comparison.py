@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import typer
 from scipy.stats import kendalltau, norm
+from study_results import head
 
 from nastk import Architecture, catalogue
 from nastk.cli import run_records
@@ -85,11 +86,6 @@ def chosen_by_a_tau(
         of_place[np.argsort(correlation * quantiles + noise)] += likely / repeats
     middle = int(np.searchsorted(of_place.cumsum(), 0.5))
     return float(of_place @ truth[order]), number - 1 - middle
-
-
-def head(heads: Sequence[str]) -> str:
-    """The first two lines of a Markdown table."""
-    return f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|"
 
 
 @cache

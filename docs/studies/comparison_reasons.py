@@ -17,8 +17,9 @@ from typing import Annotated
 
 import torch
 import typer
-from comparison import head, tests_of
+from comparison import tests_of
 from scipy.stats import kendalltau
+from study_results import head
 
 from nastk import Architecture, Mixture, Probe, SearchSpace, assemble, resolve
 from nastk.runs import checkpoint

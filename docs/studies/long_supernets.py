@@ -15,7 +15,7 @@ from typing import Any
 
 import study_results
 import typer
-from cheapest_supernet import AGREEMENT, agreement
+from cheapest_supernet import AGREEMENT, agreement, in_words
 
 from nastk.cli import run_records
 from nastk.report import RunRecord
@@ -50,7 +50,7 @@ def rankings(run: RunRecord) -> Iterator[dict[str, Any]]:
     for event in run.history:
         if event["kind"] == "ranked":
             done = epochs[event["epoch"]]
-            # Every image that trains goes forward and backward once.
+            # An image counts once for each path that it trains.
             cost = {"images": done["images_backward"], "cpu_seconds": round(done["cpu_seconds"])}
             yield {**key, "epoch": event["epoch"], **cost, **taus(event["by"])}
 
@@ -128,16 +128,12 @@ def draw_curve(axes: Any, curve: list[dict[str, str]], colour: int) -> None:
 
 def print_table(measured: list[dict[str, str]]) -> None:
     """Print the rankings as a Markdown table."""
-    print("| space | updater | images | CPU seconds | tau [95 %] | two halves | best tenth |")
-    print("|---|---|---|---|---|---|---|")
+    heads = ("space", "updater", "images", "CPU seconds", "tau [95 %]", "two halves", "best tenth")
+    print(study_results.head(heads))
     for row in measured:
-        tau, low, high, halves, best = (
-            f"{float(row[name]):+.2f}"
-            for name in ("tau", "tau_low", "tau_high", "halves", "tau_best_tenth")
-        )
         print(
             f"| `{row['space']}` | `{row['updater']}` | {int(row['images']) / 1e6:.1f} M | "
-            f"{int(row['cpu_seconds']):,} | {tau} [{low}, {high}] | {halves} | {best} |"
+            f"{int(row['cpu_seconds']):,} | {in_words(row, 'halves', 'tau_best_tenth')} |"
         )
 
 

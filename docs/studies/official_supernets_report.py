@@ -293,8 +293,8 @@ def taus(weights: Path) -> Iterator[str]:
 
 def settling(weights: Path) -> Iterator[str]:
     """Yields the table of what more rounds give, a line a method and space."""
-    yield "| ranker | space | two rounds agree | tau with the log after 1, 2, 3, ... rounds |"
-    yield "|---|---|---|---|"
+    last = "tau with the log after 1, 2, 3, ... rounds"
+    yield study_results.head(["ranker", "space", "two rounds agree", last])
     for what, called in METHODS.items():
         for space in sorted(SPACES):
             tables, truth = log(weights, space)

@@ -1,9 +1,17 @@
-"""Results of studies that go on where they were stopped: a CSV with a row for each piece."""
+"""Results of studies that go on where they were stopped: a CSV with a row for each piece.
+
+`head` begins the tables that scripts print of them.
+"""
 
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+
+def head(heads: Sequence[str]) -> str:
+    """The first two lines of a Markdown table."""
+    return f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|"
 
 
 def read(path: Path, **wanted: str) -> list[dict[str, str]]:

@@ -14,7 +14,7 @@ from nastk.base.errors import ConfigurationError, NastkError, UnknownNameError
 from nastk.base.plugins import KINDS, catalogue
 from nastk.base.wording import command
 from nastk.cli import output
-from nastk.report.metrics import metrics_of, telling_accuracy
+from nastk.report.metrics import result_metrics, telling_accuracy
 from nastk.report.names import data_name
 from nastk.report.record import RunRecord
 from nastk.runs.folder import RunFolder, find_runs, means_a_run
@@ -138,8 +138,7 @@ def _row(folder: RunFolder) -> dict[str, Any]:
     config, events, state = folder.config(), folder.events(), folder.state()
     epochs = [event for event in events if event["kind"] == "epoch-done"]
     result = folder.result() if state == "finished" else {}
-    evaluations = [(each["evaluator"], each["metrics"]) for each in result.get("evaluations", [])]
-    metric, accuracy = telling_accuracy(metrics_of(evaluations))
+    metric, accuracy = telling_accuracy(result_metrics(result))
     return {
         "path": str(folder.path),
         "state": state,

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nastk.nn.batch_moments import Statistics, statistics
+from nastk.nn.batch_moments import Statistics
 from nastk.nn.kernels.batch_norm import batch_norm
 
 State = Float[Tensor, "batch channels _height _width"]
@@ -84,8 +84,6 @@ class BatchNorm(nn.BatchNorm2d):
         if positions > 1:
             if not _loses_digits(input, positions):
                 return self._of_batch(input)
-            if not torch.is_grad_enabled():
-                return self._normalised(input, statistics(input))
             return batch_norm(input, self.weight, self.bias, self.eps)
         centred = input - input  # zero, or NaN if the input is not finite
         if self.bias is None:

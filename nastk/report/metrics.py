@@ -8,6 +8,7 @@ of `retrain` of a network trained from scratch.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 SHARED_WEIGHTS = tuple(
     f"{evaluator}{name}"
@@ -41,6 +42,12 @@ def metrics_of(evaluations: Iterable[tuple[str, Mapping[str, Number]]]) -> dict[
         if used[name] > 1
     }
     return {**together, **apart}
+
+
+def result_metrics(result: Mapping[str, Any]) -> dict[str, Number]:
+    """Returns the metrics of a result as `result.json` has it; none of an empty one."""
+    evaluations = result.get("evaluations") or ()
+    return metrics_of((each["evaluator"], each["metrics"]) for each in evaluations)
 
 
 def telling_accuracy(metrics: Mapping[str, Number]) -> tuple[str | None, Number | None]:

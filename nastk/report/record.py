@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nastk.report.metrics import metrics_of
+from nastk.report.metrics import result_metrics
 from nastk.report.names import data_name
 
 
@@ -47,8 +47,7 @@ class RunRecord:
     @property
     def metrics(self) -> dict[str, float | int]:
         """All metrics of a finished run, as `metrics_of` names them; none of an unfinished one."""
-        evaluations = self.result.get("evaluations") or ()
-        return metrics_of((each["evaluator"], each["metrics"]) for each in evaluations)
+        return result_metrics(self.result)
 
     def images(self, split: str) -> int | None:
         """Returns the number of images in `split` (train, valid or test); None if unknown."""

@@ -45,7 +45,6 @@ class _BatchNorm(torch.autograd.Function):
     def backward(ctx: Any, *output_gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, scale, mean, inverse = ctx.saved_tensors
         (gradient,) = output_gradients
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
         if torch.is_grad_enabled():  # the gradient itself may be differentiated again
             wanted = [ctx.needs_input_grad[0], scale is not None, scale is not None]
             gradients = torch.ops.aten.native_batch_norm_backward(
@@ -53,10 +52,11 @@ class _BatchNorm(torch.autograd.Function):
                 True, ctx.epsilon, wanted,
             )  # fmt: skip
             return *gradients, None
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
         by_scale, by_shift = _sums(gradient, x, mean, inverse, ctx.epsilon)
         input_gradient = None
         if ctx.needs_input_grad[0]:
-            input_gradient = _of_input(gradient, x, (scale, mean, inverse), by_scale, by_shift)
+            input_gradient = _of_input(gradient, x, scale, mean, inverse, by_scale, by_shift)
         if scale is None:
             return input_gradient, None, None, None
         return input_gradient, by_scale.to(x.dtype), by_shift.to(x.dtype), None
@@ -84,19 +84,20 @@ def _sums(
 def _of_input(
     gradient: State,
     x: State,
-    used: tuple[Vector | None, Vector, Vector],
+    scale: Vector | None,
+    mean: Vector,
+    inverse: Vector,
     by_scale: Vector,
     by_shift: Vector,
 ) -> State:
-    """Returns the gradient of the input; `used` are scale, mean and 1 / deviation.
+    """Returns the gradient of the input; `inverse` is 1 / deviation.
 
     With n positions, y = (x - mean) / deviation and g = dL/d(scale y + shift):
     dL/dx = scale / deviation (g - sum(g) / n - y sum(g y) / n), which is linear in g and x.
     """
-    scale, mean, inverse = (None if each is None else each.double() for each in used)
-    assert mean is not None and inverse is not None
     count = x.numel() // x.shape[1]
-    of_gradient = inverse if scale is None else scale * inverse
+    # In double precision, as all that is multiplied with it.
+    of_gradient = inverse.double() if scale is None else scale * inverse.double()
     of_x = -of_gradient * inverse * by_scale / count
     constant = -of_gradient * by_shift / count - of_x * mean
     factors = (each.to(x.dtype).view(-1, 1, 1) for each in (constant, of_gradient, of_x))
