@@ -42,6 +42,7 @@ from .runs.executor import Executor as Executor
 from .runs.executor import Workload as Workload
 from .runs.job import Job as Job
 from .runs.job import JobReport as JobReport
+from .runs.lightning_session import lightning_module as lightning_module
 from .runs.result import Result as Result
 from .runs.search_config import SearchConfig as SearchConfig
 from .runs.session import Session as Session

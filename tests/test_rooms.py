@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -55,6 +56,28 @@ def test_imports_point_down():
         [linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    names = {
+        path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removeprefix("plugins.")
+        for path in SOURCES
+    }
+    modules = set(names.values())
+    imported = {name: imports(path) & modules - {name} for path, name in names.items()}
+    assert "nastk.runs.session" in imported["nastk.runs.lightning_session"]
+    TopologicalSorter(imported).prepare()  # raises CycleError, which names the circle
+
+
+def imports(source):
+    """The names that a file imports anywhere, within functions and for type checkers included."""
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+    return found
 
 
 @pytest.mark.parametrize("word", ["isinstance", "hasattr", "getattr", "type"])

@@ -1,14 +1,12 @@
-"""`module_of`: a session as a LightningModule; Lightning is imported when it is called."""
+"""`lightning_module`: a session as a LightningModule; Lightning is imported when it is called."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nastk.base.errors import ConfigurationError
 from nastk.base.extras import library
 from nastk.data.streams import Batch
-
-if TYPE_CHECKING:
-    from nastk.runs.session import Session
+from nastk.runs.session import Session
 
 
 class Epochs:
@@ -17,7 +15,7 @@ class Epochs:
     Example: `torch_trainer.fit(module, train_dataloaders=Epochs(session))`
     """
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
 
     def __len__(self) -> int:
@@ -27,7 +25,7 @@ class Epochs:
         return self.session.batches()
 
 
-def module_of(session: "Session") -> Any:
+def lightning_module(session: Session) -> Any:
     """Returns a LightningModule that asks and tells around Lightning's own weight steps.
 
     Lightning computes gradients, clips them (its `gradient_clip_val`) and steps the session's
@@ -35,6 +33,8 @@ def module_of(session: "Session") -> Any:
 
     Raises:
         MissingExtraError: Lightning is not installed.
+
+    Example: `Trainer(max_epochs=session.epochs).fit(nastk.lightning_module(session))`
     """
     lightning = library("lightning", "lightning", "A session driven by Lightning")
 

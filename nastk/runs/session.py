@@ -251,18 +251,6 @@ class Session:
         self.trainer.ledger.restore(Cost.from_json(state["cost"]))
         self._begin()
 
-    def lightning_module(self) -> Any:
-        """Returns a LightningModule that trains this session's weights.
-
-        Raises:
-            MissingExtraError: Lightning is not installed.
-
-        Example: `lightning.Trainer(max_epochs=session.epochs).fit(session.lightning_module())`
-        """
-        from nastk.runs.lightning_session import module_of
-
-        return module_of(self)
-
     def __enter__(self) -> Self:
         """Sets torch's switches (threads, determinism) as a search does, until the context ends."""
         self._settings.enter_context(self.assembly.execution.settings())

@@ -211,7 +211,7 @@ def test_lightning_ends_in_the_bits_of_a_search(updater, tmp_path):
             enable_checkpointing=False,
             **quiet,
         )
-        trainer.fit(session.lightning_module(), ckpt_path=path, weights_only=False)
+        trainer.fit(nastk.lightning_module(session), ckpt_path=path, weights_only=False)
         return trainer
 
     straight = made(updater)
@@ -235,4 +235,4 @@ def test_lightning_says_that_it_cannot_follow_a_split():
         max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False
     )
     with pytest.raises(ConfigurationError, match="goes on with other weights"):
-        trainer.fit(made("toy-split").lightning_module())
+        trainer.fit(nastk.lightning_module(made("toy-split")))
