@@ -12,10 +12,11 @@ import csv
 import gzip
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 import study_results
+import torch
 import typer
 
 import nastk
@@ -23,6 +24,8 @@ import nastk
 HERE = Path(__file__).parent
 RESULTS, PICTURE = HERE / "collapse_curve.csv", HERE / "collapse-curve.svg"
 DECAYS = (3e-4, 9e-4, 27e-4, 81e-4)
+MANY = 6
+"""Parameter-free operations of eight that show a collapse in the printed share."""
 PARAMETER_FREE = ("skip_connect", "max_pool_3x3", "avg_pool_3x3")
 FIELDS = (
     "weight_decay",
@@ -131,6 +134,13 @@ def tests(found: Points) -> str:
     )
 
 
+def blind(draws: int = 2000) -> list[int]:
+    """The number of parameter-free operations in normal cells that are drawn uniformly."""
+    source = nastk.catalogue().load("space", "s1")
+    space, rng = source(source.Options()), torch.Generator().manual_seed(0)
+    return [parameter_free(space.sample(space.full(), rng), "normal") for _ in range(draws)]
+
+
 @app.command()
 def draw(published: Path) -> None:
     """Draw ours beside the published cells, and print the tests of both."""
@@ -151,6 +161,11 @@ def draw(published: Path) -> None:
         for decay, of_seed in found.items():
             axes.plot([decay] * len(of_seed), list(of_seed.values()), "_", color=colour)
         print(f"{name}: {tests(found)}", end="\n\n")
+    drawn = blind()
+    label = "drawn uniformly"
+    axes.axhline(fmean(drawn), color="tab:gray", linestyle=":", linewidth=1, label=label)
+    many = sum(number >= MANY for number in drawn) / len(drawn)
+    print(f"{label}: {fmean(drawn):.2f} ± {stdev(drawn):.2f}, {MANY} or more in {many:.0%}\n")
     axes.set(xscale="log", xlabel="weight decay", ylim=(-0.3, 8.3))
     axes.set_ylabel("parameter-free operations\nof the normal cell (of 8)")
     axes.legend(frameon=False)
