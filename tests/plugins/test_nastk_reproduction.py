@@ -37,6 +37,9 @@ def test_every_card_resolves(name, reduced):
     assert config.space.name == card.request["space"]
     assert config.updater.name == card.request["updater"]
     assert card.metric.split(".")[0] in [evaluator.name for evaluator in config.evaluators]
+    metrics = {"table": "table_test_accuracy", "retrain": "test_accuracy"}
+    evaluator, _, metric = card.metric.partition(".")
+    assert metric == metrics[evaluator]
     assert (config.trainer.epochs == 20) == reduced
 
 
