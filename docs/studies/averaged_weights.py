@@ -32,7 +32,7 @@ Weights = Sequence[Tensor]
 def session(images: Path, table: Path, epochs: int, seed: int) -> Session:
     """A search of the preset `study`, whose steps are taken here."""
     ranking = {"evaluator": "table", "evaluator_options": {"table": str(table)}, **SIZE}
-    # An epoch more than is trained: the last is never closed.
+    # An epoch more than is trained, so that the end of a search, with a ranking, is not reached.
     return nastk.session(
         "nasbench201",
         "random",
@@ -57,6 +57,11 @@ def trained(search: Session) -> Weights:
         torch._foreach_add_(total, weights)
         steps += 1
     return [sum_of / steps for sum_of in total]
+
+
+def mean_of(several: Sequence[Weights]) -> Weights:
+    """The mean of the weights of several epochs."""
+    return [torch.stack(values).mean(0) for values in zip(*several, strict=True)]
 
 
 @contextmanager
@@ -92,10 +97,10 @@ def main(images: Path, table: Path, epochs: int = 40, every: int = 10, seed: int
         recent.append(trained(search))
         if epoch % every == 0:
             cells = [ranked(search, [weight.data for weight in search.supernet.parameters()])]
-            for number in MEANS:
-                last = list(recent)[-number:]
-                mean = [torch.stack(values).mean(0) for values in zip(*last, strict=True)]
-                cells.append(ranked(search, mean) if len(last) == number else "")
+            cells += [
+                ranked(search, mean_of(list(recent)[-number:])) if len(recent) >= number else ""
+                for number in MEANS
+            ]
             print(f"| {epoch} | {' | '.join(cells)} |", flush=True)
         search.end_epoch()
 
